@@ -1,0 +1,1 @@
+"""Kinesis records in, warehouse tables and dead letters out. Imports only `schemas`."""

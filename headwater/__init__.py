@@ -1,0 +1,1 @@
+"""The command line and the local runtime: wires the rooms together; nothing imports it."""

@@ -1,0 +1,1 @@
+"""Sources in, aggregated Kinesis records out. Imports only `schemas`."""

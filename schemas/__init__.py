@@ -1,0 +1,1 @@
+"""The contract: events, frames, payload codec, entities. Pure: no AWS, no SQL."""

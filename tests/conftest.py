@@ -1,0 +1,71 @@
+"""Fixtures that several rooms' tests share: the real HTTP AWS on this machine, and the real data beside it."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default",
+    max_examples=60,
+    deadline=None,  # two noisy cores: tests never time
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("deep", settings.get_profile("default"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """A running AWS endpoint with names of its own for each test, so that tests never meet."""
+
+    endpoint: str
+    suffix: str
+
+    def client(self, service: str) -> Any:
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.endpoint,
+            region_name="eu-west-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def name(self, stem: str) -> str:
+        return f"{stem}-{self.suffix}"
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint() -> Iterator[str]:
+    """moto's server in a thread of this process: real HTTP, no mocks."""
+    import logging
+
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(aws_endpoint: str) -> Aws:
+    return Aws(aws_endpoint, uuid.uuid4().hex[:10])
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data that nobody here made; it lies beside the checkout and is never copied in."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real data (../shared/data) is not beside this checkout")
+    return SHARED_DATA
