@@ -1,0 +1,172 @@
+"""Kinesis Data Streams as the publisher sees it: a port, its boto3 form and its form in memory.
+
+Limits and answers: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from schemas.aws_errors import aws_errors
+from schemas.errors import ConfigurationError, TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef, PutRecordsResultEntryTypeDef
+
+MAX_CALL_ENTRIES = 500
+MAX_CALL_BYTES = 5 * 1024 * 1024  # payloads and partition keys together
+MAX_ENTRY_BYTES = 1024 * 1024  # payload and partition key together
+HASH_KEYS = 2**128
+
+
+class Entry(NamedTuple):
+    """One record of a PutRecords call; `hash_key` is the explicit hash key, in decimal."""
+
+    payload: bytes
+    partition_key: str
+    hash_key: str
+
+
+class Shard(NamedTuple):
+    """An open shard and its range of hash keys, both ends inclusive."""
+
+    id: str
+    start: int
+    end: int
+
+
+class StreamWriter(Protocol):
+    """Where the publisher writes."""
+
+    def put(self, entries: Sequence[Entry]) -> list[str | None]:
+        """One PutRecords call: for each entry the id of the shard that holds it durably, or None if it failed.
+
+        Raises TransientError when nothing is known: then each entry may or may not have been taken.
+        """
+
+    def shards(self) -> list[Shard]:
+        """The open shards in order of their ranges. Raises TransientError."""
+
+
+class KinesisWriter:
+    """A Kinesis data stream, by name."""
+
+    def __init__(self, kinesis: KinesisClient, stream: str) -> None:
+        self._kinesis = kinesis
+        self._stream = stream
+
+    def put(self, entries: Sequence[Entry]) -> list[str | None]:
+        with aws_errors(f"PutRecords to the stream {self._stream}"):
+            answer = self._kinesis.put_records(
+                StreamName=self._stream, Records=[_request_entry(entry) for entry in entries]
+            )
+        return [_shard_taking(record) for record in answer["Records"]]
+
+    def shards(self) -> list[Shard]:
+        with aws_errors(f"ListShards of the stream {self._stream}"):
+            return sorted(self._open_shards(), key=lambda shard: shard.start)
+
+    def _open_shards(self) -> Iterator[Shard]:
+        for page in self._kinesis.get_paginator("list_shards").paginate(StreamName=self._stream):
+            for shard in page["Shards"]:
+                if "EndingSequenceNumber" not in shard["SequenceNumberRange"]:
+                    hashes = shard["HashKeyRange"]
+                    yield Shard(
+                        shard["ShardId"], int(hashes["StartingHashKey"]), int(hashes["EndingHashKey"])
+                    )
+
+
+def _request_entry(entry: Entry) -> PutRecordsRequestEntryTypeDef:
+    return {
+        "Data": entry.payload,
+        "PartitionKey": entry.partition_key,
+        "ExplicitHashKey": entry.hash_key,
+    }
+
+
+def _shard_taking(record: PutRecordsResultEntryTypeDef) -> str | None:
+    return None if record.get("ErrorCode") else record["ShardId"]
+
+
+class Fault(NamedTuple):
+    """What befalls one `put` of the stream in memory."""
+
+    split: int | None = None  # just before it, the open shard of this number (modulo their count) is split
+    refused: frozenset[int] = frozenset()  # these entries (modulo their count) answer that they failed
+    before: bool = False  # a TransientError, and nothing was taken
+    after: bool = False  # a TransientError, though everything not refused was taken
+
+
+class InMemoryStream:
+    """A stream that keeps Kinesis's limits and routing, and has the faults that it is given, one for each `put`.
+
+    `taken` holds the entries that each shard took, in order; a closed shard keeps its own. `calls` holds every
+    call as it came.
+    """
+
+    def __init__(self, shards: int = 1, faults: Iterable[Fault] = ()) -> None:
+        width = HASH_KEYS // shards
+        starts = [number * width for number in range(shards)]
+        ends = [start - 1 for start in starts[1:]] + [HASH_KEYS - 1]
+        self._made = 0
+        self._open: list[Shard] = []
+        self.taken: dict[str, list[Entry]] = {}
+        self.calls: list[list[Entry]] = []
+        for start, end in zip(starts, ends, strict=True):
+            self._open_shard(start, end)
+        self._faults = iter(faults)
+
+    def shards(self) -> list[Shard]:
+        return sorted(self._open, key=lambda shard: shard.start)
+
+    def put(self, entries: Sequence[Entry]) -> list[str | None]:
+        _check_limits(entries)
+        self.calls.append(list(entries))
+        fault = next(self._faults, Fault())
+        if fault.split is not None:
+            self.split(self.shards()[fault.split % len(self._open)].id)
+        if fault.before:
+            raise TransientError("the stream in memory was told to fail")
+        refused = {number % len(entries) for number in fault.refused}
+        answer = [None if n in refused else self._take(entry) for n, entry in enumerate(entries)]
+        if fault.after:
+            raise TransientError("the stream in memory was told to lose its answer")
+        return answer
+
+    def split(self, shard_id: str) -> None:
+        """Closes the shard and opens two in its place, as SplitShard does."""
+        parent = next(shard for shard in self._open if shard.id == shard_id)
+        middle = (parent.start + parent.end + 1) // 2
+        self._open.remove(parent)
+        self._open_shard(parent.start, middle - 1)
+        self._open_shard(middle, parent.end)
+
+    def merge(self, shard_id: str, adjacent_id: str) -> None:
+        """Closes two neighbours and opens one in their place, as MergeShards does."""
+        parents = [shard for shard in self.shards() if shard.id in (shard_id, adjacent_id)]
+        self._open = [shard for shard in self._open if shard not in parents]
+        self._open_shard(parents[0].start, parents[-1].end)
+
+    def _open_shard(self, start: int, end: int) -> None:
+        shard = Shard(f"shardId-{self._made:012}", start, end)
+        self._made += 1
+        self._open.append(shard)
+        self.taken[shard.id] = []
+
+    def _take(self, entry: Entry) -> str:
+        hash_key = int(entry.hash_key)
+        shard = next(shard for shard in self._open if shard.start <= hash_key <= shard.end)
+        self.taken[shard.id].append(entry)
+        return shard.id
+
+
+def _check_limits(entries: Sequence[Entry]) -> None:
+    sizes = [len(entry.payload) + len(entry.partition_key.encode()) for entry in entries]
+    if not 1 <= len(entries) <= MAX_CALL_ENTRIES:
+        raise ConfigurationError(f"PutRecords takes 1 to {MAX_CALL_ENTRIES} records, not {len(entries)}")
+    if sum(sizes) > MAX_CALL_BYTES:
+        raise ConfigurationError(f"PutRecords takes {MAX_CALL_BYTES} bytes, not {sum(sizes)}")
+    if max(sizes) > MAX_ENTRY_BYTES:
+        raise ConfigurationError(f"a Kinesis record takes {MAX_ENTRY_BYTES} bytes, not {max(sizes)}")

@@ -1,0 +1,191 @@
+"""Events in, acknowledged Kinesis records out: one aggregate per shard, one PutRecords call at a time.
+
+What is buffered always fits one call that holds at most one aggregate of each shard, and the next call begins when
+every entry of this one is acknowledged. So the order of a key's events is the order of `add`, retries included.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from hashlib import md5
+from random import random as uniform
+from typing import NamedTuple
+
+from producers.aggregator import Aggregate
+from producers.kinesis import HASH_KEYS, MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Shard, StreamWriter
+from producers.schema_log import SchemaLog
+from schemas.codec import Schema
+from schemas.errors import TransientError
+from schemas.event import Event, bucket_of, encode_event, key_hash, partition_key
+
+MAX_ATTEMPTS = 8
+FIRST_PAUSE = 0.1  # seconds, before the second attempt; doubles with each one
+LONGEST_PAUSE = 5.0  # seconds
+# An event adds no more than this to its call, beside its frame and twice its partition key (in the aggregate's
+# table of keys, and in the entry): field tags, lengths, indexes, the aggregate's magic and digest.
+EVENT_OVERHEAD = 64
+
+
+class PublishError(TransientError):
+    """Kinesis did not acknowledge the events of these tags. They are forgotten: add them again."""
+
+    def __init__(self, tags: Sequence[Hashable], attempts: int) -> None:
+        super().__init__(f"Kinesis did not acknowledge {len(tags)} events in {attempts} attempts")
+        self.tags = tags
+
+
+class Publisher:
+    """Publishes events at least once. Not for use by several threads.
+
+    An event is durable when a `flush` after its `add` has returned, and not before (INV-1). `sleep` takes
+    seconds; `random` gives numbers in [0, 1): the pauses between attempts have full jitter.
+    """
+
+    def __init__(
+        self,
+        writer: StreamWriter,
+        schema_log: SchemaLog,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        random: Callable[[], float] = uniform,
+        max_attempts: int = MAX_ATTEMPTS,
+    ) -> None:
+        self._writer = writer
+        self._schema_log = schema_log
+        self._sleep = sleep
+        self._random = random
+        self._max_attempts = max_attempts
+        self._logged: set[bytes] = set()  # fingerprints of the schemas that are in the schema log
+        self._shards: list[Shard] = []  # none: to be read
+        self._routes: dict[tuple[str, int], _Route] = {}
+        self._filling: dict[str, _Filling] = {}  # by shard
+        self._size = 0  # no less than the bytes of the call to come
+
+    def add(self, event: Event, schema: Schema, tag: Hashable = None) -> None:
+        """Buffers the event; sends what was buffered before it when that leaves it no room.
+
+        Raises PoisonEventError (too large), PublishError, TransientError: then this event is not buffered. What
+        was buffered before stays so, but after a PublishError.
+        """
+        frame = encode_event(event)
+        if schema.fingerprint not in self._logged:
+            self._schema_log.ensure(schema)  # INV-6: before the first event that needs it
+            self._logged.add(schema.fingerprint)
+        partition = event.entity, bucket_of(event, key_hash(event.source, event.key))
+        while not self._buffer(partition, frame, tag):
+            self.flush()
+
+    def flush(self) -> None:
+        """Kinesis has everything that was buffered when this returns (INV-1). Raises PublishError."""
+        waiting = [filling.sealed() for filling in self._filling.values()]
+        self._filling, self._size = {}, 0
+        cause: TransientError | None = None
+        for _ in self._attempts():
+            try:
+                waiting = self._send(waiting)
+            except TransientError as error:
+                cause = error  # perhaps taken, perhaps not: the same bytes again (INV-5)
+            if not waiting:
+                return
+        tags = [tag for sealed in waiting for tag in sealed.tags]
+        raise PublishError(tags, self._max_attempts) from cause
+
+    def _send(self, waiting: list[_Sealed]) -> list[_Sealed]:
+        """One call. Returns those that were not acknowledged."""
+        takers = self._writer.put([sealed.entry for sealed in waiting]) if waiting else []
+        failed = []
+        for sealed, taker in zip(waiting, takers, strict=True):
+            if taker is None:
+                failed.append(sealed)
+            elif taker != sealed.shard:  # resharded: nothing is buffered now, so that the map can change
+                self._shards, self._routes = [], {}
+        return failed
+
+    def _buffer(self, partition: tuple[str, int], frame: bytes, tag: Hashable) -> bool:
+        """False if the call to come has no room for the frame."""
+        route = self._routes.get(partition) or self._route(partition)
+        filling = self._filling.get(route.shard) or _Filling(route)
+        size = self._size + len(frame) + route.cost
+        if size > MAX_CALL_BYTES or not filling.aggregate.add(route.key, frame):
+            return False
+        if not filling.tags:
+            if len(self._filling) == MAX_CALL_ENTRIES:
+                return False
+            self._filling[route.shard] = filling
+        filling.tags.append(tag)
+        self._size = size
+        return True
+
+    def _route(self, partition: tuple[str, int]) -> _Route:
+        if not self._shards:
+            self._shards = self._read_shards()
+        key = partition_key(*partition).encode()
+        number = bisect_right(self._shards, int.from_bytes(md5(key).digest()), key=lambda shard: shard.start)
+        shard = self._shards[number - 1]
+        route = _Route(key, shard.id, str(shard.start), 2 * len(key) + EVENT_OVERHEAD)
+        self._routes[partition] = route
+        return route
+
+    def _read_shards(self) -> list[Shard]:
+        failure = TransientError("the open shards do not cover all hash keys")  # seen while it is resharded
+        for _ in self._attempts():
+            try:
+                shards = self._writer.shards()
+            except TransientError as error:
+                failure = error
+            else:
+                if _cover_everything(shards):
+                    return shards
+        raise failure
+
+    def _attempts(self) -> Iterator[int]:
+        """Numbers of attempts, with a pause before each one but the first."""
+        yield 0
+        for attempt in range(1, self._max_attempts):
+            self._sleep(self._random() * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)))
+            yield attempt
+
+
+class _Route(NamedTuple):
+    """Where the events of one partition go."""
+
+    key: bytes
+    shard: str
+    hash_key: str  # the shard's first, so that the aggregate lands in it
+    cost: int  # bytes that an event adds to a call beside its frame, at most
+
+
+class _Sealed(NamedTuple):
+    """An aggregate that is being sent."""
+
+    entry: Entry
+    shard: str
+    tags: Sequence[Hashable]
+
+
+class _Filling:
+    """An aggregate that still takes events of its shard."""
+
+    __slots__ = ("aggregate", "route", "tags")
+
+    def __init__(self, route: _Route) -> None:
+        self.route = route  # of its first event
+        self.aggregate = Aggregate()
+        self.tags: list[Hashable] = []
+
+    def sealed(self) -> _Sealed:
+        route = self.route
+        entry = Entry(self.aggregate.contents(), route.key.decode(), route.hash_key)
+        return _Sealed(entry, route.shard, self.tags)
+
+
+def _cover_everything(shards: Sequence[Shard]) -> bool:
+    """Whether these shards, in order of their ranges, leave no hash key out and hold none twice."""
+    expected = 0
+    for shard in shards:
+        if shard.start != expected:
+            return False
+        expected = shard.end + 1
+    return expected == HASH_KEYS
