@@ -1,0 +1,163 @@
+"""The SQLite engine: one file, so that one commit is atomic across all tables.
+
+Write-ahead logging lets readers in other processes go on while one writer writes. Every writing transaction
+begins with BEGIN IMMEDIATE, which is all the locks of the port at once: what it reads of floors, revisions
+and ranks stays true until it commits.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from consumers.warehouse import sqlite_sql as sql
+from consumers.warehouse.port import Revision, Row, TableStatus
+from consumers.warehouse.sqlite_errors import sqlite_errors
+from consumers.warehouse.sqlite_revisions import Revisions
+from consumers.warehouse.sqlite_rows import read_rows
+from consumers.warehouse.sqlite_transaction import SqliteTransaction
+from consumers.warehouse.sqlite_values import instant_of
+from consumers.warehouse.tables import StagingTable, StagingTables
+from schemas.entity import Entity
+from schemas.errors import ConfigurationError
+
+BUSY_SECONDS = 30.0
+CACHE_KIB = 64 * 1024
+CHECKPOINT_PAGES = 4_000
+"""The log is folded into the file every 16 MB: four times SQLite's default halves the writing under random
+keys."""
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) -> "SqliteWarehouse":
+    """The warehouse at an SQLAlchemy URL: `sqlite:///relative.db`, `sqlite:////absolute/path.db`.
+
+    Opens nothing yet. Raises ConfigurationError for a URL that is not a file of SQLite.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError("HEADWATER_WAREHOUSE is not a database URL (sqlite:///path)") from None
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigurationError(f"no warehouse engine for {parsed.get_backend_name()!r}; there is: sqlite")
+    if parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("the warehouse is a file that several processes open: sqlite:///path")
+    if not Path(parsed.database).absolute().parent.is_dir():
+        raise ConfigurationError(f"the warehouse's folder does not exist: {Path(parsed.database).parent}")
+    return SqliteWarehouse(_engine(url), StagingTables(entities), clock)
+
+
+def _engine(url: str) -> Engine:
+    # hide_parameters: an error's text never carries field values (INV-7).
+    engine = create_engine(url, hide_parameters=True, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _set_up)
+    return engine
+
+
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # committed is durable (INV-1)
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+
+
+class SqliteWarehouse:
+    """`port.Warehouse` in one SQLite file."""
+
+    def __init__(self, engine: Engine, tables: StagingTables, clock: Clock) -> None:
+        self.engine = engine
+        self._tables = tables
+        self._clock = clock
+
+    def ensure(self) -> None:
+        with self._writing("ensure") as connection:
+            for statement in sql.SYSTEM_TABLES:
+                connection.exec_driver_sql(statement)
+            revisions = Revisions(connection)
+            for table in self._tables:
+                revisions.ensure(table, self._now())
+
+    @contextmanager
+    def transaction(
+        self, shared: Collection[str] = (), exclusive: Collection[str] = ()
+    ) -> Iterator[SqliteTransaction]:
+        with self._writing("transaction") as connection:
+            yield SqliteTransaction(connection, self._tables, shared, exclusive, self._now())
+
+    def create_revision(self, entity: str) -> int:
+        with self._writing("create revision") as connection:
+            return Revisions(connection).create(self._tables[entity], "building", self._now())
+
+    def drop_revision(self, entity: str, revision: int) -> None:
+        with self._writing("drop revision") as connection:
+            Revisions(connection).drop(self._tables[entity], revision)
+
+    def publish_as_of(self, entity: str, revision: int, name: str) -> str:
+        with self._writing("publish as of") as connection:
+            return Revisions(connection).publish_as_of(self._tables[entity], revision, name)
+
+    def revisions(self, entity: str) -> list[Revision]:
+        with self._reading("revisions") as connection:
+            return Revisions(connection).of(self._tables[entity])
+
+    def rows(self, entity: str, revision: int) -> Iterator[Row]:
+        with self._reading("rows") as connection:
+            table = self._tables[entity]
+            Revisions(connection).existing(table, revision)
+            yield from read_rows(connection, table, f"{sql.select_rows(table, revision)} ORDER BY _key_hash")
+
+    def select(
+        self, entity: str, limit: int | None = None, as_of: str | None = None
+    ) -> tuple[list[str], list[tuple[object, ...]]]:
+        table = self._tables[entity]
+        view = table.view if as_of is None else table.as_of_view(as_of)
+        order = ", ".join(map(sql.quoted, table.entity.key))
+        statement = f"SELECT * FROM {sql.quoted(view)}" + (f" ORDER BY {order}" if order else "")
+        with self._reading(f"select {view}") as connection:
+            result = connection.exec_driver_sql(f"{statement} LIMIT ?", (-1 if limit is None else limit,))
+            return list(result.keys()), [tuple(row) for row in result]
+
+    def status(self) -> list[TableStatus]:
+        with self._reading("status") as connection:
+            return [self._status(connection, table) for table in self._tables]
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _status(self, connection: Connection, table: StagingTable) -> TableStatus:
+        live = Revisions(connection).live(table)
+        count, deleted, newest = connection.exec_driver_sql(
+            "SELECT COUNT(*), COALESCE(SUM(_deleted), 0), MAX(_occurred_at) "
+            f"FROM {sql.quoted(table.physical(live.number))}"
+        ).one()
+        newest = None if newest is None else instant_of(newest)
+        return TableStatus(
+            table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
+        )
+
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
+
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[Connection]:
+        with sqlite_errors(doing), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _reading(self, doing: str) -> Iterator[Connection]:
+        with sqlite_errors(doing), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection

@@ -1,0 +1,74 @@
+"""SQLite's errors as ours: one table, by result code (https://www.sqlite.org/rescode.html), never by text."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+
+from schemas.errors import ConfigurationError, HeadwaterError, TransientError
+
+
+class RowRefused(Exception):  # noqa: N818 - caught where the row is known, and never leaves this package
+    """SQLite refuses the values of a row, whatever is retried."""
+
+
+PRIMARY_CODES: dict[str, type[HeadwaterError | RowRefused] | None] = {
+    # The environment's state, which passes or is mended: wait and do the whole transaction again.
+    "SQLITE_BUSY": TransientError,
+    "SQLITE_LOCKED": TransientError,
+    "SQLITE_PROTOCOL": TransientError,
+    "SQLITE_SCHEMA": TransientError,
+    "SQLITE_INTERRUPT": TransientError,
+    "SQLITE_ABORT": TransientError,
+    "SQLITE_NOMEM": TransientError,
+    "SQLITE_FULL": TransientError,
+    "SQLITE_IOERR": TransientError,
+    "SQLITE_CANTOPEN": TransientError,
+    "SQLITE_READONLY": TransientError,
+    # The values of one row.
+    "SQLITE_CONSTRAINT": RowRefused,
+    "SQLITE_MISMATCH": RowRefused,
+    "SQLITE_TOOBIG": RowRefused,
+    # A person has to look: a table that is not there, no permission, not a database, a damaged one.
+    "SQLITE_ERROR": ConfigurationError,
+    "SQLITE_PERM": ConfigurationError,
+    "SQLITE_AUTH": ConfigurationError,
+    "SQLITE_NOTFOUND": ConfigurationError,
+    "SQLITE_NOTADB": ConfigurationError,
+    "SQLITE_CORRUPT": ConfigurationError,
+    "SQLITE_NOLFS": ConfigurationError,
+    "SQLITE_FORMAT": ConfigurationError,
+    # Our own bugs, and codes that no call of ours gives: never dead letters, never retried.
+    "SQLITE_INTERNAL": None,
+    "SQLITE_MISUSE": None,
+    "SQLITE_RANGE": None,
+    "SQLITE_EMPTY": None,
+    "SQLITE_NOTICE": None,
+    "SQLITE_WARNING": None,
+    "SQLITE_OK": None,
+    "SQLITE_ROW": None,
+    "SQLITE_DONE": None,
+}
+
+_BY_CODE = {getattr(sqlite3, name): ours for name, ours in PRIMARY_CODES.items()}
+
+
+def ours(error: BaseException | None) -> type[HeadwaterError | RowRefused] | None:
+    """What an error of SQLite is to us. The primary code is the low byte of an extended one. None for a
+    bug."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else _BY_CODE.get(code & 0xFF)
+
+
+@contextmanager
+def sqlite_errors(doing: str) -> Iterator[None]:
+    """Re-raise what SQLite raises as TransientError, ConfigurationError or RowRefused, telling the code only:
+    SQLite's texts may carry values (INV-7)."""
+    try:
+        yield
+    except DBAPIError as error:
+        kind = ours(error.orig)
+        if kind is None:
+            raise
+        raise kind(f"{doing}: {getattr(error.orig, 'sqlite_errorname', '')}") from error.orig

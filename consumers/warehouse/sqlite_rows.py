@@ -1,0 +1,65 @@
+"""Rows into SQLite's parameters and out of its results, column by column: few Python operations for each
+row."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+
+from sqlalchemy import Connection
+
+from consumers.warehouse.port import Row
+from consumers.warehouse.sqlite_values import converted, instant_of, instant_text, storage_of
+from consumers.warehouse.tables import StagingTable
+
+Floors = Mapping[tuple[str, int], str]
+"""Position of the greatest sweep by source and bucket."""
+
+_READ_ROWS = 1_000
+
+
+def parameters(
+    table: StagingTable, rows: Sequence[Row], floors: Floors, applied_at: str
+) -> list[tuple[object, ...]]:
+    """One tuple for each row, in the order of `StagingTable.columns`."""
+    if not rows:
+        return []
+    key_hashes, ranks, event_ids, _, sources, occurred, versions, values = zip(*rows, strict=True)
+    business = [
+        converted(column, storage_of(field).write)
+        for field, column in zip(table.entity.schema.fields, zip(*values, strict=True), strict=True)
+    ]
+    tombstones = [int(row.deleted or _is_below(row, floors)) for row in rows]
+    instants = map(instant_text, occurred)
+    # `applied_at` has no end: zip stops with the rows.
+    system = (ranks, event_ids, tombstones, sources, instants, versions, repeat(applied_at))
+    return list(zip(key_hashes, *business, *system, strict=False))
+
+
+def _is_below(row: Row, floors: Floors) -> bool:
+    """Whether a sweep says that this row no longer exists. A position is its rank's prefix, and the blank
+    after it sorts below everything a position may go on with."""
+    floor = floors.get((row.source, row.key_hash[0]))
+    return floor is not None and row.rank < floor
+
+
+def read_rows(
+    connection: Connection, table: StagingTable, statement: str, arguments: tuple[object, ...] = ()
+) -> Iterator[Row]:
+    """The rows that `sqlite_sql.select_rows` and what follows it select, typed."""
+    result = connection.exec_driver_sql(statement, arguments)
+    reads = [storage_of(field).read for field in table.entity.schema.fields]
+    while chunk := result.fetchmany(_READ_ROWS):
+        key_hashes, *business, ranks, event_ids, deleted, sources, instants, versions = zip(
+            *chunk, strict=True
+        )
+        columns = [converted(column, read) for column, read in zip(business, reads, strict=True)]
+        yield from map(
+            Row,
+            key_hashes,
+            ranks,
+            event_ids,
+            map(bool, deleted),
+            sources,
+            map(instant_of, instants),
+            versions,
+            zip(*columns, strict=True),
+        )

@@ -1,0 +1,105 @@
+"""The SQL that the SQLite engine sends."""
+
+from consumers.warehouse.port import Sweep
+from consumers.warehouse.sqlite_values import storage_of
+from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
+
+SYSTEM_TABLES = (
+    """CREATE TABLE IF NOT EXISTS headwater_revisions (
+        entity TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, schema_version INTEGER NOT NULL,
+        schema_fingerprint BLOB NOT NULL, created_at TEXT NOT NULL, as_of TEXT,
+        PRIMARY KEY (entity, number)) WITHOUT ROWID""",
+    # What a sweep says holds for rows that come later, too: hence kept.
+    """CREATE TABLE IF NOT EXISTS headwater_floors (
+        entity TEXT NOT NULL, revision INTEGER NOT NULL, source TEXT NOT NULL, bucket INTEGER NOT NULL,
+        position TEXT NOT NULL, PRIMARY KEY (entity, revision, source, bucket)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS headwater_checkpoints (
+        reader TEXT NOT NULL, stream TEXT NOT NULL, shard TEXT NOT NULL, sequence TEXT NOT NULL,
+        PRIMARY KEY (reader, stream, shard)) WITHOUT ROWID""",
+)
+
+SAVE_CHECKPOINT = """INSERT INTO headwater_checkpoints VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE excluded.sequence > sequence"""
+
+RAISE_FLOOR = """INSERT INTO headwater_floors VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET position = excluded.position WHERE excluded.position > position"""
+
+_SYSTEM_TYPES = dict(
+    zip(SYSTEM_COLUMNS, ("TEXT", "BLOB", "INTEGER", "TEXT", "TEXT", "INTEGER", "TEXT"), strict=True)
+)
+
+
+def quoted(name: str) -> str:
+    """An identifier: names of fields may be words of SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(map(quoted, names))
+
+
+def create_table(table: StagingTable, revision: int) -> str:
+    """A rowid table with an index on the key hash: half the time of one kept in the order of a random key."""
+    business = [f"{quoted(field.name)} {storage_of(field).sql_type}" for field in table.entity.schema.fields]
+    system = [f"{name} {sql_type} NOT NULL" for name, sql_type in _SYSTEM_TYPES.items()]
+    columns = ", ".join([f"{KEY_HASH} BLOB NOT NULL PRIMARY KEY", *business, *system])
+    return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
+
+
+def upsert(table: StagingTable, revision: int) -> str:
+    """The guard: a row is changed only by a greater rank (INV-2).
+
+    One statement in place of the plan's INSERT of the absent, then UPDATE of the lesser: SQLite lets one
+    writer in at a time, so nothing can come between the two halves.
+    """
+    columns = table.columns
+    changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in columns if name != KEY_HASH)
+    return (
+        f"INSERT INTO {quoted(table.physical(revision))} ({_listed(columns)}) "
+        f"VALUES ({', '.join('?' * len(columns))}) "
+        f"ON CONFLICT ({KEY_HASH}) DO UPDATE SET {changes} WHERE excluded._rank > _rank"
+    )
+
+
+def bury(table: StagingTable, revision: int) -> str:
+    """A sweep over the rows that are there; it changes `_deleted` alone."""
+    return (
+        f"UPDATE {quoted(table.physical(revision))} SET _deleted = 1 "
+        f"WHERE {KEY_HASH} BETWEEN ? AND ? AND _source = ? AND _rank < ? AND _deleted = 0"
+    )
+
+
+def buried(sweep: Sweep) -> tuple[bytes, bytes, str, str]:
+    """Parameters of `bury`: the bucket is the first byte of the key hash, and the position is the rank's
+    prefix."""
+    first = bytes([sweep.bucket])
+    return first + bytes(15), first + b"\xff" * 15, sweep.source, sweep.position
+
+
+def select_rows(table: StagingTable, revision: int) -> str:
+    """All of a row but `_applied_at`, which no event says."""
+    return f"SELECT {_listed(table.columns[:-1])} FROM {quoted(table.physical(revision))}"
+
+
+def create_view(table: StagingTable, view: str, revision: int) -> str:
+    """What readers see: the business columns and the source of the live rows (INV-8)."""
+    shown = _listed((*table.business_columns, "_source"))
+    rows = f"SELECT {shown} FROM {quoted(table.physical(revision))} WHERE _deleted = 0"
+    if table.entity.prefer and table.entity.key:
+        ranked = f"SELECT {shown}, ROW_NUMBER() OVER ({_best_source(table)}) AS _place"
+        rows = (
+            f"SELECT {shown} FROM ({ranked} FROM {quoted(table.physical(revision))} WHERE _deleted = 0) "
+            "WHERE _place = 1"
+        )
+    return f"CREATE VIEW {quoted(view)} AS {rows}"
+
+
+def _best_source(table: StagingTable) -> str:
+    places = [f"WHEN {_text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
+    order = f"CASE _source {' '.join(places)} ELSE {len(places)} END, _source"
+    return f"PARTITION BY {_listed(table.entity.key)} ORDER BY {order}"
+
+
+def _text(value: str) -> str:
+    """A text literal: a view takes no parameters."""
+    return "'" + value.replace("'", "''") + "'"

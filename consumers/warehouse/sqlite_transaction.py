@@ -1,0 +1,158 @@
+"""One transaction of the SQLite engine: the guard, sweep floors and checkpoints."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from consumers.warehouse import sqlite_sql as sql
+from consumers.warehouse.port import (
+    NO_REVISIONS,
+    Batch,
+    Checkpoint,
+    Counts,
+    RefusedRowError,
+    Revision,
+    Row,
+    Sweep,
+)
+from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
+from consumers.warehouse.sqlite_revisions import Revisions
+from consumers.warehouse.sqlite_rows import Floors, parameters, read_rows
+from consumers.warehouse.tables import StagingTable, StagingTables
+from schemas.errors import ConfigurationError
+
+_VARIABLES = 500
+"""Parameters of one SELECT; SQLite's own limit was 999 for long."""
+
+
+class SqliteTransaction:
+    """`port.Transaction` inside BEGIN IMMEDIATE: nobody else writes until it ends."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        tables: StagingTables,
+        shared: Collection[str],
+        exclusive: Collection[str],
+        now: str,
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._exclusive = frozenset(exclusive)
+        self._locked = self._exclusive.union(shared)
+        self._now = now
+        self._revisions = Revisions(connection)
+        for entity in self._locked:
+            tables[entity]  # refuses one that is not there
+
+    def apply(self, batch: Batch, revisions: Mapping[str, int] = NO_REVISIONS) -> Counts:
+        counts = Counts()
+        for entity in batch.entities():
+            table, revision = self._target(entity, revisions.get(entity))
+            floors = self._floors(entity, revision.number)
+            sweeps = batch.sweeps.get(entity, ())
+            if sweeps and revision.state == "live":
+                self._needs(entity, self._exclusive)
+            counts += self._sweep(table, revision.number, sweeps, floors)
+            counts += self._upsert(table, revision.number, batch.rows.get(entity, ()), floors)
+        self.save_checkpoints(batch.checkpoints)
+        return counts
+
+    def _target(self, entity: str, number: int | None) -> tuple[StagingTable, Revision]:
+        table = self._tables[entity]
+        self._needs(entity, self._locked)
+        if number is None:
+            return table, self._revisions.live(table)
+        return table, self._revisions.existing(table, number)
+
+    def _sweep(
+        self, table: StagingTable, revision: int, sweeps: Sequence[Sweep], floors: dict[tuple[str, int], str]
+    ) -> Counts:
+        """Raise the floors, here and in `floors`, and bury what is below."""
+        risen, superseded, duplicate = [], 0, 0
+        for sweep in sweeps:
+            floor = floors.get((sweep.source, sweep.bucket), "")
+            if sweep.position > floor:
+                floors[sweep.source, sweep.bucket] = sweep.position
+                risen.append(sweep)
+            elif sweep.position == floor:
+                duplicate += 1
+            else:
+                superseded += 1
+        entity = table.entity.name
+        self._many(sql.RAISE_FLOOR, [(entity, revision, *sweep) for sweep in risen])
+        self._many(sql.bury(table, revision), list(map(sql.buried, risen)))
+        return Counts(len(risen), superseded, duplicate)
+
+    def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row], floors: Floors) -> Counts:
+        statement, written = sql.upsert(table, revision), parameters(table, rows, floors, self._now)
+        try:
+            applied = self._many(statement, written)
+        except RowRefused as refusal:
+            raise self._refused(table, statement, written, rows) from refusal
+        if applied == len(rows):
+            return Counts(applied)
+        # Some lost. A row that is there with our rank is ours of now or of before; any other is greater.
+        there = self.rows_of(table.entity.name, revision, [row.key_hash for row in rows])
+        superseded = sum(there[row.key_hash].rank != row.rank for row in rows)
+        return Counts(applied, superseded, len(rows) - applied - superseded)
+
+    def _refused(
+        self, table: StagingTable, statement: str, written: list[tuple[object, ...]], rows: Sequence[Row]
+    ) -> Exception:
+        """Which row it was: they are written again one by one, in a transaction that is to be rolled back."""
+        for row, values in zip(rows, written, strict=True):
+            try:
+                self._many(statement, [values])
+            except RowRefused as refusal:
+                return RefusedRowError(
+                    table.entity.name, row.key_hash, f"the warehouse refuses the row: {refusal}"
+                )
+        return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
+
+    def _many(self, statement: str, rows: list[tuple[object, ...]]) -> int:
+        """Run a statement for each of these; the number of rows of the table that it changed."""
+        if not rows:
+            return 0
+        with sqlite_errors("write"):
+            return self._connection.exec_driver_sql(statement, rows).rowcount
+
+    def _floors(self, entity: str, revision: int) -> dict[tuple[str, int], str]:
+        rows = self._connection.exec_driver_sql(
+            "SELECT source, bucket, position FROM headwater_floors WHERE entity = ? AND revision = ?",
+            (entity, revision),
+        )
+        return {(source, bucket): position for source, bucket, position in rows}
+
+    def checkpoints(self, reader: str) -> list[Checkpoint]:
+        rows = self._connection.exec_driver_sql(
+            "SELECT * FROM headwater_checkpoints WHERE reader = ? ORDER BY stream, shard", (reader,)
+        )
+        return [Checkpoint(*row) for row in rows]
+
+    def save_checkpoints(self, checkpoints: Iterable[Checkpoint]) -> None:
+        self._many(sql.SAVE_CHECKPOINT, [tuple(checkpoint) for checkpoint in checkpoints])
+
+    def live_revision(self, entity: str) -> int:
+        return self._revisions.live(self._tables[entity]).number
+
+    def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
+        table, wanted, found = self._tables[entity], list(key_hashes), {}
+        self._revisions.existing(table, revision)
+        select = sql.select_rows(table, revision)
+        for start in range(0, len(wanted), _VARIABLES):
+            some = tuple(wanted[start : start + _VARIABLES])
+            places = ", ".join("?" * len(some))
+            rows = read_rows(self._connection, table, f"{select} WHERE _key_hash IN ({places})", some)
+            found.update((row.key_hash, row) for row in rows)
+        return found
+
+    def swap(self, entity: str, revision: int) -> int:
+        self._needs(entity, self._exclusive)
+        return self._revisions.swap(self._tables[entity], revision)
+
+    def _needs(self, entity: str, held: frozenset[str]) -> None:
+        """SQLite holds every lock anyway. An engine that does not would go wrong without a sign, so the same
+        call fails here."""
+        if entity not in held:
+            raise ValueError(f"the lock of entity {entity} is not held")

@@ -1,0 +1,80 @@
+"""Python's typed values as SQLite stores them, and back, exactly.
+
+SQLite has no decimal, date or boolean. Text keeps them exact and, being of fixed width, in order: a decimal
+with the digits of its column's scale, ISO 8601 for dates and times with the digits of the field's precision.
+SQLite's own date functions read these forms.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from schemas.fields import Field
+
+Convert = Callable[[Any], object]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Storage(NamedTuple):
+    """How a kind of field is stored; no function where SQLite's value is Python's."""
+
+    sql_type: str
+    write: Convert | None = None
+    read: Convert | None = None
+
+
+def _milliseconds(value: datetime | time) -> str:
+    return value.isoformat(timespec="milliseconds")
+
+
+def _microseconds(value: datetime | time) -> str:
+    return value.isoformat(timespec="microseconds")
+
+
+_STORAGE = {
+    "string": Storage("TEXT"),
+    "enum": Storage("TEXT"),
+    "json": Storage("TEXT"),
+    "uuid": Storage("TEXT", str, UUID),
+    "int": Storage("INTEGER"),
+    "long": Storage("INTEGER"),
+    "boolean": Storage("INTEGER", int, bool),
+    "float": Storage("REAL"),
+    "double": Storage("REAL"),
+    "bytes": Storage("BLOB"),
+    "date": Storage("TEXT", date.isoformat, date.fromisoformat),
+    "time-millis": Storage("TEXT", _milliseconds, time.fromisoformat),
+    "time-micros": Storage("TEXT", _microseconds, time.fromisoformat),
+    "timestamp-millis": Storage("TEXT", _milliseconds, datetime.fromisoformat),
+    "timestamp-micros": Storage("TEXT", _microseconds, datetime.fromisoformat),
+    "local-timestamp-millis": Storage("TEXT", _milliseconds, datetime.fromisoformat),
+    "local-timestamp-micros": Storage("TEXT", _microseconds, datetime.fromisoformat),
+}
+
+
+def storage_of(field: Field) -> Storage:
+    """Storage of this field's column."""
+    if field.kind == "decimal":
+        digits = f".{field.scale}f"
+        return Storage("TEXT", lambda value: format(value, digits), Decimal)
+    return _STORAGE[field.kind]
+
+
+def converted(column: Sequence[object], convert: Convert | None) -> Sequence[object]:
+    """A column's values through `convert`; NULL stays NULL."""
+    if convert is None:
+        return column
+    return [None if value is None else convert(value) for value in column]
+
+
+def instant_text(microseconds: int) -> str:
+    """An instant, microseconds since the epoch, as ISO 8601 in UTC with six digits."""
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
+
+
+def instant_of(text: str) -> int:
+    """The inverse of `instant_text`."""
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
