@@ -1,0 +1,306 @@
+"""An Avro record schema as fields: which Avro we take, and our own properties of a field.
+
+Every error is a ConfigurationError that names the field, what was found and what is allowed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from schemas.binary import coder
+from schemas.errors import ConfigurationError, PoisonEventError
+from schemas.fields import ANY_SOURCE, Field, FieldType, canonical_json_of
+from schemas.fingerprint import full_name
+from schemas.refusals import missing, only_known, refused, shown, snake_case, unknown
+
+MAX_PRECISION = 38
+
+PRIMITIVES = ("string", "int", "long", "float", "double", "boolean", "bytes")
+LOGICAL_TYPES = {
+    "decimal": "bytes",
+    "date": "int",
+    "time-millis": "int",
+    "time-micros": "long",
+    "timestamp-millis": "long",
+    "timestamp-micros": "long",
+    "local-timestamp-millis": "long",
+    "local-timestamp-micros": "long",
+    "uuid": "string",
+}
+EPOCHS = ("epoch-seconds", "epoch-millis")
+
+FIELD_PROPERTIES = ("name", "type", "default", "doc", "from", "maxLength", "format", "headwater.json")
+RECORD_PROPERTIES = ("type", "name", "namespace", "doc", "fields")
+
+
+class _Type(NamedTuple):
+    kind: FieldType
+    base: str
+    nullable: bool = False
+    precision: int = 0
+    scale: int = 0
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The named types of one record so far: Avro defines each once and then refers to it."""
+
+    namespace: str
+    types: dict[str, _Type | None]  # None is the record itself, which no field of it may be
+
+    def find(self, name: str) -> _Type | None:
+        return self.types.get(full_name(name, self.namespace))
+
+    def add(self, where: str, given: Mapping[str, Any], made: _Type | None) -> None:
+        name = _avro_name(f"{where}, name", given.get("name"))
+        full = full_name(name, _namespace(where, given, self.namespace))
+        if full in self.types:
+            raise refused(f"{where}, name", name, "a name that no other type of this record has")
+        self.types[full] = made
+
+
+def _namespace(where: str, given: Mapping[str, Any], around: str) -> str:
+    namespace = given.get("namespace", around)
+    return "" if namespace == "" else _avro_name(f"{where}, namespace", namespace)
+
+
+def _avro_name(where: str, name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
+        raise refused(where, name, "an Avro name: a letter or _ first, then letters, digits and _")
+    return name
+
+
+def read_fields(avro: Mapping[str, Any]) -> tuple[Field, ...]:
+    """The fields of an Avro record schema. Raises ConfigurationError for what we do not take."""
+    only_known("record", [name for name in avro if not name.startswith("headwater.")], RECORD_PROPERTIES)
+    if avro.get("type") != "record":
+        raise refused("record, type", avro.get("type"), '"record"')
+    names = _Names(_namespace("record", avro, ""), {})
+    names.add("record", avro, None)
+    specs = avro.get("fields")
+    if not isinstance(specs, list) or not specs:
+        raise refused("record, fields", specs, "a list of at least one field")
+    fields = tuple(_read_field(f"field {number}", spec, names) for number, spec in enumerate(specs, 1))
+    _refuse_duplicates(fields)
+    return fields
+
+
+def _refuse_duplicates(fields: tuple[Field, ...]) -> None:
+    seen: set[str] = set()
+    for field in fields:
+        if field.name in seen:
+            raise ConfigurationError(f"field {field.name}: found two of that name; allowed: one")
+        seen.add(field.name)
+
+
+def _read_field(number: str, spec: object, names: _Names) -> Field:
+    if not isinstance(spec, dict):
+        raise refused(number, spec, 'an object with "name" and "type"')
+    if "name" not in spec:
+        raise missing(number, "name", "a name in lower snake case")
+    name = snake_case(f"{number}, name", spec["name"])
+    where = f"field {name}"
+    if "headwater.private" in spec:
+        raise refused(
+            f"{where}, headwater.private",
+            spec["headwater.private"],
+            "nothing: private fields are not there yet",
+        )
+    only_known(where, spec, FIELD_PROPERTIES)
+    if "type" not in spec:
+        raise missing(where, "type", "an Avro type")
+    made = _json_type(where, spec, _read_type(where, spec["type"], names))
+    field = Field(
+        name=name,
+        kind=made.kind,
+        nullable=made.nullable,
+        precision=made.precision,
+        scale=made.scale,
+        symbols=made.symbols,
+        max_length=_max_length(where, spec, made.kind),
+        from_names=_from_names(where, spec),
+        format=_format(where, spec, made.kind),
+    )
+    return (
+        replace(field, default=_default(where, spec["default"], made, field)) if "default" in spec else field
+    )
+
+
+def _json_type(where: str, spec: Mapping[str, Any], made: _Type) -> _Type:
+    if "headwater.json" not in spec:
+        return made
+    if spec["headwater.json"] is not True or made.kind is not FieldType.STRING:
+        raise refused(
+            f"{where}, headwater.json", spec["headwater.json"], f"true, on a string; this is {made.kind}"
+        )
+    return made._replace(kind=FieldType.JSON)
+
+
+# Types
+
+
+def _read_type(where: str, given: object, names: _Names) -> _Type:
+    if isinstance(given, list):
+        return _read_union(where, given, names)
+    if isinstance(given, dict):
+        return _read_object(where, given, names)
+    if isinstance(given, str):
+        if given in PRIMITIVES:
+            return _Type(FieldType(given), given)
+        if found := names.find(given):
+            return found
+    raise _unknown_type(where, given)
+
+
+def _unknown_type(where: str, given: object) -> ConfigurationError:
+    nested = 'a nested value is a string with "headwater.json": true'
+    if isinstance(given, str) and given not in ("null", "record", "array", "map", "fixed"):
+        return unknown(f"{where}, type", given, (*PRIMITIVES, "enum", f"[null, one of these]; {nested}"))
+    return refused(f"{where}, type", given, f"{', '.join(PRIMITIVES)}, enum, [null, one of these]; {nested}")
+
+
+def _read_union(where: str, given: list[object], names: _Names) -> _Type:
+    if len(given) != 2 or given[0] != "null" or given[1] == "null" or isinstance(given[1], list):
+        raise refused(f"{where}, type", given, '["null", X], null first, one X')
+    return _read_type(where, given[1], names)._replace(nullable=True)
+
+
+def _read_object(where: str, given: Mapping[str, Any], names: _Names) -> _Type:
+    base = given.get("type")
+    if base == "enum":
+        return _read_enum(where, given, names)
+    if base not in PRIMITIVES:
+        raise _unknown_type(where, base)
+    logical = given.get("logicalType")
+    allowed = ["type", "logicalType"] if "logicalType" in given else ["type", "logicalType", "doc"]
+    if logical == "decimal":
+        allowed += ["precision", "scale"]
+    only_known(f"{where}, type", given, allowed)
+    if "logicalType" not in given:
+        return _Type(FieldType(base), base)
+    if logical not in LOGICAL_TYPES:
+        raise unknown(
+            f"{where}, logicalType", logical if isinstance(logical, str) else shown(logical), LOGICAL_TYPES
+        )
+    if LOGICAL_TYPES[logical] != base:
+        raise refused(f"{where}, type of {logical}", base, f'"{LOGICAL_TYPES[logical]}"')
+    made = _Type(FieldType(logical), base)
+    return _with_digits(where, given, made) if logical == "decimal" else made
+
+
+def _with_digits(where: str, given: Mapping[str, Any], made: _Type) -> _Type:
+    if "precision" not in given:
+        raise missing(where, "precision", f"a whole number from 1 to {MAX_PRECISION}")
+    precision = _whole(f"{where}, precision", given["precision"], 1, MAX_PRECISION)
+    scale = _whole(f"{where}, scale", given.get("scale", 0), 0, precision)
+    return made._replace(precision=precision, scale=scale)
+
+
+def _read_enum(where: str, given: Mapping[str, Any], names: _Names) -> _Type:
+    only_known(f"{where}, type", given, ("type", "name", "namespace", "doc", "symbols"))
+    symbols = given.get("symbols")
+    if not isinstance(symbols, list) or not symbols:
+        raise refused(f"{where}, symbols", symbols, "a list of at least one symbol")
+    for symbol in symbols:
+        if "." in _avro_name(f"{where}, symbols", symbol):
+            raise refused(f"{where}, symbols", symbol, "a symbol without dots")
+    if len(set(symbols)) < len(symbols):
+        raise refused(f"{where}, symbols", symbols, "each symbol once")
+    made = _Type(FieldType.ENUM, "enum", symbols=tuple(symbols))
+    names.add(f"{where}, type", given, made)
+    return made
+
+
+def _whole(where: str, found: object, low: int, high: int) -> int:
+    if type(found) is not int or not low <= found <= high:
+        raise refused(where, found, f"a whole number from {low} to {high}")
+    return found
+
+
+# Our own properties
+
+
+def _max_length(where: str, spec: Mapping[str, Any], kind: FieldType) -> int | None:
+    if "maxLength" not in spec:
+        return None
+    if kind not in (FieldType.STRING, FieldType.BYTES, FieldType.JSON):
+        raise refused(f"{where}, maxLength", spec["maxLength"], f"on string and bytes only; this is {kind}")
+    return _whole(f"{where}, maxLength", spec["maxLength"], 1, 1_000_000)
+
+
+def _from_names(where: str, spec: Mapping[str, Any]) -> Mapping[str, str]:
+    given = spec.get("from", {})
+    names = {ANY_SOURCE: given} if isinstance(given, str) else given
+    if not isinstance(names, dict) or ("from" in spec and not names):
+        raise refused(f"{where}, from", given, "a name, or an object of a name by source")
+    for source, name in names.items():
+        if not isinstance(name, str) or not name:
+            raise refused(f"{where}, from, {source}", name, "a name")
+    return names
+
+
+def _format(where: str, spec: Mapping[str, Any], kind: FieldType) -> str | None:
+    if "format" not in spec:
+        return None
+    given = spec["format"]
+    if kind == FieldType.BOOLEAN:
+        allowed = 'two different texts, true first, as in "Y|N"'
+        fits = isinstance(given, str) and len({*given.split("|")} - {""}) == 2 == len(given.split("|"))
+    elif "timestamp" in kind:
+        allowed = f"a pattern of strptime with a whole date, or {' or '.join(EPOCHS)}"
+        fits = given in EPOCHS or fits_strptime(given, "%Y%m%d")
+    elif kind == FieldType.DATE:
+        allowed = "a pattern of strptime with a whole date"
+        fits = fits_strptime(given, "%Y%m%d")
+    elif kind.startswith("time-"):
+        allowed = "a pattern of strptime with an hour"
+        fits = fits_strptime(given, "%H")
+    else:
+        allowed = f"on dates, times, timestamps and booleans only; this is {kind}"
+        fits = False
+    if not fits:
+        raise refused(f"{where}, format", given, allowed)
+    return str(given)
+
+
+def fits_strptime(pattern: object, what: str) -> bool:
+    """Whether a pattern of strptime tells at least `what` of a moment: tried on one, there and back."""
+    if not isinstance(pattern, str):
+        return False
+    moment = datetime(2021, 11, 23, 14, 45, 59, tzinfo=UTC)
+    try:
+        back = datetime.strptime(moment.strftime(pattern), pattern)  # noqa: DTZ007 - only its parts are compared
+    except ValueError:
+        return False
+    return back.strftime(what) == moment.strftime(what)
+
+
+def _default(where: str, given: object, made: _Type, field: Field) -> object:
+    if made.nullable:
+        if given is not None:
+            raise refused(f"{where}, default", given, "null: a default is of the union's first type")
+        return None
+    try:
+        if made.kind is FieldType.JSON and canonical_json_of(str(given)) != given:
+            raise ValueError
+        value, _ = field.unpack(_default_bytes(given, made, field), 0)
+    except (ValueError, PoisonEventError):
+        raise refused(
+            f"{where}, default", given, f"a value of {made.kind}, as Avro writes defaults"
+        ) from None
+    return value
+
+
+def _default_bytes(given: object, made: _Type, field: Field) -> bytes:
+    """Avro writes a default as JSON of the base type: days for a date, characters 0 to 255 for bytes."""
+    if made.base == "enum":
+        return field.pack(given)
+    if made.base in ("float", "double") and type(given) is int:
+        given = float(given)
+    if made.base == "bytes" and isinstance(given, str):
+        given = given.encode("latin-1")
+    pack, _ = coder(made.base)
+    return pack(given)

@@ -1,0 +1,140 @@
+"""Payload schemas: values to bytes and back, strict and exact."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.avsc import read_fields
+from schemas.binary import Pack, Unpack
+from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
+from schemas.fields import NO_DEFAULT, Field
+from schemas.fingerprint import fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One version of one entity's payload. Made of its Avro record alone, which says entity, version and key.
+
+    Two schemas are equal when entity, version, key and fingerprint are.
+    """
+
+    avro: Mapping[str, Any] = field(compare=False, repr=False)
+    entity: str = field(init=False)
+    version: int = field(init=False)
+    key: tuple[str, ...] = field(init=False)
+    fields: tuple[Field, ...] = field(init=False, compare=False, repr=False)
+    fingerprint: bytes = field(init=False)
+    _packers: tuple[tuple[str, Pack], ...] = field(init=False, compare=False, repr=False)
+    _unpackers: tuple[tuple[str, Unpack], ...] = field(init=False, compare=False, repr=False)
+    _defaults: Mapping[str, object] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fields = read_fields(self.avro)
+        for name, value in {
+            "entity": self.avro["headwater.entity"],
+            "version": self.avro["headwater.version"],
+            "key": tuple(self.avro["headwater.key"]),
+            "fields": fields,
+            "fingerprint": fingerprint(self.avro),
+            "_packers": tuple((f.name, f.pack) for f in fields),
+            "_unpackers": tuple((f.name, f.unpack) for f in fields),
+            "_defaults": {f.name: f.default for f in fields if f.default is not NO_DEFAULT},
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def encode(self, values: Mapping[str, object]) -> bytes:
+        """The Avro bytes of the values; equal values give equal bytes (INV-5). A missing field takes its default.
+
+        Raises PoisonEventError, naming field and rule, for a value that does not fit exactly, a missing field
+        without a default, and a name that the schema does not have.
+        """
+        if len(values) != len(self._packers):
+            values = {**self._defaults, **values}
+        try:
+            packed = [pack(values[name]) for name, pack in self._packers]
+        except (ValueError, KeyError):
+            packed = []
+        if not packed or len(values) != len(packed):
+            raise PoisonEventError(self._broken_rule(values))
+        return b"".join(packed)
+
+    def _broken_rule(self, values: Mapping[str, object]) -> str:
+        """The slow way round, for the one record that is wrong: which field, which rule."""
+        given = {**self._defaults, **values}
+        for made in self.fields:
+            if made.name not in given:
+                return f"{self.entity}: field {made.name}: has no value and no default"
+            try:
+                made.pack(given[made.name])
+            except ValueError as broken_rule:
+                return f"{self.entity}: field {made.name}: {broken_rule}"
+        unknown = sorted(str(name) for name in given.keys() - {made.name for made in self.fields})
+        return f"{self.entity}: the schema has no field {', '.join(unknown)}"
+
+    def decode(self, payload: bytes) -> dict[str, object]:
+        """The values of all fields, in the schema's order.
+
+        Raises PoisonEventError for bytes that end too early or too late, or that no value has.
+        """
+        values: dict[str, object] = {}
+        end = 0
+        name = ""
+        try:
+            for name, unpack in self._unpackers:
+                values[name], end = unpack(payload, end)
+        except IndexError:
+            reason = f"field {name}: the payload ends too early"
+        except ValueError as broken_rule:
+            reason = f"field {name}: {broken_rule}"
+        else:
+            if end == len(payload):
+                return values
+            reason = f"the payload has {len(payload)} bytes, its fields {end}"
+        raise PoisonEventError(f"{self.entity}: {reason}")
+
+
+def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
+    """The schema of an entity from its plain Avro record. Raises ConfigurationError (schemas.avsc)."""
+    ours = {"headwater.entity": entity, "headwater.version": version, "headwater.key": list(key)}
+    return Schema({**avro, **ours})
+
+
+def schema_document(schema: Schema) -> bytes:
+    """The schema as it stands in the log: Avro JSON that any Avro reader takes.
+
+    Entity, version and key are properties of the record, so that S3 alone is enough (INV-6).
+    """
+    return json.dumps(schema.avro, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def schema_from_document(document: bytes) -> Schema:
+    """The inverse of schema_document. Raises LogIntegrityError for a document that none of ours is."""
+    try:
+        avro = json.loads(document)
+        return Schema(avro)
+    except (ValueError, LookupError, TypeError, AttributeError, ConfigurationError) as error:
+        raise LogIntegrityError(f"not a schema of Headwater: {error}") from error
+
+
+def schema_log_key(fingerprint: bytes) -> str:
+    """Where the log holds the schema of a fingerprint."""
+    return f"log/_schemas/{fingerprint.hex()}.avsc"
+
+
+class Registry:
+    """Schemas by fingerprint."""
+
+    def __init__(self, schemas: Sequence[Schema] = ()) -> None:
+        self._schemas = {schema.fingerprint: schema for schema in schemas}
+
+    def add(self, schema: Schema) -> None:
+        self._schemas[schema.fingerprint] = schema
+
+    def find(self, fingerprint: bytes) -> Schema:
+        """Raises PoisonEventError with cause "schema": the event may be fine, we cannot tell yet."""
+        try:
+            return self._schemas[fingerprint]
+        except KeyError:
+            reason = f"no schema has the fingerprint {fingerprint.hex()}"
+        raise PoisonEventError(reason, "schema")

@@ -1,0 +1,58 @@
+"""What a refused configuration is told: where, what was found, what is allowed, the nearest name for a typo."""
+
+import json
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from schemas.errors import ConfigurationError
+
+MAX_NAME = 100
+"""Characters. A SQL name has at most 128, and a table's carries a prefix and a revision as well."""
+
+
+def shown(found: object) -> str:
+    """What a file says, as JSON, cut to a length that fits in a sentence."""
+    text = json.dumps(found, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def refused(where: str, found: object, allowed: str) -> ConfigurationError:
+    """The error for a value that is not allowed there."""
+    return ConfigurationError(f"{where}: found {shown(found)}; allowed: {allowed}")
+
+
+def unknown(where: str, found: str, allowed: Iterable[str]) -> ConfigurationError:
+    """The error for a name that is none of the allowed ones."""
+    names = list(allowed)
+    near = get_close_matches(found, names, n=1)
+    hint = f"did you mean {shown(near[0])}? " if near else ""
+    return ConfigurationError(
+        f"{where}: found {shown(found)}; {hint}allowed: {', '.join(names) or 'nothing'}"
+    )
+
+
+def missing(where: str, name: str, meaning: str) -> ConfigurationError:
+    """The error for a property that must be there."""
+    return ConfigurationError(f"{where}: {shown(name)} is missing; allowed: {meaning}")
+
+
+def only_known(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse a property that we would otherwise silently ignore."""
+    names = list(allowed)
+    for name in given:
+        if name not in names:
+            raise unknown(f"{where}: unknown property", name, names)
+
+
+def snake_case(where: str, name: object) -> str:
+    """A name that becomes a SQL name, or a ConfigurationError."""
+    if isinstance(name, str) and name.startswith("_"):
+        raise refused(where, name, "no name that starts with _: those are Headwater's own columns")
+    if isinstance(name, str) and "__" in name:
+        raise refused(where, name, "no name with __: it separates a table's name from its revision")
+    if isinstance(name, str) and len(name) > MAX_NAME:
+        raise refused(where, name, f"a name of at most {MAX_NAME} characters, this one has {len(name)}")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise refused(where, name, "lower snake case: a-z first, then a-z, 0-9 and _")
+    return name
