@@ -1,0 +1,110 @@
+"""The embedded AWS: moto's server as a child process on 127.0.0.1, gone when its parent is."""
+
+import errno
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from schemas.errors import ConfigurationError, TransientError
+
+CREDENTIALS: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+DEFAULT_REGION = "eu-west-1"
+_SERVER = Path(__file__).with_name("embedded_server.py")
+_BIND_SECONDS = 2.0  # after `kill -9` the old server needs a moment to see that its parent is gone
+
+
+class EmbeddedAws:
+    """A context manager around the running server: content in memory, empty at the start.
+
+    Raises ConfigurationError before anything is started when the port is taken or moto is not installed.
+    """
+
+    def __init__(self, port: int | None = None) -> None:
+        _require_moto()
+        listener = _listen(port or 0)
+        with listener:
+            self.endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self._process = _start(listener)
+        try:
+            self._await_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """What a client needs in its environment to reach this server."""
+        region = os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+        return {"AWS_ENDPOINT_URL": self.endpoint, **CREDENTIALS, "AWS_DEFAULT_REGION": region}
+
+    def check(self) -> None:
+        """Raises TransientError when the server has ended by itself (killed, out of memory)."""
+        if self._process.poll() is not None:
+            raise TransientError("the embedded AWS has ended and its content is lost: start again")
+
+    def stop(self) -> None:
+        """Ends the server; harmless when it has ended already."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _await_ready(self) -> None:
+        assert self._process.stdout is not None
+        if self._process.stdout.readline().strip() != b"ready":
+            raise ConfigurationError(
+                "the embedded AWS did not start: install it again with `pip install 'headwater[local]'`"
+            )
+
+
+def _require_moto() -> None:
+    if any(importlib.util.find_spec(name) is None for name in ("moto", "flask", "werkzeug")):
+        raise ConfigurationError(
+            "the embedded AWS is not installed: `pip install 'headwater[local]'`, "
+            "or set AWS_ENDPOINT_URL to an endpoint that is running"
+        )
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket bound by us, so that a taken port is known before anything is started."""
+    give_up = time.monotonic() + _BIND_SECONDS
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port), backlog=128)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > give_up:
+                raise ConfigurationError(
+                    f"port {port} cannot be used ({os.strerror(error.errno or 0)}): "
+                    "name another with --port, or leave it out for any free one"
+                ) from error
+            time.sleep(0.1)
+
+
+def _start(listener: socket.socket) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-P", str(_SERVER), str(listener.fileno())],
+        pass_fds=[listener.fileno()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # moto's tracebacks may hold field values (INV-7)
+        start_new_session=True,  # Ctrl-C is for the parent alone
+    )
