@@ -1,0 +1,145 @@
+"""Canonical keys: the typed key values of a row as one text, the same for equal values in every source.
+
+A canonical JSON array of strings in the order that entity.toml gives (ARCHITECTURE: The event). JSON as in
+RFC 8785: no blanks, only the escapes that must be.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from json.encoder import encode_basestring
+from typing import Any
+from uuid import UUID
+
+from schemas.errors import PoisonEventError
+from schemas.fields import Field, FieldType, plain_digits
+
+
+def text_array(texts: Iterable[str]) -> str:
+    """Strings as a canonical JSON array. Raises PoisonEventError for a lone surrogate: UTF-8 has none."""
+    made = f"[{','.join(map(encode_basestring, texts))}]"
+    if not made.isascii():
+        _refuse_surrogates(made)
+    return made
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PoisonEventError("key: a lone surrogate is no text") from None
+
+
+def canonical_key(values: Sequence[object]) -> str:
+    """The key of a row. Numbers are plain digits, bytes base64, dates and times ISO, timestamps in UTC.
+
+    Raises PoisonEventError, naming place and type, for null, floats and other types without one exact text.
+    """
+    return text_array([_key_text(number, value) for number, value in enumerate(values, 1)])
+
+
+def _key_text(number: int, value: object) -> str:
+    if type(value) is str:
+        return value
+    try:
+        return _TEXTS[type(value)](value)
+    except KeyError:
+        raise PoisonEventError(f"key value {number}: {type(value).__name__} can't be part of a key") from None
+
+
+def _timestamp_text(value: datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat()
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    bool: lambda value: "true" if value else "false",
+    int: plain_digits,
+    Decimal: plain_digits,
+    bytes: lambda value: b64encode(value).decode(),
+    date: date.isoformat,
+    time: time.isoformat,
+    datetime: _timestamp_text,
+    UUID: str,
+}
+
+
+def parse_key(key: str, fields: Sequence[Field]) -> tuple[object, ...]:
+    """The typed values of a canonical key, as the fields' codec gives them: the inverse of canonical_key.
+
+    Raises PoisonEventError if the key is not the canonical key of such values.
+    """
+    texts = parse_text_array(key)
+    if len(texts) != len(fields):
+        raise PoisonEventError(f"key: {len(texts)} values for {len(fields)} key fields")
+    values = tuple(_typed(text, field) for text, field in zip(texts, fields, strict=True))
+    if canonical_key(values) != key:
+        raise PoisonEventError("key: not in its canonical form")
+    return values
+
+
+def parse_text_array(key: str) -> list[str]:
+    """The inverse of text_array. Raises PoisonEventError."""
+    try:
+        texts = json.loads(key)
+    except ValueError:
+        raise PoisonEventError("key: not JSON") from None
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise PoisonEventError("key: not an array of strings")
+    return texts
+
+
+def _typed(text: str, field: Field) -> object:
+    parse = _PARSERS.get(field.kind)
+    if parse is None:
+        raise PoisonEventError(f"key field {field.name}: {field.kind} can't be part of a key", "schema")
+    try:
+        return parse(text, field)
+    except (ValueError, ArithmeticError):
+        raise PoisonEventError(f"key field {field.name}: not the text of a {field.kind}") from None
+
+
+_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+
+
+def _decimal(text: str, field: Field) -> Decimal:
+    return Decimal(text).quantize(Decimal((0, (1,), -field.scale)), context=_EXACT)
+
+
+def _boolean(text: str, _field: Field) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+def _whole(text: str, _field: Field) -> int:
+    return int(text)
+
+
+def _text(text: str, _field: Field) -> str:
+    return text
+
+
+def _timestamp(text: str, _field: Field) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+_PARSERS: dict[FieldType, Callable[[str, Field], object]] = {
+    FieldType.STRING: _text,
+    FieldType.ENUM: _text,
+    FieldType.JSON: _text,
+    FieldType.INT: _whole,
+    FieldType.LONG: _whole,
+    FieldType.BOOLEAN: _boolean,
+    FieldType.BYTES: lambda text, _field: b64decode(text, validate=True),
+    FieldType.DECIMAL: _decimal,
+    FieldType.DATE: lambda text, _field: date.fromisoformat(text),
+    FieldType.TIME_MILLIS: lambda text, _field: time.fromisoformat(text),
+    FieldType.TIME_MICROS: lambda text, _field: time.fromisoformat(text),
+    FieldType.TIMESTAMP_MILLIS: _timestamp,
+    FieldType.TIMESTAMP_MICROS: _timestamp,
+    FieldType.LOCAL_TIMESTAMP_MILLIS: _timestamp,
+    FieldType.LOCAL_TIMESTAMP_MICROS: _timestamp,
+    FieldType.UUID: lambda text, _field: UUID(text),
+}

@@ -1,0 +1,73 @@
+"""Positions: the order of a fact among all facts of the same key and source, as text that compares as bytes.
+
+Fixed width within a source (ARCHITECTURE: The event), so that the order of texts is the order of facts.
+"""
+
+import re
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from schemas.errors import ConfigurationError, PoisonEventError
+from schemas.keys import text_array
+
+SEQUENCE_DIGITS = 40
+ROW_DIGITS = 12
+BACKFILL_SEQUENCE = "0"
+"""Of a row that a backfill read: below every stream record of its generation, above everything older."""
+SWEEP_ROW = 0
+"""Of a file's sweep: below the file's rows, which are numbered from 1, and above all older files."""
+
+_SEQUENCE_NUMBER = re.compile(rf"[0-9]{{1,{SEQUENCE_DIGITS}}}")
+_STREAM_LABEL = re.compile(
+    r".+/stream/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?"
+)
+
+
+def generation_of(stream_arn: str) -> str:
+    """The label in a DynamoDB stream's ARN, its fraction filled up to microseconds: the width is fixed.
+
+    A stream switched on again, or a table made again, has a later one. Raises ConfigurationError.
+    """
+    found = _STREAM_LABEL.fullmatch(stream_arn)
+    if not found:
+        raise ConfigurationError(f"{stream_arn!r} is not the ARN of a DynamoDB stream")
+    second, fraction = found.groups(default="")
+    return f"{second}.{fraction:0<6}"
+
+
+def dynamodb_position(generation: str, sequence_number: str) -> str:
+    """`<generation>-<sequence number, 40 digits>`; of a backfill: BACKFILL_SEQUENCE. PoisonEventError if none."""
+    if not _SEQUENCE_NUMBER.fullmatch(sequence_number):
+        raise PoisonEventError(f"sequence number: not a number of at most {SEQUENCE_DIGITS} digits")
+    return f"{generation}-{sequence_number:0>{SEQUENCE_DIGITS}}"
+
+
+def csv_file_position(
+    effective: str, last_modified: datetime, object_key: str, version_id: str, etag: str
+) -> str:
+    """`<effective date, or nothing><LastModified>-<16 hex of the object's identity>`: all but the row.
+
+    `effective` has one width in all files of a feed. LastModified counts in whole seconds, since a read tells
+    no more; an ETag with quotes or without is the same one (INV-5).
+    """
+    identity = sha256(text_array((object_key, version_id, etag.strip('"'))).encode()).hexdigest()[:16]
+    return f"{effective}{_basic(last_modified)}-{identity}"
+
+
+def csv_position(file_position: str, row: int) -> str:
+    """`<file position>-<row, 12 digits>`. Rows count from 1; a sweep has SWEEP_ROW. Raises ValueError."""
+    if not 0 <= row < 10**ROW_DIGITS:
+        raise ValueError(f"row {row} does not fit in {ROW_DIGITS} digits")
+    return f"{file_position}-{row:0{ROW_DIGITS}}"
+
+
+def corrected_position(position: str, corrected_at: datetime) -> str:
+    """The place of a corrected row: just above the row it corrects, below the next row."""
+    return f"{position}+{_basic(corrected_at)}"
+
+
+def _basic(moment: datetime) -> str:
+    """ISO basic, UTC, whole seconds. Raises ValueError for a naive datetime: its moment is the host's."""
+    if moment.tzinfo is None:
+        raise ValueError("a position takes a datetime with a time zone")
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
