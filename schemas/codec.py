@@ -44,7 +44,8 @@ class Schema:
             object.__setattr__(self, name, value)
 
     def encode(self, values: Mapping[str, object]) -> bytes:
-        """The Avro bytes of the values; equal values give equal bytes (INV-5). A missing field takes its default.
+        """The Avro bytes of the values; equal values give equal bytes (INV-5). A field left out takes
+        its default.
 
         Raises PoisonEventError, naming field and rule, for a value that does not fit exactly, a missing field
         without a default, and a name that the schema does not have.

@@ -127,7 +127,7 @@ def canonical_json(value: object) -> str:
 
 
 def canonical_json_of(text: str) -> str:
-    """JSON text from elsewhere, say a CSV column, in its canonical form. Raises PoisonEventError if it is none."""
+    """JSON text from elsewhere, say a CSV column, in its canonical form. Raises PoisonEventError if not."""
     try:
         value = json.loads(
             text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_without_duplicates

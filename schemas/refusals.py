@@ -1,4 +1,4 @@
-"""What a refused configuration is told: where, what was found, what is allowed, the nearest name for a typo."""
+"""What a refused configuration is told: where, what was found, what is allowed, and the nearest name."""
 
 import json
 import re

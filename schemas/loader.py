@@ -1,0 +1,232 @@
+"""Loads the entities from their folders: entities/<entity>/entity.toml and v1.avsc.
+
+Every error is a ConfigurationError that names the file, the property or field, what was found and what is
+allowed, with the nearest name for a typo. What we do not know we refuse, and never ignore.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from schemas.codec import Registry, Schema, make_schema
+from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Source, key_attributes
+from schemas.errors import ConfigurationError
+from schemas.fields import ANY_SOURCE, Field, FieldType
+from schemas.refusals import missing, only_known, refused, snake_case, unknown
+from schemas.sources import read_source
+
+SAMPLE_ENTITIES = Path(__file__).parent / "entities"
+NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)
+
+
+def load_catalog(home: Path | None = None) -> Catalog:
+    """The entities of <home>/entities, or the sample entities that ship with Headwater where home is None.
+
+    Raises ConfigurationError.
+    """
+    folder = SAMPLE_ENTITIES if home is None else home / "entities"
+    entities = {path.name: load_entity(path) for path in _entity_folders(folder)}
+    with _naming(folder):
+        _one_entity_per_feed(entities)
+        _one_key_per_table(entities)
+    return Catalog(entities, Registry([entity.schema for entity in entities.values()]))
+
+
+def load_entity(folder: Path) -> Entity:
+    """The entity of one folder, named after it. Raises ConfigurationError."""
+    with _naming(folder):
+        name = snake_case("entity's name", folder.name)
+        schema_file = _schema_file(folder)
+    avro = _read_json(schema_file)
+    file = folder / "entity.toml"
+    settings = _read_toml(file)
+    with _naming(file):
+        key = _key(settings)
+    with _naming(schema_file):
+        schema = make_schema(name, 1, key, avro)
+    with _naming(file):
+        return _entity(settings, schema)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _entity_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder}: there is no such folder; allowed: one with a folder for each entity"
+        )
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and path.name[0] != "." and path.name != "__pycache__"
+    )
+    if not found:
+        raise ConfigurationError(f"{folder}: found no entity; allowed: one folder for each, at least one")
+    return found
+
+
+def _schema_file(folder: Path) -> Path:
+    for file in sorted(folder.glob("*.avsc")):
+        if file.name != "v1.avsc":
+            raise refused("schema", file.name, "v1.avsc alone: later versions of a schema are not there yet")
+    if not (folder / "v1.avsc").is_file():
+        raise missing("schema", "v1.avsc", "the entity's Avro record")
+    return folder / "v1.avsc"
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode()
+    except FileNotFoundError:
+        raise ConfigurationError(f"{file}: there is no such file; an entity has one") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: byte {error.start + 1} is not UTF-8; allowed: UTF-8") from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_read_text(file))
+    except tomllib.TOMLDecodeError as error:  # its text names line and column
+        raise ConfigurationError(f"{file}: not TOML: {error}") from None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_read_text(file), object_pairs_hook=_without_duplicates)
+    except json.JSONDecodeError as error:
+        where = f"at line {error.lineno}, column {error.colno}"
+        raise ConfigurationError(f"{file}: not JSON: {error.msg} ({where})") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    if not isinstance(found, dict):
+        raise refused(str(file), found, "an Avro record")
+    return found
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise ConfigurationError(f"found the property {name} twice in one object; allowed: once")
+        made[name] = value
+    return made
+
+
+# entity.toml
+
+
+def _key(settings: Mapping[str, Any]) -> list[str]:
+    if "history" in settings:
+        raise refused("history", settings["history"], "nothing: history is not there yet")
+    only_known("entity", settings, ("key", "prefer", "source"))
+    key = settings.get("key", [])
+    if not isinstance(key, list) or not all(isinstance(name, str) for name in key):
+        raise refused("key", key, "a list of names of fields")
+    if len({*key}) < len(key):
+        raise refused("key", key, "each field once")
+    return key
+
+
+def _entity(settings: Mapping[str, Any], schema: Schema) -> Entity:
+    _check_key(schema)
+    given = settings.get("source")
+    if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
+        raise refused("source", given, "one or more [[source]]")
+    sources = tuple(read_source(number, each, schema) for number, each in enumerate(given, 1))
+    _check_sources(sources, schema)
+    return Entity(schema.entity, schema.key, sources, schema, _prefer(settings, sources))
+
+
+def _check_key(schema: Schema) -> None:
+    fields = {field.name: field for field in schema.fields}
+    for name in schema.key:
+        if name not in fields:
+            raise unknown("key: not a field of v1.avsc", name, fields)
+        if fields[name].nullable:
+            raise refused("key", name, "no field that may be null")
+        if fields[name].kind in NOT_IN_A_KEY:
+            raise refused("key", name, f"no field of float, double or json; this is {fields[name].kind}")
+
+
+def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
+    names = [source.name for source in sources]
+    for number, source in enumerate(sources, 1):
+        if source.name in names[: number - 1]:
+            raise refused(f"source {number}", source.name, "each source once")
+        if not schema.key and not (isinstance(source, CsvSource) and source.mode is Mode.APPEND):
+            raise missing(
+                "entity", "key", "a list of names of fields; only csv with mode append goes without"
+            )
+        _one_field_per_name(source.name, schema.fields)
+    for field in schema.fields:
+        only_known(f"v1.avsc, field {field.name}, from: source", field.from_names, [*names, ANY_SOURCE])
+
+
+def _one_field_per_name(source: str, fields: tuple[Field, ...]) -> None:
+    taken: dict[str, str] = {}
+    for field in fields:
+        name = field.source_name(source)
+        if name in taken:
+            raise refused(
+                f"v1.avsc, field {field.name}, from", name, f"a name that {taken[name]} does not take too"
+            )
+        taken[name] = field.name
+
+
+def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[str, ...]:
+    prefer = settings.get("prefer", [])
+    names = [source.name for source in sources]
+    if not isinstance(prefer, list) or len({*map(str, prefer)}) < len(prefer):
+        raise refused("prefer", prefer, "a list of names of sources, each once")
+    for name in prefer:
+        if name not in names:
+            raise unknown("prefer", str(name), names)
+    return tuple(prefer)
+
+
+# All entities together
+
+
+def _one_entity_per_feed(entities: Mapping[str, Entity]) -> None:
+    takers: dict[str, str] = {}
+    for entity, source in _sources(entities, CsvSource):
+        if source.feed in takers:
+            both = f"{takers[source.feed]} and {entity.name}"
+            raise ConfigurationError(
+                f"feed {source.feed}: found it in {both}; allowed: one entity for a feed"
+            )
+        takers[source.feed] = entity.name
+
+
+def _one_key_per_table(entities: Mapping[str, Entity]) -> None:
+    """A table has one key and one alias, however many entities share it."""
+    first: dict[str, tuple[str, object]] = {}
+    for entity, source in _sources(entities, DynamoDbSource):
+        for what, said in (
+            (f"table {source.table}", (source.name, key_attributes(entity, source))),
+            (f"source {source.name}", source.table),
+        ):
+            other, before = first.setdefault(what, (entity.name, said))
+            if before != said:
+                raise ConfigurationError(
+                    f"{what}: {other} says {before}, {entity.name} says {said}; allowed: the same"
+                )
+
+
+S = TypeVar("S", CsvSource, DynamoDbSource)
+
+
+def _sources(entities: Mapping[str, Entity], kind: type[S]) -> Iterator[tuple[Entity, S]]:
+    for entity in entities.values():
+        for source in entity.sources:
+            if isinstance(source, kind):
+                yield entity, source

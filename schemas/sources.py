@@ -1,0 +1,190 @@
+"""One [[source]] of an entity.toml: a DynamoDB table or a feed of CSV files."""
+
+import codecs
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from schemas.avsc import fits_strptime
+from schemas.codec import Schema
+from schemas.entity import CsvSource, DynamoDbSource, Mode, Source
+from schemas.fields import NO_DEFAULT, FieldType
+from schemas.refusals import missing, only_known, refused, unknown
+
+DYNAMODB_PROPERTIES = ("dynamodb", "alias", "where", "table_key")
+CSV_PROPERTIES = (
+    "csv",
+    "mode",
+    "encoding",
+    "delimiter",
+    "header",
+    "effective",
+    "trim",
+    "min_rows",
+    "reject_limit",
+)
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "or another text encoding of Python")
+
+
+def read_source(number: int, given: Mapping[str, Any], schema: Schema) -> Source:
+    """The source that an entry of entity.toml describes. Raises ConfigurationError."""
+    where = f"source {number}"
+    if ("csv" in given) == ("dynamodb" in given):
+        raise refused(where, sorted(given), "either csv = <feed> or dynamodb = <table>")
+    return _csv(where, given, schema) if "csv" in given else _dynamodb(where, given, schema)
+
+
+def _dynamodb(where: str, given: Mapping[str, Any], schema: Schema) -> DynamoDbSource:
+    only_known(where, given, DYNAMODB_PROPERTIES)
+    table = _table_name(f"{where}, dynamodb", given["dynamodb"])
+    name = f"dynamodb:{_table_name(f'{where}, alias', given.get('alias', table))}"
+    return DynamoDbSource(
+        name, table, _where(where, given, name, schema), _table_key(where, given, name, schema)
+    )
+
+
+def _table_name(where: str, found: object) -> str:
+    if not isinstance(found, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", found):
+        raise refused(where, found, "the name of a table: 3 to 255 of A-Z, a-z, 0-9, _, - and .")
+    return found
+
+
+def _where(where: str, given: Mapping[str, Any], source: str, schema: Schema) -> Mapping[str, str]:
+    patterns = given.get("where", {})
+    if not isinstance(patterns, dict):
+        raise refused(f"{where}, where", patterns, 'attributes with a text, as in { sk = "TEACHER#*" }')
+    attributes = {field.name: field.source_name(source) for field in schema.fields}
+    return {
+        attributes.get(name, name): _pattern(f"{where}, where, {name}", p) for name, p in patterns.items()
+    }
+
+
+def _pattern(where: str, found: object) -> str:
+    if not isinstance(found, str) or found in ("", "*") or "*" in found[:-1]:
+        raise refused(where, found, "an exact text, or a prefix with one * at its end")
+    return found
+
+
+def _table_key(where: str, given: Mapping[str, Any], source: str, schema: Schema) -> tuple[str, ...]:
+    """The table's own key lies within the entity's key: else two items would fight for one row."""
+    where = f"{where}, table_key"
+    key = {name: _source_name(schema, name, source) for name in schema.key}
+    attributes = given.get("table_key")
+    if attributes is None:
+        attributes = list(key.values())
+        if len(attributes) > 2:
+            raise missing(
+                where, "table_key", "the table's hash attribute and, if it has one, its range attribute"
+            )
+    if (
+        not isinstance(attributes, list)
+        or len(attributes) not in (1, 2)
+        or len({*attributes}) < len(attributes)
+    ):
+        raise refused(where, attributes, "the table's hash attribute and, if it has one, its range attribute")
+    for attribute in attributes:
+        if attribute not in key.values():
+            raise unknown(f"{where}: not in the entity's key", attribute, key.values())
+    _refuse_boolean_key(where, attributes, source, schema)
+    return tuple(attributes)
+
+
+def _refuse_boolean_key(where: str, attributes: list[str], source: str, schema: Schema) -> None:
+    for field in schema.fields:
+        if field.kind == FieldType.BOOLEAN and field.source_name(source) in attributes:
+            raise refused(
+                where, field.source_name(source), "a text, number or bytes: DynamoDB has no key of booleans"
+            )
+
+
+def _source_name(schema: Schema, name: str, source: str) -> str:
+    return next(field.source_name(source) for field in schema.fields if field.name == name)
+
+
+def _csv(where: str, given: Mapping[str, Any], schema: Schema) -> CsvSource:
+    only_known(where, given, CSV_PROPERTIES)
+    feed = given["csv"]
+    if not isinstance(feed, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", feed):
+        raise refused(f"{where}, csv", feed, "the name of a feed: up to 100 of A-Z, a-z, 0-9, _, - and .")
+    name = f"csv:{feed}"
+    return CsvSource(
+        name=name,
+        feed=feed,
+        mode=_mode(where, given),
+        encoding=_encoding(where, given.get("encoding", "utf-8")),
+        delimiter=_delimiter(where, given.get("delimiter", ",")),
+        header=_header(where, given.get("header", True), name, schema),
+        effective=_effective(where, given),
+        trim=_boolean(f"{where}, trim", given.get("trim", False)),
+        min_rows=_min_rows(where, given.get("min_rows", 1)),
+        reject_limit=_reject_limit(where, given),
+    )
+
+
+def _mode(where: str, given: Mapping[str, Any]) -> Mode:
+    if "mode" not in given:
+        raise missing(where, "mode", ", ".join(Mode))
+    if given["mode"] not in list(Mode):
+        raise unknown(f"{where}, mode", str(given["mode"]), Mode)
+    return Mode(given["mode"])
+
+
+def _encoding(where: str, found: object) -> str:
+    try:
+        "".encode(str(found))
+        return codecs.lookup(str(found)).name
+    except (LookupError, ValueError):
+        raise unknown(f"{where}, encoding", str(found), ENCODINGS) from None
+
+
+def _delimiter(where: str, found: object) -> str:
+    if not isinstance(found, str) or len(found) != 1 or found in '"\r\n\0':
+        raise refused(f"{where}, delimiter", found, "one character, but no quote, line end or NUL")
+    return found
+
+
+def _header(where: str, found: object, source: str, schema: Schema) -> Literal[True] | tuple[str, ...]:
+    where = f"{where}, header"
+    if found is True:
+        return True
+    if found is False:
+        return tuple(field.source_name(source) for field in schema.fields)
+    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        raise refused(where, found, "true, false (columns as in the schema), or a list of the columns")
+    if len({*found}) < len(found):
+        raise refused(where, found, "each column once")
+    for field in schema.fields:
+        if field.default is NO_DEFAULT and field.source_name(source) not in found:
+            raise missing(
+                where, field.source_name(source), f"every column without a default, as field {field.name}"
+            )
+    return tuple(found)
+
+
+def _effective(where: str, given: Mapping[str, Any]) -> str | None:
+    found = given.get("effective")
+    if found is not None and ("/" in str(found) or not fits_strptime(found, "%Y%m%d")):
+        raise refused(
+            f"{where}, effective", found, 'a file name with a whole date in it, as "links_%Y%m%d.csv"'
+        )
+    return found
+
+
+def _boolean(where: str, found: object) -> bool:
+    if not isinstance(found, bool):
+        raise refused(where, found, "true or false")
+    return found
+
+
+def _min_rows(where: str, found: object) -> int:
+    if type(found) is not int or found < 0:
+        raise refused(f"{where}, min_rows", found, "a whole number from 0")
+    return found
+
+
+def _reject_limit(where: str, given: Mapping[str, Any]) -> float | int | None:
+    found = given.get("reject_limit")
+    fits = found is None or (type(found) is int and found >= 0) or (type(found) is float and 0 <= found <= 1)
+    if not fits:
+        raise refused(f"{where}, reject_limit", found, "a number of rows (10) or a share of them (0.05)")
+    return found
