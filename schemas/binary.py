@@ -1,4 +1,4 @@
-"""Avro's binary encoding of single values (Avro specification, "Binary Encoding"), strict in both directions.
+"""Avro's binary encoding of single values (specification, "Binary Encoding"), strict in both directions.
 
 By hand and not by fastavro, for two reasons. fastavro writes what it should refuse (1.7, True or 2**31 into
 an int, a naive datetime as host-local time) and reads what it should refuse (a negative branch or symbol
@@ -22,9 +22,6 @@ from uuid import UUID
 Pack: TypeAlias = Callable[[object], bytes]
 Unpack: TypeAlias = Callable[[bytes, int], tuple[object, int]]
 Coder: TypeAlias = tuple[Pack, Unpack]
-
-INT_RANGE = (-(2**31), 2**31 - 1)
-LONG_RANGE = (-(2**63), 2**63 - 1)
 
 # Two groups of seven bits at a time: half the steps for a timestamp of today, one for most lengths.
 _PAIRS = [bytes((n & 127 | 128, n >> 7 | 128)) for n in range(1 << 14)]
@@ -58,7 +55,7 @@ def unpack_varint(payload: bytes, start: int) -> tuple[int, int]:
 
 def _unpack_long_varint(payload: bytes, start: int, number: int) -> tuple[int, int]:
     shift = 14
-    while (byte := payload[start]) >= 128:
+    while (byte := payload[start]) >= 128 and shift < 64:
         number |= (byte & 127) << shift
         shift += 7
         start += 1
@@ -75,7 +72,7 @@ def _unpack_length(payload: bytes, start: int) -> tuple[int, int]:
     return length, start
 
 
-def wrong_type(wanted: str, value: object) -> ValueError:
+def _wrong_type(wanted: str, value: object) -> ValueError:
     return ValueError(f"takes {wanted}, got {type(value).__name__}")
 
 
@@ -84,7 +81,7 @@ def _whole(name: str, low: int, high: int) -> Coder:
 
     def pack(value: object) -> bytes:
         if type(value) is not int:
-            raise wrong_type("int", value)
+            raise _wrong_type("int", value)
         if not low <= value <= high:
             raise ValueError(out_of_range)
         return pack_varint(value)
@@ -104,7 +101,7 @@ def _boolean() -> Coder:
             return b"\1"
         if value is False:
             return b"\0"
-        raise wrong_type("bool", value)
+        raise _wrong_type("bool", value)
 
     def unpack(payload: bytes, start: int) -> tuple[bool, int]:
         byte = payload[start]
@@ -118,7 +115,7 @@ def _boolean() -> Coder:
 def _floating(layout: struct.Struct) -> Coder:
     def pack(value: object) -> bytes:
         if type(value) is not float:
-            raise wrong_type("float", value)
+            raise _wrong_type("float", value)
         if not isfinite(value):
             raise ValueError("takes finite numbers")
         try:
@@ -141,7 +138,7 @@ def _floating(layout: struct.Struct) -> Coder:
 def _text(max_length: int | None) -> Coder:
     def pack(value: object) -> bytes:
         if type(value) is not str:
-            raise wrong_type("str", value)
+            raise _wrong_type("str", value)
         try:
             raw = value.encode()
         except UnicodeEncodeError:
@@ -168,7 +165,7 @@ def _text(max_length: int | None) -> Coder:
 def _raw(max_length: int | None) -> Coder:
     def pack(value: object) -> bytes:
         if type(value) is not bytes:
-            raise wrong_type("bytes", value)
+            raise _wrong_type("bytes", value)
         return pack_varint(len(value)) + value
 
     def unpack(payload: bytes, start: int) -> tuple[bytes, int]:
@@ -201,7 +198,7 @@ def _enum(symbols: Sequence[str]) -> Coder:
 
     def pack(value: object) -> bytes:
         if type(value) is not str:
-            raise wrong_type("str", value)
+            raise _wrong_type("str", value)
         try:
             return packed[value]
         except KeyError:
@@ -233,7 +230,7 @@ def _decimal(precision: int, scale: int) -> Coder:
 
     def pack(value: object) -> bytes:
         if type(value) is not Decimal:
-            raise wrong_type("Decimal", value)
+            raise _wrong_type("Decimal", value)
         number = unscaled(value)
         size = (number if number >= 0 else ~number).bit_length() // 8 + 1
         return _LAST[size << 1] + number.to_bytes(size, "big", signed=True)
@@ -253,18 +250,17 @@ _DAY_0 = date(1970, 1, 1).toordinal()
 
 
 def _date() -> Coder:
-    low, high = 1 - _DAY_0, date.max.toordinal() - _DAY_0
-
     def pack(value: object) -> bytes:
         if type(value) is not date:
-            raise wrong_type("date", value)
+            raise _wrong_type("date", value)
         return pack_varint(value.toordinal() - _DAY_0)
 
     def unpack(payload: bytes, start: int) -> tuple[date, int]:
         days, end = unpack_varint(payload, start)
-        if not low <= days <= high:
-            raise ValueError("is outside the years 1 to 9999")
-        return date.fromordinal(days + _DAY_0), end
+        try:
+            return date.fromordinal(days + _DAY_0), end
+        except (ValueError, OverflowError):
+            raise ValueError("is outside the years 1 to 9999") from None
 
     return pack, unpack
 
@@ -284,7 +280,7 @@ def _time(unit: int) -> Coder:
 
     def pack(value: object) -> bytes:
         if type(value) is not time:
-            raise wrong_type("time", value)
+            raise _wrong_type("time", value)
         if value.tzinfo is not None:
             raise ValueError("takes a time without a time zone")
         seconds = (value.hour * 60 + value.minute) * 60 + value.second
@@ -312,8 +308,8 @@ def _timestamp(unit: int, *, aware: bool) -> Coder:
 
     def pack(value: object) -> bytes:
         if type(value) is not datetime:
-            raise wrong_type("datetime", value)
-        if (value.utcoffset() is not None) is not aware or (value.tzinfo is not None) is not aware:
+            raise _wrong_type("datetime", value)
+        if (value.utcoffset() is not None) is not aware:
             raise ValueError(wrong_zone)
         since = value - epoch
         micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
@@ -336,7 +332,7 @@ def _uuid() -> Coder:
 
     def pack(value: object) -> bytes:
         if type(value) is not UUID:
-            raise wrong_type("UUID", value)
+            raise _wrong_type("UUID", value)
         return b"\x48" + str(value).encode()
 
     def unpack(payload: bytes, start: int) -> tuple[UUID, int]:
@@ -393,8 +389,8 @@ def coder(
 
 
 _PLAIN = {
-    "int": _whole("int", *INT_RANGE),
-    "long": _whole("long", *LONG_RANGE),
+    "int": _whole("int", -(2**31), 2**31 - 1),
+    "long": _whole("long", -(2**63), 2**63 - 1),
     "float": _floating(struct.Struct("<f")),
     "double": _floating(struct.Struct("<d")),
     "boolean": _boolean(),

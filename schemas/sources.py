@@ -53,10 +53,11 @@ def _where(where: str, given: Mapping[str, Any], source: str, schema: Schema) ->
     patterns = given.get("where", {})
     if not isinstance(patterns, dict):
         raise refused(f"{where}, where", patterns, 'attributes with a text, as in { sk = "TEACHER#*" }')
-    attributes = {field.name: field.source_name(source) for field in schema.fields}
-    return {
-        attributes.get(name, name): _pattern(f"{where}, where, {name}", p) for name, p in patterns.items()
-    }
+    made = {name: _pattern(f"{where}, where, {name}", pattern) for name, pattern in patterns.items()}
+    for field in schema.fields:
+        if field.name in made:
+            made[field.source_name(source)] = made.pop(field.name)
+    return made
 
 
 def _pattern(where: str, found: object) -> str:
