@@ -1,12 +1,13 @@
 """KPL aggregates, written with aws-kinesis-agg. The only file that imports that library.
 
-Importing it puts its own folders in front of `sys.path`: the path is restored. Its RecordAggregator deep-copies
-every full aggregate, so the one record below it is used: it says by itself when it is full. Nothing in it
-is cleared and used again: its `clear` is broken.
+Importing it puts its own folders in front of `sys.path`: the path is restored. Its RecordAggregator
+deep-copies every full aggregate, so the class below it is used, which says by itself that it is full. Its
+`clear` is broken: each aggregate is a new one.
 Format: https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md
 """
 
 import sys
+from collections.abc import Callable
 
 _path = list(sys.path)
 from aws_kinesis_agg.aggregator import AggRecord  # noqa: E402  (between the two lines that guard the path)
@@ -27,8 +28,8 @@ class Aggregate:
 
     def __init__(self) -> None:
         self._record = AggRecord(MAX_AGGREGATE_BYTES)
-        # Bound once: this is called for every event. (partition_key: bytes, frame: bytes) -> False: full, not added.
-        self.add = self._record.add_user_record
+        # Takes partition key and frame; False: it is full, nothing was added. Bound once, for speed.
+        self.add: Callable[[bytes, bytes], bool] = self._record.add_user_record
 
     def contents(self) -> bytes:
         """The bytes of the Kinesis record: the same frames in the same order give the same bytes (INV-5)."""

@@ -41,7 +41,7 @@ class StreamWriter(Protocol):
     """Where the publisher writes."""
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
-        """One PutRecords call: for each entry the id of the shard that holds it durably, or None if it failed.
+        """One PutRecords call: for each entry the shard that holds it durably, or None if it failed.
 
         Raises TransientError when nothing is known: then each entry may or may not have been taken.
         """
@@ -100,10 +100,9 @@ class Fault(NamedTuple):
 
 
 class InMemoryStream:
-    """A stream that keeps Kinesis's limits and routing, and has the faults that it is given, one for each `put`.
+    """A stream that keeps Kinesis's limits and routing. Each `put` suffers the next of the given faults.
 
-    `taken` holds the entries that each shard took, in order; a closed shard keeps its own. `calls` holds every
-    call as it came.
+    `taken` holds the entries that each shard took, in order, closed ones too; `calls` holds every call.
     """
 
     def __init__(self, shards: int = 1, faults: Iterable[Fault] = ()) -> None:

@@ -1,7 +1,7 @@
 """Events in, acknowledged Kinesis records out: one aggregate per shard, one PutRecords call at a time.
 
-What is buffered always fits one call that holds at most one aggregate of each shard, and the next call begins when
-every entry of this one is acknowledged. So the order of a key's events is the order of `add`, retries included.
+What is buffered always fits one call that holds at most one aggregate of each shard, and the next call begins
+when every entry of this one is acknowledged. So a key's events keep the order of `add`, retries included.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from hashlib import md5
 from random import random as uniform
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from producers.aggregator import Aggregate
 from producers.kinesis import HASH_KEYS, MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Shard, StreamWriter
@@ -23,16 +23,16 @@ from schemas.event import Event, bucket_of, encode_event, key_hash, partition_ke
 MAX_ATTEMPTS = 8
 FIRST_PAUSE = 0.1  # seconds, before the second attempt; doubles with each one
 LONGEST_PAUSE = 5.0  # seconds
-# An event adds no more than this to its call, beside its frame and twice its partition key (in the aggregate's
-# table of keys, and in the entry): field tags, lengths, indexes, the aggregate's magic and digest.
+# An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
+# its aggregate, and in the entry): field tags, lengths, indexes, the aggregate's magic and digest.
 EVENT_OVERHEAD = 64
 
 
 class PublishError(TransientError):
     """Kinesis did not acknowledge the events of these tags. They are forgotten: add them again."""
 
-    def __init__(self, tags: Sequence[Hashable], attempts: int) -> None:
-        super().__init__(f"Kinesis did not acknowledge {len(tags)} events in {attempts} attempts")
+    def __init__(self, tags: Sequence[Any]) -> None:
+        super().__init__(f"Kinesis did not acknowledge {len(tags)} events")
         self.tags = tags
 
 
@@ -66,21 +66,27 @@ class Publisher:
     def add(self, event: Event, schema: Schema, tag: Hashable = None) -> None:
         """Buffers the event; sends what was buffered before it when that leaves it no room.
 
-        Raises PoisonEventError (too large), PublishError, TransientError: then this event is not buffered. What
-        was buffered before stays so, but after a PublishError.
+        Raises PoisonEventError for an event that is too large: then nothing else changes. Raises PublishError
+        and ConfigurationError: then nothing is buffered any more.
         """
         frame = encode_event(event)
-        if schema.fingerprint not in self._logged:
-            self._schema_log.ensure(schema)  # INV-6: before the first event that needs it
-            self._logged.add(schema.fingerprint)
         partition = event.entity, bucket_of(event, key_hash(event.source, event.key))
-        while not self._buffer(partition, frame, tag):
-            self.flush()
+        try:
+            if schema.fingerprint not in self._logged:
+                self._log(schema)
+            while not self._buffer(partition, frame, tag):
+                self.flush()
+        except TransientError as error:
+            sent = error.tags if isinstance(error, PublishError) else ()
+            raise PublishError([*sent, *self._forget(), tag]) from error
+        except BaseException:
+            self._forget()  # the next batch must not meet what is left of this one
+            raise
 
     def flush(self) -> None:
-        """Kinesis has everything that was buffered when this returns (INV-1). Raises PublishError."""
+        """Kinesis has everything that was buffered when this returns (INV-1). Raises as `add` does."""
         waiting = [filling.sealed() for filling in self._filling.values()]
-        self._filling, self._size = {}, 0
+        self._forget()
         cause: TransientError | None = None
         for _ in self._attempts():
             try:
@@ -89,8 +95,16 @@ class Publisher:
                 cause = error  # perhaps taken, perhaps not: the same bytes again (INV-5)
             if not waiting:
                 return
-        tags = [tag for sealed in waiting for tag in sealed.tags]
-        raise PublishError(tags, self._max_attempts) from cause
+        raise PublishError([tag for sealed in waiting for tag in sealed.tags]) from cause
+
+    def _forget(self) -> list[Hashable]:
+        """Empties the buffer. Returns the tags of what was in it."""
+        filling, self._filling, self._size = self._filling, {}, 0
+        return [tag for one in filling.values() for tag in one.tags]
+
+    def _log(self, schema: Schema) -> None:
+        self._schema_log.ensure(schema)  # INV-6: before the first event that needs it
+        self._logged.add(schema.fingerprint)
 
     def _send(self, waiting: list[_Sealed]) -> list[_Sealed]:
         """One call. Returns those that were not acknowledged."""

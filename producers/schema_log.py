@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Protocol
 
-from schemas.aws_errors import aws_errors
+from botocore.exceptions import ClientError
+
+from schemas.aws_errors import aws_errors, is_missing
 from schemas.codec import Schema, schema_document, schema_log_key
-from schemas.errors import ConflictError
+from schemas.errors import ConflictError, TransientError
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT
 
 if TYPE_CHECKING:
@@ -46,7 +48,16 @@ class S3SchemaLog:
             with aws_errors(f"PutObject of a schema to the bucket {self._bucket}"):
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=document, IfNoneMatch="*")
         except ConflictError:
-            return  # it is there: its name is its content's fingerprint
+            self._check_there(key)  # or somebody is just writing it (409): that is not durable yet
+
+    def _check_there(self, key: str) -> None:
+        try:
+            with aws_errors(f"HeadObject of a schema in the bucket {self._bucket}"):
+                self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            raise TransientError("a schema is being written to the log by somebody else") from error
 
 
 class InMemorySchemaLog:
