@@ -5,6 +5,7 @@ it`; length counts the bytes behind itself. The middle is Avro's single-object e
 https://avro.apache.org/docs/1.12.0/specification/#single-object-encoding
 """
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha1, sha256
@@ -12,9 +13,10 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
+from fastavro import parse_schema
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas.binary import coder, nullable, pack_varint, unpack_varint
+from schemas.avro import read_avro, write_avro
 from schemas.errors import PoisonEventError
 from schemas.keys import text_array
 
@@ -57,7 +59,7 @@ ENVELOPE: Final[dict[str, Any]] = {
     "type": "record",
     "name": "Event",
     "namespace": "headwater",
-    "doc": "One fact of a source. Its frame: u32 BE length of what follows | C3 01 | CRC-64-AVRO of this schema,"
+    "doc": "One fact. Its frame: u32 BE length of what follows | C3 01 | CRC-64-AVRO of this schema,"
     " LE | body | u32 BE CRC-32 of all before. The schema of before and after is that of schema_fingerprint.",
     "fields": [
         {"name": "event_id", "type": {"type": "fixed", "name": "EventId", "size": 16}},
@@ -182,43 +184,18 @@ def rank(position: str, version: int, frame: bytes) -> str:
     return f"{position} {version:04d} {sha256(frame).hexdigest()[:16]}"
 
 
-_pack_text, _unpack_text = coder("string")
-_pack_long, _unpack_long = coder("long")
-_pack_operation, _unpack_operation = coder("enum", symbols=tuple(Operation))
-_pack_image, _unpack_image = nullable(coder("bytes"))
+# The same bytes without the logical type: a time stays an int, which is what replay compares and counts with.
+_CODEC: Final = parse_schema(json.loads(to_parsing_canonical_form(ENVELOPE)))
 
 
 def encode_event(event: Event) -> bytes:
-    """The event's frame. Raises PoisonEventError above MAX_FRAME_BYTES, and for lone surrogates."""
-    try:
-        sealed = HEADER + _body(event)
-    except ValueError as broken_rule:
-        raise PoisonEventError(f"event: {broken_rule}") from None
+    """The event's frame. Raises PoisonEventError above MAX_FRAME_BYTES, and for what Avro can't write."""
+    sealed = HEADER + write_avro(_CODEC, dict(zip(Event._fields, event, strict=True)))
     size = len(sealed) + 4 + CRC_BYTES
     if size > MAX_FRAME_BYTES:
         raise PoisonEventError(f"event: {size:,} bytes framed, at most {MAX_FRAME_BYTES:,} are allowed")
     sealed = (size - 4).to_bytes(4) + sealed
     return sealed + crc32(sealed).to_bytes(4)
-
-
-def _body(event: Event) -> bytes:
-    parts = [
-        event.event_id,
-        _pack_text(event.source),
-        _pack_text(event.entity),
-        _pack_operation(event.operation),
-        _pack_text(event.key),
-        _pack_text(event.position),
-        _pack_long(event.occurred_at),
-        event.schema_fingerprint,
-        _pack_image(event.before),
-        _pack_image(event.after),
-    ]
-    if event.metadata:
-        parts.append(pack_varint(len(event.metadata)))
-        parts += [_pack_text(text) for pair in event.metadata.items() for text in pair]
-    parts.append(b"\0")  # the block of no pairs that ends an Avro map
-    return b"".join(parts)
 
 
 def decode_event(frame: bytes) -> Event:
@@ -228,49 +205,4 @@ def decode_event(frame: bytes) -> Event:
     """
     if frame[4:BODY_START] != HEADER:
         raise PoisonEventError("frame: its envelope schema is not known here", "schema")
-    try:
-        event, end = _unpack_event(frame, BODY_START)
-    except (ValueError, IndexError):
-        raise PoisonEventError("frame: its body is no event") from None
-    if end != len(frame) - CRC_BYTES:
-        raise PoisonEventError("frame: its body does not end where the frame does")
-    return _consistent(event)
-
-
-def _unpack_event(frame: bytes, start: int) -> tuple[Event, int]:
-    event_id = frame[start : start + 16]
-    source, at = _unpack_text(frame, start + 16)
-    entity, at = _unpack_text(frame, at)
-    operation, at = _unpack_operation(frame, at)
-    key, at = _unpack_text(frame, at)
-    position, at = _unpack_text(frame, at)
-    occurred_at, at = _unpack_long(frame, at)
-    schema_fingerprint = frame[at : at + 8]
-    before, at = _unpack_image(frame, at + 8)
-    after, at = _unpack_image(frame, at)
-    metadata, at = _unpack_metadata(frame, at)
-    made = (
-        event_id,
-        source,
-        entity,
-        operation,
-        key,
-        position,
-        occurred_at,
-        schema_fingerprint,
-        before,
-        after,
-    )
-    return Event._make((*made, metadata)), at
-
-
-def _unpack_metadata(frame: bytes, at: int) -> tuple[dict[str, str], int]:
-    metadata: dict[Any, Any] = {}
-    while frame[at]:
-        count, at = unpack_varint(frame, at)
-        if count < 0:
-            raise ValueError("a block of pairs has a negative count")
-        for _ in range(count):
-            name, at = _unpack_text(frame, at)
-            metadata[name], at = _unpack_text(frame, at)
-    return metadata, at + 1
+    return _consistent(Event._make(read_avro(_CODEC, frame, BODY_START, len(frame) - CRC_BYTES).values()))
