@@ -137,7 +137,8 @@ class SqliteTransaction:
         return self._revisions.live(self._tables[entity]).number
 
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
-        table, wanted, found = self._tables[entity], list(key_hashes), {}
+        table, wanted = self._tables[entity], list(key_hashes)
+        found: dict[bytes, Row] = {}
         self._revisions.existing(table, revision)
         select = sql.select_rows(table, revision)
         for start in range(0, len(wanted), _VARIABLES):

@@ -1,0 +1,164 @@
+"""Records to tables: decode and check every event, fold, apply. Lambda, the local process and replay share
+it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from consumers.facts import SWEEP, Fact, frames_of, read_fact
+from consumers.fold import Folded, fold
+from consumers.rows import to_row
+from consumers.warehouse.port import (
+    NO_REVISIONS,
+    Batch,
+    Checkpoint,
+    Counts,
+    RefusedRowError,
+    Row,
+    Sweep,
+    Warehouse,
+)
+from schemas.dead_letter import DeadLetter, LetterStore, letter_id
+from schemas.entity import Catalog
+from schemas.errors import PoisonEventError
+from schemas.event import Event, bucket_of, decode_event
+from schemas.frames import check_frame
+
+STAGE = "consumer"
+
+
+class Refusal(NamedTuple):
+    """A fact that can't become a row, and why."""
+
+    fact: Fact
+    error: PoisonEventError
+
+
+class Consumer:
+    """Projects Kinesis records into the live staging tables, one batch of a shard at a time."""
+
+    def __init__(self, catalog: Catalog, warehouse: Warehouse, letters: LetterStore) -> None:
+        self._catalog = catalog
+        self._warehouse = warehouse
+        self._letters = letters
+
+    def consume(self, payloads: Iterable[bytes], checkpoints: Sequence[Checkpoint] = ()) -> Counts:
+        """Apply all events of these records, and the checkpoints, in one transaction.
+
+        Every event is counted (INV-4); a record that can't be taken apart counts as one that is dead. Dead
+        letters are durable before the commit (INV-1). Raises TransientError or ConfigurationError with
+        nothing committed, and the same call again is harmless (INV-2).
+        """
+        facts, letters = self._read(payloads)
+        if letters:
+            self._letters.put(letters)
+        counts = project(facts, self._catalog, self._warehouse, self._refused, checkpoints=checkpoints)
+        return counts + Counts(dead=len(letters))
+
+    def _read(self, payloads: Iterable[bytes]) -> tuple[list[Fact], list[DeadLetter]]:
+        """Everything is checked before the fold: a poison event takes no good one of its key with it."""
+        facts: list[Fact] = []
+        letters: list[DeadLetter] = []
+        for frame in _frames(payloads, letters):
+            try:
+                facts.append(self._decoded(read_fact(frame, self._catalog.registry)))
+            except PoisonEventError as error:
+                letters.append(letter_of(frame, error))
+        return facts, letters
+
+    def _decoded(self, fact: Fact) -> Fact:
+        if fact.event.operation == SWEEP:
+            return fact
+        return Fact(*fact[:-1], to_row(fact, self._catalog.entities[fact.event.entity]))
+
+    def _refused(self, refusals: Sequence[Refusal]) -> None:
+        self._letters.put([letter_of(fact.frame, error) for fact, error in refusals])
+
+
+def _frames(payloads: Iterable[bytes], letters: list[DeadLetter]) -> Iterator[bytes]:
+    for payload in payloads:
+        try:
+            yield from frames_of(payload)
+        except PoisonEventError as error:
+            letters.append(letter_of(payload, error))
+
+
+def letter_of(payload: bytes, error: PoisonEventError) -> DeadLetter:
+    """The dead letter of a frame, or of a record that no frame could be cut from."""
+    event = _event_of(payload)
+    return DeadLetter(
+        id=letter_id(payload) if event is None else event.event_id.hex(),
+        stage=STAGE,
+        entity=event and event.entity,
+        source=event and event.source,
+        position=event and event.position,
+        reason=error.reason,
+        cause=error.cause,
+        payload=payload,
+        occurred_at=event and event.occurred_at,
+    )
+
+
+def _event_of(payload: bytes) -> Event | None:
+    try:
+        return None if check_frame(payload) else decode_event(payload)
+    except PoisonEventError:
+        return None
+
+
+def project(
+    facts: Sequence[Fact],
+    catalog: Catalog,
+    warehouse: Warehouse,
+    refused: Callable[[Sequence[Refusal]], None],
+    *,
+    revisions: Mapping[str, int] = NO_REVISIONS,
+    checkpoints: Sequence[Checkpoint] = (),
+) -> Counts:
+    """Fold facts and apply the winners and the checkpoints in one transaction.
+
+    `refused` is told of winners whose payload or row is refused, before anything commits; then the rest is
+    folded again, so that the next best fact of that key counts. Raises what the warehouse and `refused`
+    raise, with nothing committed.
+    """
+    dead = 0
+    while True:
+        folded = fold(facts)
+        rows, refusals = _rows(folded, catalog)
+        if not refusals:
+            batch = Batch(rows, _sweeps(folded), checkpoints)
+            try:
+                counts = _apply(batch, warehouse, revisions)
+            except RefusedRowError as error:
+                refusals = [Refusal(folded.rows[error.entity, error.key_hash], error)]
+            else:
+                return counts + Counts(superseded=folded.superseded, duplicate=folded.duplicate, dead=dead)
+        refused(refusals)
+        gone = {id(refusal.fact) for refusal in refusals}
+        facts = [fact for fact in facts if id(fact) not in gone]
+        dead += len(refusals)
+
+
+def _apply(batch: Batch, warehouse: Warehouse, revisions: Mapping[str, int]) -> Counts:
+    sweeping = [entity for entity in batch.sweeps if entity not in revisions]
+    with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
+        return transaction.apply(batch, revisions)
+
+
+def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], list[Refusal]]:
+    rows: dict[str, list[Row]] = defaultdict(list)
+    refusals = []
+    for (entity, _), fact in folded.rows.items():
+        try:
+            rows[entity].append(fact.row or to_row(fact, catalog.entity(entity)))
+        except PoisonEventError as error:
+            refusals.append(Refusal(fact, error))
+    return rows, refusals
+
+
+def _sweeps(folded: Folded) -> Mapping[str, list[Sweep]]:
+    sweeps: dict[str, list[Sweep]] = defaultdict(list)
+    for (entity, key_hash), fact in folded.sweeps.items():
+        event = fact.event
+        sweeps[entity].append(Sweep(event.source, bucket_of(event, key_hash), event.position))
+    return sweeps

@@ -1,0 +1,87 @@
+"""The Lambda handler for batches of Kinesis records.
+
+https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html. The event source must never discard a batch
+(no maximum record age, no maximum retries): an error here is the environment's, and lasts until it is mended.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from consumers.consume import Consumer
+from consumers.kinesis import StreamReader
+from consumers.letters import S3Letters
+from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
+from consumers.warehouse.sqlite import open_warehouse
+from schemas.errors import ConfigurationError
+from schemas.loader import load_catalog
+
+log = logging.getLogger(__name__)
+
+
+class KinesisBatches:
+    """Lambda's batches into the warehouse. `identity` tells a stream's identity from its ARN."""
+
+    def __init__(self, consumer: Consumer, identity: Callable[[str], str]) -> None:
+        self._consumer = consumer
+        self._identity = identity
+
+    def take(self, lambda_event: Mapping[str, Any]) -> Counts:
+        """Apply a whole batch, or raise with nothing applied: Lambda then sends it again (INV-1)."""
+        records = lambda_event["Records"]
+        payloads = [b64decode(record["kinesis"]["data"]) for record in records]
+        counts = self._consumer.consume(payloads, list(self._checkpoints(records)))
+        log.info("%s", counts)
+        return counts
+
+    def _checkpoints(self, records: Iterable[Mapping[str, Any]]) -> Iterable[Checkpoint]:
+        greatest: dict[tuple[str, str], str] = {}
+        for record in records:
+            place = record["eventSourceARN"], record["eventID"].partition(":")[0]
+            sequence = padded(record["kinesis"]["sequenceNumber"])
+            greatest[place] = max(sequence, greatest.get(place, ""))
+        for (arn, shard), sequence in greatest.items():
+            yield Checkpoint(LIVE_READER, self._identity(arn), shard, sequence)
+
+
+def build(environ: Mapping[str, str]) -> KinesisBatches:
+    """Everything that the handler needs. Raises ConfigurationError.
+
+    HEADWATER_WAREHOUSE is the warehouse's URL; HEADWATER_HOME a folder of entities in place of those shipped;
+    HEADWATER_LOG_BUCKET takes the dead letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
+    """
+    url = environ.get("HEADWATER_WAREHOUSE")
+    if not url:
+        raise ConfigurationError("HEADWATER_WAREHOUSE is not set: the URL of the warehouse, sqlite:///path")
+    home = environ.get("HEADWATER_HOME")
+    catalog = load_catalog(Path(home) if home else None)
+    warehouse = open_warehouse(url, catalog.entities.values())
+    warehouse.ensure()
+    letters = S3Letters(boto3.client("s3"), environ.get("HEADWATER_LOG_BUCKET", "headwater-log"))
+    kinesis = boto3.client("kinesis")
+
+    # Asked once in a container's life: a stream made again is read through a new event source.
+    @cache
+    def identity(arn: str) -> str:
+        return StreamReader(kinesis, arn.split("/")[1]).identity()
+
+    return KinesisBatches(Consumer(catalog, warehouse, letters), identity)
+
+
+@cache
+def _built() -> KinesisBatches:
+    return build(os.environ)
+
+
+def handler(lambda_event: Mapping[str, Any], _context: object) -> dict[str, list[object]]:
+    """Lambda's entry. An empty list of failures says that the whole batch is done."""
+    _built().take(lambda_event)
+    return {"batchItemFailures": []}

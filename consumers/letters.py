@@ -1,0 +1,29 @@
+"""Dead letters of the consumer as objects in S3."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from schemas.aws_errors import aws_errors
+from schemas.dead_letter import DeadLetter, encode_letters, letters_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3Letters:
+    """`schemas.dead_letter.LetterStore` in a bucket. A batch is one object, named by its content (INV-5)."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put(self, letters: Sequence[DeadLetter]) -> None:
+        """Durable when it returns. Raises TransientError, and ConfigurationError for a bucket that is not
+        there."""
+        with aws_errors("put dead letters"):
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=letters_key(letters),
+                Body=encode_letters(letters),
+                ContentType="application/jsonl",
+            )
