@@ -16,6 +16,7 @@ from consumers.warehouse.port import (
     RefusedRowError,
     Row,
     Sweep,
+    Transactions,
     Warehouse,
 )
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
@@ -109,7 +110,7 @@ def _event_of(payload: bytes) -> Event | None:
 def project(
     facts: Sequence[Fact],
     catalog: Catalog,
-    warehouse: Warehouse,
+    warehouse: Transactions,
     refused: Callable[[Sequence[Refusal]], None],
     *,
     revisions: Mapping[str, int] = NO_REVISIONS,
@@ -139,7 +140,7 @@ def project(
         dead += len(refusals)
 
 
-def _apply(batch: Batch, warehouse: Warehouse, revisions: Mapping[str, int]) -> Counts:
+def _apply(batch: Batch, warehouse: Transactions, revisions: Mapping[str, int]) -> Counts:
     sweeping = [entity for entity in batch.sweeps if entity not in revisions]
     with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
         return transaction.apply(batch, revisions)

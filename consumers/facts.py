@@ -44,7 +44,11 @@ def read_fact(frame: bytes, registry: Registry) -> Fact:
     damage = check_frame(frame)
     if damage is not None:
         raise PoisonEventError(damage)
-    event = decode_event(frame)
+    return to_fact(decode_event(frame), frame, registry)
+
+
+def to_fact(event: Event, frame: bytes, registry: Registry) -> Fact:
+    """The fact of an event that was decoded already, from a checked frame. Raises PoisonEventError."""
     schema = registry.find(event.schema_fingerprint)
     if schema.entity != event.entity:
         raise PoisonEventError(f"an event of {event.entity} with a schema of {schema.entity}")

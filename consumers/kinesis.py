@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from schemas.aws_errors import aws_errors
@@ -14,7 +14,11 @@ from schemas.errors import ConflictError
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
-    from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef, ShardTypeDef
+    from mypy_boto3_kinesis.type_defs import (
+        GetRecordsOutputTypeDef,
+        ShardTypeDef,
+        StreamDescriptionSummaryTypeDef,
+    )
 
 MAX_RECORDS = 10_000
 """What GetRecords takes as its limit."""
@@ -63,11 +67,18 @@ class StreamReader:
 
     def identity(self) -> str:
         """`<ARN>@<creation time>`: a stream made again under its old name is another one."""
-        with aws_errors(f"DescribeStreamSummary of {self._stream}"):
-            answer = self._kinesis.describe_stream_summary(StreamName=self._stream)
-        summary = answer["StreamDescriptionSummary"]
+        summary = self._summary()
         created = summary["StreamCreationTimestamp"].astimezone(UTC)
         return f"{summary['StreamARN']}@{created.isoformat()}"
+
+    def retention(self) -> timedelta:
+        """How long the stream keeps a record."""
+        return timedelta(hours=self._summary()["RetentionPeriodHours"])
+
+    def _summary(self) -> StreamDescriptionSummaryTypeDef:
+        with aws_errors(f"DescribeStreamSummary of {self._stream}"):
+            answer = self._kinesis.describe_stream_summary(StreamName=self._stream)
+        return answer["StreamDescriptionSummary"]
 
     def shards(self) -> list[Shard]:
         """All shards, closed ones too, parents before their children."""

@@ -169,16 +169,8 @@ class Transaction(Protocol):
         """
 
 
-class Warehouse(Protocol):
-    """An SQL database with the staging tables of a catalog's entities. Safe to use from several threads and,
-    two objects on one database, from several processes.
-
-    Every method may raise TransientError (busy, away, full: retry) and ConfigurationError.
-    """
-
-    def ensure(self) -> None:
-        """Make what is missing: system tables and, for each entity, revision 1 and its view. Harmless to
-        repeat."""
+class Transactions(Protocol):
+    """Where transactions are opened: a warehouse, or a part of it that looks at something first."""
 
     def transaction(
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
@@ -188,6 +180,18 @@ class Warehouse(Protocol):
         Takes the locks of these entities in name order: shared (or exclusive) for rows, exclusive for a sweep
         of the live revision and for a swap.
         """
+
+
+class Warehouse(Transactions, Protocol):
+    """An SQL database with the staging tables of a catalog's entities. Safe to use from several threads and,
+    two objects on one database, from several processes.
+
+    Every method may raise TransientError (busy, away, full: retry) and ConfigurationError.
+    """
+
+    def ensure(self) -> None:
+        """Make what is missing: system tables and, for each entity, revision 1 and its view. Harmless to
+        repeat."""
 
     def create_revision(self, entity: str) -> int:
         """An empty table in state `building`. A number is never used twice, not even after a drop."""
