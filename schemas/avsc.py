@@ -33,6 +33,8 @@ EPOCHS = ("epoch-seconds", "epoch-millis")
 
 FIELD_PROPERTIES = ("name", "type", "default", "doc", "from", "maxLength", "format", "headwater.json")
 RECORD_PROPERTIES = ("type", "name", "namespace", "doc", "fields")
+ADDED_PROPERTIES = ("headwater.entity", "headwater.version", "headwater.key")
+"""Of the record, which the loader writes into it: nobody's own file has them."""
 
 
 class _Type(NamedTuple):
@@ -75,7 +77,7 @@ def _avro_name(where: str, name: object) -> str:
 
 def read_fields(avro: Mapping[str, Any]) -> tuple[Field, ...]:
     """The fields of an Avro record schema. Raises ConfigurationError for what we do not take."""
-    only_known("record", [name for name in avro if not name.startswith("headwater.")], RECORD_PROPERTIES)
+    only_known("record", avro, (*RECORD_PROPERTIES, *ADDED_PROPERTIES))
     if avro.get("type") != "record":
         raise refused("record, type", avro.get("type"), '"record"')
     names = _Names(_namespace("record", avro, ""), {})

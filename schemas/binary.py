@@ -3,7 +3,7 @@
 By hand and not by fastavro, for two reasons. fastavro writes what it should refuse (1.7, True or 2**31 into
 an int, a naive datetime as host-local time) and reads what it should refuse (a negative branch or symbol
 index). And to check while writing costs half of checking and then fastavro's writing. The tests hold every
-kind against fastavro, byte for byte, as an independent writer and reader.
+kind against fastavro as an independent writer and reader.
 
 A packer takes one value and returns its bytes, or raises ValueError with the broken rule: never the value
 (INV-7). An unpacker takes the payload and an offset and returns the value and the next offset; it raises

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.avsc import read_fields
+from schemas.avsc import ADDED_PROPERTIES, RECORD_PROPERTIES, read_fields
 from schemas.binary import Pack, Unpack
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.fields import NO_DEFAULT, Field
 from schemas.fingerprint import fingerprint
+from schemas.refusals import only_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,9 @@ class Schema:
 
 def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
     """The schema of an entity from its plain Avro record. Raises ConfigurationError (schemas.avsc)."""
-    ours = {"headwater.entity": entity, "headwater.version": version, "headwater.key": list(key)}
-    return Schema({**avro, **ours})
+    only_known("record", avro, RECORD_PROPERTIES)
+    added = zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=True)
+    return Schema({**avro, **dict(added)})
 
 
 def schema_document(schema: Schema) -> bytes:

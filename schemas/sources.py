@@ -53,10 +53,13 @@ def _where(where: str, given: Mapping[str, Any], source: str, schema: Schema) ->
     patterns = given.get("where", {})
     if not isinstance(patterns, dict):
         raise refused(f"{where}, where", patterns, 'attributes with a text, as in { sk = "TEACHER#*" }')
-    made = {name: _pattern(f"{where}, where, {name}", pattern) for name, pattern in patterns.items()}
-    for field in schema.fields:
-        if field.name in made:
-            made[field.source_name(source)] = made.pop(field.name)
+    attributes = {field.name: field.source_name(source) for field in schema.fields}
+    made: dict[str, str] = {}
+    for name, pattern in patterns.items():
+        attribute = str(attributes.get(name, name))
+        if attribute in made:
+            raise refused(f"{where}, where, {name}", pattern, f"one pattern for the attribute {attribute}")
+        made[attribute] = _pattern(f"{where}, where, {name}", pattern)
     return made
 
 
