@@ -1,0 +1,209 @@
+"""One file from the source bucket to the stream: read through once to see whether it is bad, then published.
+
+Nothing but the file's version decides what is written, and the file leaves drop/ last: killed at any point
+and run again, it publishes the same events, and nothing is lost (INV-1, INV-5).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple
+
+from producers.csv.archive import DROP, Bucket, Location
+from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
+from producers.csv.rejects import RejectFile
+from producers.csv.rows import RowReader
+from producers.csv.text import BadFileError, TextRows
+from producers.publisher import Publisher
+from schemas.dead_letter import DeadLetter, LetterStore, letter_id
+from schemas.entity import CsvSource, Entity, Mode
+from schemas.errors import Cause, PoisonEventError
+from schemas.event import BUCKETS, Event, encode_event, make_sweep
+from schemas.positions import SWEEP_ROW, csv_position
+
+_log = logging.getLogger(__name__)
+
+STAGE = "csv"
+
+
+class Counts(NamedTuple):
+    """Rows of a file: all of them, and those that became no event."""
+
+    rows: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a feed, and all that it needs on its way."""
+
+    bucket: Bucket
+    location: Location
+    upload: Upload
+    entity: Entity
+    source: CsvSource
+    publisher: Publisher
+    letters: LetterStore
+
+    def take(self) -> None:
+        """When it returns the file is done for good: published and archived, or rejected with a dead letter.
+
+        Raises ObjectGoneError if somebody else took it meanwhile; TransientError and ConfigurationError: then
+        the same call again does what is left.
+        """
+        sheet = self._sheet()
+        try:
+            self._survey(sheet)
+        except BadFileError as error:
+            self._reject(sheet, error)
+        else:
+            self._publish(sheet)
+
+    def _sheet(self) -> Sheet:
+        kind = Drop if self.location.prefix == DROP else Correction
+        return kind(self.source, self.location.file, self.upload)
+
+    def _opened(self, sheet: Sheet) -> _Opened:
+        """The file from its start, its header read. Raises BadFileError."""
+        rows = iter(TextRows(self.bucket.read(self.upload), sheet.encoding, sheet.delimiter))
+        columns = sheet.columns(rows)
+        return _Opened(RowReader(self.entity, self.source, sheet, columns), columns, rows)
+
+    def _survey(self, sheet: Sheet) -> None:
+        """Reads all of it before anything is published. Raises BadFileError."""
+        reader, _, rows = self._opened(sheet)
+        limit = self.source.reject_limit
+        if limit is None:
+            deque(rows, maxlen=0)
+            return
+        counts = read_rows(reader, sheet.placed(rows), encode_event, lambda _reject: None)
+        if counts.rejected > (limit * counts.rows if isinstance(limit, float) else limit):
+            raise BadFileError(
+                f"{counts.rejected} of {counts.rows} rows are bad, more than reject_limit = {limit}"
+            )
+
+    def _publish(self, sheet: Sheet) -> None:
+        reader, columns, rows = self._opened(sheet)
+        with RejectFile(columns) as rejects:
+            counts = read_rows(reader, sheet.placed(rows), self._add, rejects.add)
+            self.publisher.flush()
+            if counts.rejected:
+                self.bucket.put(f"{self.location.rejected(sheet.position)}.csv", rejects.written())
+        self._sweep(sheet, counts)
+        self._move(self.location.archived(sheet.position))
+        level = logging.WARNING if counts.rejected else logging.INFO
+        _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
+
+    def _add(self, event: Event) -> None:
+        self.publisher.add(event, self.entity.schema)
+
+    def _sweep(self, sheet: Sheet, counts: Counts) -> None:
+        """After a whole snapshot: what it left out no longer exists. All its rows are durable by now."""
+        if self.source.mode is not Mode.SNAPSHOT or self.location.prefix != DROP:
+            return
+        reason = self._unsafe(counts)
+        if reason:
+            self._letter(sheet, f"no sweep published: {reason}", self.location.archived(sheet.position))
+            return
+        for bucket in range(BUCKETS):
+            self._add(
+                make_sweep(
+                    source=self.source.name,
+                    entity=self.entity.name,
+                    bucket=bucket,
+                    position=csv_position(sheet.position, SWEEP_ROW),
+                    occurred_at=sheet.occurred_at,
+                    schema_fingerprint=self.entity.schema.fingerprint,
+                )
+            )
+        self.publisher.flush()
+
+    def _unsafe(self, counts: Counts) -> str | None:
+        """Why a sweep would delete what still exists."""
+        if counts.rejected:
+            return f"{counts.rejected} of {counts.rows} rows were rejected"
+        if counts.rows < self.source.min_rows:
+            return f"{counts.rows} rows are fewer than min_rows = {self.source.min_rows}"
+        return None
+
+    def _reject(self, sheet: Sheet, error: BadFileError) -> None:
+        """Moves a bad file to where people look for it, with the reason beside it. Nothing was published."""
+        place = self.location.rejected(sheet.position)
+        reason = {"reason": error.reason, "bucket": self.bucket.name, **self.upload._asdict()}
+        text = json.dumps(reason, indent=2, default=str).encode()
+        self.bucket.put(f"{place}.reason.json", BytesIO(text))
+        self._letter(sheet, error.reason, place)
+        self._move(place)
+
+    def _letter(self, sheet: Sheet, reason: str, place: str) -> None:
+        """A person should look at the file, which is or will be at `place`."""
+        _log.warning("%s: %s", self.upload.key, reason)
+        letter = object_letter(
+            self.bucket.name,
+            self.upload.key,
+            self.upload.version,
+            reason,
+            moved_to=place,
+            entity=self.entity.name,
+            source=self.source.name,
+            position=sheet.position,
+            occurred_at=sheet.occurred_at,
+        )
+        self.letters.put([letter])
+
+    def _move(self, key: str) -> None:
+        self.bucket.copy(self.upload, key)
+        self.bucket.delete(self.upload)
+
+
+def object_letter(
+    bucket: str,
+    key: str,
+    version: str | None,
+    reason: str,
+    *,
+    moved_to: str | None = None,
+    entity: str | None = None,
+    source: str | None = None,
+    position: str | None = None,
+    occurred_at: int | None = None,
+    cause: Cause = "data",
+) -> DeadLetter:
+    """A dead letter about a whole object: its payload is JSON that says where the object is."""
+    place = {"bucket": bucket, "key": key, "version": version, "moved_to": moved_to}
+    payload = json.dumps(place, sort_keys=True).encode()
+    return DeadLetter(
+        letter_id(payload), STAGE, entity, source, position, reason, cause, payload, occurred_at
+    )
+
+
+class _Opened(NamedTuple):
+    reader: RowReader
+    columns: Sequence[str]
+    rows: Iterator[list[str]]
+
+
+def read_rows(
+    reader: RowReader,
+    rows: Iterable[Row | Reject],
+    use: Callable[[Event], object],
+    refuse: Callable[[Reject], object],
+) -> Counts:
+    """Each row's event, or its reject. An event that `use` refuses (PoisonEventError) is a reject, too."""
+    count = rejected = 0
+    for row in rows:
+        count += 1
+        if isinstance(row, Row):
+            try:
+                use(reader.event(row))
+                continue
+            except PoisonEventError as error:
+                row = reader.reject(row, error)
+        refuse(row)
+        rejected += 1
+    return Counts(count, rejected)

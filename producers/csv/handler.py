@@ -1,0 +1,133 @@
+"""The Lambda function of files: S3 notifications, direct or through SQS.
+
+Through SQS its event source mapping needs ReportBatchItemFailures:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+The source bucket must keep versions, and must never expire what lies under drop/ and corrections/.
+
+| variable | |
+|---|---|
+| HEADWATER_STREAM | the Kinesis stream that takes the events; default headwater-events |
+| HEADWATER_LOG_BUCKET | the bucket of the log, for the schemas; default headwater-log |
+| HEADWATER_SOURCE_BUCKET | the bucket in the source account, for dead letters; default headwater-source |
+| HEADWATER_HOME | a folder with entities/ instead of the sample entities |
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from producers.csv.archive import Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
+from producers.csv.file import STAGE, File, object_letter
+from producers.csv.notices import Notice, read_notices
+from producers.kinesis import KinesisWriter
+from producers.letters import S3Letters
+from producers.publisher import Publisher
+from producers.schema_log import S3SchemaLog
+from schemas.dead_letter import DeadLetter, LetterStore, letter_id
+from schemas.entity import Catalog
+from schemas.errors import Cause, HeadwaterError, PoisonEventError
+from schemas.loader import load_catalog
+
+_log = logging.getLogger(__name__)
+
+
+def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's
+    """Takes the files that notifications name. What is not done comes again (INV-1): from SQS as the answer
+    names it, directly since this raises TransientError or ConfigurationError.
+    """
+    return _producer().handle(lambda_event)
+
+
+@cache
+def _producer() -> Producer:
+    return build(os.environ)
+
+
+def build(environ: Mapping[str, str]) -> Producer:
+    """The producer that the environment describes. Raises ConfigurationError."""
+    home = environ.get("HEADWATER_HOME")
+    s3 = boto3.client("s3")
+    log_bucket = environ.get("HEADWATER_LOG_BUCKET", "headwater-log")
+    writer = KinesisWriter(boto3.client("kinesis"), environ.get("HEADWATER_STREAM", "headwater-events"))
+    return Producer(
+        load_catalog(Path(home) if home else None),
+        Publisher(writer, S3SchemaLog(s3, log_bucket)),
+        S3Letters(s3, environ.get("HEADWATER_SOURCE_BUCKET", "headwater-source")),
+        lambda name: S3Bucket(s3, name),
+    )
+
+
+class Producer:
+    """Takes the files that people drop."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        publisher: Publisher,
+        letters: LetterStore,
+        bucket: Callable[[str], Bucket],
+    ) -> None:
+        self._catalog = catalog
+        self._publisher = publisher
+        self._letters = letters
+        self._bucket = bucket
+
+    def handle(self, lambda_event: Mapping[str, Any]) -> dict[str, Any]:
+        """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS."""
+        records = lambda_event.get("Records", ())
+        if any(record.get("eventSource") == "aws:sqs" for record in records):
+            failed = [record["messageId"] for record in records if not self._took(record)]
+            return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
+        self.take(json.dumps(lambda_event))
+        return {"batchItemFailures": []}
+
+    def _took(self, record: Mapping[str, Any]) -> bool:
+        try:
+            self.take(record["body"])
+        except HeadwaterError as error:
+            _log.warning("SQS record %s comes again: %s", record["messageId"], error)
+            return False
+        return True
+
+    def take(self, notification: str) -> None:
+        """When it returns every file that S3 names is done, or a dead letter says why not (INV-1)."""
+        try:
+            notices = read_notices(notification)
+        except PoisonEventError as error:
+            self._letters.put([_letter(notification.encode(), error.reason)])
+            return
+        for notice in notices:
+            location = locate(notice.key)
+            if location is not None:
+                self._take_file(notice, location)
+
+    def _take_file(self, notice: Notice, location: Location) -> None:
+        found = self._catalog.for_feed(location.feed)
+        if found is None:
+            self._report(notice, f"no entity takes the feed {location.feed}", "schema")
+            return
+        entity, source = found
+        bucket = self._bucket(notice.bucket)
+        try:
+            upload = bucket.pin(notice.key, notice.version)
+            File(bucket, location, upload, entity, source, self._publisher, self._letters).take()
+        except ObjectGoneError:
+            if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
+                self._report(notice, "the object was gone before it was read, and the archive has no copy")
+
+    def _report(self, notice: Notice, reason: str, cause: Cause = "data") -> None:
+        _log.warning("%s: %s", notice.key, reason)
+        letter = object_letter(notice.bucket, notice.key, notice.version, reason, cause=cause)
+        self._letters.put([letter])
+
+
+def _letter(notification: bytes, reason: str) -> DeadLetter:
+    return DeadLetter(letter_id(notification), STAGE, None, None, None, reason, "data", notification, None)
