@@ -1,0 +1,78 @@
+"""The command line: one parser, and the one place where an outcome becomes an exit code.
+
+exit_codes.py says what each code means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from headwater import output
+from headwater.commands import dead_letters, demo, drain, drop, replay, status, tables, up
+from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
+from schemas.aws_errors import aws_errors
+from schemas.errors import (
+    ConfigurationError,
+    ConflictError,
+    HeadwaterError,
+    LogIntegrityError,
+    TransientError,
+)
+
+_COMMANDS = (demo, up, drop, drain, status, tables, replay, dead_letters)
+_EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
+    (ConfigurationError, REFUSED),
+    (LogIntegrityError, DAMAGED_LOG),
+    (TransientError, GAVE_UP),
+    (ConflictError, GAVE_UP),  # somebody else was first: look again
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    options = parser().parse_args(argv)
+    output.log_to_stderr(options.verbose)
+    try:
+        with aws_errors(f"running `{options.command}`"):
+            return int(options.run(options))
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        output.tell("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001
+        return _failed(error, options.verbose)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="headwater",
+        description="Event-sourced ingestion with a replayable audit log: DynamoDB and CSV in, tables out.",
+        epilog="example:\n  headwater demo          # the main job on this machine, in a few seconds\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "-v", "--verbose", action="store_true", help="say more, and show the traceback of an error"
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return top
+
+
+def _failed(error: Exception, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exception(error)
+    for kind, code in _EXIT_CODES:
+        if isinstance(error, kind):
+            output.tell(f"headwater: {error}")
+            return code
+    # The text of a foreign exception may hold a field value (INV-7): only its type is told.
+    output.tell(f"headwater: a bug in Headwater ({type(error).__name__}): run it again with -v to see where")
+    return BUG

@@ -1,0 +1,30 @@
+"""`headwater demo`: the main job on this machine, told step by step."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command
+from headwater.exit_codes import DONE
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    add_command(
+        commands,
+        "demo",
+        "see the main job done on this machine, in less than a minute",
+        "headwater demo",
+        run,
+        "DynamoDB tables change and CSV files are dropped; every change becomes an event on Kinesis, is kept "
+        "in S3 and changes a row of a table; a table is made again from S3 alone and proved equal. Needs no "
+        "account and no Docker, and leaves nothing running.",
+    )
+
+
+def run(_options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    from headwater.demo import demonstrate
+
+    demonstrate()
+    return DONE

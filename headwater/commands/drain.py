@@ -1,0 +1,46 @@
+"""`headwater drain`: wait until everything accepted so far is applied and in S3."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command, add_json, seconds
+from headwater.exit_codes import DONE, FINDINGS
+from headwater.installation import load
+from headwater.output import counted, show, show_json
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "drain",
+        "wait until everything accepted so far is applied and in S3",
+        "headwater drop schools.csv --entity school && headwater drain && headwater tables school",
+        run,
+        "Returns when all changes and files that the sources held at the call are in the tables and in the "
+        "log. Exit code 3 when there are dead letters, 5 when it takes longer than --timeout or when no "
+        "`headwater up` is running.",
+    )
+    parser.add_argument(
+        "--timeout", type=seconds, default=300.0, metavar="SECONDS", help="give up after this long (300)"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0, or 3 when there are dead letters."""
+    from headwater.draining import drain
+    from headwater.stored import read_letters
+
+    here = load()
+    aws = here.aws()
+    drain(here, aws, options.timeout)
+    letters = len(read_letters(aws, here.settings))
+    if options.json:
+        show_json({"drained": True, "dead_letters": letters})
+    elif letters:
+        show(f"drained, with {counted(letters, 'dead letter')}: see `headwater dead-letters list`")
+    else:
+        show("drained: everything accepted so far is in the tables and in the log")
+    return FINDINGS if letters else DONE

@@ -1,0 +1,41 @@
+"""`headwater drop`: hand in a CSV file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.dropping import drop_file, feed_of
+from headwater.exit_codes import DONE
+from headwater.installation import load
+from headwater.output import show, show_json
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "drop",
+        "hand in a CSV file of an entity",
+        "headwater drop schools-2025-06.csv --entity school",
+        run,
+        "Uploads the file to where the entity's feed is read. `headwater drain` waits until its rows are in "
+        "the table; rows that can't be used go to the bucket's rejects/, and `headwater status` counts them.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the CSV file")
+    parser.add_argument("--entity", required=True, metavar="E", help="what its rows are, such as school")
+    parser.add_argument("--feed", metavar="F", help="which feed, for an entity that has several")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    here = load()
+    source = feed_of(here.catalog.entity(options.entity), options.feed)
+    dropped = drop_file(here.aws(), here.settings.source_bucket, options.file, source)
+    if options.json:
+        show_json(dropped._asdict())
+    else:
+        show(f"dropped {options.file} as s3://{dropped.bucket}/{dropped.key}")
+    return DONE

@@ -1,0 +1,70 @@
+"""`headwater status`: what the tables, the stream, the log and the rejects hold."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.exit_codes import DONE
+from headwater.installation import Installation, load
+from headwater.output import counted, moment, show, show_json, show_table
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "status",
+        "show how much the tables, the stream and the log hold",
+        "headwater status --json",
+        run,
+        "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
+        "applied; the objects of the log; dead letters and rejected rows.",
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    status = read_status(load())
+    if options.json:
+        show_json(status)
+    else:
+        _show(status)
+    return DONE
+
+
+def read_status(here: Installation) -> dict[str, Any]:
+    """The status as `--json` prints it. Raises TransientError, ConfigurationError."""
+    from consumers.kinesis import StreamReader
+    from consumers.warehouse.port import LIVE_READER
+    from headwater.stored import count_rejects, read_letters
+    from replay.log import S3Log
+
+    aws, warehouse = here.aws(), here.warehouse()
+    stream = StreamReader(aws.kinesis, here.settings.stream).identity()
+    with warehouse.transaction() as transaction:
+        checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
+    log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
+    return {
+        "tables": [{**table._asdict(), "newest": moment(table.newest)} for table in warehouse.status()],
+        "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
+        "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
+        "dead_letters": len(read_letters(aws, here.settings)),
+        "rejects": count_rejects(aws, here.settings)._asdict(),
+    }
+
+
+def _show(status: dict[str, Any]) -> None:
+    show_table(
+        ["table", "rows", "tombstones", "revision", "newest event"],
+        [[t["entity"], t["live"], t["tombstones"], t["revision"], t["newest"]] for t in status["tables"]],
+    )
+    show("")
+    for shard, sequence in status["checkpoints"].items():
+        show(f"stream: {shard} is applied up to {sequence}")
+    log, rejects = status["log"], status["rejects"]
+    show(f"log: {counted(log['objects'], 'object')}, {counted(log['bytes'], 'byte')}")
+    show(f"dead letters: {status['dead_letters']:,}")
+    show(f"rejected: {counted(rejects['rows'], 'row')} of {counted(rejects['files'], 'file')}")

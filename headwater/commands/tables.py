@@ -1,0 +1,68 @@
+"""`headwater tables`: look at what the tables hold."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command, add_json, count
+from headwater.exit_codes import DONE
+from headwater.installation import Installation, load
+from headwater.output import counted, moment, show_json, show_table, tell
+from schemas.entity import Entity
+from schemas.fields import FieldType
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "tables",
+        "list the tables, or show the rows of one",
+        "headwater tables school --limit 5",
+        run,
+        "Without NAME: the tables. With NAME: the rows that a reader of its view sees, ordered by their key.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
+    parser.add_argument("--limit", type=count, default=20, metavar="N", help="at most N rows (20); 0: all")
+    parser.add_argument("--as-of", metavar="VIEW", help="the view that `replay rebuild --as-of` published")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    here = load()
+    if options.name is None:
+        return _list(here, options.json)
+    return _show(here, here.catalog.entity(options.name), options)
+
+
+def _list(here: Installation, as_json: bool) -> int:
+    tables = here.warehouse().status()
+    if as_json:
+        show_json([{**table._asdict(), "newest": moment(table.newest)} for table in tables])
+    else:
+        show_table(["table", "rows", "newest event"], [[t.entity, t.live, moment(t.newest)] for t in tables])
+    return DONE
+
+
+def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> int:
+    """One row more than is shown is read, to know whether there are more."""
+    limit = options.limit or None
+    columns, rows = here.warehouse().select(entity.name, limit and limit + 1, options.as_of)
+    booleans = {field.name for field in entity.schema.fields if field.kind == FieldType.BOOLEAN}
+    shown = [
+        [_shown(value, name in booleans) for name, value in zip(columns, row, strict=True)]
+        for row in rows[:limit]
+    ]
+    if options.json:
+        show_json([dict(zip(columns, row, strict=True)) for row in shown])
+    else:
+        show_table(columns, shown)
+    if len(rows) > len(shown):
+        tell(f"the first {counted(len(shown), 'row')}; --limit 0 shows all")
+    return DONE
+
+
+def _shown(value: object, is_boolean: bool) -> object:
+    """SQLite keeps a boolean as a number."""
+    return bool(value) if is_boolean and value is not None else value

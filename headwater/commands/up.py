@@ -1,0 +1,133 @@
+"""`headwater up`: the whole flow on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from headwater.commands.parsing import Commands, add_command, port
+from headwater.exit_codes import DONE, INTERRUPTED
+from headwater.output import log_ours, show, tell
+from headwater.settings import Settings, read_settings
+from schemas.errors import ConfigurationError
+from schemas.loader import load_catalog
+
+if TYPE_CHECKING:
+    from headwater.local import Local
+    from headwater.runtime import Runtime
+
+DRAIN_SECONDS = 60.0
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "up",
+        "run the whole flow on this machine",
+        "headwater up --port 4566 > headwater.env     # in another shell: . ./headwater.env",
+        run,
+        "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
+        "would run, until Ctrl-C or SIGTERM: then it finishes what is in flight and stops (exit code 130 "
+        "after Ctrl-C, 0 after SIGTERM; a second Ctrl-C stops at once). Prints the environment of a client as "
+        "`export` lines. With AWS_ENDPOINT_URL set it works there, with the tables in HEADWATER_WAREHOUSE; "
+        "else it brings an AWS and tables of its own, both fresh unless --state names a folder.",
+    )
+    parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="keep the embedded AWS and the tables here at a clean stop, and start with what it left",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 130 after Ctrl-C, 0 after SIGTERM."""
+    settings = read_settings(os.environ)
+    if settings.endpoint:
+        return _run_foreign(settings, settings.endpoint, options)
+    return _run_embedded(settings, options)
+
+
+def _run_foreign(settings: Settings, endpoint: str, options: argparse.Namespace) -> int:
+    from headwater.local import foreign
+
+    for name in ("port", "state"):
+        if getattr(options, name) is not None:
+            raise ConfigurationError(
+                f"--{name} is for the embedded AWS, but AWS_ENDPOINT_URL is set: unset one of the two"
+            )
+    with foreign(settings, endpoint) as local, local.runtime as runtime, Stop() as stop:
+        _announce(local)
+        return stop.run(runtime)
+
+
+def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
+    from headwater.local import embedded
+    from headwater.state import State, save_when_quiet
+
+    state = State(options.state, settings, load_catalog(settings.home)) if options.state else None
+    with embedded(settings, options.port, state) as local, local.runtime as runtime, Stop() as stop:
+        if state and state.saved_at:
+            tell(f"restored what the clean stop of {state.saved_at} left in {options.state}")
+        _announce(local)
+        code = stop.run(runtime)
+        if state and local.database:
+            save_when_quiet(state, lambda: runtime.drain(DRAIN_SECONDS), local.aws, local.database)
+            tell(f"saved in {options.state}: `headwater up --state {options.state}` goes on from there")
+        return code
+
+
+class Stop:
+    """From entering on, Ctrl-C and SIGTERM ask for a clean stop; Ctrl-C once more interrupts at once."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._code = DONE
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def run(self, runtime: Runtime) -> int:
+        """Runs until it is asked to stop and what is in flight is done; the exit code."""
+        runtime.run_until(self._asked)
+        tell("stopping: what is in flight is finished first (Ctrl-C once more stops at once)")
+        runtime.drain(DRAIN_SECONDS)
+        return self._code
+
+    def _ask(self, number: int, _frame: object) -> None:
+        if self._asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._code = INTERRUPTED if number == signal.SIGINT else DONE
+        self._asked.set()
+
+
+def _announce(local: Local) -> None:
+    """The environment on stdout; the rest is for a person."""
+    for name, value in local.exports.items():
+        show(f"export {name}={shlex.quote(value)}")
+    catalog = local.here.catalog
+    tell(f"Headwater is up at {local.here.settings.endpoint}. Run the lines above in another shell; then")
+    tell(f"  put items into the tables {_listed(catalog.tables())}")
+    tell(f"  drop files of the feeds {_listed(catalog.feeds())}: headwater drop FILE --entity E")
+    tell("Ctrl-C stops it.")
+    log_ours(logging.INFO)  # from here on it says what it does
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "(none)"

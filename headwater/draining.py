@@ -1,0 +1,103 @@
+"""What `drain` waits for: the runtime's barrier, and then the proof that S3 has it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import NamedTuple
+
+from schemas.frames import check_frame
+
+from consumers.facts import frames_of
+from consumers.kinesis import StreamReader
+from consumers.warehouse.port import LIVE_READER
+from headwater.aws import Aws
+from headwater.installation import Installation
+from headwater.progress import await_level, read_report
+from replay import log as replay_log
+from replay.log import ERRORS, LogObject, S3Log
+from schemas.aws_errors import aws_errors
+from schemas.errors import PoisonEventError, TransientError
+
+_LOOK_SECONDS = 0.5  # between two looks at the log
+_OLDEST = timedelta(hours=1)  # before its arrival: names of log objects tell the hour, by another clock
+
+
+class Last(NamedTuple):
+    """The last event of one shard, as the log must hold it."""
+
+    shard: str
+    frame: bytes
+    arrived_at: datetime
+
+
+def drain(here: Installation, aws: Aws, timeout: float) -> None:
+    """Returns when everything that was accepted before the call is applied and in S3.
+
+    Raises TransientError after `timeout` seconds, or when no runtime is running.
+    """
+    give_up = time.monotonic() + timeout
+    folder = here.settings.require_state()
+    await_level(lambda: read_report(folder), timeout)
+    log = S3Log(aws.s3, here.settings.log_bucket)
+    missing, looked = last_events(here, aws), set[str]()
+    while missing := _not_in(log, missing, looked):
+        if time.monotonic() > give_up:
+            shards = ", ".join(last.shard for last in missing)
+            raise TransientError(
+                f"not drained within {timeout:g} s: the log lacks the last event of {shards}"
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def last_events(here: Installation, aws: Aws) -> list[Last]:
+    """Of each shard the last event that the consumer has taken, where the stream still holds it."""
+    stream = here.settings.stream
+    identity = StreamReader(aws.kinesis, stream).identity()
+    with here.warehouse().transaction() as transaction:
+        checkpoints = transaction.checkpoints(LIVE_READER)
+    mine = [checkpoint for checkpoint in checkpoints if checkpoint.stream == identity]
+    found = [_last_event(aws, stream, checkpoint.shard, checkpoint.sequence) for checkpoint in mine]
+    return [last for last in found if last is not None]
+
+
+def _last_event(aws: Aws, stream: str, shard: str, sequence: str) -> Last | None:
+    with aws_errors(f"reading the last record of the shard {shard}"):
+        iterator = aws.kinesis.get_shard_iterator(
+            StreamName=stream,
+            ShardId=shard,
+            ShardIteratorType="AT_SEQUENCE_NUMBER",
+            StartingSequenceNumber=sequence.lstrip("0"),
+        )["ShardIterator"]
+        records = aws.kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]
+    frames = _good_frames(records[0]["Data"]) if records else []
+    return Last(shard, frames[-1], records[0]["ApproximateArrivalTimestamp"]) if frames else None
+
+
+def _good_frames(payload: bytes) -> list[bytes]:
+    """Those that the log's reader would give: a record of somebody else has none."""
+    try:
+        return [frame for frame in frames_of(payload) if check_frame(frame) is None]
+    except PoisonEventError:
+        return []
+
+
+def _not_in(log: S3Log, wanted: list[Last], looked: set[str]) -> list[Last]:
+    """Those events that no object holds. Objects in `looked` are left out, and those looked at are added."""
+    missing = {last.frame: last for last in wanted}
+    for item in _newest_first(log, min((last.arrived_at for last in wanted), default=datetime.now(UTC))):
+        if missing and item.key not in looked:
+            looked.add(item.key)
+            for frame in replay_log.frames_of(log, item):
+                if isinstance(frame, bytes):
+                    missing.pop(frame, None)
+    return list(missing.values())
+
+
+def _newest_first(log: S3Log, oldest: datetime) -> Iterator[LogObject]:
+    """The log's objects from about that time on; those of errors whatever their time."""
+    after = f"log/{(oldest - _OLDEST).astimezone(UTC):%Y/%m/%d/%H}"
+    yield from reversed(list(log.objects(after)))
+    yield from takewhile(lambda item: item.key.startswith(ERRORS), log.objects())

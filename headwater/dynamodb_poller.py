@@ -1,0 +1,150 @@
+"""DynamoDB streams to the producer's Lambda handler, as an event source mapping does it.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from headwater.lambda_events import Handler, dynamodb_event
+from headwater.progress import Side
+from headwater.runtime import Found
+from schemas.aws_errors import aws_errors
+from schemas.errors import ConfigurationError, TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+
+_READ_RECORDS = 1_000  # the most that GetRecords gives
+
+
+@dataclass(slots=True, eq=False)
+class _Shard:
+    """Where the reading of one shard is."""
+
+    stream_arn: str
+    shard_id: str
+    parent: str | None
+    iterator: str | None = None  # None: to be asked for
+    read: str | None = None  # sequence number of the last record that was read
+    waiting: list[Any] = field(default_factory=list)  # read, and not yet taken by the handler
+    closed: bool = False  # read to its end
+
+    @property
+    def finished(self) -> bool:
+        return self.closed and not self.waiting
+
+
+class DynamoDbPoller:
+    """All shards of all streams of these tables, from the oldest record that is kept; children after parents.
+
+    A table made again, or a stream switched on again, is found by the next pass. A restart reads everything
+    that the streams still hold again: the same events, which are duplicates.
+    """
+
+    name = "dynamodb"
+    side: Side = "source"
+
+    def __init__(self, streams: DynamoDBStreamsClient, tables: Sequence[str], handler: Handler) -> None:
+        self._streams = streams
+        self._tables = tables
+        self._handler = handler
+        self._shards: dict[tuple[str, str], _Shard] = {}
+
+    def poll(self, since: float) -> Found:
+        self._discover()
+        due = [shard for shard in self._shards.values() if self._is_due(shard)]
+        found = [self._advance(shard, since) for shard in due]
+        seen = all(shard in due for shard in self._shards.values() if not shard.finished)
+        return Found(sum(one.records for one in found), seen and all(one.level for one in found))
+
+    def _discover(self) -> None:
+        for table in self._tables:
+            with aws_errors(f"looking for shards of the table {table}"):
+                for arn in self._stream_arns(table):
+                    for shard in self._described(arn):
+                        self._shards.setdefault((arn, shard.shard_id), shard)
+
+    def _stream_arns(self, table: str) -> list[str]:
+        """Oldest first: a stream that was switched off is read to its end while AWS keeps it."""
+        found = self._streams.list_streams(TableName=table)["Streams"]
+        return [stream["StreamArn"] for stream in sorted(found, key=lambda stream: stream["StreamLabel"])]
+
+    def _described(self, arn: str) -> Iterator[_Shard]:
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._streams.describe_stream(StreamArn=arn, **start)["StreamDescription"]
+            for shard in answer.get("Shards", []):
+                yield _Shard(arn, shard["ShardId"], shard.get("ParentShardId"))
+            if not (last := answer.get("LastEvaluatedShardId")):
+                return
+            start = {"ExclusiveStartShardId": last}
+
+    def _is_due(self, shard: _Shard) -> bool:
+        parent = self._shards.get((shard.stream_arn, shard.parent or ""))
+        return not shard.finished and (parent is None or parent.finished)
+
+    def _advance(self, shard: _Shard, since: float) -> Found:
+        if not shard.waiting:
+            self._read(shard)
+        batch = shard.waiting
+        self._deliver(shard)
+        return Found(len(batch), not batch or _created_at(batch[-1]) >= since)
+
+    def _read(self, shard: _Shard) -> None:
+        with aws_errors(f"GetRecords of the shard {shard.shard_id} of {shard.stream_arn}"):
+            try:
+                iterator = shard.iterator or self._iterator(shard)
+                answer = self._streams.get_records(ShardIterator=iterator, Limit=_READ_RECORDS)
+            except self._streams.exceptions.ExpiredIteratorException:
+                shard.iterator = None
+                raise TransientError(f"the iterator of the shard {shard.shard_id} has expired") from None
+            except self._streams.exceptions.TrimmedDataAccessException:
+                raise ConfigurationError(_gap(shard.stream_arn)) from None
+        shard.waiting = list(answer["Records"])
+        shard.iterator = answer.get("NextShardIterator")
+        shard.closed = shard.iterator is None
+        if shard.waiting:
+            shard.read = shard.waiting[-1]["dynamodb"]["SequenceNumber"]
+
+    def _iterator(self, shard: _Shard) -> str:
+        start = {"SequenceNumber": shard.read} if shard.read else {}
+        kind: Literal["AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON"] = (
+            "AFTER_SEQUENCE_NUMBER" if shard.read else "TRIM_HORIZON"
+        )
+        return self._streams.get_shard_iterator(
+            StreamArn=shard.stream_arn, ShardId=shard.shard_id, ShardIteratorType=kind, **start
+        )["ShardIterator"]
+
+    def _deliver(self, shard: _Shard) -> None:
+        """INV-1: what the handler did not acknowledge waits, from the lowest failed sequence number on."""
+        if not shard.waiting:
+            return
+        answer = self._handler(dynamodb_event(shard.waiting, shard.stream_arn), None)
+        shard.waiting = _from_lowest_failed(shard.waiting, answer["batchItemFailures"])
+        if shard.waiting:
+            raise TransientError(f"{len(shard.waiting)} changes of {shard.stream_arn} were not published")
+
+
+def _from_lowest_failed(records: list[Any], failures: Sequence[Mapping[str, str]]) -> list[Any]:
+    """What Lambda gives again: all from the lowest failed record on; everything if a failure names none."""
+    if not failures:
+        return []
+    failed = {failure["itemIdentifier"] for failure in failures}
+    places = [n for n, record in enumerate(records) if record["dynamodb"]["SequenceNumber"] in failed]
+    return records[places[0] if places else 0 :]
+
+
+def _created_at(record: Mapping[str, Any]) -> float:
+    """When DynamoDB made the record, in seconds since the epoch; AWS tells whole seconds, rounded down."""
+    return float(record["dynamodb"]["ApproximateCreationDateTime"].timestamp())
+
+
+def _gap(stream_arn: str) -> str:
+    return (
+        f"{stream_arn} has dropped changes before they were read (it keeps them for 24 hours): "
+        "disable the table's stream, enable it again and write the table's items once more"
+    )

@@ -1,0 +1,109 @@
+"""What a person or a machine reads: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from uuid import UUID
+
+OURS = ("headwater", "schemas", "producers", "consumers", "replay")
+
+
+def show(text: str) -> None:
+    """One result on stdout, at once: it may be a pipe that another program waits on."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    """One line of progress on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def show_json(value: object) -> None:
+    """A result for a machine: decimals as text, times in ISO 8601, bytes in base64."""
+    show(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Aligned columns under their names; numbers to the right."""
+    for line in table_lines(columns, rows):
+        show(line)
+
+
+def table_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of `show_table`. A value takes one line: line breaks in it are shown as \\n."""
+    values = [list(row) for row in rows]
+    cells = [list(columns), *([cell(value) for value in row] for row in values)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    to_right = [_is_numeric(column) for column in zip(*values, strict=True)] or [False] * len(columns)
+    return [_line(row, widths, to_right) for row in [cells[0], ["-" * width for width in widths], *cells[1:]]]
+
+
+def cell(value: object) -> str:
+    """One value as a person reads it."""
+    if value is None:
+        return ""
+    text = str(_plain(value)) if isinstance(value, (bytes, datetime, date, time)) else str(value)
+    return text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n") if "\n" in text else text
+
+
+def moment(micros: int | None) -> str | None:
+    """Microseconds since the epoch as ISO 8601 in UTC, to the second."""
+    if micros is None:
+        return None
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 row`, `2 rows`, `1,234 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """Warnings of everything, and with `verbose` all that this project says.
+
+    Never more of botocore: its debug log holds request bodies (INV-7).
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if verbose:
+        log_ours(logging.DEBUG)
+
+
+def log_ours(level: int) -> None:
+    """What this project says from that level on."""
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
+
+
+def _line(row: Sequence[str], widths: Sequence[int], to_right: Sequence[bool]) -> str:
+    padded = [
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(row, widths, to_right, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _is_numeric(column: Sequence[object]) -> bool:
+    return all(
+        value is None or (isinstance(value, (int, float, Decimal)) and not isinstance(value, bool))
+        for value in column
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (bytes, memoryview)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

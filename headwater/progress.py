@@ -1,0 +1,130 @@
+"""How far the local runtime is, and the barrier that `drain` and a clean stop wait at.
+
+The runtime writes `progress.json` into HEADWATER_STATE several times a second, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from schemas.errors import TransientError
+
+FILE = "progress.json"
+_STALE_SECONDS = 10.0
+_CHECK_SECONDS = 0.1
+
+Side = Literal["source", "stream"]
+SIDES: tuple[Side, ...] = ("source", "stream")  # what a source finds comes on the stream: in this order
+
+
+@dataclass(frozen=True, slots=True)
+class PollerReport:
+    """One poller. Times are seconds since the epoch."""
+
+    name: str
+    side: Side
+    level: float = 0  # everything that was there at that time is done
+    retrying: str | None = None  # what its last attempt failed on, if it did
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All pollers at one time. `settle`: seconds that AWS may take to show a change to a poller."""
+
+    written_at: float
+    pid: int
+    settle: float
+    pollers: Sequence[PollerReport]
+
+
+class Progress:
+    """What the pollers report of themselves. Safe for several threads."""
+
+    def __init__(self, settle: float) -> None:
+        self._settle = settle
+        self._reports: dict[str, PollerReport] = {}
+        self._lock = threading.Lock()
+
+    def expect(self, name: str, side: Side) -> None:
+        """A poller that has not found anything out yet."""
+        with self._lock:
+            self._reports[name] = PollerReport(name, side)
+
+    def passed(self, name: str, level: float | None) -> None:
+        """A pass of this poller went well; `level`: it has done everything that was there then."""
+        with self._lock:
+            before = self._reports[name]
+            self._reports[name] = replace(before, level=level or before.level, retrying=None)
+
+    def retrying(self, name: str, reason: str) -> None:
+        """This poller's last pass failed for this reason and is made again."""
+        with self._lock:
+            self._reports[name] = replace(self._reports[name], retrying=reason)
+
+    def report(self) -> Report:
+        """What is known now."""
+        with self._lock:
+            return Report(time.time(), os.getpid(), self._settle, tuple(self._reports.values()))
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Puts it where `read_report` finds it; a reader sees the old one or this one, never a part."""
+    unfinished = folder / f"{FILE}.tmp"
+    unfinished.write_text(json.dumps(asdict(report)))
+    unfinished.replace(folder / FILE)
+
+
+def read_report(folder: Path) -> Report:
+    """The newest report. Raises TransientError when the runtime that wrote here does not run any more."""
+    try:
+        found = json.loads((folder / FILE).read_text())
+    except FileNotFoundError:
+        raise TransientError(
+            f"the runtime is not running: no {FILE} in {folder}; start `headwater up`"
+        ) from None
+    pollers = [PollerReport(**poller) for poller in found.pop("pollers")]
+    report = Report(**found, pollers=pollers)
+    if not _is_running(report.pid) or time.time() - report.written_at > _STALE_SECONDS:
+        raise TransientError(
+            f"the runtime is not running any more: {folder / FILE} is old; start `headwater up`"
+        )
+    return report
+
+
+def await_level(read: Callable[[], Report], timeout: float) -> None:
+    """Returns when everything that the sources held at the call has been published, applied and pumped.
+
+    First every source must have done all that was there at the call, then all that reads the stream what was
+    there after that. Others may go on writing. Raises TransientError after `timeout` seconds, and what `read`
+    raises.
+    """
+    give_up = time.monotonic() + timeout
+    for side in SIDES:
+        since = time.time() + (read().settle if side == "source" else 0)
+        while late := [p for p in read().pollers if p.side == side and p.level < since]:
+            if time.monotonic() > give_up:
+                raise TransientError(f"not drained within {timeout:g} s: {'; '.join(map(_lateness, late))}")
+            time.sleep(_CHECK_SECONDS)
+
+
+def _lateness(poller: PollerReport) -> str:
+    return (
+        f"{poller.name} retries ({poller.retrying})" if poller.retrying else f"{poller.name} is not level yet"
+    )
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

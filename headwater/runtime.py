@@ -1,0 +1,151 @@
+"""The local runtime: one thread for each poller, none of which may die unseen."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from headwater.progress import Progress, Report, Side, await_level, write_report
+from schemas.errors import TransientError
+
+_log = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 0.2
+_FIRST_PAUSE = 0.2  # seconds before a failed pass is made again; doubles up to the longest
+_LONGEST_PAUSE = 10.0
+_PAUSE_GROWTH = 1.2
+
+
+class Found(NamedTuple):
+    """What one pass found and finished. `level`: nothing is left of what was there at the asked time."""
+
+    records: int
+    level: bool
+
+
+class Poller(Protocol):
+    """Something that looks for work and does it, each time from where the last success left it."""
+
+    name: str
+    side: Side
+
+    def poll(self, since: float) -> Found:
+        """One pass over all there is to look at; level or not as of `since`, in seconds since the epoch.
+
+        Raises TransientError where the same pass is to be made again later; anything else ends the runtime.
+        """
+
+
+class Pace(NamedTuple):
+    """How often AWS may be asked. Pauses in seconds, growing while nothing is found; settle as in Report."""
+
+    first_pause: float
+    longest_pause: float
+    settle: float
+
+
+class Runtime:
+    """Runs pollers until it is stopped or one of them fails. A context manager: leaving it stops them."""
+
+    def __init__(
+        self,
+        pollers: Sequence[Poller],
+        folder: Path,
+        pace: Pace,
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`folder` takes progress.json; `check` raises when what the pollers need has gone for good."""
+        self._folder = folder
+        self._pace = pace
+        self._check = check
+        self._progress = Progress(pace.settle)
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._taken = {poller.name: 0 for poller in pollers}  # records
+        for poller in pollers:
+            self._progress.expect(poller.name, poller.side)
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(self._run, poller), name=poller.name, daemon=True)
+            for poller in pollers
+        ]
+        self._threads.append(threading.Thread(target=self._guarded, args=(self._report,), daemon=True))
+
+    def __enter__(self) -> Self:
+        write_report(self._folder, self._progress.report())
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=30)
+
+    def check(self) -> None:
+        """Raises what ended a poller, if something did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def run_until(self, stop: threading.Event) -> None:
+        """Returns when `stop` is set. Raises what ended a poller."""
+        while not stop.wait(_REPORT_SECONDS):
+            self.check()
+
+    def drain(self, timeout: float) -> int:
+        """Returns when everything accepted so far is applied and pumped: how many records were taken in all.
+
+        Raises TransientError after `timeout` seconds, and what ended a poller.
+        """
+
+        def read() -> Report:
+            self.check()
+            return self._progress.report()
+
+        await_level(read, timeout)
+        return sum(self._taken.values())
+
+    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:  # noqa: BLE001 - raised again by `check`
+            self._failure = self._failure or error
+            self._stopping.set()
+
+    def _run(self, poller: Poller) -> None:
+        since, failures, pause = time.time(), 0, self._pace.first_pause
+        while not self._stopping.is_set():
+            try:
+                found = poller.poll(since)
+            except TransientError as error:
+                self._retry_later(poller.name, str(error), failures)
+                failures += 1
+                continue
+            failures = 0
+            self._progress.passed(poller.name, level=since if found.level else None)
+            self._taken[poller.name] += found.records
+            if found.level:
+                since = time.time()
+            if found.records:
+                pause = self._pace.first_pause
+            else:
+                self._stopping.wait(pause)
+                pause = min(self._pace.longest_pause, pause * _PAUSE_GROWTH)
+
+    def _retry_later(self, name: str, reason: str, failures: int) -> None:
+        if failures == 0:
+            _log.warning("%s: %s; trying again", name, reason)
+        self._progress.retrying(name, reason)
+        self._stopping.wait(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10)))
+
+    def _report(self) -> None:
+        while not self._stopping.wait(_REPORT_SECONDS):
+            self._check()
+            write_report(self._folder, self._progress.report())

@@ -1,0 +1,143 @@
+"""The Kinesis stream to what takes its records: the consumer, and where it is needed the pump to Firehose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from consumers.kinesis import Shard, ShardReader, StreamReader, StreamRecord
+from consumers.warehouse.port import LIVE_READER, Warehouse
+from headwater.lambda_events import Handler, kinesis_event
+from headwater.progress import Side
+from headwater.runtime import Found
+from schemas.aws_errors import aws_errors
+from schemas.errors import TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_firehose import FirehoseClient
+
+# A record has up to 1 MiB: what one pass reads of a shard stays within 100 MiB.
+READ_RECORDS = 100
+# Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
+BATCH_RECORDS = 500
+BATCH_BYTES = 4 * 1024 * 1024
+
+Take = Callable[[str, Sequence[StreamRecord]], None]
+"""Takes records of one shard, in order, or raises: then the same ones come again."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Where the reading of one shard is."""
+
+    reader: ShardReader
+    waiting: list[StreamRecord] = field(default_factory=list)  # read, and not yet taken
+    at_tip: bool = False
+    ended: bool = False  # read to its end
+
+    @property
+    def finished(self) -> bool:
+        return self.ended and not self.waiting
+
+
+class StreamPoller:
+    """All shards of the stream, children after their parents, so that the events of a key stay in order."""
+
+    side: Side = "stream"
+
+    def __init__(
+        self, name: str, stream: StreamReader, take: Take, starts: Mapping[str, str] | None = None
+    ) -> None:
+        """`starts`: shard to the sequence number that was taken last; a shard without one is read whole."""
+        self.name = name
+        self._stream = stream
+        self._take = take
+        self._starts = starts or {}
+        self._readings: dict[str, _Reading] = {}
+
+    def poll(self, since: float) -> Found:
+        shards = self._stream.shards()
+        listed = {shard.id for shard in shards}
+        due = [shard for shard in shards if self._is_due(shard, listed)]
+        found = [self._advance(shard, since) for shard in due]
+        open_or_new = [shard for shard in shards if not self._is_finished(shard.id)]
+        level = all(one.level for one in found) and all(shard in due for shard in open_or_new)
+        return Found(sum(one.records for one in found), level)
+
+    def _is_finished(self, shard_id: str) -> bool:
+        reading = self._readings.get(shard_id)
+        return reading is not None and reading.finished
+
+    def _is_due(self, shard: Shard, listed: Collection[str]) -> bool:
+        """A parent that Kinesis lists no more has expired with all its records."""
+        parents = [parent for parent in shard.parents if parent in listed]
+        return not self._is_finished(shard.id) and all(map(self._is_finished, parents))
+
+    def _advance(self, shard: Shard, since: float) -> Found:
+        reading = self._readings.get(shard.id)
+        if reading is None:
+            reading = _Reading(self._stream.open(shard.id, self._starts.get(shard.id)))
+            self._readings[shard.id] = reading
+        if not reading.waiting:
+            page = reading.reader.read(READ_RECORDS, closed=shard.closed)
+            reading.waiting, reading.at_tip, reading.ended = page.records, page.at_tip, page.finished
+        taken = reading.waiting
+        if taken:
+            self._take(shard.id, taken)
+        reading.waiting = []
+        level = reading.at_tip or (bool(taken) and taken[-1].arrived_at.timestamp() >= since)
+        return Found(len(taken), level)
+
+
+def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler) -> StreamPoller:
+    """The live consumer, from its checkpoints on; the handler moves them."""
+    identity = stream.identity()
+    arn = identity.partition("@")[0]
+    with warehouse.transaction() as transaction:
+        starts = {
+            checkpoint.shard: checkpoint.sequence
+            for checkpoint in transaction.checkpoints(LIVE_READER)
+            if checkpoint.stream == identity
+        }
+
+    def take(_shard: str, records: Sequence[StreamRecord]) -> None:
+        answer = handler(kinesis_event(records, arn), None)
+        if answer["batchItemFailures"]:
+            raise TransientError(f"{len(records)} records of the stream were not applied")
+
+    return StreamPoller("consumer", stream, take, starts)
+
+
+def pump_poller(stream: StreamReader, firehose: FirehoseClient, delivery_stream: str) -> StreamPoller:
+    """Kinesis into Firehose by hand, for an AWS whose Firehose never reads Kinesis (the embedded one)."""
+
+    def take(_shard: str, records: Sequence[StreamRecord]) -> None:
+        for batch in batches([record.payload for record in records]):
+            _put(firehose, delivery_stream, batch)
+
+    return StreamPoller("pump", stream, take)
+
+
+def batches(payloads: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """The payloads in order, in pieces that PutRecordBatch takes."""
+    batch: list[bytes] = []
+    size = 0
+    for payload in payloads:
+        if batch and (len(batch) == BATCH_RECORDS or size + len(payload) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(payload)
+        size += len(payload)
+    if batch:
+        yield batch
+
+
+def _put(firehose: FirehoseClient, delivery_stream: str, payloads: Sequence[bytes]) -> None:
+    """Raises TransientError unless Firehose took all: what it took comes to the log once more (INV-2)."""
+    with aws_errors(f"PutRecordBatch to {delivery_stream}"):
+        answer = firehose.put_record_batch(
+            DeliveryStreamName=delivery_stream, Records=[{"Data": payload} for payload in payloads]
+        )
+    if answer["FailedPutCount"]:
+        raise TransientError(f"Firehose refused {answer['FailedPutCount']} of {len(payloads)} records")
