@@ -13,7 +13,7 @@ from schemas.binary import coder
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.fields import ANY_SOURCE, Field, FieldType, canonical_json_of
 from schemas.fingerprint import full_name
-from schemas.refusals import missing, only_known, refused, shown, snake_case, unknown
+from schemas.refusals import missing, only_known, refused, snake_case, unknown
 
 MAX_PRECISION = 38
 
@@ -177,16 +177,12 @@ def _read_object(where: str, given: Mapping[str, Any], names: _Names) -> _Type:
     if base not in PRIMITIVES:
         raise _unknown_type(where, base)
     logical = given.get("logicalType")
-    allowed = ["type", "logicalType"] if "logicalType" in given else ["type", "logicalType", "doc"]
-    if logical == "decimal":
-        allowed += ["precision", "scale"]
-    only_known(f"{where}, type", given, allowed)
+    digits = ("precision", "scale") if logical == "decimal" else ()
+    only_known(f"{where}, type", given, ("type", "logicalType", "doc", *digits))
     if "logicalType" not in given:
         return _Type(FieldType(base), base)
-    if logical not in LOGICAL_TYPES:
-        raise unknown(
-            f"{where}, logicalType", logical if isinstance(logical, str) else shown(logical), LOGICAL_TYPES
-        )
+    if not isinstance(logical, str) or logical not in LOGICAL_TYPES:
+        raise unknown(f"{where}, logicalType", logical, LOGICAL_TYPES)
     if LOGICAL_TYPES[logical] != base:
         raise refused(f"{where}, type of {logical}", base, f'"{LOGICAL_TYPES[logical]}"')
     made = _Type(FieldType(logical), base)

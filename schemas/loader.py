@@ -40,13 +40,12 @@ def load_entity(folder: Path) -> Entity:
     with _naming(folder):
         name = snake_case("entity's name", folder.name)
         schema_file = _schema_file(folder)
-    avro = _read_json(schema_file)
     file = folder / "entity.toml"
-    settings = _read_toml(file)
     with _naming(file):
+        settings = _read_toml(file)
         key = _key(settings)
     with _naming(schema_file):
-        schema = make_schema(name, 1, key, avro)
+        schema = make_schema(name, 1, key, _read_json(schema_file))
     with _naming(file):
         return _entity(settings, schema)
 
@@ -87,16 +86,16 @@ def _read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode()
     except FileNotFoundError:
-        raise ConfigurationError(f"{file}: there is no such file; an entity has one") from None
+        raise ConfigurationError("there is no such file; an entity has one") from None
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: byte {error.start + 1} is not UTF-8; allowed: UTF-8") from None
+        raise ConfigurationError(f"byte {error.start + 1} is not UTF-8; allowed: UTF-8") from None
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_read_text(file))
     except tomllib.TOMLDecodeError as error:  # its text names line and column
-        raise ConfigurationError(f"{file}: not TOML: {error}") from None
+        raise ConfigurationError(f"not TOML: {error}") from None
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -104,11 +103,9 @@ def _read_json(file: Path) -> dict[str, Any]:
         found = json.loads(_read_text(file), object_pairs_hook=_without_duplicates)
     except json.JSONDecodeError as error:
         where = f"at line {error.lineno}, column {error.colno}"
-        raise ConfigurationError(f"{file}: not JSON: {error.msg} ({where})") from None
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
+        raise ConfigurationError(f"not JSON: {error.msg} ({where})") from None
     if not isinstance(found, dict):
-        raise refused(str(file), found, "an Avro record")
+        raise refused("schema", found, "an Avro record")
     return found
 
 
@@ -168,7 +165,10 @@ def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
             )
         _one_field_per_name(source.name, schema.fields)
     for field in schema.fields:
-        only_known(f"v1.avsc, field {field.name}, from: source", field.from_names, [*names, ANY_SOURCE])
+        for source_name in field.from_names:
+            if source_name not in (*names, ANY_SOURCE):
+                where = f"v1.avsc, field {field.name}, from: not a source of the entity"
+                raise unknown(where, source_name, [*names, ANY_SOURCE])
 
 
 def _one_field_per_name(source: str, fields: tuple[Field, ...]) -> None:
@@ -189,7 +189,7 @@ def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[s
         raise refused("prefer", prefer, "a list of names of sources, each once")
     for name in prefer:
         if name not in names:
-            raise unknown("prefer", str(name), names)
+            raise unknown("prefer", name, names)
     return tuple(prefer)
 
 
@@ -209,17 +209,17 @@ def _one_entity_per_feed(entities: Mapping[str, Entity]) -> None:
 
 def _one_key_per_table(entities: Mapping[str, Entity]) -> None:
     """A table has one key and one alias, however many entities share it."""
-    first: dict[str, tuple[str, object]] = {}
+    said: dict[str, tuple[str, str]] = {}
     for entity, source in _sources(entities, DynamoDbSource):
-        for what, said in (
-            (f"table {source.table}", (source.name, key_attributes(entity, source))),
-            (f"source {source.name}", source.table),
+        key = ", ".join(f"{each.name} ({each.type})" for each in key_attributes(entity, source))
+        for subject, says in (
+            (f"table {source.table}", f"{source.name} with key {key}"),
+            (f"source {source.name}", f"table {source.table}"),
         ):
-            other, before = first.setdefault(what, (entity.name, said))
-            if before != said:
-                raise ConfigurationError(
-                    f"{what}: {other} says {before}, {entity.name} says {said}; allowed: the same"
-                )
+            other, before = said.setdefault(subject, (entity.name, says))
+            if before != says:
+                found = f"found {before} in {other}, {says} in {entity.name}"
+                raise ConfigurationError(f"{subject}: {found}; allowed: the same in both")
 
 
 S = TypeVar("S", CsvSource, DynamoDbSource)

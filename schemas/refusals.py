@@ -22,10 +22,10 @@ def refused(where: str, found: object, allowed: str) -> ConfigurationError:
     return ConfigurationError(f"{where}: found {shown(found)}; allowed: {allowed}")
 
 
-def unknown(where: str, found: str, allowed: Iterable[str]) -> ConfigurationError:
+def unknown(where: str, found: object, allowed: Iterable[str]) -> ConfigurationError:
     """The error for a name that is none of the allowed ones."""
     names = list(allowed)
-    near = get_close_matches(found, names, n=1)
+    near = get_close_matches(found, names, n=1) if isinstance(found, str) else []
     hint = f"did you mean {shown(near[0])}? " if near else ""
     return ConfigurationError(
         f"{where}: found {shown(found)}; {hint}allowed: {', '.join(names) or 'nothing'}"

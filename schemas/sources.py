@@ -23,6 +23,7 @@ CSV_PROPERTIES = (
     "min_rows",
     "reject_limit",
 )
+TABLE_KEY = "the table's hash attribute and, if it has one, its range attribute"
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "or another text encoding of Python")
 
 
@@ -71,25 +72,18 @@ def _pattern(where: str, found: object) -> str:
 
 def _table_key(where: str, given: Mapping[str, Any], source: str, schema: Schema) -> tuple[str, ...]:
     """The table's own key lies within the entity's key: else two items would fight for one row."""
-    where = f"{where}, table_key"
-    key = {name: _source_name(schema, name, source) for name in schema.key}
-    attributes = given.get("table_key")
-    if attributes is None:
-        attributes = list(key.values())
-        if len(attributes) > 2:
-            raise missing(
-                where, "table_key", "the table's hash attribute and, if it has one, its range attribute"
-            )
-    if (
-        not isinstance(attributes, list)
-        or len(attributes) not in (1, 2)
-        or len({*attributes}) < len(attributes)
-    ):
-        raise refused(where, attributes, "the table's hash attribute and, if it has one, its range attribute")
+    key = [_source_name(schema, name, source) for name in schema.key]
+    if "table_key" not in given and len(key) > 2:
+        raise missing(where, "table_key", TABLE_KEY)
+    attributes = given.get("table_key", key)
+    if not isinstance(attributes, list) or len(attributes) not in (1, 2):
+        raise refused(f"{where}, table_key", attributes, TABLE_KEY)
     for attribute in attributes:
-        if attribute not in key.values():
-            raise unknown(f"{where}: not in the entity's key", attribute, key.values())
-    _refuse_boolean_key(where, attributes, source, schema)
+        if attribute not in key:
+            raise unknown(f"{where}, table_key: not in the entity's key", attribute, key)
+    if attributes[0] == attributes[-1] and len(attributes) == 2:
+        raise refused(f"{where}, table_key", attributes, TABLE_KEY)
+    _refuse_boolean_key(f"{where}, table_key", attributes, source, schema)
     return tuple(attributes)
 
 
@@ -129,7 +123,7 @@ def _mode(where: str, given: Mapping[str, Any]) -> Mode:
     if "mode" not in given:
         raise missing(where, "mode", ", ".join(Mode))
     if given["mode"] not in list(Mode):
-        raise unknown(f"{where}, mode", str(given["mode"]), Mode)
+        raise unknown(f"{where}, mode", given["mode"], Mode)
     return Mode(given["mode"])
 
 
@@ -138,7 +132,7 @@ def _encoding(where: str, found: object) -> str:
         "".encode(str(found))
         return codecs.lookup(str(found)).name
     except (LookupError, ValueError):
-        raise unknown(f"{where}, encoding", str(found), ENCODINGS) from None
+        raise unknown(f"{where}, encoding", found, ENCODINGS) from None
 
 
 def _delimiter(where: str, found: object) -> str:

@@ -1,0 +1,474 @@
+"""Loading entities: what is right is taken whole, and each wrong thing has its own clear error."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.entity import CsvSource, DynamoDbSource, Mode
+from schemas.errors import ConfigurationError
+from schemas.loader import load_catalog, load_entity
+
+Avro = dict[str, Any]
+
+CSV = """
+key = ["urn"]
+[[source]]
+csv = "links"
+mode = "upsert"
+"""
+DYNAMODB = """
+key = ["urn"]
+[[source]]
+dynamodb = "links-table"
+"""
+URN: Avro = {"name": "urn", "type": "int"}
+
+
+def record(*fields: object, **more: Any) -> Avro:
+    return {"type": "record", "name": "Link", "fields": list(fields), **more}
+
+
+def write(home: Path, name: str = "link", toml: str = CSV, avsc: Avro | str | None = None) -> Path:
+    """An entity folder under home/entities."""
+    folder = home / "entities" / name
+    folder.mkdir(parents=True)
+    (folder / "entity.toml").write_text(toml)
+    text = avsc if isinstance(avsc, str) else json.dumps(record(URN) if avsc is None else avsc)
+    (folder / "v1.avsc").write_text(text)
+    return folder
+
+
+def refusal(folder: Path, file: str = "entity.toml") -> str:
+    """What the error says after naming the file, which it must."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_entity(folder)
+    named, text = str(caught.value).split(": ", 1)
+    assert named == str(folder / file if file else folder)
+    assert str(folder) not in text
+    return text
+
+
+# What is right
+
+
+def test_a_home_of_ones_own_stands_instead_of_the_sample_entities(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert list(load_catalog(tmp_path).entities) == ["link"]
+    assert "school" in load_catalog().entities
+
+
+def test_a_csv_source_says_all_that_its_reader_needs(tmp_path: Path) -> None:
+    toml = """
+        key = ["urn"]
+        [[source]]
+        csv = "links"
+        mode = "snapshot"
+        encoding = "latin-1"
+        delimiter = "\\t"
+        header = ["urn", "ignored"]
+        effective = "links_%Y%m%d.csv"
+        trim = true
+        min_rows = 100
+        reject_limit = 0.05
+    """
+    assert load_entity(write(tmp_path, toml=toml)).sources == (
+        CsvSource(
+            name="csv:links",
+            feed="links",
+            mode=Mode.SNAPSHOT,
+            encoding="iso8859-1",
+            delimiter="\t",
+            header=("urn", "ignored"),
+            effective="links_%Y%m%d.csv",
+            trim=True,
+            min_rows=100,
+            reject_limit=0.05,
+        ),
+    )
+
+
+def test_a_csv_source_with_its_mode_alone_is_the_plain_case(tmp_path: Path) -> None:
+    assert load_entity(write(tmp_path)).sources == (
+        CsvSource(
+            name="csv:links",
+            feed="links",
+            mode=Mode.UPSERT,
+            encoding="utf-8",
+            delimiter=",",
+            header=True,
+            effective=None,
+            trim=False,
+            min_rows=1,
+            reject_limit=None,
+        ),
+    )
+
+
+def test_files_without_a_header_have_the_columns_of_the_schema(tmp_path: Path) -> None:
+    avsc = record({**URN, "from": {"csv:links": "URN"}}, {"name": "town", "type": "string"})
+    (source,) = load_entity(write(tmp_path, toml=CSV + "header = false", avsc=avsc)).sources
+    assert isinstance(source, CsvSource)
+    assert source.header == ("URN", "town")
+
+
+def test_a_dynamodb_source_knows_its_tables_own_key_from_the_entitys(tmp_path: Path) -> None:
+    avsc = record({"name": "pk", "type": "string"}, {"name": "sort", "type": "int", "from": "sk"})
+    toml = """
+        key = ["pk", "sort"]
+        [[source]]
+        dynamodb = "links-table"
+        alias = "links.eu"
+        where = { pk = "LINK#*", sort = "7", kind = "link" }
+    """
+    assert load_entity(write(tmp_path, toml=toml, avsc=avsc)).sources == (
+        DynamoDbSource(
+            name="dynamodb:links.eu",
+            table="links-table",
+            where={"pk": "LINK#*", "sk": "7", "kind": "link"},
+            table_key=("pk", "sk"),
+        ),
+    )
+
+
+def test_one_entity_may_have_several_sources_each_with_its_own_names(tmp_path: Path) -> None:
+    names = {"csv:links": "URN", "dynamodb:links-table": "id"}
+    toml = CSV + '[[source]]\ndynamodb = "links-table"\n'
+    toml = 'prefer = ["dynamodb:links-table", "csv:links"]\n' + toml
+    entity = load_entity(write(tmp_path, toml=toml, avsc=record({**URN, "from": names})))
+    assert [source.name for source in entity.sources] == ["csv:links", "dynamodb:links-table"]
+    assert [entity.key_fields[0].source_name(source.name) for source in entity.sources] == ["URN", "id"]
+    assert entity.prefer == ("dynamodb:links-table", "csv:links")
+
+
+def test_an_append_feed_needs_no_key(tmp_path: Path) -> None:
+    toml = '[[source]]\ncsv = "links"\nmode = "append"\n'
+    assert load_entity(write(tmp_path, toml=toml)).key == ()
+
+
+def test_files_beside_the_two_that_we_read_do_no_harm(tmp_path: Path) -> None:
+    (write(tmp_path) / "README.md").write_text("about")
+    (tmp_path / "entities" / ".git").mkdir()
+    (tmp_path / "entities" / "README.md").write_text("about")
+    assert list(load_catalog(tmp_path).entities) == ["link"]
+
+
+# What is wrong in a folder
+
+
+def test_no_home(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(tmp_path / "nowhere")
+    folder = tmp_path / "nowhere" / "entities"
+    assert (
+        str(caught.value) == f"{folder}: there is no such folder; allowed: one with a folder for each entity"
+    )
+
+
+def test_a_home_without_entities(tmp_path: Path) -> None:
+    folder = tmp_path / "entities"
+    folder.mkdir()
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(tmp_path)
+    assert str(caught.value) == f"{folder}: found no entity; allowed: one folder for each, at least one"
+
+
+def test_an_empty_entity_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "entities" / "link"
+    folder.mkdir(parents=True)
+    assert refusal(folder, "") == 'schema: "v1.avsc" is missing; allowed: the entity\'s Avro record'
+
+
+def test_no_entity_toml(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "entity.toml").unlink()
+    assert refusal(folder) == "there is no such file; an entity has one"
+
+
+@pytest.mark.parametrize("name", ["v2.avsc", "link.avsc"])
+def test_a_second_schema(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path)
+    (folder / name).write_text("{}")
+    expected = f'schema: found "{name}"; allowed: v1.avsc alone: later versions of a schema are not there yet'
+    assert refusal(folder, "") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("Link", "lower snake case: a-z first, then a-z, 0-9 and _"),
+        ("1link", "lower snake case: a-z first, then a-z, 0-9 and _"),
+        ("link__r1", "no name with __: it separates a table's name from its revision"),
+        ("_link", "no name that starts with _: those are Headwater's own columns"),
+    ],
+)
+def test_an_entity_name_that_is_no_sql_name(tmp_path: Path, name: str, allowed: str) -> None:
+    assert refusal(write(tmp_path, name), "") == f'entity\'s name: found "{name}"; allowed: {allowed}'
+
+
+@pytest.mark.parametrize(
+    ("toml", "place"),
+    [("key = [", "at end of document"), ("\nkey = ['a'] x", "at line 2, column 13")],
+)
+def test_malformed_toml(tmp_path: Path, toml: str, place: str) -> None:
+    text = refusal(write(tmp_path, toml=toml))  # the words between are Python's own
+    assert text.startswith("not TOML: ")
+    assert text.endswith(f" ({place})")
+
+
+@pytest.mark.parametrize(
+    ("avsc", "expected"),
+    [
+        ('{"type": "record",\n "name" "A"}', "not JSON: Expecting ':' delimiter (at line 2, column 9)"),
+        ("[]", "schema: found []; allowed: an Avro record"),
+        ('{"type": "record", "type": "x"}', "found the property type twice in one object; allowed: once"),
+    ],
+)
+def test_malformed_json(tmp_path: Path, avsc: str, expected: str) -> None:
+    assert refusal(write(tmp_path, avsc=avsc), "v1.avsc") == expected
+
+
+@pytest.mark.parametrize("file", ["entity.toml", "v1.avsc"])
+def test_a_file_that_is_not_utf8(tmp_path: Path, file: str) -> None:
+    folder = write(tmp_path)
+    (folder / file).write_bytes(b"# \xff")
+    assert refusal(folder, file) == "byte 3 is not UTF-8; allowed: UTF-8"
+
+
+# What is wrong in entity.toml
+
+
+def csv(line: str) -> str:
+    return f"{CSV}{line}\n"
+
+
+def dynamodb(line: str) -> str:
+    return f"{DYNAMODB}{line}\n"
+
+
+def entity(line: str) -> str:
+    return f"{line}\n{CSV}"
+
+
+# What is allowed, said once
+PROPERTIES = "csv, mode, encoding, delimiter, header, effective, trim, min_rows, reject_limit"
+ENCODINGS = "utf-8, utf-8-sig, utf-16, cp1252, latin-1, or another text encoding of Python"
+TABLE = "the name of a table: 3 to 255 of A-Z, a-z, 0-9, _, - and ."
+COLUMNS = "true, false (columns as in the schema), or a list of the columns"
+DATED = 'a file name with a whole date in it, as "links_%Y%m%d.csv"'
+LIMIT = "a number of rows (10) or a share of them (0.05)"
+PATTERN = "an exact text, or a prefix with one * at its end"
+OWN_KEY = "the table's hash attribute and, if it has one, its range attribute"
+ONE_CHARACTER = "one character, but no quote, line end or NUL"
+
+
+WRONG_TOML = [
+    (
+        CSV.replace("key", "kye"),
+        'entity: unknown property: found "kye"; did you mean "key"? allowed: key, prefer, source',
+    ),
+    (entity("history = true"), "history: found true; allowed: nothing: history is not there yet"),
+    ('key = "urn"\n', 'key: found "urn"; allowed: a list of names of fields'),
+    (CSV.replace('"urn"', "5"), "key: found [5]; allowed: a list of names of fields"),
+    (CSV.replace('"urn"', '"urn", "urn"'), 'key: found ["urn", "urn"]; allowed: each field once'),
+    (
+        CSV.replace('"urn"', '"unr"'),
+        'key: not a field of v1.avsc: found "unr"; did you mean "urn"? allowed: urn, town, ratio, blob',
+    ),
+    (CSV.replace('"urn"', '"town"'), 'key: found "town"; allowed: no field that may be null'),
+    (
+        CSV.replace('"urn"', '"ratio"'),
+        'key: found "ratio"; allowed: no field of float, double or json; this is double',
+    ),
+    (
+        CSV.replace('"urn"', '"blob"'),
+        'key: found "blob"; allowed: no field of float, double or json; this is json',
+    ),
+    (
+        CSV.replace('key = ["urn"]', ""),
+        'entity: "key" is missing; allowed: a list of names of fields; '
+        "only csv with mode append goes without",
+    ),
+    ('key = ["urn"]', "source: found null; allowed: one or more [[source]]"),
+    (
+        CSV.replace("[[source]]", "[source]"),
+        'source: found {"csv": "links", "mode": "upsert"}; allowed: one or more [[source]]',
+    ),
+    (
+        'key = ["urn"]\n[[source]]\nmode = "upsert"',
+        'source 1: found ["mode"]; allowed: either csv = <feed> or dynamodb = <table>',
+    ),
+    (
+        csv('dynamodb = "t"'),
+        'source 1: found ["csv", "dynamodb", "mode"]; allowed: either csv = <feed> or dynamodb = <table>',
+    ),
+    (
+        csv('encodng = "x"'),
+        f'source 1: unknown property: found "encodng"; did you mean "encoding"? allowed: {PROPERTIES}',
+    ),
+    (csv('where = { a = "b" }'), f'source 1: unknown property: found "where"; allowed: {PROPERTIES}'),
+    (CSV.replace('mode = "upsert"', ""), 'source 1: "mode" is missing; allowed: append, upsert, snapshot'),
+    (
+        CSV.replace('"upsert"', '"upser"'),
+        'source 1, mode: found "upser"; did you mean "upsert"? allowed: append, upsert, snapshot',
+    ),
+    (
+        CSV.replace('"links"', '"a/b"'),
+        'source 1, csv: found "a/b"; allowed: the name of a feed: up to 100 of A-Z, a-z, 0-9, _, - and .',
+    ),
+    (
+        csv('encoding = "cp1253x"'),
+        f'source 1, encoding: found "cp1253x"; did you mean "cp1252"? allowed: {ENCODINGS}',
+    ),
+    (csv('encoding = "base64"'), f'source 1, encoding: found "base64"; allowed: {ENCODINGS}'),
+    (csv("encoding = 5"), f"source 1, encoding: found 5; allowed: {ENCODINGS}"),
+    (csv('delimiter = ";;"'), f'source 1, delimiter: found ";;"; allowed: {ONE_CHARACTER}'),
+    (csv("delimiter = '\"'"), f'source 1, delimiter: found "\\""; allowed: {ONE_CHARACTER}'),
+    (csv('header = "urn"'), f'source 1, header: found "urn"; allowed: {COLUMNS}'),
+    (csv('header = ["urn", "urn"]'), 'source 1, header: found ["urn", "urn"]; allowed: each column once'),
+    (
+        csv('header = ["town"]'),
+        'source 1, header: "urn" is missing; allowed: every column without a default, as field urn',
+    ),
+    (csv('effective = "links_%Y%m.csv"'), f'source 1, effective: found "links_%Y%m.csv"; allowed: {DATED}'),
+    (
+        csv('effective = "links_%Q%Y%m%d.csv"'),
+        f'source 1, effective: found "links_%Q%Y%m%d.csv"; allowed: {DATED}',
+    ),
+    (
+        csv('effective = "links_%Y%m%d.csv%"'),
+        f'source 1, effective: found "links_%Y%m%d.csv%"; allowed: {DATED}',
+    ),
+    (
+        csv('effective = "links/%Y%m%d.csv"'),
+        f'source 1, effective: found "links/%Y%m%d.csv"; allowed: {DATED}',
+    ),
+    (csv("effective = 5"), f"source 1, effective: found 5; allowed: {DATED}"),
+    (csv('trim = "yes"'), 'source 1, trim: found "yes"; allowed: true or false'),
+    (csv("min_rows = -1"), "source 1, min_rows: found -1; allowed: a whole number from 0"),
+    (csv("min_rows = true"), "source 1, min_rows: found true; allowed: a whole number from 0"),
+    (csv("reject_limit = 1.5"), f"source 1, reject_limit: found 1.5; allowed: {LIMIT}"),
+    (csv("reject_limit = true"), f"source 1, reject_limit: found true; allowed: {LIMIT}"),
+    (csv("reject_limit = -1"), f"source 1, reject_limit: found -1; allowed: {LIMIT}"),
+    (CSV + CSV.replace('key = ["urn"]', ""), 'source 2: found "csv:links"; allowed: each source once'),
+    (
+        entity('prefer = ["csv:link"]'),
+        'prefer: found "csv:link"; did you mean "csv:links"? allowed: csv:links',
+    ),
+    (
+        entity('prefer = "csv:links"'),
+        'prefer: found "csv:links"; allowed: a list of names of sources, each once',
+    ),
+    (
+        dynamodb('tabel_key = ["urn"]'),
+        'source 1: unknown property: found "tabel_key"; did you mean "table_key"? '
+        "allowed: dynamodb, alias, where, table_key",
+    ),
+    (DYNAMODB.replace("links-table", "l"), f'source 1, dynamodb: found "l"; allowed: {TABLE}'),
+    (dynamodb('alias = "a b c"'), f'source 1, alias: found "a b c"; allowed: {TABLE}'),
+    (
+        dynamodb("where = 5"),
+        'source 1, where: found 5; allowed: attributes with a text, as in { sk = "TEACHER#*" }',
+    ),
+    (dynamodb('where = { sk = "A*B*" }'), f'source 1, where, sk: found "A*B*"; allowed: {PATTERN}'),
+    (dynamodb('where = { sk = "*" }'), f'source 1, where, sk: found "*"; allowed: {PATTERN}'),
+    (dynamodb('where = { sk = "" }'), f'source 1, where, sk: found ""; allowed: {PATTERN}'),
+    (dynamodb("where = { sk = 5 }"), f"source 1, where, sk: found 5; allowed: {PATTERN}"),
+    (
+        dynamodb('where = { place = "a", town = "b" }'),
+        'source 1, where, town: found "b"; allowed: one pattern for the attribute place',
+    ),
+    (dynamodb("table_key = []"), f"source 1, table_key: found []; allowed: {OWN_KEY}"),
+    (dynamodb('table_key = "urn"'), f'source 1, table_key: found "urn"; allowed: {OWN_KEY}'),
+    (
+        dynamodb('table_key = ["urn", "urn"]'),
+        f'source 1, table_key: found ["urn", "urn"]; allowed: {OWN_KEY}',
+    ),
+    (
+        dynamodb('table_key = ["urm"]'),
+        'source 1, table_key: not in the entity\'s key: found "urm"; did you mean "urn"? allowed: urn',
+    ),
+]
+
+FIELDS = record(
+    URN,
+    {"name": "town", "type": ["null", "string"], "default": None, "from": "place"},
+    {"name": "ratio", "type": "double", "default": 0},
+    {"name": "blob", "type": "string", "default": "{}", "headwater.json": True},
+)
+
+
+@pytest.mark.parametrize(("toml", "expected"), WRONG_TOML)
+def test_a_wrong_entity_toml(tmp_path: Path, toml: str, expected: str) -> None:
+    assert refusal(write(tmp_path, toml=toml, avsc=FIELDS)) == expected
+
+
+def test_a_dynamodb_key_of_three_fields_needs_the_tables_own_key(tmp_path: Path) -> None:
+    fields = [{"name": name, "type": "string"} for name in ("one", "two", "three")]
+    toml = DYNAMODB.replace('"urn"', '"one", "two", "three"')
+    folder = write(tmp_path, toml=toml, avsc=record(*fields))
+    assert refusal(folder) == f'source 1: "table_key" is missing; allowed: {OWN_KEY}'
+
+
+def test_a_dynamodb_table_has_no_key_of_booleans(tmp_path: Path) -> None:
+    folder = write(tmp_path, toml=DYNAMODB, avsc=record({"name": "urn", "type": "boolean"}))
+    expected = "a text, number or bytes: DynamoDB has no key of booleans"
+    assert refusal(folder) == f'source 1, table_key: found "urn"; allowed: {expected}'
+
+
+def test_two_fields_from_one_column(tmp_path: Path) -> None:
+    folder = write(tmp_path, avsc=record(URN, {"name": "town", "type": "string", "from": "urn"}))
+    expected = 'v1.avsc, field town, from: found "urn"; allowed: a name that urn does not take too'
+    assert refusal(folder) == expected
+
+
+def test_a_name_from_a_source_that_the_entity_does_not_have(tmp_path: Path) -> None:
+    folder = write(tmp_path, avsc=record({**URN, "from": {"csv:link": "URN"}}))
+    expected = 'found "csv:link"; did you mean "csv:links"? allowed: csv:links, *'
+    assert refusal(folder) == f"v1.avsc, field urn, from: not a source of the entity: {expected}"
+
+
+# What is wrong between entities
+
+
+def conflict(home: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(home)
+    folder = home / "entities"
+    assert str(caught.value).startswith(f"{folder}: ")
+    return str(caught.value).removeprefix(f"{folder}: ")
+
+
+def test_two_entities_with_one_feed(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    write(tmp_path, "two")
+    assert conflict(tmp_path) == "feed links: found it in one and two; allowed: one entity for a feed"
+
+
+def test_two_entities_that_name_one_tables_key_differently(tmp_path: Path) -> None:
+    avsc = record(URN, {"name": "town", "type": "string"})
+    both = DYNAMODB.replace('"urn"', '"urn", "town"')
+    write(tmp_path, "one", both + 'table_key = ["urn"]', avsc)
+    write(tmp_path, "two", both + 'table_key = ["urn", "town"]', avsc)
+    source, one, two = "dynamodb:links-table", "with key urn (N) in one", "with key urn (N), town (S) in two"
+    assert conflict(tmp_path) == (
+        f"table links-table: found {source} {one}, {source} {two}; allowed: the same in both"
+    )
+
+
+def test_two_entities_that_type_one_tables_key_differently(tmp_path: Path) -> None:
+    write(tmp_path, "one", DYNAMODB)
+    write(tmp_path, "two", DYNAMODB, record({"name": "urn", "type": "string"}))
+    source, one, two = "dynamodb:links-table", "with key urn (N) in one", "with key urn (S) in two"
+    assert conflict(tmp_path) == (
+        f"table links-table: found {source} {one}, {source} {two}; allowed: the same in both"
+    )
+
+
+def test_two_tables_with_one_alias(tmp_path: Path) -> None:
+    write(tmp_path, "one", DYNAMODB + 'alias = "links"')
+    write(tmp_path, "two", DYNAMODB.replace("links-table", "links"))
+    assert conflict(tmp_path) == (
+        "source dynamodb:links: found table links-table in one, table links in two; allowed: the same in both"
+    )
