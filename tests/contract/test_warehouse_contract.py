@@ -32,6 +32,8 @@ from consumers.warehouse.port import (
 )
 from schemas.errors import ConfigurationError
 
+pytest_plugins = ("warehouse_engines",)
+
 Open = Callable[..., Warehouse]
 
 

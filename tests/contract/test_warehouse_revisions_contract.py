@@ -24,6 +24,8 @@ from consumers.warehouse.port import (
 )
 from schemas.errors import ConfigurationError, ConflictError
 
+pytest_plugins = ("warehouse_engines",)
+
 Open = Callable[..., Warehouse]
 
 

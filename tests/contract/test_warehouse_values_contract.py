@@ -1,6 +1,5 @@
 """What every SQL engine behind the warehouse port keeps: exact values and the views over them."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
@@ -27,7 +26,7 @@ from consumers.warehouse.port import (
 )
 from schemas.errors import ConfigurationError
 
-Open = Callable[..., Warehouse]
+pytest_plugins = ("warehouse_engines",)
 
 
 # Views.
