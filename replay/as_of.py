@@ -1,0 +1,39 @@
+"""What the sources said at a moment, as known today, in a view of its own."""
+
+from datetime import UTC, datetime, timedelta
+
+from replay.fold import Wanted
+from replay.plan import Follow, Plan, Publish
+from replay.ports import Ports
+from replay.revisions import begin_or_go_on, live_of, measured, revisions_of
+from schemas.entity import Entity
+from schemas.errors import ConfigurationError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def plan_as_of(ports: Ports, entity: Entity, moment: datetime) -> Plan:
+    """All events that occurred at or before the moment, folded by rank, sweeps by position. Reads only.
+
+    The stream is read, too: a moment just gone is not in the log yet. DynamoDB tells whole seconds. Raises
+    ConfigurationError for a moment without a time zone, and as plan_rebuild does.
+    """
+    wanted = Wanted(entity, microseconds(moment))
+    revisions = revisions_of(ports, entity)
+    target, after = begin_or_go_on(ports, wanted, revisions)
+    stages = measured(ports, after), Follow(), Publish(view_suffix(moment))
+    return Plan(f"as of {moment.isoformat()}: a table", wanted, live_of(revisions).number, target, stages)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since the epoch. Raises ConfigurationError for a moment without a time zone."""
+    if moment.tzinfo is None:
+        raise ConfigurationError("a moment needs a time zone: 2026-01-31T12:00:00Z")
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def view_suffix(moment: datetime) -> str:
+    """`20260131T120000Z`; the six digits of the microseconds follow the seconds where they are not zero."""
+    utc = moment.astimezone(UTC)
+    fraction = f"{utc.microsecond:06}" if utc.microsecond else ""
+    return f"{utc:%Y%m%dT%H%M%S}{fraction}Z"

@@ -1,0 +1,85 @@
+"""A live table against what the log says it should hold."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from consumers.warehouse.port import LIVE_READER, Row, Transaction, Warehouse
+from consumers.warehouse.sqlite import open_warehouse
+from replay.differences import Difference, differences
+from replay.fold import Wanted
+from replay.level import Suspects
+from replay.load import load
+from replay.log_schemas import LogRegistry
+from replay.ports import Ports
+from replay.revisions import live_of, measured, revisions_of
+from replay.tail import Tail
+from replay.write import RevisionWriter
+from schemas.entity import Entity
+
+MANY = 100_000
+"""So many rows that may only be under way are looked at again; what is beyond counts at once."""
+
+
+def compare(ports: Ports, entity: Entity) -> Iterator[Difference]:
+    """The rows of the live table that differ from the fold of the log and the stream.
+
+    The fold is made in a scratch file of the temporary directory; memory grows with neither table. Rows that
+    what is under way may explain come last: they are looked at again when both sides are level, for which the
+    live consumers wait a moment. Raises LogIntegrityError for a damaged log, before the first difference, and
+    what the ports raise.
+    """
+    with TemporaryDirectory(prefix="headwater-compare-") as folder:
+        scratch = open_warehouse(f"sqlite:///{Path(folder) / 'scratch.db'}", [entity])
+        try:
+            yield from _Comparison(ports, entity, scratch).differences()
+        finally:
+            scratch.close()
+
+
+class _Comparison:
+    """The live table, and in `scratch` the one that the log makes."""
+
+    def __init__(self, ports: Ports, entity: Entity, scratch: Warehouse) -> None:
+        self._ports, self._entity, self._scratch = ports, entity, scratch
+        scratch.ensure()
+        registry, revision = LogRegistry(ports.log, ports.registry), scratch.create_revision(entity.name)
+        self._writer = RevisionWriter(scratch, Wanted(entity), registry, revision, 1, ports.patience)
+
+    def differences(self) -> Iterator[Difference]:
+        tail = self._filled()
+        live = live_of(revisions_of(self._ports, self._entity)).number
+        suspects = Suspects(self._entity, live, tail, self._rows_of)
+        for each in differences(self._entity, *self._tables(live)):
+            if each.newer == "neither" or len(suspects.key_hashes) >= MANY:
+                yield each
+            else:
+                suspects.key_hashes.append(each.key_hash)
+        suspects.let_live_catch_up(self._ports.warehouse, self._ports.patience.sleep)
+        if suspects.key_hashes:
+            yield from self._ports.patience.call(lambda: self._when_level(tail, suspects))
+
+    def _filled(self) -> Tail:
+        ports = self._ports
+        since = ports.now() - ports.reach
+        ports.check_stream_holds(since)
+        total = measured(ports).objects
+        load(ports.log, self._writer, total=total, report=ports.report, clock=ports.clock)
+        tail = Tail(ports.stream, self._writer, since, (), ports.patience)
+        tail.read_to_tip()
+        return tail
+
+    def _tables(self, live: int) -> tuple[Iterator[Row], Iterator[Row]]:
+        name = self._entity.name
+        return self._scratch.rows(name, self._writer.revision), self._ports.warehouse.rows(name, live)
+
+    def _rows_of(self, _transaction: Transaction, some: list[bytes]) -> Mapping[bytes, Row]:
+        with self._scratch.transaction() as scratch:
+            return scratch.rows_of(self._entity.name, self._writer.revision, some)
+
+    def _when_level(self, tail: Tail, suspects: Suspects) -> list[Difference]:
+        tail.read_to_tip()
+        with self._ports.warehouse.transaction(exclusive=[self._entity.name]) as transaction:
+            live = tail.places_of(transaction.checkpoints(LIVE_READER))
+            tail.level(live, self._writer.write, self._ports.time_box())
+            return list(suspects.counted(transaction))

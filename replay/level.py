@@ -1,0 +1,65 @@
+"""Which rows still differ once both tables have seen the same events.
+
+While a table is compared its writers go on, so a row that differs may only be under way. It counts when both
+rows come from one event, or when the side that is behind has passed the place where the other one was.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TypeAlias
+
+from consumers.warehouse.port import LIVE_READER, Row, Transaction, Transactions
+from replay.differences import Difference, teller
+from replay.tail import Tail
+from schemas.entity import Entity
+
+RowsOf: TypeAlias = Callable[[Transaction, list[bytes]], Mapping[bytes, Row]]
+"""Rows by key hash, read in a transaction of the live table's warehouse or beside it."""
+
+AT_A_TIME = 500
+ROUNDS = 30
+PAUSE = 1.0
+"""Seconds between two rounds."""
+
+
+class Suspects:
+    """Rows that differed when a table was compared with the live one, while the tail was at `places`."""
+
+    def __init__(self, entity: Entity, live: int, tail: Tail, expected: RowsOf) -> None:
+        self._entity, self._live, self._tail, self._expected = entity, live, tail, expected
+        self._places = dict(tail.places)
+        self.key_hashes: list[bytes] = []
+
+    def let_live_catch_up(self, transactions: Transactions, sleep: Callable[[float], None]) -> None:
+        """While there are suspects, wait until the live consumers have passed `places`, 30 rounds at most:
+        they may be stopped. Those that turn out equal are suspects no more."""
+        for number in range(ROUNDS):
+            if not self.key_hashes:
+                return
+            if number:
+                sleep(PAUSE)
+            self._tail.read_to_tip()
+            with transactions.transaction() as transaction:
+                self.key_hashes = [each.key_hash for each in self._different(transaction)]
+                if self._passed(transaction):
+                    return
+
+    def counted(self, transaction: Transaction) -> Iterator[Difference]:
+        """Those that count, in a transaction that stops the live writers, once the tail is level with them:
+        what the log knows and they do not counts only if they have passed it."""
+        passed = self._passed(transaction)
+        return (each for each in self._different(transaction) if passed or each.newer != "log")
+
+    def _passed(self, transaction: Transaction) -> bool:
+        """Whether the live consumers have seen all up to `places`; those without checkpoints, one assumes
+        so."""
+        live = self._tail.places_of(transaction.checkpoints(LIVE_READER))
+        return not live or all(live.get(shard, "") >= place for shard, place in self._places.items())
+
+    def _different(self, transaction: Transaction) -> Iterator[Difference]:
+        tell, rest = teller(self._entity), iter(self.key_hashes)
+        while some := list(islice(rest, AT_A_TIME)):
+            expected = self._expected(transaction, some)
+            actual = transaction.rows_of(self._entity.name, self._live, some)
+            found = (tell(expected.get(each), actual.get(each)) for each in some)
+            yield from (each for each in found if each is not None)

@@ -1,0 +1,113 @@
+"""The log of record into one revision, chunk by chunk: memory is a chunk's, whatever the log's size."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from consumers.warehouse.port import Checkpoint
+from replay.fold import Wanted
+from replay.log import LogStore, frames_of
+from replay.progress import Progress, Report, unreported
+from replay.write import RevisionWriter
+from schemas.errors import LogIntegrityError
+from schemas.frames import Damage
+
+CHUNK_BYTES = 32 * 1024 * 1024
+CHUNK_EVENTS = 50_000
+"""A chunk ends at the first of the two: so many bytes read, so many events held for the table."""
+
+NAMED_DAMAGES = 20
+
+
+def log_place(reader: str, wanted: Wanted, done: str) -> Checkpoint:
+    """A reader's place in the log: the key of the last object that is wholly applied.
+
+    The events that were wanted are in the name, so that no one takes up a revision that holds others.
+    """
+    return Checkpoint(reader, "log", f"until {wanted.until}", done)
+
+
+class Chunk(NamedTuple):
+    """Frames that name the entity, and where the log has been read to.
+
+    `done` is the key of the last object up to which nothing is missing once these frames are applied;
+    `objects` and `events` count all that was read so far, whatever the entity.
+    """
+
+    frames: list[bytes]
+    done: str
+    objects: int
+    events: int
+
+
+class Damages:
+    """What could not be read. One run reads to the end of the log all the same, and names all of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._named: list[str] = []
+
+    def add(self, damage: Damage) -> None:
+        self.count += 1
+        if len(self._named) < NAMED_DAMAGES:
+            self._named.append(f"{damage.name} bytes {damage.start}-{damage.end} ({damage.reason})")
+
+    def check(self) -> None:
+        """Raises LogIntegrityError that names objects and byte ranges, each range's end excluded."""
+        if self.count:
+            more = f"; and {self.count - NAMED_DAMAGES} more" if self.count > NAMED_DAMAGES else ""
+            raise LogIntegrityError(f"the log is damaged: {'; '.join(self._named)}{more}")
+
+
+def chunks(
+    log: LogStore,
+    needle: bytes,
+    damages: Damages,
+    after: str = "",
+    most_bytes: int = CHUNK_BYTES,
+    most_events: int = CHUNK_EVENTS,
+) -> Iterator[Chunk]:
+    """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty."""
+    held: list[bytes] = []
+    done, objects, events, size = after, 0, 0, 0
+    for item in log.objects(after):
+        for found in frames_of(log, item):
+            if isinstance(found, Damage):
+                damages.add(found)
+                continue
+            events += 1
+            size += len(found)
+            if needle in found:
+                held.append(found)
+            if size >= most_bytes or len(held) >= most_events:
+                yield Chunk(held, done, objects, events)
+                held, size = [], 0
+        objects += 1
+        # Once something is missing no place behind it may be kept: the next run has to meet it again.
+        done = done if damages.count else item.key
+    yield Chunk(held, done, objects, events)
+
+
+def load(
+    log: LogStore,
+    writer: RevisionWriter,
+    *,
+    after: str = "",
+    total: int | None = None,
+    report: Report = unreported,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Apply the log from the object after this key on; the number of events read, whatever their entity.
+
+    The writer's reader keeps its place with each chunk, so that another run may go on `after` it. `total` is
+    the number of objects, for the report. Raises LogIntegrityError when all the rest is applied, and what the
+    writer and the log raise.
+    """
+    damages, began, events = Damages(), clock(), 0
+    for chunk in chunks(log, writer.wanted.needle, damages, after):
+        place = [log_place(writer.reader, writer.wanted, chunk.done)] if chunk.done else []
+        writer.write(chunk.frames, place)
+        events = chunk.events
+        report(Progress("log", chunk.objects, total, events, clock() - began))
+    damages.check()
+    return events

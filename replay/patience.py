@@ -1,0 +1,35 @@
+"""How long replay keeps trying what is transient."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from schemas.errors import TransientError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Retries a TransientError with full-jitter backoff; what is still failing after `attempts` is raised.
+
+    `first` and `longest` are the bounds of the first and of the longest pause, in seconds. All that replay
+    retries may be repeated: it reads, or it writes through the guard (INV-2).
+    """
+
+    attempts: int = 8
+    first: float = 0.2
+    longest: float = 20.0
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random.random
+
+    def call(self, work: Callable[[], T]) -> T:
+        """What `work` returns."""
+        for attempt in range(self.attempts - 1):
+            try:
+                return work()
+            except TransientError:
+                self.sleep(self.random() * min(self.longest, self.first * 2**attempt))
+        return work()

@@ -1,0 +1,48 @@
+"""Plans of a rebuild with no downtime, and of the way back (ARCHITECTURE: Replay)."""
+
+from consumers.warehouse.port import Revision
+from replay.fold import Wanted
+from replay.plan import CleanUp, Compare, Follow, HandOver, OldRevision, Plan
+from replay.ports import Ports
+from replay.revisions import begin_or_go_on, live_of, made_at, measured, revisions_of, unneeded
+from schemas.entity import Entity
+from schemas.errors import ConfigurationError
+
+
+def plan_rebuild(ports: Ports, entity: Entity, *, accept_differences: bool = False) -> Plan:
+    """Make the table again from the log, beside the live one, and swap. Reads only.
+
+    Goes on with a rebuild that was broken off, as long as the stream holds what came since it began. Raises
+    ConfigurationError when the stream keeps its records for less time than Firehose may hold them back.
+    """
+    revisions = revisions_of(ports, entity)
+    target, after = begin_or_go_on(ports, Wanted(entity), revisions)
+    ending = Compare(), HandOver(accept_differences), CleanUp(unneeded(revisions, target))
+    return Plan(
+        "rebuild",
+        Wanted(entity),
+        live_of(revisions).number,
+        target,
+        (measured(ports, after), Follow(), *ending),
+    )
+
+
+def plan_rollback(ports: Ports, entity: Entity, *, accept_differences: bool = False) -> Plan:
+    """Go back to the revision that the last swap retired: it reads on from where the live consumers were
+    then.
+
+    Raises ConfigurationError when there is none, or when the stream no longer holds what came since.
+    """
+    revisions = revisions_of(ports, entity)
+    retired = [each for each in revisions if each.state == "retired"]
+    if not retired:
+        raise ConfigurationError(f"entity {entity.name}: there is no retired revision to go back to")
+    target = _since_retired(retired[-1], live_of(revisions), ports)
+    ports.check_stream_holds(target.since)
+    ending = Compare(), HandOver(accept_differences), CleanUp(unneeded(revisions, target))
+    return Plan("rollback", Wanted(entity), live_of(revisions).number, target, (Follow(), *ending))
+
+
+def _since_retired(retired: Revision, live: Revision, ports: Ports) -> OldRevision:
+    """Both were there when one gave way to the other; the live consumers may have been behind by `reach`."""
+    return OldRevision(retired.number, max(made_at(retired), made_at(live)) - ports.reach)

@@ -1,0 +1,69 @@
+"""The revisions of an entity as a plan sees them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from consumers.warehouse.port import Revision, revision_reader
+from replay.fold import Wanted
+from replay.load import log_place
+from replay.plan import Load, NewRevision, OldRevision, Target
+from replay.ports import Ports
+from schemas.entity import Entity
+
+
+def revisions_of(ports: Ports, entity: Entity) -> list[Revision]:
+    """Those that are there, by number."""
+    return ports.patience.call(lambda: ports.warehouse.revisions(entity.name))
+
+
+def live_of(revisions: Sequence[Revision]) -> Revision:
+    """The one that readers see."""
+    return next(each for each in revisions if each.state == "live")
+
+
+def made_at(revision: Revision) -> datetime:
+    """When it was made, in UTC. Its log was listed after that."""
+    return datetime.fromisoformat(revision.created_at)
+
+
+def unneeded(revisions: Sequence[Revision], target: Target) -> tuple[int, ...]:
+    """What may go once the target is live: runs that were broken off, and what was retired earlier than the
+    revision that is live now, to which a rollback would then go."""
+    kept = target.number if isinstance(target, OldRevision) else None
+    states = ("building", "retired")
+    return tuple(each.number for each in revisions if each.state in states and each.number != kept)
+
+
+def begin_or_go_on(ports: Ports, wanted: Wanted, revisions: Sequence[Revision]) -> tuple[Target, str]:
+    """A revision to fill with these events, and the last log object that is in it already.
+
+    The newest one that was broken off, if it is of this schema and the stream holds what came since it began;
+    else a new one.
+    """
+    version = wanted.entity.schema.version
+    for each in reversed(revisions):
+        since = made_at(each) - ports.reach
+        if each.state == "building" and each.schema_version == version and ports.stream_holds(since):
+            done = _done(ports, wanted, each.number)
+            if done is not None:
+                return OldRevision(each.number, since), done
+    ports.check_stream_holds(ports.now() - ports.reach)
+    return NewRevision(ports.reach), ""
+
+
+def _done(ports: Ports, wanted: Wanted, revision: int) -> str | None:
+    """How far this revision has the log; None for one of other events, and for one that has nothing yet."""
+    reader = revision_reader(wanted.entity.name, revision)
+    place = log_place(reader, wanted, "")
+    with ports.warehouse.transaction() as transaction:
+        saved = transaction.checkpoints(reader)
+    return next((each.sequence for each in saved if each[:3] == place[:3]), None)
+
+
+def measured(ports: Ports, after: str = "") -> Load:
+    """The loading of the log from the object after this key on, and how much that is now."""
+    objects = size = 0
+    for item in ports.log.objects(after):
+        objects += 1
+        size += item.size
+    return Load(after, objects, size)

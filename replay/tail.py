@@ -1,0 +1,141 @@
+"""The Kinesis stream into one revision: what Firehose has not flushed yet, and what happens meanwhile.
+
+https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from consumers.facts import frames_of
+from consumers.kinesis import Page, Shard, Start, StreamRecord
+from consumers.warehouse.port import Checkpoint, padded
+from replay.patience import Patience
+from replay.write import RevisionWriter
+from schemas.errors import PoisonEventError, TransientError
+from schemas.frames import check_frame
+
+
+class ShardCursor(Protocol):
+    """Reads one shard in order; consumers.kinesis.ShardReader is one."""
+
+    def read(self, *, closed: bool) -> Page:
+        """The next records. After an error the next call goes on from the same place."""
+
+
+class Stream(Protocol):
+    """A stream as its readers see it; consumers.kinesis.StreamReader is one."""
+
+    def identity(self) -> str:
+        """ARN and creation time."""
+
+    def retention(self) -> timedelta:
+        """How long a record is kept."""
+
+    def shards(self) -> list[Shard]:
+        """All that still hold records, closed ones too."""
+
+    def open(self, shard: str, start: Start = None) -> ShardCursor:
+        """Read after a sequence number, from a time on, or from the oldest record."""
+
+
+Write: TypeAlias = Callable[[Sequence[bytes], Sequence[Checkpoint]], None]
+
+BEHIND_EVERYTHING = "~"
+"""Greater than any sequence number: of a shard that the live consumers have no checkpoint of, read to the
+tip."""
+
+
+class Tail:
+    """Follows every shard of a stream, closed ones too; the order of shards does not matter (INV-2).
+
+    Shards that are there at the start are read from `since` on, later ones from their oldest record, those of
+    `saved` after their checkpoint. `places` tells how far each shard is applied.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        writer: RevisionWriter,
+        since: datetime,
+        saved: Iterable[Checkpoint],
+        patience: Patience,
+    ) -> None:
+        self._stream, self._writer, self._patience = stream, writer, patience
+        self._identity = patience.call(stream.identity)
+        self._since = {shard.id: since for shard in patience.call(stream.shards)}
+        self._cursors: dict[str, ShardCursor] = {}
+        self._finished: set[str] = set()
+        self.places = self.places_of(saved)
+        self.events = 0
+
+    def places_of(self, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
+        """Sequence numbers by shard: the checkpoints of this stream, not of one that had its name before."""
+        return {each.shard: each.sequence for each in checkpoints if each.stream == self._identity}
+
+    def read_to_tip(self) -> None:
+        """Read until each shard, children of those that ended too, has shown its tip once."""
+        waiting = self._patience.call(self._unfinished)
+        while waiting:
+            ended = [shard for shard in waiting if self._read_shard_to_tip(shard).finished]
+            waiting = self._patience.call(self._unfinished) if ended else []
+
+    def _read_shard_to_tip(self, shard: Shard) -> Page:
+        while True:
+            page = self._patience.call(lambda: self._page(shard))
+            self._take(shard, page, self._writer.write)
+            if page.at_tip:
+                return page
+
+    def level(self, live: Mapping[str, str], write: Write, in_time: Callable[[], bool]) -> None:
+        """Read each shard to its sequence in `live` at least, or to its tip as it is now.
+
+        Never waits: raises TransientError at the first, and when it is out of time. Where that rolls back
+        what `write` wrote, `go_back`.
+        """
+        for shard in self._unfinished():
+            mark = live.get(shard.id, BEHIND_EVERYTHING)
+            while self.places.get(shard.id, "") < mark:
+                if not in_time():
+                    raise TransientError("the stream runs ahead of the replay")
+                page = self._page(shard)
+                self._take(shard, page, write)
+                if page.at_tip:
+                    break
+
+    def go_back(self, places: Mapping[str, str]) -> None:
+        """Take up again at these earlier `places`."""
+        self.places = dict(places)
+        self._cursors.clear()
+        self._finished.clear()
+
+    def _unfinished(self) -> list[Shard]:
+        return [shard for shard in self._stream.shards() if shard.id not in self._finished]
+
+    def _page(self, shard: Shard) -> Page:
+        if shard.id not in self._cursors:
+            start = self.places.get(shard.id) or self._since.get(shard.id)
+            self._cursors[shard.id] = self._stream.open(shard.id, start)
+        return self._cursors[shard.id].read(closed=shard.closed)
+
+    def _take(self, shard: Shard, page: Page, write: Write) -> None:
+        if page.records:
+            place = padded(page.records[-1].sequence)
+            frames = list(_frames(page.records, self._writer.wanted.needle))
+            write(frames, [Checkpoint(self._writer.reader, self._identity, shard.id, place)])
+            self.places[shard.id] = place
+        if page.finished:
+            self._finished.add(shard.id)
+
+
+def _frames(records: Iterable[StreamRecord], needle: bytes) -> Iterator[bytes]:
+    """The frames that name the entity. What is damaged comes as an empty one, which counts as dead."""
+    for record in records:
+        try:
+            frames = frames_of(record.payload)
+        except PoisonEventError:
+            yield b""
+            continue
+        for frame in frames:
+            if needle in frame:
+                yield b"" if check_frame(frame) else frame

@@ -1,0 +1,119 @@
+"""Frames into one revision of a table, through the guard (INV-2)."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from consumers.consume import Refusal, project
+from consumers.warehouse.port import (
+    Checkpoint,
+    Counts,
+    RefusedRowError,
+    Transaction,
+    Transactions,
+    Warehouse,
+    revision_reader,
+)
+from replay.fold import Wanted, checked_facts, surviving_facts
+from replay.patience import Patience
+from schemas.codec import Registry
+from schemas.entity import Catalog
+from schemas.errors import ConflictError, PoisonEventError, TransientError
+
+
+class RevisionWriter:
+    """Writes a revision beside the live one. `counts` says what became of the events (INV-4).
+
+    Poison is counted as dead and nothing more: its letter was written when it was consumed.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        wanted: Wanted,
+        registry: Registry,
+        revision: int,
+        live: int,
+        patience: Patience,
+    ) -> None:
+        self.warehouse, self.wanted, self.revision, self.live = warehouse, wanted, revision, live
+        self.counts = Counts()
+        self._catalog = Catalog({wanted.entity.name: wanted.entity}, registry)
+        self._patience = patience
+
+    @property
+    def reader(self) -> str:
+        """Under this name the revision keeps its checkpoints."""
+        return revision_reader(self.wanted.entity.name, self.revision)
+
+    def write(self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint] = ()) -> None:
+        """Apply frames and checkpoints in one transaction of their own.
+
+        Raises ConflictError when the table beside which this one is made is no longer live,
+        ConfigurationError, and TransientError when patience is at its end; nothing is written then.
+        """
+        self.counts += self._patience.call(lambda: self._project(frames, checkpoints, self))
+
+    def write_within(
+        self, transaction: Transaction, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]
+    ) -> Counts:
+        """The same inside a transaction that others' work shares. Any error is to roll that back."""
+        return self._project(frames, checkpoints, _Within(transaction))
+
+    @contextmanager
+    def transaction(
+        self, shared: Collection[str] = (), exclusive: Collection[str] = ()
+    ) -> Iterator[Transaction]:
+        """The warehouse's, refused when another rebuild or a rollback was swapped in since this one began."""
+        entity = self.wanted.entity.name
+        with self.warehouse.transaction({*shared, entity}.difference(exclusive), exclusive) as transaction:
+            if transaction.live_revision(entity) != self.live:
+                raise ConflictError(
+                    f"entity {entity}: revision {self.live}, beside which revision {self.revision} is made, "
+                    "is no longer the live one: another rebuild was swapped in first"
+                )
+            yield transaction
+
+    def _project(
+        self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint], place: Transactions
+    ) -> Counts:
+        """Only what may win is decoded; if some of that is poison, every event is, as the live consumer
+        does."""
+        registry, revisions = self._catalog.registry, {self.wanted.entity.name: self.revision}
+        try:
+            facts, counts = surviving_facts(frames, self.wanted, registry)
+            done = project(
+                facts, self._catalog, place, _give_up, revisions=revisions, checkpoints=checkpoints
+            )
+        except PoisonEventError:
+            facts, counts = checked_facts(frames, self.wanted, registry)
+            done = project(
+                facts, self._catalog, place, _count_only, revisions=revisions, checkpoints=checkpoints
+            )
+        return counts + done
+
+
+def _give_up(refusals: Sequence[Refusal]) -> None:
+    raise refusals[0].error
+
+
+def _count_only(_refusals: Sequence[Refusal]) -> None:
+    """`project` counts them as dead."""
+
+
+class _Within:
+    """A transaction that is already open, where one is to be opened."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    @contextmanager
+    def transaction(
+        self,
+        shared: Collection[str] = (),  # noqa: ARG002 - the locks are held
+        exclusive: Collection[str] = (),  # noqa: ARG002
+    ) -> Iterator[Transaction]:
+        try:
+            yield self._transaction
+        except RefusedRowError as error:
+            # Only a new transaction may go on without the row: RevisionWriter.write opens one.
+            raise TransientError("a row was refused inside a shared transaction") from error
