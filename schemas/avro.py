@@ -1,6 +1,7 @@
 """Avro's binary encoding by fastavro, strict where it is not.
 
 https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
+Errors carry no cause: fastavro's and Python's own hold bytes and values (INV-7).
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,10 @@ def write_avro(schema: Any, record: Mapping[str, object]) -> bytes:
     try:
         schemaless_writer(body, schema, record)
     except _UNWRITABLE as error:
-        raise PoisonEventError(f"not writable as Avro ({type(error).__name__})") from None
-    return body.getvalue()
+        reason = f"not writable as Avro ({type(error).__name__})"
+    else:
+        return body.getvalue()
+    raise PoisonEventError(reason)
 
 
 def read_avro(schema: Any, encoded: bytes, start: int, end: int) -> dict[str, Any]:
@@ -36,7 +39,9 @@ def read_avro(schema: Any, encoded: bytes, start: int, end: int) -> dict[str, An
     try:
         record = schemaless_reader(body, schema, None)
     except _MALFORMED as error:
-        raise PoisonEventError(f"malformed Avro ({type(error).__name__})") from None
-    if body.tell() != end:
-        raise PoisonEventError("the Avro record does not end where its bytes do")
-    return cast(dict[str, Any], record)
+        reason = f"malformed Avro ({type(error).__name__})"
+    else:
+        if body.tell() == end:
+            return cast(dict[str, Any], record)
+        reason = "the Avro record does not end where its bytes do"
+    raise PoisonEventError(reason)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from schemas.binary import coder
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.fields import ANY_SOURCE, Field, FieldType, canonical_json_of
 from schemas.fingerprint import full_name
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
+from schemas.values import coder
 
 MAX_PRECISION = 38
 
@@ -284,7 +284,7 @@ def _default(where: str, given: object, made: _Type, field: Field) -> object:
     try:
         if made.kind is FieldType.JSON and canonical_json_of(str(given)) != given:
             raise ValueError
-        value, _ = field.unpack(_default_bytes(given, made, field), 0)
+        value = field.unpack(_default_base(given, made, field))
     except (ValueError, PoisonEventError):
         raise refused(
             f"{where}, default", given, f"a value of {made.kind}, as Avro writes defaults"
@@ -292,13 +292,13 @@ def _default(where: str, given: object, made: _Type, field: Field) -> object:
     return value
 
 
-def _default_bytes(given: object, made: _Type, field: Field) -> bytes:
+def _default_base(given: object, made: _Type, field: Field) -> object:
     """Avro writes a default as JSON of the base type: days for a date, characters 0 to 255 for bytes."""
     if made.base == "enum":
         return field.pack(given)
     if made.base in ("float", "double") and type(given) is int:
-        given = float(given)
+        return float(given)
     if made.base == "bytes" and isinstance(given, str):
         given = given.encode("latin-1")
-    pack, _ = coder(made.base)
-    return pack(given)
+    check, _ = coder(made.base)
+    return check(given)

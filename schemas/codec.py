@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastavro import parse_schema
+from fastavro.schema import to_parsing_canonical_form
+
+from schemas.avro import read_avro, write_avro
 from schemas.avsc import ADDED_PROPERTIES, RECORD_PROPERTIES, read_fields
-from schemas.binary import Pack, Unpack
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.fields import NO_DEFAULT, Field
 from schemas.fingerprint import fingerprint
 from schemas.refusals import only_known
+from schemas.values import Pack, Unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Schema:
     key: tuple[str, ...] = field(init=False)
     fields: tuple[Field, ...] = field(init=False, compare=False, repr=False)
     fingerprint: bytes = field(init=False)
+    _codec: Any = field(init=False, compare=False, repr=False)
     _packers: tuple[tuple[str, Pack], ...] = field(init=False, compare=False, repr=False)
     _unpackers: tuple[tuple[str, Unpack], ...] = field(init=False, compare=False, repr=False)
     _defaults: Mapping[str, object] = field(init=False, compare=False, repr=False)
@@ -38,6 +43,8 @@ class Schema:
             "key": tuple(self.avro["headwater.key"]),
             "fields": fields,
             "fingerprint": fingerprint(self.avro),
+            # Without logical types: values come here as their base types (schemas.values).
+            "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
             "_packers": tuple((f.name, f.pack) for f in fields),
             "_unpackers": tuple((f.name, f.unpack) for f in fields),
             "_defaults": {f.name: f.default for f in fields if f.default is not NO_DEFAULT},
@@ -54,12 +61,12 @@ class Schema:
         if len(values) != len(self._packers):
             values = {**self._defaults, **values}
         try:
-            packed = [pack(values[name]) for name, pack in self._packers]
+            packed = {name: pack(values[name]) for name, pack in self._packers}
         except (ValueError, KeyError):
-            packed = []
+            packed = {}
         if not packed or len(values) != len(packed):
             raise PoisonEventError(self._broken_rule(values))
-        return b"".join(packed)
+        return write_avro(self._codec, packed)
 
     def _broken_rule(self, values: Mapping[str, object]) -> str:
         """The slow way round, for the one record that is wrong: which field, which rule."""
@@ -79,21 +86,16 @@ class Schema:
 
         Raises PoisonEventError for bytes that end too early or too late, or that no value has.
         """
-        values: dict[str, object] = {}
-        end = 0
+        values = read_avro(self._codec, payload, 0, len(payload))
         name = ""
         try:
             for name, unpack in self._unpackers:
-                values[name], end = unpack(payload, end)
-        except IndexError:
-            reason = f"field {name}: the payload ends too early"
+                values[name] = unpack(values[name])
         except ValueError as broken_rule:
-            reason = f"field {name}: {broken_rule}"
+            reason = f"{self.entity}: field {name}: {broken_rule}"
         else:
-            if end == len(payload):
-                return values
-            reason = f"the payload has {len(payload)} bytes, its fields {end}"
-        raise PoisonEventError(f"{self.entity}: {reason}")
+            return values
+        raise PoisonEventError(reason)
 
 
 def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:

@@ -26,8 +26,8 @@ from enum import StrEnum
 from json.encoder import encode_basestring
 from typing import Final
 
-from schemas.binary import Pack, Unpack, coder, nullable
 from schemas.errors import PoisonEventError
+from schemas.values import Pack, Unpack, coder, nullable
 
 
 class FieldType(StrEnum):

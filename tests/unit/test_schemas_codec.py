@@ -10,7 +10,6 @@ import fastavro
 import pytest
 from fastavro.schema import to_parsing_canonical_form
 
-from schemas.binary import pack_varint, unpack_varint
 from schemas.codec import (
     Registry,
     Schema,
@@ -62,6 +61,10 @@ def fastavro_bytes(avro: Avro, values: dict[str, object], **options: Any) -> byt
     return written.getvalue()
 
 
+def varint(number: int) -> bytes:
+    return fastavro_bytes(record({"name": "n", "type": "long"}), {"n": number})
+
+
 # fastavro's traps: each seen there first, so that the test tells when one is gone
 
 
@@ -81,7 +84,7 @@ def test_trap_2_to_the_31_is_no_int() -> None:
     avro = record({"name": "price", "type": "int"})
     assert fastavro_bytes(avro, {"price": 2**31}, strict=True)
     assert "int takes -2147483648 to 2147483647" in reason(of_type("int"), {"price": 2**31})
-    assert "int takes -2147483648 to 2147483647" in unreadable(of_type("int"), pack_varint(2**31))
+    assert "int takes -2147483648 to 2147483647" in unreadable(of_type("int"), varint(2**31))
 
 
 def test_trap_a_naive_datetime_is_not_taken_as_host_local_time() -> None:
@@ -112,17 +115,7 @@ def test_trap_a_default_comes_as_its_type_and_not_as_avro_writes_it() -> None:
 def test_trap_trailing_bytes_are_refused() -> None:
     avro = record({"name": "price", "type": "string"})
     assert fastavro.schemaless_reader(io.BytesIO(b"\x02ab"), avro, None) == {"price": "a"}
-    assert unreadable(of_type("string"), b"\x02ab") == "sale: the payload has 3 bytes, its fields 2"
-
-
-def test_trap_a_negative_index_is_no_branch_and_no_symbol() -> None:
-    enum = {"type": "enum", "name": "Plan", "symbols": ["basic", "premium"]}
-    avro = record({"name": "price", "type": enum})
-    assert fastavro.schemaless_reader(io.BytesIO(b"\x01"), avro, None) == {"price": "premium"}
-    assert unreadable(of_type(enum), b"\x01") == "sale: field price: has the index of no symbol"
-    assert (
-        unreadable(of_type(["null", "int"]), b"\x03\x02") == "sale: field price: has the index of no branch"
-    )
+    assert unreadable(of_type("string"), b"\x02ab") == "the Avro record does not end where its bytes do"
 
 
 def test_trap_decimal_scales_and_time_units_have_fingerprints_of_their_own() -> None:
@@ -201,47 +194,42 @@ def test_a_payload_cut_anywhere_is_refused(cut: int) -> None:
     assert unreadable(MIXED, whole[:cut])
 
 
-MALFORMED = [
-    ("string", b"\x01", "has a negative length"),
-    ("string", b"\x02\xff", "is not UTF-8"),
-    ("string", b"\x04\xed\xa0", "is not UTF-8"),
-    ("boolean", b"\x02", "is neither true nor false"),
-    ("long", b"\x80" * 10 + b"\x01", "is a number of more than 64 bits"),
-    ("long", b"\xff" * 9 + b"\x02", "is a number of more than 64 bits"),
-    ("double", b"\0\0\0\0\0\0\xf0\x7f", "is not a finite number"),
-    ("float", b"\0\0\xc0\x7f", "is not a finite number"),
-    ("double", b"\0" * 7, "the payload ends too early"),
-    ("long", b"\x80" * 3, "the payload ends too early"),
-    (logical("int", "date"), pack_varint(-719163), "is outside the years 1 to 9999"),
-    (logical("int", "date"), pack_varint(2**62), "is outside the years 1 to 9999"),
-    (logical("int", "time-millis"), pack_varint(86_400_000), "is outside one day"),
-    (logical("long", "time-micros"), pack_varint(-1), "is outside one day"),
-    (logical("long", "timestamp-micros"), pack_varint(2**62), "is outside the years 1 to 9999"),
+NOT_A_VALUE = [
+    ("double", b"\0\0\0\0\0\0\xf0\x7f", "takes finite numbers"),
+    ("float", b"\0\0\xc0\x7f", "takes finite numbers"),
+    (logical("int", "date"), varint(-719163), "is outside the years 1 to 9999"),
+    (logical("int", "date"), varint(2**62), "is outside the years 1 to 9999"),
+    (logical("int", "time-millis"), varint(86_400_000), "is outside one day"),
+    (logical("long", "time-micros"), varint(-1), "is outside one day"),
+    (logical("long", "timestamp-micros"), varint(2**62), "is outside the years 1 to 9999"),
     (logical("bytes", "decimal", precision=2), b"\x02\x64", "does not fit decimal(2,0) exactly"),
     (logical("string", "uuid"), b"\x02a", "is not a UUID in its form of 36 characters"),
     (logical("string", "uuid"), b"\x40" + b"0" * 32, "is not a UUID in its form of 36 characters"),
-    (["null", "int"], b"\x04\x02", "has the index of no branch"),
+]
+MALFORMED = [
+    ("string", b"\x01"),  # a negative length
+    ("string", b"\x02\xff"),  # not UTF-8
+    ("string", b"\x04\xed\xa0"),  # half a surrogate
+    ("string", varint(2**62) + b"a"),  # longer than all there is
+    ("double", b"\0" * 7),
+    ("long", b"\x80" * 3),
+    (["null", "int"], b"\x04\x02"),  # no such branch
+    ({"type": "enum", "name": "Plan", "symbols": ["basic"]}, b"\x02"),  # no such symbol
 ]
 
 
-@pytest.mark.parametrize(("avro_type", "payload", "rule"), MALFORMED)
+@pytest.mark.parametrize(("avro_type", "payload"), MALFORMED)
+def test_malformed_bytes_are_refused(avro_type: object, payload: bytes) -> None:
+    assert unreadable(of_type(avro_type), payload).startswith("malformed Avro")
+
+
+@pytest.mark.parametrize(("avro_type", "payload", "rule"), NOT_A_VALUE)
 def test_bytes_that_no_value_has_are_refused(avro_type: object, payload: bytes, rule: str) -> None:
     assert unreadable(of_type(avro_type), payload) == f"sale: field price: {rule}"
 
 
 def test_a_text_longer_than_its_field_is_refused_on_reading_too() -> None:
     assert "takes at most 2 characters, got 3" in unreadable(of_type("string", maxLength=2), b"\x06abc")
-
-
-def test_damage_that_looks_like_a_number_without_end_costs_no_time() -> None:
-    assert "more than 64 bits" in unreadable(of_type("long"), b"\xff" * 10_000_000)
-
-
-@pytest.mark.parametrize("number", [0, -1, 63, 64, -64, 8191, 8192, 2**20, 2**27, 2**41, -(2**63), 2**63 - 1])
-def test_whole_numbers_are_written_as_fastavro_writes_them(number: int) -> None:
-    expected = fastavro_bytes(record({"name": "n", "type": "long"}), {"n": number})
-    assert pack_varint(number) == expected
-    assert unpack_varint(expected, 0) == (number, len(expected))
 
 
 # Fingerprints
