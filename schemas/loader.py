@@ -19,6 +19,7 @@ from schemas.refusals import missing, only_known, refused, snake_case, unknown
 from schemas.sources import read_source
 
 SAMPLE_ENTITIES = Path(__file__).parent / "entities"
+TOO_LARGE = "holds a number too long, or nests too deep, for Python to read"
 NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)
 
 
@@ -96,6 +97,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(_read_text(file))
     except tomllib.TOMLDecodeError as error:  # its text names line and column
         raise ConfigurationError(f"not TOML: {error}") from None
+    except (ValueError, RecursionError):
+        raise ConfigurationError(TOO_LARGE) from None
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -104,6 +107,8 @@ def _read_json(file: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         where = f"at line {error.lineno}, column {error.colno}"
         raise ConfigurationError(f"not JSON: {error.msg} ({where})") from None
+    except (ValueError, RecursionError):
+        raise ConfigurationError(TOO_LARGE) from None
     if not isinstance(found, dict):
         raise refused("schema", found, "an Avro record")
     return found
