@@ -63,8 +63,7 @@ class _Comparison:
         ports = self._ports
         since = ports.now() - ports.reach
         ports.check_stream_holds(since)
-        total = measured(ports).objects
-        load(ports.log, self._writer, total=total, report=ports.report, clock=ports.clock)
+        load(ports, self._writer, total=measured(ports).objects)
         tail = Tail(ports.stream, self._writer, since, (), ports.patience)
         tail.read_to_tip()
         return tail

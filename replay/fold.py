@@ -19,6 +19,17 @@ from schemas.event import Event, decode_event
 FOREVER = 2**63 - 1
 
 
+class Limits(NamedTuple):
+    """A chunk ends at the first of the two: so many events held for the table, so many bytes read. Memory is
+    bounded by them, and what is done again after a crash."""
+
+    events: int = 50_000
+    size: int = 32 * 1024 * 1024
+
+
+LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events make the table: those of this entity that occurred at or before `until`, in microseconds

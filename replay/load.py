@@ -1,20 +1,16 @@
 """The log of record into one revision, chunk by chunk: memory is a chunk's, whatever the log's size."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint
-from replay.fold import Wanted
+from replay.fold import LIMITS, Limits, Wanted
 from replay.log import LogStore, frames_of
-from replay.progress import Progress, Report, unreported
+from replay.ports import Ports
+from replay.progress import Progress
 from replay.write import RevisionWriter
 from schemas.errors import LogIntegrityError
 from schemas.frames import Damage
-
-CHUNK_BYTES = 32 * 1024 * 1024
-CHUNK_EVENTS = 50_000
-"""A chunk ends at the first of the two: so many bytes read, so many events held for the table."""
 
 NAMED_DAMAGES = 20
 
@@ -64,8 +60,7 @@ def chunks(
     needle: bytes,
     damages: Damages,
     after: str = "",
-    most_bytes: int = CHUNK_BYTES,
-    most_events: int = CHUNK_EVENTS,
+    limits: Limits = LIMITS,
 ) -> Iterator[Chunk]:
     """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty."""
     held: list[bytes] = []
@@ -79,7 +74,7 @@ def chunks(
             size += len(found)
             if needle in found:
                 held.append(found)
-            if size >= most_bytes or len(held) >= most_events:
+            if size >= limits.size or len(held) >= limits.events:
                 yield Chunk(held, done, objects, events)
                 held, size = [], 0
         objects += 1
@@ -88,26 +83,18 @@ def chunks(
     yield Chunk(held, done, objects, events)
 
 
-def load(
-    log: LogStore,
-    writer: RevisionWriter,
-    *,
-    after: str = "",
-    total: int | None = None,
-    report: Report = unreported,
-    clock: Callable[[], float] = time.monotonic,
-) -> int:
+def load(ports: Ports, writer: RevisionWriter, *, after: str = "", total: int | None = None) -> int:
     """Apply the log from the object after this key on; the number of events read, whatever their entity.
 
-    The writer's reader keeps its place with each chunk, so that another run may go on `after` it. `total` is
-    the number of objects, for the report. Raises LogIntegrityError when all the rest is applied, and what the
-    writer and the log raise.
+    The writer's reader keeps its place with each chunk, so that another run may go on `after` it. `total` is the
+    number of objects, for the report. Raises LogIntegrityError when all the rest is applied, and what the writer
+    and the log raise.
     """
-    damages, began, events = Damages(), clock(), 0
-    for chunk in chunks(log, writer.wanted.needle, damages, after):
+    damages, began, events = Damages(), ports.clock(), 0
+    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.limits):
         place = [log_place(writer.reader, writer.wanted, chunk.done)] if chunk.done else []
         writer.write(chunk.frames, place)
         events = chunk.events
-        report(Progress("log", chunk.objects, total, events, clock() - began))
+        ports.report(Progress("log", chunk.objects, total, events, ports.clock() - began))
     damages.check()
     return events

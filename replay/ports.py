@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from consumers.warehouse.port import Warehouse
+from replay.fold import LIMITS, Limits
 from replay.log import LogStore
 from replay.patience import Patience
 from replay.progress import Report, unreported
@@ -36,6 +37,7 @@ class Ports:
     registry: Registry
     firehose_lag: timedelta = timedelta(minutes=15)
     hold: timedelta = timedelta(seconds=10)
+    limits: Limits = LIMITS
     patience: Patience = field(default_factory=Patience)
     report: Report = unreported
     now: Callable[[], datetime] = utc_now

@@ -121,15 +121,7 @@ class _Run:
                 self._clean_up(stage)
 
     def _load(self, stage: Load) -> None:
-        ports = self._ports
-        self._events = load(
-            ports.log,
-            self._writer,
-            after=stage.after,
-            total=stage.objects,
-            report=ports.report,
-            clock=ports.clock,
-        )
+        self._events = load(self._ports, self._writer, after=stage.after, total=stage.objects)
 
     @cached_property
     def _tail(self) -> Tail:

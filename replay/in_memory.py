@@ -1,0 +1,116 @@
+"""A log and a stream in memory: the ports of replay without AWS."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
+
+from consumers.kinesis import Page, Shard, Start, StreamRecord
+from replay.log import ERRORS, LOG, SCHEMAS, LogObject
+from schemas.codec import Schema, schema_document, schema_log_key
+
+
+@dataclass(slots=True)
+class InMemoryLog:
+    """`replay.log.LogStore` over a dict of key to bytes."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, content: bytes) -> None:
+        self.contents[key] = content
+
+    def put_schema(self, schema: Schema) -> None:
+        """As a producer does before the first event that uses it."""
+        self.put(schema_log_key(schema.fingerprint), schema_document(schema))
+
+    def objects(self, after: str = "") -> Iterator[LogObject]:
+        for key in sorted(self.contents):
+            if key > after and key.startswith((ERRORS, LOG)) and not key.startswith(SCHEMAS):
+                content = self.contents[key]
+                yield LogObject(key, len(content), md5(content, usedforsecurity=False).hexdigest())
+
+    def parts(self, item: LogObject) -> Iterator[bytes]:
+        yield self.contents[item.key]
+
+    def schemas(self) -> Iterator[tuple[str, bytes]]:
+        return ((key, self.contents[key]) for key in sorted(self.contents) if key.startswith(SCHEMAS))
+
+
+@dataclass(slots=True)
+class InMemoryStream:
+    """`replay.tail.Stream` with shards that can be closed and opened.
+
+    `now` is the arrival time of a record; a read gives `most` records at a time. `before_read` is called with
+    the shard before each read: what happens meanwhile, or an error.
+    """
+
+    name: str = "arn:aws:kinesis:eu-west-1:000000000000:stream/events@2026-01-01T00:00:00+00:00"
+    kept: timedelta = timedelta(hours=24)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    most: int = 1_000
+    before_read: Callable[[str], None] = lambda _shard: None
+    records: dict[str, list[StreamRecord]] = field(default_factory=lambda: {"shard-0": []})
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    put_so_far: int = 0
+
+    def put(self, payload: bytes, shard: str = "shard-0") -> str:
+        """Add a record to an open shard; its sequence number."""
+        if shard in self.closed:
+            raise ValueError(f"{shard} is closed")
+        self.put_so_far += 1
+        sequence = str(self.put_so_far)
+        self.records[shard].append(StreamRecord(shard, sequence, payload, self.now()))
+        return sequence
+
+    def reshard(self, parent: str, *children: str) -> None:
+        """Close a shard and open others in its place."""
+        self.closed.add(parent)
+        self.records.update((child, []) for child in children)
+        self.parents.update((child, (parent,)) for child in children)
+
+    def trim(self) -> None:
+        """Forget what is past the retention, and closed shards that are empty then."""
+        since = self.now() - self.kept
+        for shard, records in list(self.records.items()):
+            records[:] = [record for record in records if record.arrived_at >= since]
+            if not records and shard in self.closed:
+                del self.records[shard]
+
+    def identity(self) -> str:
+        return self.name
+
+    def retention(self) -> timedelta:
+        return self.kept
+
+    def shards(self) -> list[Shard]:
+        return [
+            Shard(shard, self.parents.get(shard, ()), "end" if shard in self.closed else None)
+            for shard in self.records
+        ]
+
+    def open(self, shard: str, start: Start = None) -> "InMemoryCursor":
+        return InMemoryCursor(self, shard, start)
+
+
+@dataclass(slots=True)
+class InMemoryCursor:
+    """`replay.tail.ShardCursor` of one shard."""
+
+    stream: InMemoryStream
+    shard: str
+    start: Start
+
+    def read(self, *, closed: bool) -> Page:
+        self.stream.before_read(self.shard)
+        ahead = [record for record in self.stream.records.get(self.shard, ()) if self._is_ahead(record)]
+        page = ahead[: self.stream.most]
+        if page:
+            self.start = page[-1].sequence
+        at_tip = len(page) == len(ahead)
+        return Page(page, at_tip, at_tip and closed)
+
+    def _is_ahead(self, record: StreamRecord) -> bool:
+        if isinstance(self.start, datetime):
+            return record.arrived_at >= self.start
+        return self.start is None or int(record.sequence) > int(self.start)
