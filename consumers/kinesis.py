@@ -143,7 +143,7 @@ class ShardReader:
         try:
             return self._asked(limit)
         except ConflictError:
-            # The iterator has expired, five minutes old. What it stood for is the place after the last record.
+            # The iterator, five minutes old, has expired; the place after the last record has not.
             self._iterator = None
             return self._asked(limit)
 

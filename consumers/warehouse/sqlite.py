@@ -39,10 +39,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) -> "SqliteWarehouse":
+def open_warehouse(
+    url: str, entities: Iterable[Entity], *, clock: Clock = now, busy_seconds: float = BUSY_SECONDS
+) -> "SqliteWarehouse":
     """The warehouse at an SQLAlchemy URL: `sqlite:///relative.db`, `sqlite:////absolute/path.db`.
 
-    Opens nothing yet. Raises ConfigurationError for a URL that is not a file of SQLite.
+    Opens nothing yet. A writer waits for another up to `busy_seconds`, then raises TransientError. Raises
+    ConfigurationError for a URL that is not a file of SQLite.
     """
     try:
         parsed = make_url(url)
@@ -54,12 +57,12 @@ def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) 
         raise ConfigurationError("the warehouse is a file that several processes open: sqlite:///path")
     if not Path(parsed.database).absolute().parent.is_dir():
         raise ConfigurationError(f"the warehouse's folder does not exist: {Path(parsed.database).parent}")
-    return SqliteWarehouse(_engine(url), StagingTables(entities), clock)
+    return SqliteWarehouse(_engine(url, busy_seconds), StagingTables(entities), clock)
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, busy_seconds: float) -> Engine:
     # hide_parameters: an error's text never carries field values (INV-7).
-    engine = create_engine(url, hide_parameters=True, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, hide_parameters=True, max_overflow=-1, connect_args={"timeout": busy_seconds})
     event.listen(engine, "connect", _set_up)
     return engine
 
