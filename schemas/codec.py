@@ -14,7 +14,7 @@ from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventErr
 from schemas.fields import NO_DEFAULT, Field
 from schemas.fingerprint import fingerprint
 from schemas.refusals import only_known
-from schemas.values import Pack, Unpack
+from schemas.values import Pack, Unpack, as_it_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Schema:
             # Without logical types: values come here as their base types (schemas.values).
             "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
             "_packers": tuple((f.name, f.pack) for f in fields),
-            "_unpackers": tuple((f.name, f.unpack) for f in fields),
+            "_unpackers": tuple((f.name, f.unpack) for f in fields if f.unpack is not as_it_is),
             "_defaults": {f.name: f.default for f in fields if f.default is not NO_DEFAULT},
         }.items():
             object.__setattr__(self, name, value)

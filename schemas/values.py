@@ -21,8 +21,10 @@ Pack: TypeAlias = Callable[[object], object]
 Unpack: TypeAlias = Callable[[Any], object]
 Coder: TypeAlias = tuple[Pack, Unpack]
 
-INT_RANGE = -(2**31), 2**31 - 1
-LONG_RANGE = -(2**63), 2**63 - 1
+
+def as_it_is(value: object) -> object:
+    """The unpack of what fastavro reads exactly, so that a codec may leave it out."""
+    return value
 
 
 def _wrong_type(wanted: str, value: object) -> ValueError:
@@ -48,7 +50,7 @@ def _boolean() -> Coder:
             raise _wrong_type("bool", value)
         return value
 
-    return check, check
+    return check, as_it_is
 
 
 def _floating(bits: int) -> Coder:
@@ -70,26 +72,35 @@ def _floating(bits: int) -> Coder:
     return (check_32 if bits == 32 else check), check
 
 
-def _sized(wanted: type[str] | type[bytes], limit: int | None) -> Coder:
-    unit = "characters" if wanted is str else "bytes"
-
-    def check(value: Any) -> object:
-        if type(value) is not wanted:
-            raise _wrong_type(wanted.__name__, value)
+def _text(limit: int | None) -> Coder:
+    def check(value: object) -> str:
+        if type(value) is not str:
+            raise _wrong_type("str", value)
         if limit is not None and len(value) > limit:
-            raise ValueError(f"takes at most {limit} {unit}, got {len(value)}")
-        return value
-
-    def check_text(value: Any) -> object:
-        check(value)
+            raise ValueError(f"takes at most {limit} characters, got {len(value)}")
         if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise ValueError("holds a lone surrogate, which UTF-8 does not have") from None
+            _refuse_surrogates(value)
         return value
 
-    return (check_text if wanted is str else check), check
+    return check, as_it_is if limit is None else check
+
+
+def _refuse_surrogates(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which UTF-8 does not have") from None
+
+
+def _bytes(limit: int | None) -> Coder:
+    def check(value: object) -> bytes:
+        if type(value) is not bytes:
+            raise _wrong_type("bytes", value)
+        if limit is not None and len(value) > limit:
+            raise ValueError(f"takes at most {limit} bytes, got {len(value)}")
+        return value
+
+    return check, as_it_is if limit is None else check
 
 
 def _enum(symbols: Sequence[str]) -> Coder:
@@ -102,7 +113,7 @@ def _enum(symbols: Sequence[str]) -> Coder:
             raise ValueError(f"takes one of {', '.join(symbols)}")
         return value
 
-    return check, check
+    return check, as_it_is
 
 
 def _decimal(precision: int, scale: int) -> Coder:
@@ -233,7 +244,13 @@ def _uuid() -> Coder:
 def nullable(coder: Coder) -> Coder:
     """The same for the union [null, X]."""
     pack, unpack = coder
-    return (lambda v: None if v is None else pack(v)), (lambda v: None if v is None else unpack(v))
+    if unpack is not as_it_is:
+        inner = unpack
+
+        def unpack(value: Any) -> object:
+            return None if value is None else inner(value)
+
+    return (lambda value: None if value is None else pack(value)), unpack
 
 
 def coder(
@@ -247,9 +264,9 @@ def coder(
     """The pack and unpack of one kind of field (schemas.fields.FieldType)."""
     match kind:
         case "string" | "json":
-            return _sized(str, max_length)
+            return _text(max_length)
         case "bytes":
-            return _sized(bytes, max_length)
+            return _bytes(max_length)
         case "enum":
             return _enum(symbols)
         case "decimal":
@@ -259,8 +276,8 @@ def coder(
 
 
 _PLAIN: dict[str, Coder] = {
-    "int": _whole("int", *INT_RANGE),
-    "long": _whole("long", *LONG_RANGE),
+    "int": _whole("int", -(2**31), 2**31 - 1),
+    "long": _whole("long", -(2**63), 2**63 - 1),
     "float": _floating(32),
     "double": _floating(64),
     "boolean": _boolean(),
