@@ -33,7 +33,7 @@ from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.entity import Catalog
-from schemas.errors import Cause, HeadwaterError, PoisonEventError
+from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
 from schemas.loader import load_catalog
 
 _log = logging.getLogger(__name__)
@@ -93,7 +93,8 @@ class Producer:
         try:
             self.take(record["body"])
         except HeadwaterError as error:
-            _log.warning("SQS record %s comes again: %s", record["messageId"], error)
+            level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
+            _log.log(level, "SQS record %s comes again: %s", record["messageId"], error)
             return False
         return True
 
