@@ -66,6 +66,10 @@ class Schema:
             packed = {}
         if not packed or len(values) != len(packed):
             raise PoisonEventError(self._broken_rule(values))
+        return self.write(packed)
+
+    def write(self, packed: Mapping[str, object]) -> bytes:
+        """The Avro bytes of what each field's `pack` gave: for a caller that has them already."""
         return write_avro(self._codec, packed)
 
     def _broken_rule(self, values: Mapping[str, object]) -> str:
