@@ -1,0 +1,196 @@
+"""A whole pipe in memory but for the warehouse, which is a real file: source events, stream, Firehose's
+objects, the live consumer, and replay beside it."""
+
+import gzip
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from consumers_world import CATALOG, ITEM
+
+from consumers.consume import Consumer
+from consumers.warehouse.port import (
+    LIVE_READER,
+    Batch,
+    Checkpoint,
+    Counts,
+    RefusedRowError,
+    Row,
+    Transaction,
+    Warehouse,
+    padded,
+)
+from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from replay.fold import FOREVER
+from replay.in_memory import InMemoryLog, InMemoryStream
+from replay.patience import Patience
+from replay.ports import Ports
+from replay.rebuild import plan_rebuild
+from replay.run import Outcome, run
+from schemas.dead_letter import InMemoryLetters
+from schemas.entity import Entity
+from schemas.errors import TransientError
+from schemas.event import Event, bucket_of, decode_event, encode_event, key_hash, rank
+from schemas.fields import NO_DEFAULT
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Clock:
+    """Time that passes only when told."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_by(self, **units: float) -> None:
+        self.moment += timedelta(**units)
+
+
+class Pipe:
+    """`publish` puts events on the stream; `flush` is Firehose; `consume` the live consumer; `ports`
+    replay's."""
+
+    def __init__(self, folder: Path, entities: Sequence[Entity] = (ITEM,)) -> None:
+        self.clock = Clock()
+        self.folder = folder
+        self.entities = {each.name: each for each in entities}
+        self.catalog = replace(CATALOG, entities=self.entities)
+        self.stream = InMemoryStream(now=self.clock)
+        self.log = InMemoryLog()
+        for each in entities:
+            self.log.put_schema(each.schema)
+        self.letters = InMemoryLetters()
+        self.warehouse: SqliteWarehouse = open_warehouse(self.url, entities, clock=self.clock)
+        self.warehouse.ensure()
+        self.consumer = Consumer(self.catalog, self.warehouse, self.letters)
+        self.consumed: dict[str, int] = {}
+        self.flushed = 0
+        self.published: list[bytes] = []
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder / 'warehouse.db'}"
+
+    def publish(self, *events: Event, shard: str = "shard-0") -> None:
+        for each in events:
+            frame = encode_event(each)
+            self.stream.put(frame, shard)
+            self.published.append(frame)
+
+    def flush(self, *, compressed: bool = False) -> None:
+        """What was published since the last time becomes an object of the log."""
+        frames = b"".join(self.published[self.flushed :])
+        if frames:
+            key = f"log/{self.clock():%Y/%m/%d/%H}/{len(self.log.contents):06}"
+            self.log.put(key, gzip.compress(frames) if compressed else frames)
+        self.flushed = len(self.published)
+
+    def consume(self, most: int = 1_000_000) -> Counts:
+        """The live consumer reads what it has not read yet, shard by shard."""
+        counts = Counts()
+        for shard, records in self.stream.records.items():
+            done = self.consumed.get(shard, 0)
+            new = [record for record in records if int(record.sequence) > done][:most]
+            if new:
+                place = Checkpoint(LIVE_READER, self.stream.name, shard, padded(new[-1].sequence))
+                counts += self.consumer.consume([record.payload for record in new], [place])
+                self.consumed[shard] = int(new[-1].sequence)
+        return counts
+
+    def ports(self, **more: Any) -> Ports:
+        given: dict[str, Any] = {
+            "warehouse": self.warehouse,
+            "log": self.log,
+            "stream": self.stream,
+            "registry": self.catalog.registry,
+            "now": self.clock,
+            "patience": Patience(attempts=3, sleep=lambda _seconds: None, random=lambda: 0.0),
+        }
+        return Ports(**{**given, **more})
+
+    def rebuild(self, of: Entity = ITEM, *, accept_differences: bool = False, **more: Any) -> Outcome:
+        ports = self.ports(**more)
+        return run(plan_rebuild(ports, of, accept_differences=accept_differences), ports)
+
+    def live(self, of: Entity = ITEM) -> int:
+        return next(each.number for each in self.warehouse.revisions(of.name) if each.state == "live")
+
+    def table(self, of: Entity = ITEM, revision: int | None = None) -> list[Row]:
+        return list(self.warehouse.rows(of.name, self.live(of) if revision is None else revision))
+
+
+def business(rows: Iterable[Row]) -> list[tuple[object, ...]]:
+    """What INV-3 speaks of: of every row, tombstones too, the columns, the tombstone, the source."""
+    return sorted((each.key_hash, each.deleted, each.source, each.values) for each in rows)
+
+
+def oracle(of: Entity, frames: Iterable[bytes], until: int = FOREVER) -> list[tuple[object, ...]]:
+    """The table in ten lines: of each key the event of greatest rank, buried by a sweep of greater
+    position."""
+    won: dict[bytes, Event] = {}
+    floors: dict[tuple[str, int], str] = {}
+    events = {frame: decode_event(frame) for frame in frames}
+    for frame in sorted(events, key=lambda each: rank(events[each].position, 1, each)):
+        made, hashed = events[frame], key_hash(events[frame].source, events[frame].key)
+        if made.entity == of.name and made.occurred_at <= until:
+            if made.operation == "sweep":
+                floors[made.source, bucket_of(made, hashed)] = made.position
+            else:
+                won[hashed] = made
+    return sorted((hashed, *_content(of, hashed, made, floors)) for hashed, made in won.items())
+
+
+def _content(
+    of: Entity, hashed: bytes, made: Event, floors: dict[tuple[str, int], str]
+) -> tuple[bool, str, tuple[object, ...]]:
+    deleted = made.after is None or made.position < floors.get((made.source, hashed[0]), "")
+    if made.after is not None:
+        return deleted, made.source, tuple(of.schema.decode(made.after).values())
+    known = dict(zip(of.key, json.loads(made.key), strict=True))
+    blank = {each.name: None if each.default is NO_DEFAULT else each.default for each in of.schema.fields}
+    return deleted, made.source, tuple({**blank, **known}.values())
+
+
+class Watched:
+    """A warehouse with something to do before a transaction, rows that it refuses, answers that get lost."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self.before: Callable[[Collection[str]], None] = lambda _exclusive: None
+        self.refused_ranks: set[str] = set()
+        self.lose_answer_of_exclusive = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    @contextmanager
+    def transaction(
+        self, shared: Collection[str] = (), exclusive: Collection[str] = ()
+    ) -> Iterator[Transaction]:
+        self.before(exclusive)
+        with self._warehouse.transaction(shared, exclusive) as transaction:
+            yield _Watched(transaction, self.refused_ranks)  # type: ignore[misc]
+        if exclusive and self.lose_answer_of_exclusive:
+            raise TransientError("the answer to the commit was lost")
+
+
+class _Watched:
+    def __init__(self, transaction: Transaction, refused_ranks: set[str]) -> None:
+        self._transaction, self._refused_ranks = transaction, refused_ranks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)
+
+    def apply(self, batch: Batch, revisions: Mapping[str, int]) -> Counts:
+        for entity, rows in batch.rows.items():
+            for row in rows:
+                if row.rank in self._refused_ranks:
+                    raise RefusedRowError(entity, row.key_hash, "refused in this test")
+        return self._transaction.apply(batch, revisions)
