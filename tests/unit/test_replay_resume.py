@@ -1,0 +1,202 @@
+"""Rebuilds that were broken off, and the way back to the revision before."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from consumers_world import ITEM, event, item
+from replay_world import Pipe, business, oracle
+
+from replay.as_of import plan_as_of
+from replay.fold import Limits
+from replay.log import LogObject
+from replay.plan import Load, NewRevision, OldRevision, explain
+from replay.rebuild import plan_rebuild, plan_rollback
+from replay.run import Outcome, run
+from schemas.errors import ConfigurationError, ConflictError, LogIntegrityError
+from schemas.event import Event
+
+EACH_EVENT = Limits(events=1)
+
+
+class PowerCut(Exception):  # noqa: N818
+    """The end of the process, which nobody catches."""
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Pipe:
+    made = Pipe(tmp_path)
+    for n in range(6):
+        made.publish(change(f"k{n % 4}", n))
+        made.flush()
+    made.consume()
+    return made
+
+
+def change(id: str, number: int) -> Event:  # noqa: A002
+    return event(ITEM, item(id, number), number)
+
+
+def rollback(pipe: Pipe, *, accept_differences: bool = False) -> Outcome:
+    ports = pipe.ports()
+    return run(plan_rollback(ports, ITEM, accept_differences=accept_differences), ports)
+
+
+def cut_at(pipe: Pipe, objects: int) -> list[str]:
+    """Break off a rebuild when it opens this object of the log; the keys of those that it opened."""
+    opened: list[str] = []
+    original = pipe.log.parts
+
+    class Cut(type(pipe.log)):  # type: ignore[misc]
+        def parts(self, item: LogObject) -> object:
+            opened.append(item.key)
+            if len(opened) > objects:
+                raise PowerCut
+            return original(item)
+
+    log = Cut(pipe.log.contents)
+    with pytest.raises(PowerCut):
+        pipe.rebuild(log=log, limits=EACH_EVENT)
+    return opened[:-1]
+
+
+def test_a_rebuild_that_was_broken_off_goes_on_where_it_was(pipe: Pipe) -> None:
+    done = cut_at(pipe, 4)
+
+    plan = plan_rebuild(pipe.ports(), ITEM)
+
+    assert isinstance(plan.target, OldRevision)
+    assert plan.target.number == 2
+    assert isinstance(plan.stages[0], Load)
+    assert plan.stages[0].after == done[-2]  # the last was not known to be done yet
+    assert run(plan, pipe.ports()).swapped
+    assert business(pipe.table(revision=2)) == oracle(ITEM, pipe.published)
+
+
+def test_what_happened_while_a_rebuild_lay_broken_off_is_in_it(pipe: Pipe) -> None:
+    cut_at(pipe, 4)
+    pipe.publish(change("k1", 50), change("new", 51))
+    pipe.flush()
+    pipe.publish(change("k2", 52))
+    pipe.consume()
+    pipe.clock.pass_by(hours=22)
+
+    outcome = pipe.rebuild()
+
+    assert outcome.swapped
+    assert outcome.revision == 2
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_rebuild_older_than_the_streams_retention_begins_again_and_the_old_one_is_dropped(
+    pipe: Pipe,
+) -> None:
+    cut_at(pipe, 4)
+    pipe.publish(change("lost to a resumed one", 50))
+    pipe.flush()
+    pipe.consume()
+    pipe.clock.pass_by(hours=23, minutes=1)
+    pipe.stream.trim()
+
+    outcome = pipe.rebuild()
+
+    assert outcome.revision == 3
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+    assert [each.number for each in pipe.warehouse.revisions("item")] == [1, 3]
+
+
+def test_a_rebuild_takes_up_no_revision_of_other_events(pipe: Pipe) -> None:
+    plan = plan_as_of(pipe.ports(), ITEM, datetime(2024, 1, 1, 0, 0, 3, tzinfo=UTC))
+    pipe.stream.before_read = lambda _shard: (_ for _ in ()).throw(PowerCut())
+    with pytest.raises(PowerCut):
+        run(plan, pipe.ports())
+    pipe.stream.before_read = lambda _shard: None
+
+    assert isinstance(plan_rebuild(pipe.ports(), ITEM).target, NewRevision)
+    assert pipe.rebuild().swapped
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_damage_is_met_again_by_the_rebuild_that_goes_on(pipe: Pipe) -> None:
+    damaged = sorted(key for key in pipe.log.contents if not key.startswith("log/_"))[2]
+    good = pipe.log.contents[damaged]
+    pipe.log.put(damaged, good[:-1] + bytes([good[-1] ^ 1]))
+
+    for _ in range(2):
+        with pytest.raises(LogIntegrityError, match=f"{damaged} bytes 0-{len(good)}"):
+            pipe.rebuild(limits=EACH_EVENT)
+        assert pipe.live() == 1
+
+    pipe.log.put(damaged, good)
+    assert pipe.rebuild().swapped
+
+
+def test_a_rollback_shows_the_revision_before_with_all_that_happened_since(pipe: Pipe) -> None:
+    pipe.rebuild()
+    pipe.publish(change("k1", 50), change("since", 51))
+    pipe.consume()
+    pipe.clock.pass_by(hours=1)
+
+    outcome = rollback(pipe)
+
+    assert outcome.swapped
+    assert pipe.live() == outcome.revision == 1
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+    pipe.publish(change("k1", 52))
+    pipe.consume()
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_rollback_can_be_rolled_back(pipe: Pipe) -> None:
+    pipe.rebuild()
+    pipe.publish(change("k1", 50))
+    pipe.consume()
+    rollback(pipe)
+    pipe.publish(change("k1", 51))
+    pipe.consume()
+
+    assert rollback(pipe).swapped
+    assert pipe.live() == 2
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_rollback_stops_for_rows_that_differ_until_they_are_accepted(pipe: Pipe) -> None:
+    with pipe.warehouse.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE staging_item__r1 SET size = 99 WHERE id = 'k1'")
+    pipe.rebuild(accept_differences=True)
+
+    assert not rollback(pipe).swapped
+    assert pipe.live() == 2
+    assert rollback(pipe, accept_differences=True).swapped
+    assert [row.values[1] for row in pipe.table() if row.values[0] == "k1"] == [99]
+
+
+def test_without_a_retired_revision_there_is_no_way_back(pipe: Pipe) -> None:
+    with pytest.raises(ConfigurationError, match="no retired revision"):
+        rollback(pipe)
+
+
+def test_a_rollback_past_the_streams_retention_is_refused(pipe: Pipe) -> None:
+    pipe.rebuild()
+    pipe.clock.pass_by(hours=24)
+    with pytest.raises(ConfigurationError, match="longer retention"):
+        rollback(pipe)
+
+
+def test_a_plan_says_what_would_be_done_and_does_none_of_it(pipe: Pipe) -> None:
+    before = pipe.warehouse.revisions("item")
+
+    lines = explain(plan_rebuild(pipe.ports(), ITEM))
+
+    assert lines[0] == "rebuild of item, of which revision 1 is live"
+    assert [line.split()[0] for line in lines[1:]] == ["1.", "2.", "3.", "4.", "5.", "6."]
+    assert "6 objects" in lines[2]
+    assert pipe.warehouse.revisions("item") == before
+
+
+def test_two_runs_of_one_plan_are_no_two_swaps(pipe: Pipe) -> None:
+    ports = pipe.ports()
+    plan = plan_rebuild(ports, ITEM)
+    run(plan, ports)
+    with pytest.raises(ConflictError):
+        run(plan, ports)
