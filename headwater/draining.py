@@ -8,20 +8,22 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import NamedTuple
 
-from schemas.frames import check_frame
-
 from consumers.facts import frames_of
 from consumers.kinesis import StreamReader
 from consumers.warehouse.port import LIVE_READER
 from headwater.aws import Aws
 from headwater.installation import Installation
+from headwater.output import counted
 from headwater.progress import await_level, read_report
+from headwater.provision import WATCHED_PREFIXES
+from headwater.stored import StoredObject, list_objects
 from replay import log as replay_log
 from replay.log import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors
 from schemas.errors import PoisonEventError, TransientError
+from schemas.frames import check_frame
 
-_LOOK_SECONDS = 0.5  # between two looks at the log
+_LOOK_SECONDS = 0.2  # between two looks at the log
 _OLDEST = timedelta(hours=1)  # before its arrival: names of log objects tell the hour, by another clock
 
 
@@ -40,16 +42,38 @@ def drain(here: Installation, aws: Aws, timeout: float) -> None:
     """
     give_up = time.monotonic() + timeout
     folder = here.settings.require_state()
-    await_level(lambda: read_report(folder), timeout)
+    read_report(folder)
+    _await_files(here, aws, give_up)
+    await_level(lambda: read_report(folder), give_up)
     log = S3Log(aws.s3, here.settings.log_bucket)
     missing, looked = last_events(here, aws), set[str]()
     while missing := _not_in(log, missing, looked):
         if time.monotonic() > give_up:
             shards = ", ".join(last.shard for last in missing)
+            raise TransientError(f"not drained in time: the log lacks the last event of {shards}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _await_files(here: Installation, aws: Aws, give_up: float) -> None:
+    """A file leaves drop/ when it is published, however long its notification takes to come."""
+    waiting = _waiting_files(here, aws)
+    while waiting := waiting & _waiting_files(here, aws):
+        if time.monotonic() > give_up:
+            first = min(waiting).key
             raise TransientError(
-                f"not drained within {timeout:g} s: the log lacks the last event of {shards}"
+                f"not drained in time: {counted(len(waiting), 'file')} wait, such as {first}"
             )
         time.sleep(_LOOK_SECONDS)
+
+
+def _waiting_files(here: Installation, aws: Aws) -> set[StoredObject]:
+    return {
+        item
+        for feed in here.catalog.feeds()
+        for prefix in WATCHED_PREFIXES
+        for item in list_objects(aws, here.settings.source_bucket, f"{prefix}{feed}/")
+        if not item.key.endswith("/")
+    }
 
 
 def last_events(here: Installation, aws: Aws) -> list[Last]:

@@ -54,7 +54,7 @@ def cell(value: object) -> str:
     return text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n") if "\n" in text else text
 
 
-def moment(micros: int | None) -> str | None:
+def instant(micros: int | None) -> str | None:
     """Microseconds since the epoch as ISO 8601 in UTC, to the second."""
     if micros is None:
         return None

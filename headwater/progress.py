@@ -98,19 +98,18 @@ def read_report(folder: Path) -> Report:
     return report
 
 
-def await_level(read: Callable[[], Report], timeout: float) -> None:
+def await_level(read: Callable[[], Report], give_up: float) -> None:
     """Returns when everything that the sources held at the call has been published, applied and pumped.
 
     First every source must have done all that was there at the call, then all that reads the stream what was
-    there after that. Others may go on writing. Raises TransientError after `timeout` seconds, and what `read`
-    raises.
+    there after that. Others may go on writing. Raises TransientError when the monotonic clock passes
+    `give_up`, and what `read` raises.
     """
-    give_up = time.monotonic() + timeout
     for side in SIDES:
         since = time.time() + (read().settle if side == "source" else 0)
         while late := [p for p in read().pollers if p.side == side and p.level < since]:
             if time.monotonic() > give_up:
-                raise TransientError(f"not drained within {timeout:g} s: {'; '.join(map(_lateness, late))}")
+                raise TransientError(f"not drained in time: {'; '.join(map(_lateness, late))}")
             time.sleep(_CHECK_SECONDS)
 
 

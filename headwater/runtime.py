@@ -109,7 +109,7 @@ class Runtime:
             self.check()
             return self._progress.report()
 
-        await_level(read, timeout)
+        await_level(read, time.monotonic() + timeout)
         return sum(self._taken.values())
 
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from headwater.aws import Aws
 from headwater.lambda_events import attribute_as_json, attribute_from_json
-from headwater.output import moment
+from headwater.output import instant
 from headwater.provision import WATCHED_PREFIXES
 from headwater.settings import Settings
 from headwater.stored import list_objects
@@ -53,7 +53,7 @@ class State:
     def saved_at(self) -> str | None:
         """When a clean stop wrote what is here, ISO 8601 in UTC; None when none has."""
         file = self._folder / FILE
-        return moment(file.stat().st_mtime_ns // 1_000) if file.is_file() else None
+        return instant(file.stat().st_mtime_ns // 1_000) if file.is_file() else None
 
     def restore_warehouse(self, database: Path) -> None:
         """Puts the SQLite file in its place."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from headwater.commands.parsing import Commands, add_command
 from headwater.exit_codes import DONE
+from headwater.output import log_ours
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -22,9 +24,11 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     )
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
     from headwater.demo import demonstrate
 
+    if not options.verbose:
+        log_ours(logging.ERROR)  # it tells of the bad row itself
     demonstrate()
     return DONE

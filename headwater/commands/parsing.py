@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from datetime import datetime
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -63,3 +64,14 @@ def seconds(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
     return number
+
+
+def moment(text: str) -> datetime:
+    """A moment in ISO 8601 with its time zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a moment with its time zone: 2026-01-31T12:00:00Z")
+    return found

@@ -1,12 +1,188 @@
-"""`headwater replay`: tables from the log."""
+"""`headwater replay`: a table from the log: made again, checked, or set back."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command
+from headwater.commands.parsing import Commands, add_command, add_json, moment
+from headwater.exit_codes import DONE, FINDINGS
+from headwater.installation import load
+from headwater.output import counted, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from replay.differences import Difference
+    from replay.plan import Plan
+    from replay.ports import Ports
+    from replay.run import Outcome
+    from schemas.entity import Entity
+
+_NAMED = 100  # rows that differ
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    add_command(commands, "replay", "make a table again from the log", "headwater replay rebuild school")
+    parser = add_command(
+        commands, "replay", "make a table again from the log, or check it", "headwater replay compare school"
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_rebuild(actions)
+    _add_rollback(actions)
+    comparing = add_command(
+        actions,
+        "compare",
+        "find the rows of a table that are not what the log says",
+        "headwater replay compare school",
+        _compare,
+        "Folds the log and the stream beside the live table. Exit code 3 when rows differ.",
+    )
+    _add_common(comparing)
+
+
+def _add_rebuild(actions: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        actions,
+        "rebuild",
+        "make a table again from the log, and swap it in",
+        "headwater replay rebuild school --as-of 2026-01-31T12:00:00Z",
+        _rebuild,
+        "Makes the table beside the live one, compares the two and swaps; readers and writers go on. "
+        "Where rows differ it does not swap, and the exit code is 3. Run again after an interruption it goes "
+        "on. With --as-of: the table as the sources had it at that moment, in a view of its own.",
+    )
+    parser.add_argument("--as-of", type=moment, metavar="TIME", help="such as 2026-01-31T12:00:00Z")
+    _add_decisions(parser)
+
+
+def _add_rollback(actions: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        actions,
+        "rollback",
+        "go back to the table that the last rebuild replaced",
+        "headwater replay rollback school",
+        _rollback,
+        "Brings the retired table up to now from the stream, compares, swaps. Exit code 3 when rows differ.",
+    )
+    _add_decisions(parser)
+
+
+def _add_decisions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--accept-differences", action="store_true", help="swap even if rows differ")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="an entity, such as school")
+    add_json(parser)
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from replay.as_of import plan_as_of
+    from replay.rebuild import plan_rebuild
+
+    def plan(ports: Ports, entity: Entity) -> Plan:
+        if options.as_of:
+            return plan_as_of(ports, entity, options.as_of)
+        return plan_rebuild(ports, entity, accept_differences=options.accept_differences)
+
+    return _carry_out(options, plan)
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from replay.rebuild import plan_rollback
+
+    return _carry_out(
+        options,
+        lambda ports, entity: plan_rollback(ports, entity, accept_differences=options.accept_differences),
+    )
+
+
+def _carry_out(options: argparse.Namespace, make: Callable[[Ports, Entity], Plan]) -> int:
+    from replay.plan import explain
+    from replay.run import run
+
+    entity, ports = _opened(options.name)
+    plan = make(ports, entity)
+    if options.dry_run:
+        lines = explain(plan)
+        show_json(lines) if options.json else show("\n".join(lines))
+        return DONE
+    outcome = run(plan, ports)
+    if options.json:
+        show_json(_as_json(outcome))
+    else:
+        _show(plan, outcome, getattr(options, "as_of", None))
+    return FINDINGS if outcome.counts.dead or (outcome.differences and not outcome.swapped) else DONE
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from replay.compare import compare
+
+    entity, ports = _opened(options.name)
+    found = compare(ports, entity)
+    named = list(islice(found, _NAMED))
+    total = len(named) + sum(1 for _ in found)
+    if options.json:
+        show_json({"entity": entity.name, "differences": total, "rows": _rows(named)})
+    elif total:
+        _show_differences(named)
+        show(f"{counted(total, 'row')} of {entity.name} differ from what the log says")
+    else:
+        show(f"every row of {entity.name} is what the log says")
+    return FINDINGS if total else DONE
+
+
+def _opened(name: str) -> tuple[Entity, Ports]:
+    here = load()
+    entity = here.catalog.entity(name)
+
+    from headwater.replaying import replay_ports
+
+    return entity, replay_ports(here, here.aws())
+
+
+def _show(plan: Plan, outcome: Outcome, as_of: datetime | None) -> None:
+    name = outcome.entity
+    show(f"{name}: {counted(outcome.events, 'event')} read from the log, into revision {outcome.revision}")
+    if outcome.counts.dead:
+        show(f"{counted(outcome.counts.dead, 'event')} can't be used: see `headwater dead-letters list`")
+    if as_of:
+        show(f"as of {as_of.isoformat()}: `headwater tables {name} --as-of {as_of.isoformat()}`")
+        return
+    _show_differences(outcome.differences)
+    if outcome.swapped:
+        equal = "with differences that were accepted" if outcome.differences else "every row is equal"
+        show(f"{equal}: revision {outcome.revision} is live in place of revision {plan.live}")
+        show(f"`headwater replay rollback {name}` goes back")
+    else:
+        more = " or more" if outcome.more_differences else ""
+        show(
+            f"{counted(len(outcome.differences), 'row')}{more} differ: revision {plan.live} stays live; "
+            "--accept-differences swaps all the same"
+        )
+
+
+def _show_differences(found: Iterable[Difference]) -> None:
+    if rows := [[each.key, ", ".join(each.what), each.newer] for each in found]:
+        show_table(["key", "what differs", "who knows the later event"], rows)
+
+
+def _rows(found: Iterable[Difference]) -> list[dict[str, Any]]:
+    return [{"key": each.key, "what": each.what, "newer": each.newer} for each in found]
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "entity": outcome.entity,
+        "revision": outcome.revision,
+        "events": outcome.events,
+        "counts": outcome.counts._asdict(),
+        "differences": _rows(outcome.differences),
+        "more_differences": outcome.more_differences,
+        "swapped": outcome.swapped,
+        "view": outcome.view,
+    }

@@ -8,7 +8,7 @@ from typing import Any
 from headwater.commands.parsing import Commands, add_command, add_json
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
-from headwater.output import counted, moment, show, show_json, show_table
+from headwater.output import counted, instant, show, show_json, show_table
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -48,7 +48,7 @@ def read_status(here: Installation) -> dict[str, Any]:
         checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
     log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
     return {
-        "tables": [{**table._asdict(), "newest": moment(table.newest)} for table in warehouse.status()],
+        "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in warehouse.status()],
         "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
         "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
         "dead_letters": len(read_letters(aws, here.settings)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json, count
+from headwater.commands.parsing import Commands, add_command, add_json, count, moment
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
-from headwater.output import counted, moment, show_json, show_table, tell
+from headwater.output import counted, instant, show_json, show_table, tell
+from replay.as_of import view_suffix
 from schemas.entity import Entity
 from schemas.fields import FieldType
 
@@ -24,7 +25,9 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
     parser.add_argument("--limit", type=count, default=20, metavar="N", help="at most N rows (20); 0: all")
-    parser.add_argument("--as-of", metavar="VIEW", help="the view that `replay rebuild --as-of` published")
+    parser.add_argument(
+        "--as-of", type=moment, metavar="TIME", help="as `replay rebuild NAME --as-of TIME` has made it"
+    )
     add_json(parser)
 
 
@@ -39,16 +42,17 @@ def run(options: argparse.Namespace) -> int:
 def _list(here: Installation, as_json: bool) -> int:
     tables = here.warehouse().status()
     if as_json:
-        show_json([{**table._asdict(), "newest": moment(table.newest)} for table in tables])
+        show_json([{**table._asdict(), "newest": instant(table.newest)} for table in tables])
     else:
-        show_table(["table", "rows", "newest event"], [[t.entity, t.live, moment(t.newest)] for t in tables])
+        show_table(["table", "rows", "newest event"], [[t.entity, t.live, instant(t.newest)] for t in tables])
     return DONE
 
 
 def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> int:
     """One row more than is shown is read, to know whether there are more."""
     limit = options.limit or None
-    columns, rows = here.warehouse().select(entity.name, limit and limit + 1, options.as_of)
+    as_of = options.as_of and view_suffix(options.as_of)
+    columns, rows = here.warehouse().select(entity.name, limit and limit + 1, as_of)
     booleans = {field.name for field in entity.schema.fields if field.kind == FieldType.BOOLEAN}
     shown = [
         [_shown(value, name in booleans) for name, value in zip(columns, row, strict=True)]

@@ -36,7 +36,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         run,
         "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
         "would run, until Ctrl-C or SIGTERM: then it finishes what is in flight and stops (exit code 130 "
-        "after Ctrl-C, 0 after SIGTERM; a second Ctrl-C stops at once). Prints the environment of a client as "
+        "after Ctrl-C, 0 after SIGTERM; a second Ctrl-C stops at once). Prints a client's environment as "
         "`export` lines. With AWS_ENDPOINT_URL set it works there, with the tables in HEADWATER_WAREHOUSE; "
         "else it brings an AWS and tables of its own, both fresh unless --state names a folder.",
     )

@@ -1,0 +1,51 @@
+"""What replay talks to, put together for one installation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from consumers.kinesis import StreamReader
+from headwater.aws import Aws
+from headwater.installation import Installation
+from headwater.output import counted, tell
+from replay.log import S3Log
+from replay.ports import Ports
+from replay.progress import Progress
+
+_REPORT_SECONDS = 1.0
+
+
+def replay_ports(here: Installation, aws: Aws) -> Ports:
+    """The tables, the log and the stream of an installation; progress goes to stderr."""
+    return Ports(
+        here.warehouse(),
+        S3Log(aws.s3, here.settings.log_bucket),
+        StreamReader(aws.kinesis, here.settings.stream),
+        here.catalog.registry,
+        report=_reporter(),
+    )
+
+
+def progress_line(progress: Progress) -> str:
+    """Done, rate and time left of one stage."""
+    total = "" if progress.total is None else f" of {progress.total:,}"
+    left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
+    events = counted(progress.events, "event")
+    return f"{progress.stage}: {progress.done:,}{total} objects, {events}, {progress.rate:,.0f}/s{left}"
+
+
+def _reporter() -> Callable[[Progress], None]:
+    """Tells how far a run is, once a second: a short run says nothing."""
+    since: float | None = None
+
+    def report(progress: Progress) -> None:
+        nonlocal since
+        now = time.monotonic()
+        if since is None:
+            since = now
+        elif now - since >= _REPORT_SECONDS:
+            tell(progress_line(progress))
+            since = now
+
+    return report
