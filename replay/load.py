@@ -86,9 +86,9 @@ def chunks(
 def load(ports: Ports, writer: RevisionWriter, *, after: str = "", total: int | None = None) -> int:
     """Apply the log from the object after this key on; the number of events read, whatever their entity.
 
-    The writer's reader keeps its place with each chunk, so that another run may go on `after` it. `total` is the
-    number of objects, for the report. Raises LogIntegrityError when all the rest is applied, and what the writer
-    and the log raise.
+    The writer's reader keeps its place with each chunk, so that another run may go on `after` it. `total` is
+    the number of objects, for the report. Raises LogIntegrityError when all the rest is applied, and what the
+    writer and the log raise.
     """
     damages, began, events = Damages(), ports.clock(), 0
     for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.limits):
