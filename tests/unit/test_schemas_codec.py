@@ -156,6 +156,7 @@ def test_a_field_left_out_takes_its_default_and_one_without_default_is_missing()
         "note": None,
         "ends_on": None,
     }
+    assert MIXED.decode(MIXED.encode({"id": "a", "seats": 9, "ends_on": None}))["seats"] == 9
     assert reason(MIXED, {"id": "a"}) == "sale: field ends_on: has no value and no default"
 
 
@@ -275,7 +276,7 @@ def test_documentation_order_of_names_and_white_space_do_not_count() -> None:
             "name": "a",
             "type": logical("bytes", "decimal", precision=5, scale=1),
             "doc": "x",
-            "from": {"b": "c", "a": "d"},
+            "from": {"a": "d", "b": "c"},
         },
         {"name": "b", "type": ["null", "string"], "default": None, "maxLength": 5},
     ]
