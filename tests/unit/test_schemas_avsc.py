@@ -223,6 +223,7 @@ WRONG_FIELDS: list[tuple[Avro, str]] = [
         f', logicalType: found "timestamp-nanos"; did you mean "timestamp-micros"? allowed: {LOGICAL}',
     ),
     (field({"type": "long", "logicalType": 5}), f", logicalType: found 5; allowed: {LOGICAL}"),
+    (field({"type": "long", "logicalType": []}), f", logicalType: found []; allowed: {LOGICAL}"),
     (
         field({"type": "int", "logicalType": "timestamp-micros"}),
         ', type of timestamp-micros: found "int"; allowed: "long"',

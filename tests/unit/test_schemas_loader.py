@@ -113,6 +113,13 @@ def test_files_without_a_header_have_the_columns_of_the_schema(tmp_path: Path) -
     assert source.header == ("URN", "town")
 
 
+def test_a_column_with_a_default_may_be_left_out_of_the_header(tmp_path: Path) -> None:
+    avsc = record(URN, {"name": "pupils", "type": "int", "default": 0})
+    (source,) = load_entity(write(tmp_path, toml=CSV + 'header = ["urn"]', avsc=avsc)).sources
+    assert isinstance(source, CsvSource)
+    assert source.header == ("urn",)
+
+
 def test_a_dynamodb_source_knows_its_tables_own_key_from_the_entitys(tmp_path: Path) -> None:
     avsc = record({"name": "pk", "type": "string"}, {"name": "sort", "type": "int", "from": "sk"})
     toml = """
@@ -150,6 +157,7 @@ def test_an_append_feed_needs_no_key(tmp_path: Path) -> None:
 def test_files_beside_the_two_that_we_read_do_no_harm(tmp_path: Path) -> None:
     (write(tmp_path) / "README.md").write_text("about")
     (tmp_path / "entities" / ".git").mkdir()
+    (tmp_path / "entities" / "__pycache__").mkdir()
     (tmp_path / "entities" / "README.md").write_text("about")
     assert list(load_catalog(tmp_path).entities) == ["link"]
 
@@ -355,6 +363,10 @@ WRONG_TOML = [
     (
         entity('prefer = ["csv:link"]'),
         'prefer: found "csv:link"; did you mean "csv:links"? allowed: csv:links',
+    ),
+    (
+        entity('prefer = ["csv:links", "csv:links"]'),
+        'prefer: found ["csv:links", "csv:links"]; allowed: a list of names of sources, each once',
     ),
     (
         entity('prefer = "csv:links"'),
