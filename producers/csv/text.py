@@ -73,8 +73,9 @@ def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
         cut = len(decoder.getstate()[0])  # bytes of a character that began in the chunk before
         try:
             text = decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            raise BadFileError(f"byte {place - cut + error.start} is not {encoding}") from None
+        except UnicodeError as error:
+            wrong = getattr(error, "start", 0)  # a UTF-16 without its mark has none
+            raise BadFileError(f"byte {place - cut + wrong} is not {encoding}") from None
         place += len(chunk)
         if text:
             yield text.removeprefix(BOM) if start else text

@@ -42,6 +42,7 @@ def test_cp1252_and_another_delimiter() -> None:
         (b"abcdef\xe2\x82X", "utf-8", 6),  # begins in one chunk, goes wrong in the next
         (b"ab\x81", "cp1252", 2),
         (b"\xff\xfea\x00b", "utf-16", 4),
+        (b"a\x00b\x00", "utf-16", 0),  # without its mark
     ],
 )
 def test_a_byte_of_another_encoding_makes_the_file_bad_and_is_named_by_place(
