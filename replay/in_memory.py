@@ -12,9 +12,11 @@ from schemas.codec import Schema, schema_document, schema_log_key
 
 @dataclass(slots=True)
 class InMemoryLog:
-    """`replay.log.LogStore` over a dict of key to bytes."""
+    """`replay.log.LogStore` over a dict of key to bytes. `before_read` is called with the key of an object
+    before it is read: what happens meanwhile, or an error."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
+    before_read: Callable[[str], None] = lambda _key: None
 
     def put(self, key: str, content: bytes) -> None:
         self.contents[key] = content
@@ -30,6 +32,7 @@ class InMemoryLog:
                 yield LogObject(key, len(content), md5(content, usedforsecurity=False).hexdigest())
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
+        self.before_read(item.key)
         yield self.contents[item.key]
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:

@@ -51,10 +51,9 @@ class Suspects:
         return (each for each in self._different(transaction) if passed or each.newer != "log")
 
     def _passed(self, transaction: Transaction) -> bool:
-        """Whether the live consumers have seen all up to `places`; those without checkpoints, one assumes
-        so."""
+        """Whether the live consumers have seen all up to `places`."""
         live = self._tail.places_of(transaction.checkpoints(LIVE_READER))
-        return not live or all(live.get(shard, "") >= place for shard, place in self._places.items())
+        return all(live.get(shard, "") >= place for shard, place in self._places.items())
 
     def _different(self, transaction: Transaction) -> Iterator[Difference]:
         tell, rest = teller(self._entity), iter(self.key_hashes)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from consumers_world import CATALOG, ITEM
@@ -38,6 +39,12 @@ from schemas.event import Event, bucket_of, decode_event, encode_event, key_hash
 from schemas.fields import NO_DEFAULT
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def quick_folder() -> TemporaryDirectory[str]:
+    """In memory where the machine has such a place: property tests make many warehouses."""
+    memory = Path("/dev/shm")
+    return TemporaryDirectory(dir=memory if memory.is_dir() else None)
 
 
 class Clock:
@@ -166,6 +173,7 @@ class Watched:
         self.before: Callable[[Collection[str]], None] = lambda _exclusive: None
         self.refused_ranks: set[str] = set()
         self.lose_answer_of_exclusive = False
+        self.locked = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._warehouse, name)
@@ -176,7 +184,11 @@ class Watched:
     ) -> Iterator[Transaction]:
         self.before(exclusive)
         with self._warehouse.transaction(shared, exclusive) as transaction:
-            yield _Watched(transaction, self.refused_ranks)  # type: ignore[misc]
+            self.locked = True
+            try:
+                yield _Watched(transaction, self.refused_ranks)  # type: ignore[misc]
+            finally:
+                self.locked = False
         if exclusive and self.lose_answer_of_exclusive:
             raise TransientError("the answer to the commit was lost")
 

@@ -157,6 +157,12 @@ def test_a_live_consumer_that_is_behind_makes_no_differences(pipe: Pipe) -> None
     assert business(pipe.table()) == oracle(ITEM, pipe.published)
 
 
+def test_a_live_consumer_that_has_seen_nothing_yet_makes_no_differences(pipe: Pipe) -> None:
+    pipe.publish(change("k1", 1))
+    pipe.flush()
+    assert pipe.rebuild().swapped
+
+
 @pytest.mark.parametrize(
     ("statement", "difference"),
     [
@@ -202,6 +208,9 @@ def test_a_row_that_no_event_made_is_a_difference(pipe: Pipe) -> None:
 def test_many_differences_are_named_up_to_a_hundred(pipe: Pipe) -> None:
     pipe.publish(*(change(f"k{n:03}", n) for n in range(150)))
     pipe.flush()
+    pipe.consume()
+    with pipe.warehouse.engine.connect() as connection:
+        connection.exec_driver_sql("DELETE FROM staging_item__r1")
 
     outcome = pipe.rebuild()
 

@@ -9,7 +9,6 @@ from replay_world import Pipe, business, oracle
 
 from replay.as_of import plan_as_of
 from replay.fold import Limits
-from replay.log import LogObject
 from replay.plan import Load, NewRevision, OldRevision, explain
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import Outcome, run
@@ -45,18 +44,16 @@ def rollback(pipe: Pipe, *, accept_differences: bool = False) -> Outcome:
 def cut_at(pipe: Pipe, objects: int) -> list[str]:
     """Break off a rebuild when it opens this object of the log; the keys of those that it opened."""
     opened: list[str] = []
-    original = pipe.log.parts
 
-    class Cut(type(pipe.log)):  # type: ignore[misc]
-        def parts(self, item: LogObject) -> object:
-            opened.append(item.key)
-            if len(opened) > objects:
-                raise PowerCut
-            return original(item)
+    def open_object(key: str) -> None:
+        opened.append(key)
+        if len(opened) > objects:
+            raise PowerCut
 
-    log = Cut(pipe.log.contents)
+    pipe.log.before_read = open_object
     with pytest.raises(PowerCut):
-        pipe.rebuild(log=log, limits=EACH_EVENT)
+        pipe.rebuild(limits=EACH_EVENT)
+    pipe.log.before_read = lambda _key: None
     return opened[:-1]
 
 
