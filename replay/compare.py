@@ -51,12 +51,12 @@ class _Comparison:
         live = live_of(revisions_of(self._ports, self._entity)).number
         suspects = Suspects(self._entity, live, tail, self._rows_of)
         for each in differences(self._entity, *self._tables(live)):
-            if each.newer == "neither" or len(suspects.key_hashes) >= MANY:
+            if each.newer == "neither" or len(suspects) >= MANY:
                 yield each
             else:
-                suspects.key_hashes.append(each.key_hash)
+                suspects.add(each)
         suspects.let_live_catch_up(self._ports.warehouse, self._ports.patience.sleep)
-        if suspects.key_hashes:
+        if suspects:
             yield from self._ports.patience.call(lambda: self._when_level(tail, suspects))
 
     def _filled(self) -> Tail:

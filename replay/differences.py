@@ -16,13 +16,14 @@ class Difference(NamedTuple):
     `key` is the canonical JSON of the key columns ("" where the entity has none). `what` is `missing` (the
     log has the row, the table has not), `extra` (the other way round), or the columns that differ, `_deleted`
     and `_source` among them. `newer` tells which side knows the later event: where one does, the other may
-    only be behind.
+    only be behind. `expected`: rank and tombstone of the row that the log makes.
     """
 
     key_hash: bytes
     key: str
     what: tuple[str, ...]
     newer: Literal["log", "table", "neither"]
+    expected: tuple[str, bool] | None
 
 
 def paired(expected: Iterable[Row], actual: Iterable[Row]) -> Iterator[tuple[Row | None, Row | None]]:
@@ -60,7 +61,8 @@ def teller(entity: Entity) -> Callable[[Row | None, Row | None], Difference | No
         if either is None or not (what := _what(names, expected, actual)):
             return None
         key = canonical_key([either.values[place] for place in places]) if places else ""
-        return Difference(either.key_hash, key, what, _newer(expected, actual, what))
+        state = (expected.rank, expected.deleted) if expected else None
+        return Difference(either.key_hash, key, what, _newer(expected, actual, what), state)
 
     return tell
 

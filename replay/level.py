@@ -26,29 +26,40 @@ class Suspects:
     """Rows that differed when a table was compared with the live one, while the tail was at `places`."""
 
     def __init__(self, entity: Entity, live: int, tail: Tail, expected: RowsOf) -> None:
-        self._entity, self._live, self._tail, self._expected = entity, live, tail, expected
+        self._entity, self._live, self._tail, self._rows_of = entity, live, tail, expected
         self._places = dict(tail.places)
-        self.key_hashes: list[bytes] = []
+        self._found: dict[bytes, tuple[str, bool] | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, difference: Difference) -> None:
+        self._found[difference.key_hash] = difference.expected
 
     def let_live_catch_up(self, transactions: Transactions, sleep: Callable[[float], None]) -> None:
         """While there are suspects, wait until the live consumers have passed `places`, 30 rounds at most:
         they may be stopped. Those that turn out equal are suspects no more."""
         for number in range(ROUNDS):
-            if not self.key_hashes:
+            if not self._found:
                 return
             if number:
                 sleep(PAUSE)
             self._tail.read_to_tip()
             with transactions.transaction() as transaction:
-                self.key_hashes = [each.key_hash for each in self._different(transaction)]
+                still = {each.key_hash for each in self._different(transaction)}
+                self._found = {key_hash: self._found[key_hash] for key_hash in still}
                 if self._passed(transaction):
                     return
 
     def counted(self, transaction: Transaction) -> Iterator[Difference]:
-        """Those that count, in a transaction that stops the live writers, once the tail is level with them:
-        what the log knows and they do not counts only if they have passed it."""
+        """Those that count, in a transaction that stops the live writers, once the tail is level with them.
+
+        What only the log knows counts if they have passed the place where it was known already.
+        """
         passed = self._passed(transaction)
-        return (each for each in self._different(transaction) if passed or each.newer != "log")
+        for each in self._different(transaction):
+            if each.newer != "log" or (passed and each.expected == self._found[each.key_hash]):
+                yield each
 
     def _passed(self, transaction: Transaction) -> bool:
         """Whether the live consumers have seen all up to `places`."""
@@ -56,9 +67,9 @@ class Suspects:
         return all(live.get(shard, "") >= place for shard, place in self._places.items())
 
     def _different(self, transaction: Transaction) -> Iterator[Difference]:
-        tell, rest = teller(self._entity), iter(self.key_hashes)
+        tell, rest = teller(self._entity), iter(self._found)
         while some := list(islice(rest, AT_A_TIME)):
-            expected = self._expected(transaction, some)
+            expected = self._rows_of(transaction, some)
             actual = transaction.rows_of(self._entity.name, self._live, some)
             found = (tell(expected.get(each), actual.get(each)) for each in some)
             yield from (each for each in found if each is not None)

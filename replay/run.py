@@ -140,7 +140,8 @@ class _Run:
             lambda transaction, some: transaction.rows_of(name, revision, some),
         )
         rows = self._ports.warehouse.rows(name, revision), self._ports.warehouse.rows(name, live)
-        self._suspects.key_hashes = [each.key_hash for each in differences(self._entity, *rows)]
+        for each in differences(self._entity, *rows):
+            self._suspects.add(each)
 
     def _hand_over(self, stage: HandOver) -> None:
         patience = self._ports.patience

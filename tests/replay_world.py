@@ -64,9 +64,9 @@ class Pipe:
     """`publish` puts events on the stream; `flush` is Firehose; `consume` the live consumer; `ports`
     replay's."""
 
-    def __init__(self, folder: Path, entities: Sequence[Entity] = (ITEM,)) -> None:
+    def __init__(self, folder: Path | str, entities: Sequence[Entity] = (ITEM,)) -> None:
         self.clock = Clock()
-        self.folder = folder
+        self.folder = Path(folder)
         self.entities = {each.name: each for each in entities}
         self.catalog = replace(CATALOG, entities=self.entities)
         self.stream = InMemoryStream(now=self.clock)

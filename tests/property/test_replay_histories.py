@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from consumers_world import EPOCH_2024, ITEM, OTHER, A, B, event, item, sweep
@@ -64,7 +63,7 @@ class World:
     """A pipe, and the steps that happen to it."""
 
     def __init__(self, folder: str) -> None:
-        self.pipe = Pipe(Path(folder), [ITEM, OTHER])
+        self.pipe = Pipe(folder, [ITEM, OTHER])
         self.watched = Watched(self.pipe.warehouse)
         self.shard = "shard-0"
 
