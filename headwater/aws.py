@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.aws_errors import aws_errors
-from schemas.errors import TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,15 +49,3 @@ def connect() -> Aws:
             sqs=session.client("sqs", config=config),
             region=session.client("s3").meta.region_name,
         )
-
-
-def require_endpoint(aws: Aws, endpoint: str) -> None:
-    """Raises TransientError when nothing answers there."""
-    try:
-        with aws_errors(f"asking {endpoint}"):
-            aws.s3.list_buckets()
-    except TransientError as error:
-        raise TransientError(
-            f"nothing answers at AWS_ENDPOINT_URL={endpoint}: start it, or unset AWS_ENDPOINT_URL "
-            "so that `headwater up` brings its own"
-        ) from error

@@ -30,6 +30,8 @@ _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (TransientError, GAVE_UP),
     (ConflictError, GAVE_UP),  # somebody else was first: look again
 )
+_UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
+_NOBODY = {"NoCredentialsError", "NoRegionError", "ProfileNotFound"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,8 +73,22 @@ def _failed(error: Exception, verbose: bool) -> int:
         traceback.print_exception(error)
     for kind, code in _EXIT_CODES:
         if isinstance(error, kind):
-            output.tell(f"headwater: {error}")
+            output.tell(f"headwater: {error}{_advice(error)}")
             return code
     # The text of a foreign exception may hold a field value (INV-7): only its type is told.
     output.tell(f"headwater: a bug in Headwater ({type(error).__name__}): run it again with -v to see where")
     return BUG
+
+
+def _advice(error: HeadwaterError) -> str:
+    """What to do about AWS being out of reach, whatever was asked of it."""
+    cause = type(error.__cause__).__name__
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if cause in _UNREACHABLE and endpoint:
+        return (
+            f"\nNothing answers at AWS_ENDPOINT_URL={endpoint}: start `headwater up` and run the `export` "
+            "lines that it prints, or unset the variable before `headwater up`."
+        )
+    if cause in _NOBODY:
+        return "\nStart `headwater up` and run the `export` lines that it prints, or set AWS's own variables."
+    return ""

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,11 +19,13 @@ from schemas.errors import ConfigurationError, TransientError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
+_log = logging.getLogger(__name__)
+
 _READ_RECORDS = 1_000  # the most that GetRecords gives
 
 
 @dataclass(slots=True, eq=False)
-class _Shard:
+class Shard:
     """Where the reading of one shard is."""
 
     stream_arn: str
@@ -52,11 +55,11 @@ class DynamoDbPoller:
         self._streams = streams
         self._tables = tables
         self._handler = handler
-        self._shards: dict[tuple[str, str], _Shard] = {}
+        self._shards: dict[tuple[str, str], Shard] = {}
 
     def poll(self, since: float) -> Found:
         self._discover()
-        due = [shard for shard in self._shards.values() if self._is_due(shard)]
+        due = due_shards(self._shards)
         found = [self._advance(shard, since) for shard in due]
         seen = all(shard in due for shard in self._shards.values() if not shard.finished)
         return Found(sum(one.records for one in found), seen and all(one.level for one in found))
@@ -73,28 +76,24 @@ class DynamoDbPoller:
         found = self._streams.list_streams(TableName=table)["Streams"]
         return [stream["StreamArn"] for stream in sorted(found, key=lambda stream: stream["StreamLabel"])]
 
-    def _described(self, arn: str) -> Iterator[_Shard]:
+    def _described(self, arn: str) -> Iterator[Shard]:
         start: dict[str, Any] = {}
         while True:
             answer = self._streams.describe_stream(StreamArn=arn, **start)["StreamDescription"]
             for shard in answer.get("Shards", []):
-                yield _Shard(arn, shard["ShardId"], shard.get("ParentShardId"))
+                yield Shard(arn, shard["ShardId"], shard.get("ParentShardId"))
             if not (last := answer.get("LastEvaluatedShardId")):
                 return
             start = {"ExclusiveStartShardId": last}
 
-    def _is_due(self, shard: _Shard) -> bool:
-        parent = self._shards.get((shard.stream_arn, shard.parent or ""))
-        return not shard.finished and (parent is None or parent.finished)
-
-    def _advance(self, shard: _Shard, since: float) -> Found:
+    def _advance(self, shard: Shard, since: float) -> Found:
         if not shard.waiting:
             self._read(shard)
         batch = shard.waiting
         self._deliver(shard)
         return Found(len(batch), not batch or _created_at(batch[-1]) >= since)
 
-    def _read(self, shard: _Shard) -> None:
+    def _read(self, shard: Shard) -> None:
         with aws_errors(f"GetRecords of the shard {shard.shard_id} of {shard.stream_arn}"):
             try:
                 iterator = shard.iterator or self._iterator(shard)
@@ -102,6 +101,10 @@ class DynamoDbPoller:
             except self._streams.exceptions.ExpiredIteratorException:
                 shard.iterator = None
                 raise TransientError(f"the iterator of the shard {shard.shard_id} has expired") from None
+            except self._streams.exceptions.ResourceNotFoundException:
+                _log.warning("%s is gone; what was read of it is published", shard.stream_arn)
+                shard.closed = True
+                return
             except self._streams.exceptions.TrimmedDataAccessException:
                 raise ConfigurationError(_gap(shard.stream_arn)) from None
         shard.waiting = list(answer["Records"])
@@ -110,7 +113,7 @@ class DynamoDbPoller:
         if shard.waiting:
             shard.read = shard.waiting[-1]["dynamodb"]["SequenceNumber"]
 
-    def _iterator(self, shard: _Shard) -> str:
+    def _iterator(self, shard: Shard) -> str:
         start = {"SequenceNumber": shard.read} if shard.read else {}
         kind: Literal["AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON"] = (
             "AFTER_SEQUENCE_NUMBER" if shard.read else "TRIM_HORIZON"
@@ -119,17 +122,31 @@ class DynamoDbPoller:
             StreamArn=shard.stream_arn, ShardId=shard.shard_id, ShardIteratorType=kind, **start
         )["ShardIterator"]
 
-    def _deliver(self, shard: _Shard) -> None:
+    def _deliver(self, shard: Shard) -> None:
         """INV-1: what the handler did not acknowledge waits, from the lowest failed sequence number on."""
         if not shard.waiting:
             return
         answer = self._handler(dynamodb_event(shard.waiting, shard.stream_arn), None)
-        shard.waiting = _from_lowest_failed(shard.waiting, answer["batchItemFailures"])
+        shard.waiting = from_lowest_failed(shard.waiting, answer["batchItemFailures"])
         if shard.waiting:
             raise TransientError(f"{len(shard.waiting)} changes of {shard.stream_arn} were not published")
 
 
-def _from_lowest_failed(records: list[Any], failures: Sequence[Mapping[str, str]]) -> list[Any]:
+def due_shards(shards: Mapping[tuple[str, str], Shard]) -> list[Shard]:
+    """Those to be read now, of all by ARN and id.
+
+    A child waits for its parent's end, so that a key's changes stay in order; a parent that is not there has
+    expired.
+    """
+    return [
+        shard
+        for shard in shards.values()
+        if not shard.finished
+        and ((parent := shards.get((shard.stream_arn, shard.parent or ""))) is None or parent.finished)
+    ]
+
+
+def from_lowest_failed(records: list[Any], failures: Sequence[Mapping[str, str]]) -> list[Any]:
     """What Lambda gives again: all from the lowest failed record on; everything if a failure names none."""
     if not failures:
         return []

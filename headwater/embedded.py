@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Self
 from schemas.errors import ConfigurationError, TransientError
 
 CREDENTIALS: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+HOST = "127.0.0.1"
 DEFAULT_REGION = "eu-west-1"
 _SERVER = Path(__file__).with_name("embedded_server.py")
 _BIND_SECONDS = 2.0  # after `kill -9` the old server needs a moment to see that its parent is gone
@@ -30,7 +32,7 @@ class EmbeddedAws:
         _require_moto()
         listener = _listen(port or 0)
         with listener:
-            self.endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
             self._process = _start(listener)
         try:
             self._await_ready()
@@ -49,7 +51,12 @@ class EmbeddedAws:
     def environment(self) -> dict[str, str]:
         """What a client needs in its environment to reach this server."""
         region = os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-        return {"AWS_ENDPOINT_URL": self.endpoint, **CREDENTIALS, "AWS_DEFAULT_REGION": region}
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            **CREDENTIALS,
+            "AWS_DEFAULT_REGION": region,
+            **_past_any_proxy(),
+        }
 
     def check(self) -> None:
         """Raises TransientError when the server has ended by itself (killed, out of memory)."""
@@ -76,6 +83,15 @@ class EmbeddedAws:
             )
 
 
+def _past_any_proxy() -> dict[str, str]:
+    """Where a proxy is set it is not for this server."""
+    if not urllib.request.getproxies() or urllib.request.proxy_bypass(HOST):
+        return {}
+    others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = f"{others},{HOST}" if others else HOST
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
+
+
 def _require_moto() -> None:
     if any(importlib.util.find_spec(name) is None for name in ("moto", "flask", "werkzeug")):
         raise ConfigurationError(
@@ -89,7 +105,7 @@ def _listen(port: int) -> socket.socket:
     give_up = time.monotonic() + _BIND_SECONDS
     while True:
         try:
-            return socket.create_server(("127.0.0.1", port), backlog=128)
+            return socket.create_server((HOST, port), backlog=128)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > give_up:
                 raise ConfigurationError(

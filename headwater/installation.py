@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.settings import Settings, read_settings
 from schemas.entity import Catalog
+from schemas.errors import ConfigurationError
 from schemas.loader import load_catalog
 
 if TYPE_CHECKING:
@@ -29,11 +31,17 @@ class Installation:
         return connect()
 
     def warehouse(self) -> Warehouse:
-        """The warehouse, with what it lacks made. Raises ConfigurationError, TransientError."""
+        """The warehouse, which the consumer has made. Raises ConfigurationError, TransientError."""
+        from sqlalchemy import make_url
+
         from consumers.warehouse.sqlite import open_warehouse
 
-        warehouse = open_warehouse(self.settings.require_warehouse(), self.catalog.entities.values())
-        warehouse.ensure()
+        url = self.settings.require_warehouse()
+        warehouse = open_warehouse(url, self.catalog.entities.values())
+        if not Path(make_url(url).database or "").is_file():  # SQLite would make an empty one
+            raise ConfigurationError(
+                f"there is no warehouse at {url}: start `headwater up` and run the `export` lines it prints"
+            )
         return warehouse
 
 

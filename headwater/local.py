@@ -15,7 +15,7 @@ from pathlib import Path
 
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
-from headwater.aws import Aws, connect, require_endpoint
+from headwater.aws import Aws, connect
 from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
 from headwater.installation import Installation
@@ -80,8 +80,8 @@ def embedded(settings: Settings, port: int | None = None, state: State | None = 
 
 
 @contextmanager
-def foreign(settings: Settings, endpoint: str) -> Iterator[Local]:
-    """The AWS at this endpoint, whose Firehose reads Kinesis by itself; its tables are the user's to keep."""
+def foreign(settings: Settings) -> Iterator[Local]:
+    """The environment's AWS, whose Firehose reads Kinesis by itself; the tables are the user's to keep."""
     if settings.warehouse is None:
         raise ConfigurationError(
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
@@ -92,7 +92,6 @@ def foreign(settings: Settings, endpoint: str) -> Iterator[Local]:
         own.require_state().mkdir(parents=True, exist_ok=True)
         here = Installation(own, load_catalog(own.home))
         aws = connect()
-        require_endpoint(aws, endpoint)
         exports = {**environment(own), "AWS_DEFAULT_REGION": aws.region}
         _enter(exports)
         make_stores(aws, own, here.catalog)

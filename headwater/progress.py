@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from headwater.output import tell
 from schemas.errors import TransientError
 
 FILE = "progress.json"
 _STALE_SECONDS = 10.0
 _CHECK_SECONDS = 0.1
+_TELL_SECONDS = 5.0
 
 Side = Literal["source", "stream"]
 SIDES: tuple[Side, ...] = ("source", "stream")  # what a source finds comes on the stream: in this order
@@ -107,16 +109,26 @@ def await_level(read: Callable[[], Report], give_up: float) -> None:
     """
     for side in SIDES:
         since = time.time() + (read().settle if side == "source" else 0)
-        while late := [p for p in read().pollers if p.side == side and p.level < since]:
+        tell_at = time.monotonic() + _TELL_SECONDS
+        while late := _late(read(), side, since):
             if time.monotonic() > give_up:
-                raise TransientError(f"not drained in time: {'; '.join(map(_lateness, late))}")
+                raise TransientError(f"not drained in time: {late}")
+            if time.monotonic() > tell_at:
+                tell(f"waiting: {late}")
+                tell_at += _TELL_SECONDS
             time.sleep(_CHECK_SECONDS)
 
 
+def _late(report: Report, side: Side, since: float) -> str:
+    """Who on this side has not done all that was there then; "" for nobody."""
+    late = [poller for poller in report.pollers if poller.side == side and poller.level < since]
+    return "; ".join(map(_lateness, late))
+
+
 def _lateness(poller: PollerReport) -> str:
-    return (
-        f"{poller.name} retries ({poller.retrying})" if poller.retrying else f"{poller.name} is not level yet"
-    )
+    if poller.retrying:
+        return f"{poller.name} retries ({poller.retrying})"
+    return f"{poller.name} is not level yet"
 
 
 def _is_running(pid: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from consumers.kinesis import StreamReader
@@ -37,15 +36,14 @@ def progress_line(progress: Progress) -> str:
 
 def _reporter() -> Callable[[Progress], None]:
     """Tells how far a run is, once a second: a short run says nothing."""
-    since: float | None = None
+    told = 0.0
 
     def report(progress: Progress) -> None:
-        nonlocal since
-        now = time.monotonic()
-        if since is None:
-            since = now
-        elif now - since >= _REPORT_SECONDS:
+        nonlocal told
+        if progress.seconds < told:  # another stage has begun
+            told = 0.0
+        if progress.seconds >= told + _REPORT_SECONDS:
             tell(progress_line(progress))
-            since = now
+            told = progress.seconds
 
     return report

@@ -71,12 +71,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that say these settings to another process, without those that hold their default."""
-    values = {variable: (getattr(settings, name), name) for variable, name in VARIABLES.items()}
-    return {
-        variable: str(value)
-        for variable, (value, name) in values.items()
-        if value is not None and value != getattr(Settings(), name)
-    }
+    said = {}
+    for variable, name in VARIABLES.items():
+        value = getattr(settings, name)
+        if value != getattr(Settings(), name):
+            said[variable] = str(value.absolute() if isinstance(value, Path) else value)
+    return said
 
 
 def _not_set(variable: str) -> ConfigurationError:

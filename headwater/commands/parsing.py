@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from datetime import datetime
+from textwrap import fill
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -21,7 +22,7 @@ def add_command(
     parser = commands.add_parser(
         name,
         help=summary,
-        description=description or summary[0].upper() + summary[1:] + ".",
+        description=fill(description or summary[0].upper() + summary[1:] + ".", width=79),
         epilog=f"example:\n  {example}\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -53,11 +53,11 @@ def run(options: argparse.Namespace) -> int:
     """Exit code 130 after Ctrl-C, 0 after SIGTERM."""
     settings = read_settings(os.environ)
     if settings.endpoint:
-        return _run_foreign(settings, settings.endpoint, options)
+        return _run_foreign(settings, options)
     return _run_embedded(settings, options)
 
 
-def _run_foreign(settings: Settings, endpoint: str, options: argparse.Namespace) -> int:
+def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
     from headwater.local import foreign
 
     for name in ("port", "state"):
@@ -65,7 +65,7 @@ def _run_foreign(settings: Settings, endpoint: str, options: argparse.Namespace)
             raise ConfigurationError(
                 f"--{name} is for the embedded AWS, but AWS_ENDPOINT_URL is set: unset one of the two"
             )
-    with foreign(settings, endpoint) as local, local.runtime as runtime, Stop() as stop:
+    with foreign(settings) as local, local.runtime as runtime, Stop() as stop:
         _announce(local)
         return stop.run(runtime)
 
