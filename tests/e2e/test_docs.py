@@ -1,0 +1,57 @@
+"""Every command in the documents is run: what README shows is what happens."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+FILES = dict(re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", README, re.M | re.S))
+SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The script as a reader's shell runs it, but that it stops at the first command that fails."""
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    commands = script.replace(". .venv/bin/activate", "set -e")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("HEADWATER", "AWS_"))}
+    return subprocess.run(
+        ["bash", "-c", commands],
+        cwd=folder,
+        env={**ours, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_readme_has_the_scripts_and_files_that_are_tried_here() -> None:
+    assert len(SCRIPTS) == 2
+    assert {"schools.csv", "customers.csv", "home/entities/customer/v1.avsc"} <= FILES.keys()
+
+
+def test_using_it_goes_as_the_readme_says(tmp_path: Path) -> None:
+    done = run(SCRIPTS[0], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Carlton Primary School" in done.stdout
+
+
+def test_adding_a_source_goes_as_the_readme_says(tmp_path: Path) -> None:
+    done = run(SCRIPTS[1], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Grace" in done.stdout
+    assert "never leaves the source" not in done.stdout
+
+
+@pytest.mark.parametrize("target", re.findall(r"(?:`|^    )make (\w+)", README, re.M))
+def test_make_has_every_target_that_the_readme_names(target: str) -> None:
+    subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
