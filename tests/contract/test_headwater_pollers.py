@@ -1,0 +1,343 @@
+"""Provisioning and the pollers against a real HTTP AWS."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.kinesis import StreamReader
+from headwater.aws import Aws, connect
+from headwater.dynamodb_poller import DynamoDbPoller
+from headwater.embedded import EmbeddedAws
+from headwater.provision import find_queue, make_flow, make_stores
+from headwater.queue_poller import QueuePoller
+from headwater.runtime import Found
+from headwater.settings import Settings
+from headwater.stored import list_objects
+from headwater.stream_poller import StreamPoller, pump_poller
+from schemas.entity import Catalog
+from schemas.errors import ConfigurationError, TransientError
+from schemas.loader import load_catalog
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    before = dict(os.environ)
+    with EmbeddedAws() as server:
+        os.environ.update(server.environment())
+        yield connect()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Names of each test's own, so that tests never meet."""
+    own = uuid.uuid4().hex[:8]
+    return Settings(stream=f"events-{own}", log_bucket=f"log-{own}", source_bucket=f"source-{own}")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    """One entity from a table of the test's own, with keys of a number and a text, and one from a feed."""
+    table = f"readings-{uuid.uuid4().hex[:8]}"
+    folder = tmp_path / "entities" / "reading"
+    folder.mkdir(parents=True)
+    (folder / "entity.toml").write_text(
+        f'key = ["n", "sk"]\n[[source]]\ndynamodb = "{table}"\n[[source]]\ncsv = "reading"\nmode = "upsert"\n'
+    )
+    (folder / "v1.avsc").write_text(
+        '{"type": "record", "name": "Reading", "fields": ['
+        '{"name": "n", "type": "long"}, {"name": "sk", "type": "string", "maxLength": 9}]}'
+    )
+    return load_catalog(tmp_path)
+
+
+class Recording:
+    """A handler that keeps what it is given. It refuses those that `refuse` names, or fails."""
+
+    def __init__(self, *refuse: str, fails: Exception | None = None) -> None:
+        self.refuse = set(refuse)
+        self.fails = fails
+        self.batches: list[list[Mapping[str, Any]]] = []
+
+    def __call__(self, lambda_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+        self.batches.append(lambda_event["Records"])
+        if self.fails is not None:
+            raise self.fails
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in self.refuse]}
+
+
+def test_provisioning_makes_what_the_entities_need(aws: Aws, settings: Settings, catalog: Catalog) -> None:
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    (table,) = catalog.tables()
+    made = aws.dynamodb.describe_table(TableName=table)["Table"]
+    assert [key["AttributeName"] for key in made["KeySchema"]] == ["n", "sk"]
+    assert {a["AttributeName"]: a["AttributeType"] for a in made["AttributeDefinitions"]} == {
+        "n": "N",
+        "sk": "S",
+    }
+    assert made["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert aws.s3.get_bucket_versioning(Bucket=settings.source_bucket)["Status"] == "Enabled"
+    assert len(StreamReader(aws.kinesis, settings.stream).shards()) == 2
+    delivery = aws.firehose.describe_delivery_stream(DeliveryStreamName=settings.delivery_stream)
+    destination = delivery["DeliveryStreamDescription"]["Destinations"][0]["ExtendedS3DestinationDescription"]
+    assert (destination["Prefix"], destination["ErrorOutputPrefix"]) == ("log/", "log-errors/")
+
+
+def test_provisioning_again_changes_nothing(aws: Aws, settings: Settings, catalog: Catalog) -> None:
+    """And neither a stream's generation nor anybody else's notification."""
+    make_stores(aws, settings, catalog)
+    other = aws.sqs.create_queue(QueueName=f"other-{uuid.uuid4().hex}")["QueueUrl"]
+    arn = aws.sqs.get_queue_attributes(QueueUrl=other, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.s3.put_bucket_notification_configuration(
+        Bucket=settings.source_bucket,
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}]
+        },
+    )
+    make_flow(aws, settings, catalog, pumped=True)
+    (table,) = catalog.tables()
+    label = aws.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamLabel"]
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    assert aws.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamLabel"] == label
+    watched = aws.s3.get_bucket_notification_configuration(Bucket=settings.source_bucket)
+    prefixes = [
+        rule["Value"]
+        for queue in watched["QueueConfigurations"]
+        for rule in queue.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+    ]
+    assert sorted(prefixes) == ["corrections/", "drop/"]
+    assert arn in [queue["QueueArn"] for queue in watched["QueueConfigurations"]]
+
+
+def test_a_delivery_stream_that_reads_kinesis_by_itself_is_made_where_nobody_pumps(
+    aws: Aws, settings: Settings, catalog: Catalog
+) -> None:
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=False)
+    made = aws.firehose.describe_delivery_stream(DeliveryStreamName=settings.delivery_stream)
+    source = made["DeliveryStreamDescription"]["Source"]["KinesisStreamSourceDescription"]
+    assert source["KinesisStreamARN"].endswith(f"stream/{settings.stream}")
+
+
+def test_a_stream_without_both_images_is_refused(aws: Aws, settings: Settings, catalog: Catalog) -> None:
+    make_stores(aws, settings, catalog)
+    (table,) = catalog.tables()
+    aws.dynamodb.update_table(
+        TableName=table, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    )
+    with pytest.raises(ConfigurationError, match=f"{table} is KEYS_ONLY.*NEW_AND_OLD_IMAGES"):
+        make_flow(aws, settings, catalog, pumped=True)
+
+
+def put(aws: Aws, table: str, *numbers: int) -> None:
+    for number in numbers:
+        aws.dynamodb.put_item(TableName=table, Item={"n": {"N": str(number)}, "sk": {"S": "x"}})
+
+
+def numbers(batch: list[Mapping[str, Any]]) -> list[int]:
+    return [int(record["dynamodb"]["Keys"]["n"]["N"]) for record in batch]
+
+
+@pytest.fixture
+def table(aws: Aws, settings: Settings, catalog: Catalog) -> str:
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    return next(iter(catalog.tables()))
+
+
+def test_changes_come_from_the_oldest_on_in_order(aws: Aws, table: str) -> None:
+    handler = Recording()
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], handler)
+    put(aws, table, 1, 2, 3)
+    assert poller.poll(time.time()).records == 3
+    put(aws, table, 4)
+    assert poller.poll(0) == Found(1, level=True)
+    assert poller.poll(time.time()) == Found(0, level=True)
+    assert [numbers(batch) for batch in handler.batches] == [[1, 2, 3], [4]]
+    assert handler.batches[0][0]["eventSourceARN"].startswith("arn:aws:dynamodb:")
+
+
+def test_inv1_everything_from_the_lowest_failed_record_on_comes_again(aws: Aws, table: str) -> None:
+    handler = Recording()
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], handler)
+    put(aws, table, 1, 2, 3, 4)
+    stream = aws.dynamodbstreams.list_streams(TableName=table)["Streams"][0]["StreamArn"]
+    shard = aws.dynamodbstreams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]
+    first = int(shard["SequenceNumberRange"]["StartingSequenceNumber"])
+    handler.refuse = {str(first + 2), str(first + 1)}
+    with pytest.raises(TransientError, match=r"3 changes of arn.* were not published"):
+        poller.poll(time.time())
+    put(aws, table, 5)
+    handler.refuse = set()
+    assert poller.poll(time.time()).records == 3
+    assert poller.poll(time.time()).records == 1
+    assert [numbers(batch) for batch in handler.batches] == [[1, 2, 3, 4], [2, 3, 4], [5]]
+
+
+def test_inv1_a_batch_whose_handler_fails_comes_again(aws: Aws, table: str) -> None:
+    handler = Recording(fails=TransientError("Kinesis is away"))
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], handler)
+    put(aws, table, 1, 2)
+    for _ in range(2):
+        with pytest.raises(TransientError, match="Kinesis is away"):
+            poller.poll(time.time())
+    handler.fails = None
+    assert poller.poll(time.time()).records == 2
+    assert [numbers(batch) for batch in handler.batches] == [[1, 2], [1, 2], [1, 2]]
+
+
+def test_a_table_made_again_is_found_with_its_new_stream(
+    aws: Aws, table: str, settings: Settings, catalog: Catalog
+) -> None:
+    handler = Recording()
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], handler)
+    put(aws, table, 1)
+    poller.poll(time.time())
+    aws.dynamodb.delete_table(TableName=table)
+    poller.poll(time.time())
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    put(aws, table, 2)
+    poller.poll(time.time())
+    assert [numbers(batch) for batch in handler.batches] == [[1], [2]]
+    assert handler.batches[0][0]["eventSourceARN"] != handler.batches[1][0]["eventSourceARN"]
+
+
+@pytest.fixture
+def queue(aws: Aws, settings: Settings, catalog: Catalog) -> tuple[str, str]:
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    return find_queue(aws, settings)
+
+
+def test_inv1_a_file_that_was_not_published_stays_until_it_is(
+    aws: Aws, settings: Settings, queue: tuple[str, str]
+) -> None:
+    handler = Recording()
+    poller = QueuePoller(aws.sqs, *queue, handler)
+    while poller.poll(time.time()).records:  # S3's own test notifications
+        pass
+    handler.batches.clear()
+    aws.s3.put_object(Bucket=settings.source_bucket, Key="drop/reading/a b.csv", Body=b"n,sk\n1,x\n")
+    aws.s3.put_object(Bucket=settings.source_bucket, Key="elsewhere/reading/a.csv", Body=b"n,sk\n1,x\n")
+    handler.fails = TransientError("away")
+    with pytest.raises(TransientError, match="away"):
+        poller.poll(time.time())
+    handler.fails = None
+    (record,) = handler.batches[0]
+    handler.refuse = {record["messageId"]}
+    with pytest.raises(TransientError, match="1 files were not published"):
+        poller.poll(time.time())
+    handler.refuse = set()
+    assert poller.poll(time.time()) == Found(1, level=False)
+    assert poller.poll(time.time()) == Found(0, level=True)
+    assert [batch[0]["body"] for batch in handler.batches] == [record["body"]] * 3
+
+
+def test_a_notification_that_a_killed_runtime_holds_is_waited_for(
+    aws: Aws, settings: Settings, queue: tuple[str, str]
+) -> None:
+    killed = QueuePoller(aws.sqs, *queue, Recording(fails=TransientError("killed in the middle")))
+    aws.s3.put_object(Bucket=settings.source_bucket, Key="drop/reading/a.csv", Body=b"n,sk\n")
+    with pytest.raises(TransientError):
+        killed.poll(time.time())
+    assert QueuePoller(aws.sqs, *queue, Recording()).poll(time.time()) == Found(0, level=False)
+
+
+@pytest.fixture
+def stream(aws: Aws, settings: Settings) -> StreamReader:
+    aws.kinesis.create_stream(StreamName=settings.stream, ShardCount=1)
+    return StreamReader(aws.kinesis, settings.stream)
+
+
+class Taking:
+    """What a poller of the stream hands over; it fails while `fails` says so."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.taken: list[tuple[str, bytes]] = []
+        self.calls = 0
+
+    def __call__(self, shard: str, records: Any) -> None:
+        self.calls += 1
+        if self.fails:
+            raise TransientError("the warehouse is busy")
+        self.taken.extend((shard, record.payload) for record in records)
+
+
+def send(aws: Aws, settings: Settings, *payloads: bytes) -> None:
+    records: Any = [{"Data": payload, "PartitionKey": "k"} for payload in payloads]
+    aws.kinesis.put_records(StreamName=settings.stream, Records=records)
+
+
+def test_records_of_the_stream_come_once_and_again_where_they_were_not_taken(
+    aws: Aws, settings: Settings, stream: StreamReader
+) -> None:
+    taking = Taking()
+    poller = StreamPoller("consumer", stream, taking)
+    send(aws, settings, b"1", b"2")
+    taking.fails = True
+    with pytest.raises(TransientError, match="busy"):
+        poller.poll(time.time())
+    taking.fails = False
+    assert poller.poll(time.time()).records == 2
+    send(aws, settings, b"3")
+    poller.poll(time.time())
+    assert poller.poll(time.time()) == Found(0, level=True)
+    assert [payload for _, payload in taking.taken] == [b"1", b"2", b"3"]
+
+
+def test_a_shard_is_read_on_from_its_checkpoint(aws: Aws, settings: Settings, stream: StreamReader) -> None:
+    send(aws, settings, b"1", b"2", b"3")
+    (shard,) = stream.shards()
+    page = stream.open(shard.id).read()
+    taking = Taking()
+    StreamPoller("consumer", stream, taking, {shard.id: page.records[1].sequence.zfill(129)}).poll(
+        time.time()
+    )
+    assert [payload for _, payload in taking.taken] == [b"3"]
+
+
+def test_what_fits_one_call_is_not_all_there_is(aws: Aws, settings: Settings, stream: StreamReader) -> None:
+    send(aws, settings, *[b"x"] * 150)
+    taking = Taking()
+    poller = StreamPoller("consumer", stream, taking)
+    assert poller.poll(time.time()) == Found(100, level=False)
+    assert poller.poll(time.time()) == Found(50, level=True)
+
+
+def test_the_pump_puts_every_record_into_the_log_in_order(
+    aws: Aws, settings: Settings, catalog: Catalog
+) -> None:
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    payloads = [bytes([number]) * 900_000 for number in range(8)]
+    for payload in payloads:
+        aws.kinesis.put_record(
+            StreamName=settings.stream, Data=payload, ExplicitHashKey="0", PartitionKey="k"
+        )
+    reader = StreamReader(aws.kinesis, settings.stream)
+    pump = pump_poller(reader, aws.firehose, settings.delivery_stream)
+    assert pump.poll(time.time()) == Found(8, level=True)
+    assert pump.poll(time.time()) == Found(0, level=True)
+    objects = list(list_objects(aws, settings.log_bucket, "log/"))
+    assert len(objects) == 2  # of at most 4 MiB each
+    bodies = [aws.s3.get_object(Bucket=settings.log_bucket, Key=item.key)["Body"].read() for item in objects]
+    assert sorted(map(len, bodies)) == [4 * 900_000, 4 * 900_000]
+    assert b"".join(sorted(bodies)) == b"".join(payloads)
+
+
+def test_the_pump_says_when_firehose_is_not_there(aws: Aws, settings: Settings, stream: StreamReader) -> None:
+    send(aws, settings, b"1")
+    with pytest.raises(ConfigurationError, match="PutRecordBatch to no-such-stream"):
+        pump_poller(stream, aws.firehose, "no-such-stream").poll(time.time())
