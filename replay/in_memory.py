@@ -8,6 +8,7 @@ from hashlib import md5
 from consumers.kinesis import Page, Shard, Start, StreamRecord
 from replay.log import ERRORS, LOG, SCHEMAS, LogObject
 from schemas.codec import Schema, schema_document, schema_log_key
+from schemas.errors import LogIntegrityError
 
 
 @dataclass(slots=True)
@@ -28,15 +29,21 @@ class InMemoryLog:
     def objects(self, after: str = "") -> Iterator[LogObject]:
         for key in sorted(self.contents):
             if key > after and key.startswith((ERRORS, LOG)) and not key.startswith(SCHEMAS):
-                content = self.contents[key]
-                yield LogObject(key, len(content), md5(content, usedforsecurity=False).hexdigest())
+                yield _listed(key, self.contents[key])
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
         self.before_read(item.key)
-        yield self.contents[item.key]
+        content = self.contents.get(item.key, b"")
+        if _listed(item.key, content) != item:
+            raise LogIntegrityError(f"{item.key}: is no longer what the listing said")
+        yield content
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
         return ((key, self.contents[key]) for key in sorted(self.contents) if key.startswith(SCHEMAS))
+
+
+def _listed(key: str, content: bytes) -> LogObject:
+    return LogObject(key, len(content), md5(content, usedforsecurity=False).hexdigest())
 
 
 @dataclass(slots=True)

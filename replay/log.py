@@ -28,6 +28,8 @@ SCHEMAS = "log/_schemas/"
 
 PART_BYTES = 8 * 1024 * 1024
 """How much of an object is asked for in one call: what is read again when the connection breaks."""
+PAGE_KEYS = 1_000
+"""How many keys one listing gives: S3's own most."""
 LINE_BYTES = 4 * 1024 * 1024
 """Longest line of an error object: a record of 1,000 KiB in base64 and Firehose's own words around it."""
 
@@ -109,8 +111,17 @@ def _lines(pieces: Iterable[bytes | str]) -> Iterator[tuple[int, bytes | str]]:
 class S3Log:
     """The log in an S3 bucket."""
 
-    def __init__(self, s3: S3Client, bucket: str, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        bucket: str,
+        patience: Patience | None = None,
+        *,
+        part_bytes: int = PART_BYTES,
+        page_keys: int = PAGE_KEYS,
+    ) -> None:
         self._s3, self._bucket, self._patience = s3, bucket, patience or Patience()
+        self._part_bytes, self._page_keys = part_bytes, page_keys
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
         """Every object under `log-errors/` and `log/`: in this order they are in the order of their keys."""
@@ -121,8 +132,8 @@ class S3Log:
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
         """The object in parts, each read again on its own when it breaks off in transit."""
-        for first in range(0, item.size, PART_BYTES):
-            last = min(first + PART_BYTES, item.size) - 1
+        for first in range(0, item.size, self._part_bytes):
+            last = min(first + self._part_bytes, item.size) - 1
             yield self._patience.call(partial(self._part, item, first, last))
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
@@ -142,7 +153,9 @@ class S3Log:
 
     def _page(self, prefix: str, after: str) -> ListObjectsV2OutputTypeDef:
         with aws_errors(f"listing s3://{self._bucket}/{prefix}"):
-            return self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after)
+            return self._s3.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=self._page_keys
+            )
 
     def _part(self, item: LogObject, first: int, last: int) -> bytes:
         """Bytes first to last. Fewer than S3 has were cut off in transit: that is no damage of the log."""
