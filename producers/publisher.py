@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 8
 FIRST_PAUSE = 0.1  # seconds, before the second attempt; doubles with each one
 LONGEST_PAUSE = 5.0  # seconds
 # An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
-# its aggregate, and in the entry): field tags, lengths, indexes, the aggregate's magic and digest.
+# its aggregate, and in the entry): what the aggregate takes for a frame, for a key and for itself.
 EVENT_OVERHEAD = 64
 
 
@@ -78,15 +78,15 @@ class Publisher:
                 self.flush()
         except TransientError as error:
             sent = error.tags if isinstance(error, PublishError) else ()
-            raise PublishError([*sent, *self._forget(), tag]) from error
+            raise PublishError([*sent, *self.forget(), tag]) from error
         except BaseException:
-            self._forget()  # the next batch must not meet what is left of this one
+            self.forget()  # the next batch must not meet what is left of this one
             raise
 
     def flush(self) -> None:
         """Kinesis has everything that was buffered when this returns (INV-1). Raises as `add` does."""
         waiting = [filling.sealed() for filling in self._filling.values()]
-        self._forget()
+        self.forget()
         cause: TransientError | None = None
         for _ in self._attempts():
             try:
@@ -97,8 +97,8 @@ class Publisher:
                 return
         raise PublishError([tag for sealed in waiting for tag in sealed.tags]) from cause
 
-    def _forget(self) -> list[Hashable]:
-        """Empties the buffer. Returns the tags of what was in it."""
+    def forget(self) -> list[Hashable]:
+        """Empties the buffer, for a caller that gives up. Returns the tags of what was in it."""
         filling, self._filling, self._size = self._filling, {}, 0
         return [tag for one in filling.values() for tag in one.tags]
 
@@ -135,8 +135,9 @@ class Publisher:
     def _route(self, partition: tuple[str, int]) -> _Route:
         if not self._shards:
             self._shards = self._read_shards()
-        key = partition_key(*partition).encode()
-        number = bisect_right(self._shards, int.from_bytes(md5(key).digest()), key=lambda shard: shard.start)
+        key = partition_key(*partition)
+        hash_key = int.from_bytes(md5(key.encode(), usedforsecurity=False).digest())
+        number = bisect_right(self._shards, hash_key, key=lambda shard: shard.start)
         shard = self._shards[number - 1]
         route = _Route(key, shard.id, str(shard.start), 2 * len(key) + EVENT_OVERHEAD)
         self._routes[partition] = route
@@ -165,7 +166,7 @@ class Publisher:
 class _Route(NamedTuple):
     """Where the events of one partition go."""
 
-    key: bytes
+    key: str
     shard: str
     hash_key: str  # the shard's first, so that the aggregate lands in it
     cost: int  # bytes that an event adds to a call beside its frame, at most
@@ -191,7 +192,7 @@ class _Filling:
 
     def sealed(self) -> _Sealed:
         route = self.route
-        entry = Entry(self.aggregate.contents(), route.key.decode(), route.hash_key)
+        entry = Entry(self.aggregate.contents(), route.key, route.hash_key)
         return _Sealed(entry, route.shard, self.tags)
 
 

@@ -1,0 +1,1 @@
+"""Changes of DynamoDB tables, from stream records to events."""

@@ -1,0 +1,137 @@
+"""The Lambda function of DynamoDB streams.
+
+Its event source mapping needs ReportBatchItemFailures, and must never discard:
+https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+
+| variable | |
+|---|---|
+| HEADWATER_STREAM | the Kinesis stream that takes the events; default headwater-events |
+| HEADWATER_LOG_BUCKET | the bucket of the log, for the schemas; default headwater-log |
+| HEADWATER_SOURCE_BUCKET | the bucket in the source account, for dead letters; default headwater-source |
+| HEADWATER_HOME | a folder with entities/ instead of the sample entities |
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import boto3
+
+from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
+from producers.kinesis import KinesisWriter
+from producers.letters import S3Letters
+from producers.publisher import Publisher, PublishError
+from producers.schema_log import S3SchemaLog
+from schemas.dead_letter import DeadLetter, LetterStore
+from schemas.entity import Catalog
+from schemas.errors import ConfigurationError, PoisonEventError, TransientError
+from schemas.loader import load_catalog
+
+_log = logging.getLogger(__name__)
+
+_Dead: TypeAlias = tuple[int, DeadLetter]  # with the number of its record in the batch
+
+
+def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Publishes a batch of one shard. Its answer makes Lambda send again what is not durable (INV-1).
+
+    Raises ConfigurationError: then Lambda sends the whole batch again, until a person has mended it.
+    """
+    outcome = _producer().publish(lambda_event["Records"])
+    _log.info("%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
+    return outcome.answer()
+
+
+@cache
+def _producer() -> Producer:
+    return build(os.environ)
+
+
+def build(environ: Mapping[str, str]) -> Producer:
+    """The producer that the environment describes. Raises ConfigurationError."""
+    home = environ.get("HEADWATER_HOME")
+    s3 = boto3.client("s3")
+    log_bucket = environ.get("HEADWATER_LOG_BUCKET", "headwater-log")
+    writer = KinesisWriter(boto3.client("kinesis"), environ.get("HEADWATER_STREAM", "headwater-events"))
+    return Producer(
+        load_catalog(Path(home) if home else None),
+        Publisher(writer, S3SchemaLog(s3, log_bucket)),
+        S3Letters(s3, environ.get("HEADWATER_SOURCE_BUCKET", "headwater-source")),
+    )
+
+
+class Outcome(NamedTuple):
+    """What became of a batch."""
+
+    published: int  # events
+    dead: int  # letters
+    skipped: int  # records that no entity claims
+    failed: (
+        str | None
+    )  # the sequence number of the first record that is not durable: it and all after it come again
+
+    def answer(self) -> dict[str, Any]:
+        """As Lambda wants it."""
+        return {"batchItemFailures": [] if self.failed is None else [{"itemIdentifier": self.failed}]}
+
+
+class Producer:
+    """Publishes what the records of a stream say, in their order."""
+
+    def __init__(self, catalog: Catalog, publisher: Publisher, letters: LetterStore) -> None:
+        self._reader = RecordReader(catalog)
+        self._publisher = publisher
+        self._letters = letters
+
+    def publish(self, records: Sequence[StreamRecord]) -> Outcome:
+        """A record is done when its events are in Kinesis and its letters are stored (INV-1).
+
+        Stops at the first record that is not, for a retry. Raises ConfigurationError.
+        """
+        published = [0] * len(records)
+        letters: list[_Dead] = []
+        failed = len(records)
+        try:
+            for number, record in enumerate(records):
+                published[number] = self._add(number, record, letters)
+            self._publisher.flush()
+        except PublishError as error:
+            failed = min(error.tags)
+        except ConfigurationError:
+            self._publisher.forget()
+            raise
+        failed, buried = self._bury(letters, failed)
+        return Outcome(
+            published=sum(published[:failed]),
+            dead=len(buried),
+            skipped=failed - len({*buried, *(n for n in range(failed) if published[n])}),
+            failed=None if failed == len(records) else records[failed]["dynamodb"]["SequenceNumber"],
+        )
+
+    def _add(self, number: int, record: StreamRecord, letters: list[_Dead]) -> int:
+        """How many events of the record were handed to the publisher."""
+        reading = self._reader.read(record)
+        letters += [(number, letter) for letter in reading.letters]
+        published = 0
+        for event, schema in reading.events:
+            try:
+                self._publisher.add(event, schema, number)
+                published += 1
+            except PoisonEventError as error:  # too large
+                letters.append((number, letter_of_event(record, error, event)))
+        return published
+
+    def _bury(self, letters: Sequence[_Dead], failed: int) -> tuple[int, list[int]]:
+        """Stores the letters of the records before `failed`. Returns what is `failed` then, and whose."""
+        due = [(number, letter) for number, letter in letters if number < failed]
+        try:
+            if due:
+                self._letters.put([letter for _, letter in due])
+        except TransientError:
+            return due[0][0], []
+        return failed, [number for number, _ in due]

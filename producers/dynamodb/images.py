@@ -1,0 +1,259 @@
+"""Items of a DynamoDB table, as they stand in stream records, to the values of one entity's fields. Pure.
+
+An attribute is `{type: value}`, in the form of a Lambda event, where binary is base64 text:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
+
+| kind of field | takes |
+|---|---|
+| string, enum, uuid | S |
+| date, time, timestamp | S, ISO 8601 or the field's format; N where the format is an epoch |
+| int, long, decimal | N, exactly |
+| float, double | N, the nearest |
+| boolean | BOOL |
+| bytes | B |
+| json | any type; a set is a sorted array |
+
+NULL is null. No type is coerced into another. An attribute that no field names is never looked at (INV-7).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from json.encoder import encode_basestring
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+from producers.csv.values import reader
+from schemas.entity import DynamoDbSource, Entity
+from schemas.errors import PoisonEventError
+from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
+from schemas.keys import canonical_key
+
+Attribute: TypeAlias = Mapping[str, Any]
+Image: TypeAlias = Mapping[str, Attribute]
+Read: TypeAlias = Callable[[Any], object]
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][+-]?\d{1,3})?", re.ASCII)
+
+
+class State(NamedTuple):
+    """What an image says of one row."""
+
+    key: str | None = None
+    payload: bytes | None = None
+    error: PoisonEventError | None = None
+    image: Image = MappingProxyType({})
+    packed: Mapping[str, object] | None = None  # of the image, as the fields' `pack` gave it
+
+
+NO_STATE = State()
+
+
+class ItemReader:
+    """Reads the items of one table that are rows of one entity. Compiled once."""
+
+    def __init__(self, entity: Entity, source: DynamoDbSource) -> None:
+        self.entity = entity
+        self.source = source
+        self._where = tuple(source.where.items())
+        self._columns = [_column(made, source.name) for made in entity.schema.fields]
+        self._key_columns = [_column(made, source.name) for made in entity.key_fields]
+        self.key_attributes = {column.attribute for column in self._key_columns}
+        self._write = entity.schema.write
+
+    def claims(self, image: Image) -> bool:
+        """Whether the item is a row of this entity."""
+        for attribute, pattern in self._where:
+            text = image.get(attribute, {}).get("S")
+            if text is None or not _matches(text, pattern):
+                return False
+        return True
+
+    def new_state(self, image: Image) -> State:
+        """The whole row. `error` says why there is no payload; the key may be known even then."""
+        try:
+            packed = _pack(image, self._columns)
+            return State(self._key(image), self._write(packed), None, image, packed)
+        except PoisonEventError as error:
+            return State(self._key_alone(image).key, error=error)
+
+    def old_state(self, image: Image, new: State) -> State:
+        """The row as it was; no payload where it can't be encoded. `error` says why there is no key.
+
+        What is as in the new image is not read again: that is nearly everything.
+        """
+        try:
+            if new.packed is None:
+                return State(self._key(image), self._write(_pack(image, self._columns)))
+            get, other = image.get, new.image.get
+            changed = [column for column in self._columns if get(column[0]) != other(column[0])]
+            if not changed:
+                return State(new.key, new.payload)
+            payload = self._write({**new.packed, **_pack(image, changed)})
+            return State(new.key if self._same_key(image, new.image) else self._key(image), payload)
+        except PoisonEventError:
+            return self._key_alone(image)
+
+    def _key_alone(self, image: Image) -> State:
+        try:
+            _pack(image, self._key_columns)  # checks them
+            return State(self._key(image))
+        except PoisonEventError as error:
+            return State(error=error)
+
+    def _key(self, image: Image) -> str:
+        return canonical_key([column.value(image) for column in self._key_columns])
+
+    def _same_key(self, image: Image, other: Image) -> bool:
+        return all(image.get(name) == other.get(name) for name in self.key_attributes)
+
+
+def _matches(text: str, pattern: str) -> bool:
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
+
+
+class _Column(NamedTuple):
+    """How one field stands in an item."""
+
+    attribute: str
+    type: str  # that the attribute must have
+    name: str  # of the field
+    pack: Read  # of the value in an attribute of that type
+    other: Callable[[Attribute | None], object]  # of any other attribute, or none
+    value: Callable[[Image], object]  # not packed
+
+
+def _column(made: Field, source: str) -> _Column:
+    attribute = made.source_name(source)
+    wanted, convert = _types(made)
+
+    def pack(value: Any) -> object:
+        return made.pack(convert(value))
+
+    def value(image: Image) -> object:
+        typed = image.get(attribute)
+        return _other(made, wanted, typed) if typed is None or wanted not in typed else convert(typed[wanted])
+
+    def other(typed: Attribute | None) -> object:
+        return made.pack(_other(made, wanted, typed))
+
+    return _Column(attribute, wanted, made.name, made.pack if convert is _same else pack, other, value)
+
+
+def _pack(image: Image, columns: Sequence[_Column]) -> dict[str, object]:
+    """Field to what its `pack` gives. Raises PoisonEventError naming field and rule."""
+    packed: dict[str, object] = {}
+    name = ""
+    try:
+        for attribute, wanted, name, pack, other, _ in columns:
+            typed = image.get(attribute)
+            if typed is not None and wanted in typed:
+                packed[name] = pack(typed[wanted])
+            else:
+                packed[name] = other(typed)
+    except (ValueError, PoisonEventError) as error:
+        reason = f"field {name}: {error}"
+    else:
+        return packed
+    raise PoisonEventError(reason)
+
+
+def _other(made: Field, wanted: str, typed: Attribute | None) -> object:
+    """The value of a field whose attribute does not have the wanted type, or is not there."""
+    if typed is None:
+        if made.default is NO_DEFAULT:
+            raise ValueError("the item has no such attribute, and the field no default")
+        return made.default
+    if "NULL" in typed:
+        return None
+    if made.kind is FieldType.JSON:
+        return _json(typed)
+    raise ValueError(f"takes an attribute of type {wanted}, got {', '.join(typed)}")
+
+
+def _types(made: Field) -> tuple[str, Read]:
+    """The attribute type that a field takes, and how the value in it is read."""
+    match made.kind:
+        case FieldType.STRING | FieldType.ENUM:
+            return "S", _same
+        case FieldType.BOOLEAN:
+            return "BOOL", _same
+        case FieldType.INT | FieldType.LONG:
+            return "N", _whole
+        case FieldType.DECIMAL:
+            return "N", _decimal
+        case FieldType.FLOAT | FieldType.DOUBLE:
+            return "N", _nearest
+        case FieldType.BYTES:
+            return "B", reader(made)
+        case FieldType.JSON:
+            return "M", _json_object
+    return "N" if (made.format or "").startswith("epoch-") else "S", reader(made)
+
+
+def _same(value: Any) -> object:
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("is not a number")
+    return Decimal(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) < 20 and text.isdigit() and text.isascii():
+        return int(text)
+    number = _decimal(text)
+    if number != number.to_integral_value():
+        raise ValueError("takes whole numbers")
+    return int(number)
+
+
+def _nearest(text: str) -> float:
+    return float(_decimal(text))
+
+
+def _json(typed: Attribute) -> str:
+    """An attribute of any type as schemas.fields.canonical_json has it, without a value in between."""
+    ((kind, value),) = typed.items()
+    if kind not in _JSON:
+        raise ValueError(f"takes no attribute of type {kind}")
+    return _JSON[kind](value)
+
+
+def _json_object(members: Image) -> str:
+    return (
+        "{"
+        + ",".join([f"{encode_basestring(name)}:{_json(members[name])}" for name in sorted(members)])
+        + "}"
+    )
+
+
+def _json_array(texts: Iterable[str]) -> str:
+    return f"[{','.join(texts)}]"
+
+
+def _raw(text: str) -> bytes:
+    return b64decode(text, validate=True)
+
+
+def _json_bytes(raw: bytes) -> str:
+    return f'"{b64encode(raw).decode()}"'
+
+
+_JSON: dict[str, Callable[[Any], str]] = {
+    "S": encode_basestring,
+    "N": lambda text: plain_digits(_decimal(text)),
+    "B": lambda text: _json_bytes(_raw(text)),
+    "BOOL": lambda value: "true" if value else "false",
+    "NULL": lambda _: "null",
+    "M": _json_object,
+    "L": lambda items: _json_array(map(_json, items)),
+    "SS": lambda texts: _json_array(map(encode_basestring, sorted({*texts}))),
+    "NS": lambda texts: _json_array(map(plain_digits, sorted({*map(_decimal, texts)}))),
+    "BS": lambda texts: _json_array(map(_json_bytes, sorted({*map(_raw, texts)}))),
+}

@@ -1,0 +1,200 @@
+"""Records of DynamoDB streams to events. Pure: the same record gives the same events, byte for byte (INV-5).
+
+A record in the form of a Lambda event: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+The old image and the new one are routed and keyed apart, so that an item that moves to another entity or key
+is a delete there and an upsert here. From one record comes at most one event for a key of an entity.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
+
+from producers.dynamodb.images import NO_STATE, ItemReader, State
+from schemas.codec import Schema
+from schemas.dead_letter import DeadLetter, letter_id
+from schemas.entity import Catalog
+from schemas.errors import ConfigurationError, PoisonEventError
+from schemas.event import Event, Operation, event_id, make_event
+from schemas.positions import dynamodb_position, generation_of
+
+StreamRecord: TypeAlias = Mapping[str, Any]
+
+STAGE = "dynamodb"
+VIEW = "NEW_AND_OLD_IMAGES"
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
+TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+DELETED_BY_TTL = {"deleted_by": "ttl"}
+YEAR_10000 = 253_402_300_800  # seconds since 1970
+
+
+class Reading(NamedTuple):
+    """What one record comes to. Nothing: no entity claims the item, so that nothing of it leaves (INV-7)."""
+
+    events: list[tuple[Event, Schema]]
+    letters: list[DeadLetter]
+
+
+class RecordReader:
+    """Reads the records of the streams of all tables in a catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._tables: dict[str, _Table] = {}  # by the stream's ARN
+
+    def read(self, record: StreamRecord) -> Reading:
+        """Raises ConfigurationError for a stream or a table that the entities were not made for."""
+        try:
+            arn, change = record["eventSourceARN"], record["dynamodb"]
+        except KeyError as missing:
+            raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
+        table = self._tables.get(arn)
+        if table is None:
+            table = self._tables[arn] = _Table(self._catalog, arn)
+        table.check(change)
+        try:
+            return table.read(record, change)
+        except PoisonEventError as error:
+            return Reading([], [_letter(record, error)])
+
+
+class _Fact(NamedTuple):
+    """What all events of a record share."""
+
+    position: str
+    occurred_at: int
+    metadata: Mapping[str, str] | None
+
+
+class _Table:
+    """One table's stream: what its items may be, and the generation of its positions."""
+
+    def __init__(self, catalog: Catalog, arn: str) -> None:
+        self._generation = generation_of(arn)
+        self._name = arn.split("/")[1]
+        self._readers = [ItemReader(entity, source) for entity, source in catalog.for_table(self._name)]
+        self._key: set[str] | None = None
+        if not self._readers:
+            raise ConfigurationError(
+                f"table {self._name}: no entity names it; "
+                'add [[source]] dynamodb = "<table>" to an entity.toml, or remove this event source'
+            )
+
+    def check(self, change: Mapping[str, Any]) -> None:
+        """Raises ConfigurationError unless the stream holds both images, and each entity the table's key."""
+        if change.get("StreamViewType") != VIEW:
+            raise ConfigurationError(
+                f"table {self._name}: its stream has the view {change.get('StreamViewType')}, not {VIEW}; "
+                "switch that stream off, a new one on, and repair the gap in between with a backfill"
+            )
+        if change["Keys"].keys() != self._key:
+            self._check_key(set(change["Keys"]))
+
+    def _check_key(self, key: set[str]) -> None:
+        for reader in self._readers:
+            if absent := key - reader.key_attributes:
+                raise ConfigurationError(
+                    f"entity {reader.entity.name}: its key lacks {', '.join(sorted(absent))}, key of table "
+                    f"{self._name}: two items would be one row; add that field to key in entity.toml"
+                )
+        self._key = key
+
+    def read(self, record: StreamRecord, change: Mapping[str, Any]) -> Reading:
+        """Raises PoisonEventError if the record as a whole can't be used."""
+        old, new = change.get("OldImage"), change.get("NewImage")
+        if not old and not new:
+            raise PoisonEventError("the record has neither image")
+        fact = _Fact(
+            dynamodb_position(self._generation, change["SequenceNumber"]),
+            _micros(change.get("ApproximateCreationDateTime")),
+            DELETED_BY_TTL if record.get("userIdentity") == TIME_TO_LIVE else None,
+        )
+        reading = Reading([], [])
+        for reader in self._readers:
+            now = reader.new_state(new) if new and reader.claims(new) else NO_STATE
+            was = reader.old_state(old, now) if old and reader.claims(old) else NO_STATE
+            if was.key is not None and was.key != now.key:
+                _add(reading, reader, Operation.DELETE, was.key, fact, was.payload, None)
+            if now.key is not None and now.payload is not None:
+                if was.key == now.key:
+                    _add(reading, reader, Operation.UPDATE, now.key, fact, was.payload, now.payload)
+                else:
+                    operation = Operation.UPSERT if old else Operation.INSERT
+                    _add(reading, reader, operation, now.key, fact, None, now.payload)
+            if was.error or now.error:
+                reading.letters.extend(_letters(record, reader, (was, now), fact))
+        return reading
+
+
+def _micros(seconds: object) -> int:
+    """Seconds since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError."""
+    if (type(seconds) is int or type(seconds) is float) and 0 <= seconds < YEAR_10000:
+        return round(
+            seconds * 1_000_000
+        )  # exact: until 2255 a float's error is below a quarter of a microsecond
+    raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds")
+
+
+def _add(
+    reading: Reading,
+    reader: ItemReader,
+    operation: Operation,
+    key: str,
+    fact: _Fact,
+    before: bytes | None,
+    after: bytes | None,
+) -> None:
+    position, occurred_at, metadata = fact
+    schema = reader.entity.schema
+    event = make_event(
+        source=reader.source.name,
+        entity=schema.entity,
+        operation=operation,
+        key=key,
+        position=position,
+        occurred_at=occurred_at,
+        schema_fingerprint=schema.fingerprint,
+        before=before,
+        after=after,
+        metadata=metadata,
+    )
+    reading.events.append((event, schema))
+
+
+def _letters(
+    record: StreamRecord, reader: ItemReader, states: tuple[State, ...], fact: _Fact
+) -> Iterator[DeadLetter]:
+    """The letters of one entity's part of a record."""
+    entity, source, position = reader.entity.name, reader.source.name, fact.position
+    for state in states:
+        if state.error:
+            letter = _letter(record, state.error)
+            yield replace(
+                letter,
+                id=letter.id if state.key is None else event_id(entity, source, state.key, position).hex(),
+                entity=entity,
+                source=source,
+                position=position,
+                occurred_at=fact.occurred_at,
+            )
+
+
+def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event) -> DeadLetter:
+    """The letter of a record whose event can't be published."""
+    return replace(
+        _letter(record, error),
+        id=event.event_id.hex(),
+        entity=event.entity,
+        source=event.source,
+        position=event.position,
+        occurred_at=event.occurred_at,
+    )
+
+
+def _letter(record: StreamRecord, error: PoisonEventError) -> DeadLetter:
+    payload = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    return DeadLetter(
+        letter_id(payload), STAGE, None, None, None, error.reason, error.cause, payload, occurred_at=None
+    )
