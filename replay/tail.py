@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from consumers.facts import frames_of
@@ -67,25 +68,19 @@ class Tail:
         self._cursors: dict[str, ShardCursor] = {}
         self._finished: set[str] = set()
         self.places = self.places_of(saved)
-        self.events = 0
 
     def places_of(self, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
         """Sequence numbers by shard: the checkpoints of this stream, not of one that had its name before."""
         return {each.shard: each.sequence for each in checkpoints if each.stream == self._identity}
 
     def read_to_tip(self) -> None:
-        """Read until each shard, children of those that ended too, has shown its tip once."""
-        waiting = self._patience.call(self._unfinished)
-        while waiting:
-            ended = [shard for shard in waiting if self._read_shard_to_tip(shard).finished]
-            waiting = self._patience.call(self._unfinished) if ended else []
-
-    def _read_shard_to_tip(self, shard: Shard) -> Page:
-        while True:
-            page = self._patience.call(lambda: self._page(shard))
-            self._take(shard, page, self._writer.write)
-            if page.at_tip:
-                return page
+        """Read each shard that is there now until it has shown its tip once."""
+        for shard in self._patience.call(self._unfinished):
+            at_tip = False
+            while not at_tip:
+                page = self._patience.call(partial(self._page, shard))
+                self._take(shard, page, self._writer.write)
+                at_tip = page.at_tip
 
     def level(self, live: Mapping[str, str], write: Write, in_time: Callable[[], bool]) -> None:
         """Read each shard to its sequence in `live` at least, or to its tip as it is now.
