@@ -18,8 +18,7 @@ class Revisions:
         self._connection = connection
 
     def ensure(self, table: StagingTable, now: str) -> None:
-        """Revision 1 and its view, where the entity is new; the view as the entity wants it where it is
-        not."""
+        """Revision 1 where the entity is new, and the view as the entity wants it now."""
         if not any(revision.state == "live" for revision in self.of(table)):
             number = self.create(table, "live", now)
         else:

@@ -2,7 +2,7 @@
 
 SQLite has no decimal, date or boolean. Text keeps them exact and, being of fixed width, in order: a decimal
 with the digits of its column's scale, ISO 8601 for dates and times with the digits of the field's precision.
-SQLite's own date functions read these forms.
+SQLite's own date functions read these forms. A float is a float, but for the sign of a negative zero.
 """
 
 from collections.abc import Callable, Sequence
