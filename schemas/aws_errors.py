@@ -71,8 +71,8 @@ def aws_errors(doing: str) -> Iterator[None]:
     """Raise errors of botocore and boto3 as TransientError, ConflictError or ConfigurationError, from theirs.
 
     The text is `doing` and the code: the server's words may hold values (INV-7). A code that is not in the
-    table is transient if the server says 5xx, else a matter of configuration. A missing object stays as it is:
-    the caller knows whether that is an error (is_missing).
+    table is transient if the server says 5xx, else a matter of configuration. A missing object stays as it
+    is: the caller knows whether that is an error (is_missing).
     """
     try:
         yield
