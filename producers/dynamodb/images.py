@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import compress
 from json.encoder import encode_basestring
-from operator import itemgetter
+from operator import itemgetter, ne
 from typing import Any, NamedTuple, TypeAlias
 
 from producers.csv.values import reader
@@ -65,7 +66,7 @@ class ItemReader:
         self.source = source
         self._where = tuple(source.where.items())
         self._columns = [_column(made, source.name) for made in entity.schema.fields]
-        self._by_attribute = [(column.attribute, column) for column in self._columns]
+        self._attributes = [column.attribute for column in self._columns]
         self._key_columns = [_column(made, source.name) for made in entity.key_fields]
         self._key_values = [_value(made, source.name) for made in entity.key_fields]
         self.key_attributes = {column.attribute for column in self._key_columns}
@@ -96,8 +97,8 @@ class ItemReader:
         try:
             if new.image is None or new.packed is None:
                 return State(self._key(image), self._write(_pack(image, self._columns)))
-            get, other = image.get, new.image.get
-            changed = [column for name, column in self._by_attribute if get(name) != other(name)]
+            names = self._attributes
+            changed = compress(self._columns, map(ne, map(image.get, names), map(new.image.get, names)))
             packed = {**new.packed, **_pack(image, changed)}
             same_key = self._key_of(packed) == self._key_of(new.packed)
             return State(new.key if same_key else self._key(image), self._write(packed))
@@ -156,7 +157,7 @@ def _value(made: Field, source: str) -> Callable[[Image], object]:
     return value
 
 
-def _pack(image: Image, columns: Sequence[_Column]) -> dict[str, object]:
+def _pack(image: Image, columns: Iterable[_Column]) -> dict[str, object]:
     """Field to what its `pack` gives. Raises PoisonEventError naming field and rule."""
     packed: dict[str, object] = {}
     name = ""
