@@ -78,7 +78,7 @@ def _check_indexes(keys: int, hash_keys: int, records: list[Record]) -> None:
         raise PoisonEventError("aggregate: it has no records")
     if any(each.key_index >= keys for each in records):
         raise PoisonEventError("aggregate: a record's partition key is not there")
-    if any((each.hash_key_index or 0) >= max(hash_keys, 1) for each in records):
+    if any(each.hash_key_index is not None and each.hash_key_index >= hash_keys for each in records):
         raise PoisonEventError("aggregate: a record's hash key is not there")
 
 
