@@ -95,11 +95,10 @@ def test_a_clean_stop_keeps_the_state_and_a_start_goes_on_from_it(tmp_path: Path
 
     with Up("--state", state) as second:
         assert "restored what the clean stop of " in second.said()
-        before = second.json("status")
         assert (live_rows(second)["school"], live_rows(second)["teacher"]) == (6, 6)
         assert second.client("dynamodb").scan(TableName="accounts")["Count"] == len(accounts)
         assert second.run("drain").code == 0
-        assert second.json("status")["log"] == before["log"]  # restored items are no new events
+        assert "Counts(" not in second.said()  # the consumer had nothing: restored items are no new events
 
         second.put("accounts", {**accounts[0], "role": "changed"})
         next_register = sample.next_register(REGISTER, gone=2, grown=1)
@@ -191,7 +190,7 @@ def test_with_somebody_elses_aws_a_drain_waits_until_firehose_has_delivered(
     with Up(environment=environment) as again:  # its checkpoints are in the warehouse
         assert again.run("drain", "--timeout", "30").code == 0
         assert live_rows(again)["school"] == 6
-        assert "applied=" not in again.said()
+        assert "Counts(" not in again.said()
         assert again.stop() == 0
     with closing(sqlite3.connect(warehouse)) as kept:
         assert kept.execute("SELECT COUNT(*) FROM staging_school").fetchone() == (6,)
