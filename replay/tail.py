@@ -50,15 +50,16 @@ tip."""
 class Tail:
     """Follows every shard of a stream, closed ones too; the order of shards does not matter (INV-2).
 
-    Shards that are there at the start are read from `since` on, later ones from their oldest record, those of
-    `saved` after their checkpoint. `places` tells how far each shard is applied.
+    A shard with a checkpoint in `saved` is read on from there; the others that are there at the start from
+    `since` on (None: from their oldest record), and those that appear later from their oldest record.
+    `places` tells how far each shard is applied.
     """
 
     def __init__(
         self,
         stream: Stream,
         writer: RevisionWriter,
-        since: datetime,
+        since: datetime | None,
         saved: Iterable[Checkpoint],
         patience: Patience,
     ) -> None:
@@ -97,6 +98,24 @@ class Tail:
                 self._take(shard, page, write)
                 if page.at_tip:
                     break
+
+    def has_passed(self, live: Mapping[str, str], places: Mapping[str, str]) -> bool:
+        """Whether readers at `live` have seen all that we had applied at `places`, by shard.
+
+        Of a shard of which nothing was applied, since all of it is older than our beginning, they have seen
+        all if nothing is ahead of them. Raises TransientError at the first.
+        """
+        return all(
+            live.get(shard.id, "") >= places[shard.id] if shard.id in places else self._at_tip(shard, live)
+            for shard in self._stream.shards()
+        )
+
+    def _at_tip(self, shard: Shard, live: Mapping[str, str]) -> bool:
+        cursor = self._stream.open(shard.id, live.get(shard.id))
+        page = cursor.read(closed=shard.closed)
+        while not page.records and not page.at_tip:
+            page = cursor.read(closed=shard.closed)
+        return not page.records
 
     def go_back(self, places: Mapping[str, str]) -> None:
         """Take up again at these earlier `places`."""
