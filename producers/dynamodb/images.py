@@ -96,7 +96,8 @@ class ItemReader:
         """
         try:
             if new.image is None or new.packed is None:
-                return State(self._key(image), self._write(_pack(image, self._columns)))
+                payload = self._write(_pack(image, self._columns))
+                return State(self._key(image), payload)
             names = self._attributes
             changed = compress(self._columns, map(ne, map(image.get, names), map(new.image.get, names)))
             packed = {**new.packed, **_pack(image, changed)}
