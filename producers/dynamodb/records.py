@@ -8,7 +8,7 @@ is a delete there and an upsert here. From one record comes at most one event fo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -53,12 +53,13 @@ class RecordReader:
         """Raises ConfigurationError for a stream or a table that the entities were not made for."""
         try:
             arn, change = record["eventSourceARN"], record["dynamodb"]
+            keys, _ = change["Keys"], change["SequenceNumber"]
         except KeyError as missing:
             raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
         table = self._tables.get(arn)
         if table is None:
             table = self._tables[arn] = _Table(self._catalog, arn)
-        table.check(change)
+        table.check(change.get("StreamViewType"), keys)
         reading = Reading(record, [], [])
         try:
             table.read(reading, change)
@@ -74,22 +75,22 @@ class _Table:
         self._generation = generation_of(arn)
         self._name = arn.split("/")[1]
         self._readers = [ItemReader(entity, source) for entity, source in catalog.for_table(self._name)]
-        self._key: set[str] | None = None
+        self._key: Set[str] | None = None  # the table's own, once a record told it
         if not self._readers:
             raise ConfigurationError(
                 f"table {self._name}: no entity names it; "
                 'add [[source]] dynamodb = "<table>" to an entity.toml, or remove this event source'
             )
 
-    def check(self, change: Mapping[str, Any]) -> None:
+    def check(self, view: object, keys: Mapping[str, Any]) -> None:
         """Raises ConfigurationError unless the stream holds both images, and each entity the table's key."""
-        if change.get("StreamViewType") != VIEW:
+        if view != VIEW:
             raise ConfigurationError(
-                f"table {self._name}: its stream has the view {change.get('StreamViewType')}, not {VIEW}; "
+                f"table {self._name}: its stream has the view {view}, not {VIEW}; "
                 "switch that stream off, a new one on, and repair the gap in between with a backfill"
             )
-        if change["Keys"].keys() != self._key:
-            self._check_key(set(change["Keys"]))
+        if keys.keys() != self._key:
+            self._check_key(set(keys))
 
     def _check_key(self, key: set[str]) -> None:
         for reader in self._readers:
