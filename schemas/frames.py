@@ -98,13 +98,12 @@ class _Reader:
 
     def items(self) -> Iterator[bytes | Damage]:
         window = self._window
-        more = True
-        while more:
-            yield from self._frames()
-            more = window.has(1)
+        while window.has(1):
             yield from self._breaks()
-            if more and not window.frame_size():
+            yield from self._frames()
+            if window.has(1) and not window.frame_size():
                 yield from self._other_unit()
+        yield from self._breaks()
 
     def _frames(self) -> Iterator[bytes]:
         """The run of good frames here, as far as the buffer goes: the fast path."""

@@ -187,4 +187,4 @@ def test_of_gzip_cut_short_what_comes_before_is_found(
     found = read(zipped[: data.draw(st.integers(2, len(zipped) - 1))], chunks)
     written = frames_of(spans(units))
     assert found.frames == written[: len(found.frames)]
-    assert "GZIP" in found.damage[-1].reason
+    assert found.damage[-1].end >= len(b"".join(found.frames))
