@@ -100,7 +100,7 @@ RevisionState = Literal["building", "live", "retired", "as_of"]
 
 
 class Revision(NamedTuple):
-    """One physical table of an entity. `created_at` is ISO 8601, UTC; `as_of` the name it is published under."""
+    """One physical table of an entity. `created_at` is ISO 8601, UTC; `as_of` the name of its as-of view."""
 
     number: int
     state: RevisionState
@@ -189,7 +189,7 @@ class Warehouse(Transactions, Protocol):
     """
 
     def ensure(self) -> None:
-        """Make what is missing: system tables, for each entity revision 1 and its view. Repeating is harmless."""
+        """Make what is missing: system tables, revision 1 and view of each entity. Repeating is harmless."""
 
     def create_revision(self, entity: str) -> int:
         """An empty table in state `building`. A number is never used twice, not even after a drop."""
