@@ -20,7 +20,7 @@ from headwater.queue_poller import QueuePoller
 from headwater.runtime import Found
 from headwater.settings import Settings
 from headwater.stored import list_objects
-from headwater.stream_poller import StreamPoller, pump_poller
+from headwater.stream_poller import READ_RECORDS, StreamPoller, pump_poller
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.loader import load_catalog
@@ -309,11 +309,11 @@ def test_a_shard_is_read_on_from_its_checkpoint(aws: Aws, settings: Settings, st
 
 
 def test_what_fits_one_call_is_not_all_there_is(aws: Aws, settings: Settings, stream: StreamReader) -> None:
-    send(aws, settings, *[b"x"] * 150)
+    send(aws, settings, *[b"x"] * (READ_RECORDS + 5))
     taking = Taking()
     poller = StreamPoller("consumer", stream, taking)
-    assert poller.poll(time.time()) == Found(100, level=False)
-    assert poller.poll(time.time()) == Found(50, level=True)
+    assert poller.poll(time.time()) == Found(READ_RECORDS, level=False)
+    assert poller.poll(time.time()) == Found(5, level=True)
 
 
 def test_the_pump_puts_every_record_into_the_log_in_order(
