@@ -120,9 +120,7 @@ class _Table:
 def _micros(seconds: object) -> int:
     """Seconds since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError."""
     if (type(seconds) is int or type(seconds) is float) and 0 <= seconds < YEAR_10000:
-        return round(
-            seconds * 1_000_000
-        )  # exact: until 2255 a float's error is below a quarter of a microsecond
+        return round(seconds * 1_000_000)  # exact: until 2255 a float is off by less than 0.25 µs
     raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds")
 
 
