@@ -24,7 +24,7 @@ from typing import Any
 
 import boto3
 
-from producers.csv.archive import Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
+from producers.csv.archive import LONGEST_KEY, Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.notices import Notice, read_notices
 from producers.kinesis import KinesisWriter
@@ -114,6 +114,11 @@ class Producer:
         found = self._catalog.for_feed(location.feed)
         if found is None:
             self._report(notice, f"no entity takes the feed {location.feed}", "schema")
+            return
+        if len(notice.key.encode()) > LONGEST_KEY:
+            self._report(
+                notice, f"its key has more than {LONGEST_KEY} bytes: no key in the archive would fit"
+            )
             return
         entity, source = found
         bucket = self._bucket(notice.bucket)
