@@ -29,7 +29,7 @@ from producers.publisher import Publisher, PublishError
 from producers.schema_log import S3SchemaLog
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
-from schemas.errors import ConfigurationError, PoisonEventError, TransientError
+from schemas.errors import PoisonEventError, TransientError
 from schemas.loader import load_catalog
 
 _log = logging.getLogger(__name__)
@@ -71,9 +71,7 @@ class Outcome(NamedTuple):
     published: int  # events
     dead: int  # letters
     skipped: int  # records that no entity claims
-    failed: (
-        str | None
-    )  # the sequence number of the first record that is not durable: it and all after it come again
+    failed: str | None  # sequence number of the first record that is not durable, where a retry begins
 
     def answer(self) -> dict[str, Any]:
         """As Lambda wants it."""
@@ -102,8 +100,8 @@ class Producer:
             self._publisher.flush()
         except PublishError as error:
             failed = min(error.tags)
-        except ConfigurationError:
-            self._publisher.forget()
+        except BaseException:
+            self._publisher.forget()  # the next batch must not meet what is left of this one
             raise
         failed, buried = self._bury(letters, failed)
         return Outcome(

@@ -243,11 +243,8 @@ def _json(typed: Attribute) -> str:
 
 
 def _json_object(members: Image) -> str:
-    return (
-        "{"
-        + ",".join([f"{encode_basestring(name)}:{_json(members[name])}" for name in sorted(members)])
-        + "}"
-    )
+    pairs = [f"{encode_basestring(name)}:{_json(members[name])}" for name in sorted(members)]
+    return "{" + ",".join(pairs) + "}"
 
 
 def _json_array(texts: Iterable[str]) -> str:

@@ -108,7 +108,8 @@ class _Table:
             raise PoisonEventError("the record has neither image")
         reading.position = dynamodb_position(self._generation, change["SequenceNumber"])
         reading.occurred_at = _micros(change.get("ApproximateCreationDateTime"))
-        if reading.record.get("userIdentity") == TIME_TO_LIVE:
+        identity = reading.record.get("userIdentity")
+        if identity and identity.items() >= TIME_TO_LIVE.items():
             reading.metadata = DELETED_BY_TTL
         first = Operation.UPSERT if old else Operation.INSERT
         for reader in self._readers:
