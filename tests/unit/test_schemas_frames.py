@@ -84,6 +84,11 @@ def test_a_frame_longer_than_any_is_not_taken_though_its_checksum_matches() -> N
     assert read(sealed_again((len(body) + 4).to_bytes(4) + body + bytes(4))).frames == []
 
 
+def test_what_has_another_marker_is_no_frame_though_its_checksum_matches() -> None:
+    other = sealed_again(FRAMES[1].replace(HEADER[:2], b"\xc3\x02", 1))
+    assert read(other + FRAMES[0]).frames == [FRAMES[0]]
+
+
 def test_a_frame_of_another_envelope_is_a_frame() -> None:
     other = sealed_again(FRAMES[1].replace(HEADER, HEADER[:2] + b"ANOTHER1"))
     assert read(other + FRAMES[0]) == ([other, FRAMES[0]], [])
@@ -96,9 +101,10 @@ def test_a_damaged_length_costs_one_frame_whatever_its_payload_holds(at: int) ->
     assert found == ([FRAMES[1]], [Damage("log/object", 0, len(outer), "a damaged frame")])
 
 
-def test_two_damaged_neighbours_that_hold_frames_give_none_of_them() -> None:
+@pytest.mark.parametrize("at", [1, 20, -1], ids=["length", "body", "checksum"])
+def test_two_damaged_neighbours_that_hold_frames_give_none_of_them(at: int) -> None:
     outer = frame_of(9, b"".join(FRAMES))
-    content = flipped(outer, len(outer) - 1) + flipped(outer, 4) + FRAMES[1]
+    content = flipped(outer, at % len(outer)) + flipped(outer, 4) + FRAMES[1]
     assert read(content) == ([FRAMES[1]], [Damage("log/object", 0, 2 * len(outer), "a damaged frame")])
 
 
@@ -147,6 +153,15 @@ def test_a_damaged_beginning_of_an_aggregate_costs_no_frame(at: int) -> None:
     found = read(content)
     assert found.frames == [FRAMES[0], *FRAMES, FRAMES[0]]
     assert any(start <= len(FRAMES[0]) + at < end for start, end in found.ranges)
+
+
+@pytest.mark.parametrize("following", [b"".join(FRAMES), aggregate_of(FRAMES)], ids=["bare", "aggregated"])
+def test_an_aggregate_that_breaks_off_costs_no_frame_behind_it(following: bytes) -> None:
+    broken_off = aggregate_of([frame_of(8, bytes(50_000))])
+    for size in range(1, 60):
+        found = read(broken_off[:size] + following)
+        assert found.frames == FRAMES
+        assert found.ranges[-1][1] == size
 
 
 def test_magic_in_garbage_is_no_aggregate() -> None:
