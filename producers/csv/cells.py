@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from producers.csv.values import REMEMBERED, Read, reader
+from producers.texts import REMEMBERED, Read, reader
 from schemas.fields import Field, FieldType
 
 FEW_VALUES = {FieldType.BOOLEAN, FieldType.ENUM, FieldType.DATE}  # in all the rows of a file

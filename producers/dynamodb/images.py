@@ -29,7 +29,7 @@ from json.encoder import encode_basestring
 from operator import itemgetter, ne
 from typing import Any, NamedTuple, TypeAlias
 
-from producers.csv.values import reader
+from producers.texts import reader
 from schemas.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
