@@ -19,6 +19,7 @@ from headwater.aws import Aws, connect
 from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
 from headwater.installation import Installation
+from headwater.output import tell
 from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
 from headwater.runtime import Pace, Poller, Runtime
@@ -94,6 +95,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
         aws = connect()
         exports = {**environment(own), "AWS_DEFAULT_REGION": aws.region}
         _enter(exports)
+        tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
         runtime = Runtime(_pollers(here, aws), own.require_state(), FOREIGN_PACE)

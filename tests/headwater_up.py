@@ -63,11 +63,12 @@ class Up:
     """A running `headwater up`, and commands in the environment that it prints. Killed on leaving."""
 
     def __init__(self, *argv: str | Path, environment: Mapping[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="headwater-up-")  # of what a kill leaves behind
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on leaving; a pipe would fill up
         self.process = subprocess.Popen(
             command("up", *map(str, argv)),
             cwd=ROOT,
-            env=clean_environment(environment),
+            env={**clean_environment(environment), "TMPDIR": self._folder.name},
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
@@ -87,6 +88,7 @@ class Up:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._stderr.close()
+        self._folder.cleanup()
 
     @property
     def port(self) -> int:
