@@ -62,7 +62,7 @@ def _can_be_one_frame(window: Window, ahead: int, size: int) -> bool:
     the stream's end, or to an MD5, are its neighbours.
     """
     end = ahead + size
-    ends = _ends_of_good_frames(window, max(0, ahead - MAX_HEADER_BYTES), end)
+    ends = _ends_of_good_frames(window, ahead + 1, end)
     if window.has(end):
         return all(each < end and (window.record(each) or (0,))[0] != end for each in ends)
     return not any(each in (window.left, window.left - DIGEST_BYTES) for each in ends)

@@ -3,7 +3,7 @@
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from log_streams import aggregate_of, aggregated, bare, frame_of, read, spans, stream
@@ -155,12 +155,15 @@ def test_a_damaged_beginning_of_an_aggregate_costs_no_frame(at: int) -> None:
     assert any(start <= len(FRAMES[0]) + at < end for start, end in found.ranges)
 
 
-@pytest.mark.parametrize("following", [b"".join(FRAMES), aggregate_of(FRAMES)], ids=["bare", "aggregated"])
-def test_an_aggregate_that_breaks_off_costs_no_frame_behind_it(following: bytes) -> None:
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("together", [b"".join, aggregate_of])
+def test_an_aggregate_that_breaks_off_costs_no_frame_behind_it(
+    together: Callable[[list[bytes]], bytes], count: int
+) -> None:
     broken_off = aggregate_of([frame_of(8, bytes(50_000))])
     for size in range(1, 60):
-        found = read(broken_off[:size] + following)
-        assert found.frames == FRAMES
+        found = read(broken_off[:size] + together(FRAMES[:count]))
+        assert found.frames == FRAMES[:count]
         assert found.ranges[-1][1] == size
 
 
@@ -263,6 +266,15 @@ def test_a_damaged_gzip_header_costs_its_member_alone(at: int) -> None:
     found = read(flipped(gzip.compress(CONTENT), at) + gzip.compress(FRAMES[1]))
     assert found.frames[-1] == FRAMES[1]
     assert found.damage or found.frames == [*FRAMES, FRAMES[1]]  # a flag or an operating system is not read
+
+
+def test_a_gzip_member_that_runs_on_into_the_next_one_does_not_cost_it() -> None:
+    following = gzip.compress(FRAMES[1])
+    told = len(CONTENT) + len(following) + 9  # of a stored block, by a damaged length
+    block = b"\x00" + told.to_bytes(2, "little") + (told ^ 0xFFFF).to_bytes(2, "little") + CONTENT
+    found = read(gzip.compress(b"")[:10] + block + following)
+    assert found.frames == [*FRAMES, FRAMES[1]]
+    assert "GZIP cut short" in found.damage[0].reason
 
 
 def test_what_stands_between_gzip_members_is_named() -> None:
