@@ -3,6 +3,9 @@
 A payload may hold what looks like frames, so that where a damaged frame ends is found before anything inside
 it is looked at. There are three witnesses: the length before it, the lengths in its Avro body, and what
 begins behind it. Only where they do not agree, the next good frame is searched byte by byte.
+
+What no reader can tell: a stream that is cut exactly behind a frame in a payload has the same bytes as one in
+which that frame was written after a broken one.
 """
 
 from collections.abc import Iterator
