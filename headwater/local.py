@@ -62,22 +62,27 @@ def embedded(settings: Settings, port: int | None = None, state: State | None = 
         EmbeddedAws(port) as server,
     ):
         database = Path(folder) / "warehouse.db"
-        places = {"state": Path(folder), "warehouse": f"sqlite:///{database}"}
-        own = replace(settings, endpoint=server.endpoint, **places)  # type: ignore[arg-type]
+        own = replace(
+            settings, endpoint=server.endpoint, state=Path(folder), warehouse=f"sqlite:///{database}"
+        )
         exports = {**server.environment(), **environment(own)}
         _enter(exports, without="AWS_")
-        here = Installation(own, load_catalog(own.home))
-        aws = connect()
-        make_stores(aws, own, here.catalog)
-        if state and state.saved_at:
-            state.restore_warehouse(database)
-            state.restore_stores(aws)
-        make_flow(aws, own, here.catalog, pumped=True)
-        if state and state.saved_at:
-            state.restore_waiting(aws)
+        here, aws = Installation(own, load_catalog(own.home)), connect()
+        _fill(here, aws, database, state if state and state.saved_at else None)
         pollers = [*_pollers(here, aws), _pump(here, aws)]
         runtime = Runtime(pollers, Path(folder), EMBEDDED_PACE, check=server.check)
         yield Local(here, aws, runtime, exports, database)
+
+
+def _fill(here: Installation, aws: Aws, database: Path, saved: State | None) -> None:
+    """Makes everything, and puts what was saved in its place before anybody watches for changes."""
+    make_stores(aws, here.settings, here.catalog)
+    if saved:
+        saved.restore_warehouse(database)
+        saved.restore_stores(aws)
+    make_flow(aws, here.settings, here.catalog, pumped=True)
+    if saved:
+        saved.restore_waiting(aws)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headwater.local import Local
     from headwater.runtime import Runtime
 
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 600.0  # a person may end it sooner
 STOPPING = "stopping: what is in flight is finished first (Ctrl-C once more stops at once)"
 
 
