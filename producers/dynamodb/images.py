@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import compress
@@ -133,17 +133,19 @@ class _Column(NamedTuple):
 
 def _column(made: Field, source: str) -> _Column:
     wanted, convert = _types(made)
+    pack = replace(made, nullable=False).pack  # an attribute of the wanted type is never null
 
     def converted(value: Any) -> object:
-        return made.pack(convert(value))
+        return pack(convert(value))
 
     def other(typed: Attribute | None) -> object:
         return made.pack(_other(made, wanted, typed))
 
-    pack = made.pack if convert is _same else converted
     if made.kind is FieldType.DECIMAL:
-        pack = lru_cache(REMEMBERED)(converted)
-    return _Column(made.source_name(source), wanted, made.name, pack, other)
+        read: Read = lru_cache(REMEMBERED)(converted)
+    else:
+        read = pack if convert is _same else converted
+    return _Column(made.source_name(source), wanted, made.name, read, other)
 
 
 def _value(made: Field, source: str) -> Callable[[Image], object]:
