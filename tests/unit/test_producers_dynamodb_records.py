@@ -67,6 +67,7 @@ def test_a_stream_switched_off_and_on_again_orders_what_follows_it_later() -> No
         (float(AT), AT * 1_000_000),
         (1772366400.123, 1772366400123000),
         (1772366400.123457, 1772366400123457),
+        (2147483648.000003, 2147483648000003),  # a product that is just below it
         (4102444799.999999, 4102444799999999),
         (0, 0),
     ],
