@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from schemas.frames import check_frame
-
 from headwater.commands.parsing import Commands, add_command, add_json
 from headwater.exit_codes import DONE
 from headwater.installation import load
@@ -14,6 +12,7 @@ from headwater.output import cell, show, show_json, show_table, tell
 from schemas.dead_letter import DeadLetter
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import decode_event
+from schemas.frames import check_frame
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
 
