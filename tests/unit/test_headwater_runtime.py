@@ -35,6 +35,15 @@ class Scripted:
         return step
 
 
+def after(seconds: float) -> threading.Event:
+    """An event that is set then."""
+    event = threading.Event()
+    timer = threading.Timer(seconds, event.set)
+    timer.daemon = True
+    timer.start()
+    return event
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
     entered: list[Runtime] = []
@@ -57,7 +66,7 @@ def test_a_transient_error_is_tried_again_until_it_passes(running: Callable[...,
 def test_a_bug_in_a_poller_ends_the_run_with_that_error(running: Callable[..., Runtime]) -> None:
     runtime = running(Scripted(KeyError("bug")), Scripted(name="other"))
     with pytest.raises(KeyError, match="bug"):
-        runtime.run_until(threading.Event())
+        runtime.run_until(after(10))
 
 
 def test_an_error_of_configuration_ends_a_drain_too(running: Callable[..., Runtime]) -> None:
@@ -72,7 +81,7 @@ def test_what_the_pollers_need_being_gone_ends_the_run(running: Callable[..., Ru
 
     runtime = running(Scripted(), check=gone)
     with pytest.raises(TransientError, match="has ended"):
-        runtime.run_until(threading.Event())
+        runtime.run_until(after(10))
 
 
 def test_a_pass_is_asked_about_the_same_time_until_it_is_level(running: Callable[..., Runtime]) -> None:
@@ -99,7 +108,6 @@ def test_other_processes_read_how_far_it_is(running: Callable[..., Runtime], tmp
 
 
 def test_it_runs_until_it_is_told_to_stop(running: Callable[..., Runtime]) -> None:
-    stop = threading.Event()
-    threading.Timer(0.1, stop.set).start()
+    stop = after(0.1)
     running(Scripted()).run_until(stop)
     assert stop.is_set()

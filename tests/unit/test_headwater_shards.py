@@ -2,12 +2,13 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from consumers.kinesis import Page, Shard, StreamRecord
+from headwater.dynamodb_poller import DynamoDbPoller, due_shards, from_lowest_failed
 from headwater.dynamodb_poller import Shard as TableShard
-from headwater.dynamodb_poller import due_shards, from_lowest_failed
 from headwater.runtime import Found
 from headwater.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
 from schemas.errors import TransientError
@@ -125,6 +126,27 @@ def test_a_table_streams_child_waits_until_its_parent_is_read_and_taken() -> Non
     assert due_shards(shards) == [parent]
     parent.waiting = []
     assert due_shards(shards) == [child]
+
+
+class TablePoller(DynamoDbPoller):
+    """Knows its shards; each gives its records in one answer, and no iterator behind them."""
+
+    def __init__(self, held: dict[str, list[dict[str, Any]]], *shards: TableShard) -> None:
+        super().__init__(None, [], lambda _event, _context: {"batchItemFailures": []})  # type: ignore[arg-type]
+        self._held = held
+        self._shards = table_shards(*shards)
+
+    def _get_records(self, shard: TableShard) -> Any:
+        return {"Records": self._held[shard.shard_id]}
+
+
+def test_a_pass_over_tables_is_not_level_while_a_child_waits() -> None:
+    change = {"dynamodb": {"SequenceNumber": "1", "ApproximateCreationDateTime": datetime.now(UTC)}}
+    parent, child = TableShard("arn:::::", "1", None), TableShard("arn:::::", "2", "1")
+    poller = TablePoller({"1": [change], "2": []}, parent, child)
+    assert poller.poll(0) == Found(1, level=False)
+    assert poller.poll(time.time()) == Found(0, level=True)
+    assert (parent.finished, child.finished) == (True, True)
 
 
 def test_shards_of_two_streams_do_not_wait_for_each_other() -> None:
