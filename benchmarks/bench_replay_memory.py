@@ -19,7 +19,7 @@ from benchmarks.bench_replay import FRAMES_OF_AN_OBJECT, frames, write
 from replay.log import LogObject
 from schemas.loader import load_catalog
 
-EVENTS = 1_000_000
+EVENTS = 2_000_000  # a tenth fills two chunks
 KEYS = 20_000
 
 

@@ -21,7 +21,7 @@ from schemas.event import Event, decode_event
 FOREVER = 2**63 - 1
 
 
-CHUNK_BYTES = 128 * 1024 * 1024
+CHUNK_BYTES = 96 * 1024 * 1024
 """A chunk ends when so many bytes are read: memory is bounded by that, and what is done again after a
 crash."""
 EVENT_BYTES = 600

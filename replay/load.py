@@ -94,6 +94,7 @@ def load(ports: Ports, writer: RevisionWriter, *, after: str = "", total: int | 
     for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes):
         place = [log_place(writer.reader, writer.wanted, chunk.done)] if chunk.done else []
         writer.write(chunk.frames, place)
+        chunk.frames.clear()  # or two chunks would be in memory
         events = chunk.events
         ports.report(Progress("log", chunk.objects, total, events, ports.clock() - began))
     damages.check()
