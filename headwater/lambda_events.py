@@ -37,7 +37,11 @@ def _dynamodb_record(record: Mapping[str, Any], stream_arn: str) -> LambdaEvent:
     for image in change.keys() & {"Keys", "NewImage", "OldImage"}:
         change[image] = {name: attribute_as_json(value) for name, value in change[image].items()}
     change["ApproximateCreationDateTime"] = _seconds(change["ApproximateCreationDateTime"])
-    return {**record, "dynamodb": change, "eventSourceARN": stream_arn}
+    made = {**record, "dynamodb": change, "eventSourceARN": stream_arn}
+    if "userIdentity" in record:  # who deleted it, when that was time to live; the API spells it otherwise
+        given = record["userIdentity"]
+        made["userIdentity"] = {"type": given["Type"], "principalId": given["PrincipalId"]}
+    return made
 
 
 def attribute_as_json(attribute: Mapping[str, Any]) -> dict[str, Any]:

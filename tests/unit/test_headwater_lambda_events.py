@@ -11,6 +11,7 @@ from headwater.lambda_events import (
     kinesis_event,
     sqs_event,
 )
+from producers.dynamodb.records import TIME_TO_LIVE
 
 TABLE_STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/t/stream/2026-01-31T12:00:00.000"
 AT = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -57,6 +58,12 @@ def test_creation_is_told_in_seconds_whole_where_aws_tells_whole_ones() -> None:
     )["Records"]
     assert repr(whole["dynamodb"]["ApproximateCreationDateTime"]) == "1769860800"
     assert fraction["dynamodb"]["ApproximateCreationDateTime"] == 1769860800.25
+
+
+def test_a_deletion_by_time_to_live_is_spelt_as_lambda_spells_it() -> None:
+    service = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+    (record,) = dynamodb_event([{**dynamodb_record(), "userIdentity": service}], TABLE_STREAM)["Records"]
+    assert record["userIdentity"].items() >= TIME_TO_LIVE.items()
 
 
 def test_the_records_given_are_left_as_they_were() -> None:
