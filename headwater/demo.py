@@ -13,6 +13,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from consumers.facts import frames_of
 from consumers.kinesis import ShardReader, StreamReader
+from consumers.warehouse.port import Warehouse
 from headwater import sample
 from headwater.dropping import drop_file, feed_of
 from headwater.local import Local, embedded
@@ -41,8 +42,9 @@ def demonstrate() -> None:
         tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder,
         embedded(Settings()) as local,
         local.runtime as runtime,
+        local.here.warehouse() as warehouse,
     ):
-        _Story(local, runtime, Path(folder)).tell()
+        _Story(local, runtime, warehouse, Path(folder)).tell()
     show(f"\nDone in {time.monotonic() - began:.0f} s, and nothing is left running. Try next:")
     show("  headwater up        the same until you stop it; it tells how another shell reaches it")
     show("  headwater --help    drop files, look at tables, make them again from the log")
@@ -51,13 +53,13 @@ def demonstrate() -> None:
 class _Story:
     """The steps, and what they look at."""
 
-    def __init__(self, local: Local, runtime: Runtime, folder: Path) -> None:
+    def __init__(self, local: Local, runtime: Runtime, warehouse: Warehouse, folder: Path) -> None:
         self._here, self._aws, self._runtime, self._folder = local.here, local.aws, runtime, folder
-        self._warehouse = local.here.warehouse()
+        self._warehouse = warehouse
         self._log = S3Log(local.aws.s3, local.here.settings.log_bucket)
         self._stream = StreamReader(local.aws.kinesis, local.here.settings.stream)
         self._shards: dict[str, ShardReader] = {}
-        self._ports = replay_ports(local.here, local.aws)
+        self._ports = replay_ports(local.here, local.aws, warehouse)
         self._register = sample.schools(_SCHOOLS)
         self._accounts = sample.accounts(self._register, _TEACHERS)
         self._subscriptions = sample.subscriptions(self._register)

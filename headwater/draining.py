@@ -74,7 +74,7 @@ def last_events(here: Installation, aws: Aws) -> list[Last]:
     """Of each shard the last event that the consumer has taken, where the stream still holds it."""
     stream = here.settings.stream
     identity = StreamReader(aws.kinesis, stream).identity()
-    with here.warehouse().transaction() as transaction:
+    with here.warehouse() as warehouse, warehouse.transaction() as transaction:
         checkpoints = transaction.checkpoints(LIVE_READER)
     mine = [checkpoint for checkpoint in checkpoints if checkpoint.stream == identity]
     found = [_last_event(aws, stream, checkpoint.shard, checkpoint.sequence) for checkpoint in mine]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +32,9 @@ class Installation:
 
         return connect()
 
-    def warehouse(self) -> Warehouse:
-        """The warehouse, which the consumer has made. Raises ConfigurationError, TransientError."""
+    @contextmanager
+    def warehouse(self) -> Iterator[Warehouse]:
+        """The warehouse, which the consumer has made; closed on leaving. Raises ConfigurationError."""
         from sqlalchemy import make_url
 
         from consumers.warehouse.sqlite import open_warehouse
@@ -42,7 +45,8 @@ class Installation:
             raise ConfigurationError(
                 f"there is no warehouse at {url}: start `headwater up` and run the `export` lines it prints"
             )
-        return warehouse
+        with closing(warehouse):
+            yield warehouse
 
 
 def load() -> Installation:

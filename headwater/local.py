@@ -120,10 +120,13 @@ def _pollers(here: Installation, aws: Aws) -> list[Poller]:
     for handler in (dynamodb_handler, csv_handler, consumer_handler):
         handler({"Records": []}, None)
     url, arn = find_queue(aws, here.settings)
+    stream = StreamReader(aws.kinesis, here.settings.stream)
+    with here.warehouse() as warehouse:
+        consumer = consumer_poller(stream, warehouse, consumer_handler)
     return [
         DynamoDbPoller(aws.dynamodbstreams, list(here.catalog.tables()), dynamodb_handler),
         QueuePoller(aws.sqs, url, arn, csv_handler),
-        consumer_poller(StreamReader(aws.kinesis, here.settings.stream), here.warehouse(), consumer_handler),
+        consumer,
     ]
 
 

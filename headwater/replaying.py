@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from consumers.kinesis import StreamReader
+from consumers.warehouse.port import Warehouse
 from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.output import counted, tell
@@ -15,10 +16,10 @@ from replay.progress import Progress
 _REPORT_SECONDS = 1.0
 
 
-def replay_ports(here: Installation, aws: Aws) -> Ports:
+def replay_ports(here: Installation, aws: Aws, warehouse: Warehouse) -> Ports:
     """The tables, the log and the stream of an installation; progress goes to stderr."""
     return Ports(
-        here.warehouse(),
+        warehouse,
         S3Log(aws.s3, here.settings.log_bucket),
         StreamReader(aws.kinesis, here.settings.stream),
         here.catalog.registry,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -105,13 +106,13 @@ def _carry_out(options: argparse.Namespace, make: Callable[[Ports, Entity], Plan
     from replay.plan import explain
     from replay.run import run
 
-    entity, ports = _opened(options.name)
-    plan = make(ports, entity)
-    if options.dry_run:
-        lines = explain(plan)
-        show_json(lines) if options.json else show("\n".join(lines))
-        return DONE
-    outcome = run(plan, ports)
+    with _opened(options.name) as (entity, ports):
+        plan = make(ports, entity)
+        if options.dry_run:
+            lines = explain(plan)
+            show_json(lines) if options.json else show("\n".join(lines))
+            return DONE
+        outcome = run(plan, ports)
     if options.json:
         show_json(_as_json(outcome))
     else:
@@ -122,10 +123,10 @@ def _carry_out(options: argparse.Namespace, make: Callable[[Ports, Entity], Plan
 def _compare(options: argparse.Namespace) -> int:
     from replay.compare import compare
 
-    entity, ports = _opened(options.name)
-    found = compare(ports, entity)
-    named = list(islice(found, _NAMED))
-    total = len(named) + sum(1 for _ in found)
+    with _opened(options.name) as (entity, ports):
+        found = compare(ports, entity)
+        named = list(islice(found, _NAMED))
+        total = len(named) + sum(1 for _ in found)
     if options.json:
         show_json({"entity": entity.name, "differences": total, "rows": _rows(named)})
     elif total:
@@ -136,13 +137,15 @@ def _compare(options: argparse.Namespace) -> int:
     return FINDINGS if total else DONE
 
 
-def _opened(name: str) -> tuple[Entity, Ports]:
+@contextmanager
+def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
     here = load()
     entity = here.catalog.entity(name)
 
     from headwater.replaying import replay_ports
 
-    return entity, replay_ports(here, here.aws())
+    with here.warehouse() as warehouse:
+        yield entity, replay_ports(here, here.aws(), warehouse)
 
 
 def _show(plan: Plan, outcome: Outcome, as_of: datetime | None) -> None:

@@ -42,13 +42,15 @@ def read_status(here: Installation) -> dict[str, Any]:
     from headwater.stored import count_rejects, read_letters
     from replay.log import S3Log
 
-    aws, warehouse = here.aws(), here.warehouse()
+    aws = here.aws()
     stream = StreamReader(aws.kinesis, here.settings.stream).identity()
-    with warehouse.transaction() as transaction:
-        checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
+    with here.warehouse() as warehouse:
+        tables = warehouse.status()
+        with warehouse.transaction() as transaction:
+            checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
     log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
     return {
-        "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in warehouse.status()],
+        "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in tables],
         "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
         "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
         "dead_letters": len(read_letters(aws, here.settings)),

@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(here: Installation, as_json: bool) -> int:
-    tables = here.warehouse().status()
+    with here.warehouse() as warehouse:
+        tables = warehouse.status()
     if as_json:
         show_json([{**table._asdict(), "newest": instant(table.newest)} for table in tables])
     else:
@@ -52,7 +53,8 @@ def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> in
     """One row more than is shown is read, to know whether there are more."""
     limit = options.limit or None
     as_of = options.as_of and view_suffix(options.as_of)
-    columns, rows = here.warehouse().select(entity.name, limit and limit + 1, as_of)
+    with here.warehouse() as warehouse:
+        columns, rows = warehouse.select(entity.name, limit and limit + 1, as_of)
     booleans = {field.name for field in entity.schema.fields if field.kind == FieldType.BOOLEAN}
     shown = [
         [_shown(value, name in booleans) for name, value in zip(columns, row, strict=True)]
