@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import to_parsing_canonical_form
 
+from consumers.collector import no_collection
 from consumers.fold import fold
 from consumers.warehouse.sqlite import open_warehouse
 from replay.fold import Wanted, surviving_facts
@@ -132,7 +133,8 @@ def write(log: LogStore, entity: Entity, registry: Registry) -> None:
 def _fold(log: LogStore, entity: Entity, registry: Registry) -> None:
     wanted, damages = Wanted(entity), Damages()
     for chunk in chunks(log, wanted.needle, damages):
-        fold(surviving_facts(chunk.frames, wanted, registry).facts)
+        with no_collection():  # as RevisionWriter does
+            fold(surviving_facts(chunk.frames, wanted, registry).facts)
     damages.check()
 
 

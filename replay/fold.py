@@ -4,9 +4,7 @@ The log holds every entity, every duplicate and every state that a later one rep
 find out cheaply what need not be looked at.
 """
 
-import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,22 +60,8 @@ def surviving_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry)
 
     A frame that is no event counts as dead; one that could not win is counted without being checked further.
     """
-    with _no_collection():
-        kept, counts = _survivors(frames, wanted)
-        return Facts([to_fact(event, frame, registry) for event, frame in kept], counts)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """The tuples of a chunk hold no cycles: looking for some among them, again and again, takes a quarter of
-    the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    kept, counts = _survivors(frames, wanted)
+    return Facts([to_fact(event, frame, registry) for event, frame in kept], counts)
 
 
 def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Event, bytes]], Counts]:

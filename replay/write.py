@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from consumers.collector import no_collection
 from consumers.consume import Refusal, project
 from consumers.warehouse.port import (
     Checkpoint,
@@ -78,6 +79,12 @@ class RevisionWriter:
     ) -> Counts:
         """Only what may win is decoded; if some of that is poison, every event is, as the live consumer
         does."""
+        with no_collection():
+            return self._fold_and_apply(frames, checkpoints, place)
+
+    def _fold_and_apply(
+        self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint], place: Transactions
+    ) -> Counts:
         registry, revisions = self._catalog.registry, {self.wanted.entity.name: self.revision}
         try:
             facts, counts = surviving_facts(frames, self.wanted, registry)
