@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -281,7 +282,8 @@ class Pipe:
         With `random` the objects are of any cut and form. No schema is known here: the log has them (INV-6).
         """
         log = replayed.InMemoryLog(dict(self.schema_log.documents))
-        stream = replayed.InMemoryStream(now=lambda: self.now, records={})
+        arrivals = [self.now - LONG_AGO, self.now]
+        stream = replayed.InMemoryStream(records={})
         open_shards = {shard.id for shard in self.stream.shards()}
         for shard, entries in self.stream.taken.items():
             written = round(len(entries) * flushed())
@@ -289,7 +291,7 @@ class Pipe:
                 log.put(f"{key}/{shard}-{number:06}", content)
             stream.records[shard] = []
             for number, entry in enumerate(entries):
-                stream.now = lambda late=number >= written: self.now if late else self.now - LONG_AGO
+                stream.now = partial(arrivals.__getitem__, number >= written)
                 stream.put(entry.payload, shard)
             if shard not in open_shards:
                 stream.closed.add(shard)

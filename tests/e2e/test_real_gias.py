@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipe import write_entity
 from consumers import handler as consumers
 from consumers.kinesis import StreamReader
 from consumers.warehouse.port import Row, Warehouse
+from consumers.warehouse.sqlite import open_warehouse
 from headwater.aws import connect
 from headwater.installation import Installation
 from headwater.installation import load as load_installation
@@ -85,7 +86,7 @@ class Flow:
 
 
 @pytest.fixture
-def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
+def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
     write_entity(tmp_path, "school_link", LINK_TOML, *LINK_FIELDS)
     environment = {
         "AWS_ENDPOINT_URL": aws.endpoint,
@@ -106,7 +107,8 @@ def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
     make_flow(clients, settings, here.catalog, pumped=True)
     url, arn = find_queue(clients, settings)
     producer, consumer = csv_producer.build(environment), consumers.build(environment)
-    stream, warehouse = StreamReader(clients.kinesis, settings.stream), here.warehouse()
+    stream = StreamReader(clients.kinesis, settings.stream)
+    warehouse = open_warehouse(environment["HEADWATER_WAREHOUSE"], here.catalog.entities.values())
 
     def consume(lambda_event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
         consumer.take(lambda_event)
@@ -118,13 +120,14 @@ def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
         pump_poller(stream, clients.firehose, settings.delivery_stream),
     ]
     log = S3Log(clients.s3, settings.log_bucket)
-    return Flow(here, clients.s3, pollers, warehouse, Ports(warehouse, log, stream, Registry()))
+    yield Flow(here, clients.s3, pollers, warehouse, Ports(warehouse, log, stream, Registry()))
+    warehouse.close()
 
 
-def rows_of(file: Path) -> dict[tuple[int, int, str], tuple[object, ...]]:
+def rows_of(file: Path) -> dict[tuple[object, ...], tuple[object, ...]]:
     """What the file says, by key."""
     text = io.StringIO(file.read_bytes().decode("cp1252"), newline="")
-    rows = {}
+    rows: dict[tuple[object, ...], tuple[object, ...]] = {}
     for row in csv.DictReader(text):
         day = row["LinkEstablishedDate"]
         key = int(row["URN"]), int(row["LinkURN"]), row["LinkType"]
