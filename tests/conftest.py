@@ -11,6 +11,8 @@ import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
+from headwater.embedded import EmbeddedAws
+
 settings.register_profile(
     "default",
     max_examples=60,
@@ -45,17 +47,9 @@ class Aws:
 
 @pytest.fixture(scope="session")
 def aws_endpoint() -> Iterator[str]:
-    """moto's server in a thread of this process: real HTTP, no mocks."""
-    import logging
-
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """The embedded AWS of `headwater up`: real HTTP in a process of its own, no mocks."""
+    with EmbeddedAws() as server:
+        yield server.endpoint
 
 
 @pytest.fixture
