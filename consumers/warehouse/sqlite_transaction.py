@@ -16,7 +16,7 @@ from consumers.warehouse.port import (
     Sweep,
 )
 from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
-from consumers.warehouse.sqlite_revisions import Revisions
+from consumers.warehouse.sqlite_ddl import revisions_in
 from consumers.warehouse.sqlite_rows import Floors, parameters, read_rows
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
@@ -41,7 +41,7 @@ class SqliteTransaction:
         self._exclusive = frozenset(exclusive)
         self._locked = self._exclusive.union(shared)
         self._now = now
-        self._revisions = Revisions(connection)
+        self._revisions = revisions_in(connection)
         for entity in self._locked:
             tables[entity]  # refuses one that is not there
 
