@@ -53,8 +53,8 @@ VARIABLES: Mapping[str, str] = {
     "HEADWATER_LOG_BUCKET": "log_bucket",
     "HEADWATER_SOURCE_BUCKET": "source_bucket",
     "HEADWATER_WAREHOUSE": "warehouse",
-    "HEADWATER_STATE": "state",
     "HEADWATER_FIREHOSE_ROLE": "firehose_role",
+    "HEADWATER_STATE": "state",  # the last line that `up` prints: who waits for it has all
 }
 _FOLDERS = {"home", "state"}
 

@@ -9,11 +9,12 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha1, sha256
+from io import BytesIO
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
-from fastavro import parse_schema
+from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from schemas.avro import read_avro, write_avro
@@ -206,3 +207,19 @@ def decode_event(frame: bytes) -> Event:
     if frame[4:BODY_START] != HEADER:
         raise PoisonEventError("frame: its envelope schema is not known here", "schema")
     return _consistent(Event._make(read_avro(_CODEC, frame, BODY_START, len(frame) - CRC_BYTES).values()))
+
+
+def body_end(buffer: bytes, start: int) -> int | None:
+    """Where the body that starts here ends by its own lengths: past the buffer's end if it is cut short.
+
+    None for what is no body. A damaged frame's second witness beside its length field (schemas.frames).
+    """
+    body = BytesIO(buffer)
+    body.seek(start)
+    try:
+        schemaless_reader(body, _CODEC, None, handle_unicode_errors="ignore")
+    except EOFError:
+        return len(buffer) + 1
+    except (ValueError, IndexError, OverflowError):
+        return None
+    return body.tell()

@@ -155,9 +155,14 @@ class SqliteWarehouse:
     @contextmanager
     def _writing(self, doing: str) -> Iterator[Connection]:
         with sqlite_errors(doing), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            connection.commit()
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+            except BaseException:
+                # Closing it rolls back for certain: after a COMMIT that failed, SQLAlchemy would not.
+                connection.invalidate()
+                raise
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[Connection]:

@@ -1,0 +1,151 @@
+"""What stands ahead in a stream of bytes: a good frame, a field of an aggregate, the beginning of something.
+
+Distances (`ahead`) count from the window's place. They stay right when the window is filled; positions in the
+buffer do not.
+"""
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from typing import Final, TypeVar
+from zlib import crc32
+
+from schemas.event import BODY_START, CRC_BYTES, MARKER, MAX_FRAME_BYTES
+from schemas.kpl import (
+    MAGIC,
+    MAX_AGGREGATE_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_KEY_FIELD_BYTES,
+    read_record,
+    skip_key,
+)
+
+MIN_FRAME_BYTES: Final = BODY_START + CRC_BYTES
+MARKER_NUMBER: Final = int.from_bytes(MARKER)
+LENGTHS: Final = range(MIN_FRAME_BYTES - 4, MAX_FRAME_BYTES - 4 + 1)
+"""What a frame's length field may say."""
+
+START: Final = Struct(">IH")
+"""How a frame starts: length and marker."""
+CRC: Final = Struct(">I")
+
+_READ_AHEAD: Final = 1 << 16
+
+Found = TypeVar("Found")
+
+
+def crc_matches(buffer: bytes, start: int, end: int) -> bool:
+    """Whether buffer[start:end] ends with the CRC-32 of all before it."""
+    crc_at = end - CRC_BYTES
+    return bool(crc32(memoryview(buffer)[start:crc_at]) == CRC.unpack_from(buffer, crc_at)[0])
+
+
+def is_frame(buffer: bytes, start: int, end: int) -> bool:
+    """Whether buffer[start:end] is exactly one undamaged frame."""
+    length, marker = START.unpack_from(buffer, start) if end - start >= MIN_FRAME_BYTES else (0, 0)
+    return (
+        marker == MARKER_NUMBER
+        and length == end - start - 4
+        and length in LENGTHS
+        and crc_matches(buffer, start, end)
+    )
+
+
+class Window:
+    """A stream's bytes from `pos` on, in a buffer that is filled when more are asked for.
+
+    A str in the source says that bytes are missing there: `breaks` keeps where, and why.
+    """
+
+    def __init__(self, source: Iterator[bytes | str]) -> None:
+        self._source = source
+        self._base = 0
+        self.buffer = b""
+        self.pos = 0
+        self.breaks: list[tuple[int, str]] = []
+
+    @property
+    def offset(self) -> int:
+        """Of the window's place in the stream."""
+        return self._base + self.pos
+
+    @property
+    def left(self) -> int:
+        """Bytes in the buffer."""
+        return len(self.buffer) - self.pos
+
+    def has(self, count: int) -> bool:
+        """Whether `count` bytes stand ahead; they are in the buffer then."""
+        if self.left < count:
+            self._fill(max(count, self.left + _READ_AHEAD))
+        return self.left >= count
+
+    def _fill(self, wanted: int) -> None:
+        parts = [self.buffer[self.pos :]]
+        size = len(parts[0])
+        self._base += self.pos
+        for piece in self._source:
+            if isinstance(piece, str):
+                self.breaks.append((self._base + size, piece))
+                continue
+            parts.append(piece)
+            size += len(piece)
+            if size >= wanted:
+                break
+        self.buffer, self.pos = b"".join(parts), 0
+
+    def told_size(self, ahead: int = 0) -> int | None:
+        """Bytes of the frame there by its length field; None if no frame has so many."""
+        if not self.has(ahead + START.size):
+            return None
+        length = START.unpack_from(self.buffer, self.pos + ahead)[0]
+        return length + 4 if length in LENGTHS else None
+
+    def starts_frame(self, ahead: int = 0) -> bool:
+        """Whether the first bytes there are those of a frame."""
+        return self.told_size(ahead) is not None and self.buffer.startswith(MARKER, self.pos + ahead + 4)
+
+    def frame_size(self, ahead: int = 0) -> int | None:
+        """Bytes of the good frame there, None if there is none. It is in the buffer then."""
+        size = self.told_size(ahead)
+        if size is None or not self.starts_frame(ahead) or not self.has(ahead + size):
+            return None
+        start = self.pos + ahead
+        return size if crc_matches(self.buffer, start, start + size) else None
+
+    def starts_aggregate(self, ahead: int = 0) -> bool:
+        return self.has(ahead + len(MAGIC)) and self.buffer.startswith(MAGIC, self.pos + ahead)
+
+    def boundary(self, ahead: int) -> bool:
+        """Whether a frame or an aggregate begins there, or the stream ends there."""
+        if not self.has(ahead + 1):
+            return self.left == ahead
+        return self.starts_frame(ahead) or self.starts_aggregate(ahead)
+
+    def record(self, ahead: int = 0) -> tuple[int, int] | None:
+        """The distances of start and end of a user record's payload; the stream may end before it."""
+        found = self._parse(read_record, ahead, MAX_HEADER_BYTES)
+        if found is None or found.end - found.start > MAX_AGGREGATE_BYTES:
+            return None
+        return found.start - self.pos, found.end - self.pos
+
+    def good_record(self, ahead: int = 0) -> bool:
+        """Whether a user record with a good frame stands there. It is in the buffer then."""
+        found = self.record(ahead)
+        if found is None or not self.has(found[1]):
+            return False
+        return is_frame(self.buffer, self.pos + found[0], self.pos + found[1])
+
+    def key_end(self, ahead: int) -> int | None:
+        """The distance of what follows the partition key or hash key there, whole in the buffer then."""
+        found = self._parse(skip_key, ahead, MAX_KEY_FIELD_BYTES)
+        if found is None:
+            return None
+        end = found - self.pos
+        return end if end <= MAX_AGGREGATE_BYTES and self.has(end) else None
+
+    def _parse(self, parse: Callable[[bytes, int], Found | None], ahead: int, size: int) -> Found | None:
+        self.has(ahead + size)
+        try:
+            return parse(self.buffer, self.pos + ahead)
+        except IndexError:  # the stream ends within the header
+            return None
