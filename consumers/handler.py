@@ -19,8 +19,8 @@ import boto3
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.letters import S3Letters
+from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from consumers.warehouse.sqlite import open_warehouse
 from schemas.errors import ConfigurationError
 from schemas.loader import load_catalog
 

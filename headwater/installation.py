@@ -34,7 +34,7 @@ class Installation:
         """The warehouse, which the consumer has made. Raises ConfigurationError, TransientError."""
         from sqlalchemy import make_url
 
-        from consumers.warehouse.sqlite import open_warehouse
+        from consumers.warehouse.engines import open_warehouse
 
         url = self.settings.require_warehouse()
         warehouse = open_warehouse(url, self.catalog.entities.values())

@@ -1,35 +1,65 @@
-"""The engines that the contract tests of the warehouse run on. A new engine joins by one line in ENGINES."""
+"""The engines of the warehouse's contract tests; SQL Server where HEADWATER_TEST_MSSQL is set."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from consumers_world import ENTITIES
+from mssql_server import NOT_SET, VARIABLE, bare, is_babelfish, new_database, url_of
 
+from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.sqlite import open_warehouse
 from schemas.entity import Entity
 
+ENGINES = (
+    "sqlite",
+    pytest.param("mssql", marks=pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET)),
+)
 
-def _sqlite(folder: Path, entities: Sequence[Entity]) -> Warehouse:
-    return open_warehouse(f"sqlite:///{folder / 'warehouse.db'}", entities)
+
+@pytest.fixture(scope="module")
+def mssql_database() -> Iterator[str]:
+    """One for all tests of a module: a database takes a second to make."""
+    with new_database() as name:
+        yield name
 
 
-ENGINES = {"sqlite": _sqlite}
+def emptied(name: str) -> None:
+    """Drop all that a test has made."""
+    with bare(name) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES "
+            "WHERE TABLE_SCHEMA IN ('staging', 'headwater') ORDER BY TABLE_TYPE DESC"
+        )
+        for kind, schema, table in cursor.fetchall():
+            cursor.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
 
 
 @pytest.fixture(params=ENGINES)
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Warehouse]]:
+def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty warehouse."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'warehouse.db'}"
+        return
+    name = request.getfixturevalue("mssql_database")
+    emptied(name)
+    yield url_of(name)
+
+
+@pytest.fixture
+def connect(warehouse_url: str) -> Iterator[Callable[..., Warehouse]]:
     """Opens one more Warehouse object on the same database, as another process would."""
-    opened: list[Warehouse] = []
+    with ExitStack() as opened:
 
-    def connected(entities: Sequence[Entity] = ENTITIES) -> Warehouse:
-        opened.append(ENGINES[request.param](tmp_path, entities))
-        return opened[-1]
+        def connected(entities: Sequence[Entity] = ENTITIES) -> Warehouse:
+            made = open_warehouse(warehouse_url, entities)
+            opened.callback(made.close)
+            return made
 
-    yield connected
-    for warehouse in opened:
-        warehouse.close()
+        yield connected
 
 
 @pytest.fixture
@@ -37,3 +67,9 @@ def warehouse(connect: Callable[..., Warehouse]) -> Warehouse:
     made = connect()
     made.ensure()
     return made
+
+
+@pytest.fixture
+def nul(warehouse_url: str) -> str:
+    """The character that PostgreSQL's text, and so Babelfish, has not."""
+    return "" if warehouse_url.startswith("mssql") and is_babelfish() else "\x00"

@@ -1,17 +1,19 @@
 """Which engine a URL names: the one place that knows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from consumers.warehouse.mssql import open_mssql
+from consumers.warehouse import mssql, sqlite
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.sqlite import open_sqlite
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
-_ENGINES = {"sqlite": open_sqlite, "mssql": open_mssql}
+_ENGINES: dict[str, Callable[[str, Iterable[Entity]], Warehouse]] = {
+    "sqlite": sqlite.open_warehouse,
+    "mssql": mssql.open_warehouse,
+}
 
 
 def open_warehouse(url: str, entities: Iterable[Entity]) -> Warehouse:
@@ -20,22 +22,18 @@ def open_warehouse(url: str, entities: Iterable[Entity]) -> Warehouse:
 
     Raises ConfigurationError, which never shows the URL: it holds a password.
     """
-    return _ENGINES[engine_of(url)](parsed(url), entities)
+    return _ENGINES[engine_of(url)](url, entities)
 
 
 def engine_of(url: str) -> str:
-    """"sqlite" or "mssql". Raises ConfigurationError."""
-    name = parsed(url).get_backend_name()
+    """ "sqlite" or "mssql". Raises ConfigurationError."""
+    try:
+        name = make_url(url).get_backend_name()
+    except ArgumentError:
+        raise ConfigurationError(
+            "HEADWATER_WAREHOUSE is not a database URL: sqlite:///path, or "
+            "mssql+pymssql://user:password@host/database"
+        ) from None
     if name not in _ENGINES:
         raise ConfigurationError(f"no warehouse engine for {name!r}; there are: {', '.join(_ENGINES)}")
     return name
-
-
-def parsed(url: str) -> URL:
-    """The parts of a URL. Raises ConfigurationError."""
-    try:
-        return make_url(url)
-    except ArgumentError:
-        raise ConfigurationError(
-            "HEADWATER_WAREHOUSE is not a database URL (sqlite:///path, mssql+pymssql://user:password@host/database)"
-        ) from None

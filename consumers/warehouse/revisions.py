@@ -1,16 +1,20 @@
 """Revisions of staging tables: made, shown through a view, retired, dropped. For every engine."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, select, update
 
+from consumers.warehouse.floors import Floors
 from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, ConflictError
 
-_DROPPED = "dropped"
+RevisionRow: TypeAlias = "Row[*tuple[Any, ...]]"
+"""A row of `Revisions.selected`."""
+
+DROPPED = "dropped"
 """The row of a dropped revision stays, so that its number is never used again."""
 
 
@@ -79,12 +83,12 @@ class Revisions:
         rows = self._connection.execute(self.selected([table]).order_by(number))
         return [_revision(row) for row in rows]
 
-    def selected(self, tables: Iterable[StagingTable]) -> Select[tuple[object, ...]]:
+    def selected(self, tables: Iterable[StagingTable]) -> "Select[*tuple[Any, ...]]":
         """The revisions of these entities that are there, as `checked` takes them."""
         c = self._system.revisions.c
         return select(
             c.number, c.state, c.created_at, c.schema_version, c.as_of, c.schema_fingerprint, c.entity
-        ).where(c.entity.in_([table.entity.name for table in tables]), c.state != _DROPPED)
+        ).where(c.entity.in_([table.entity.name for table in tables]), c.state != DROPPED)
 
     def live(self, table: StagingTable) -> Revision:
         """The one that readers see. Raises as `existing` does."""
@@ -100,6 +104,14 @@ class Revisions:
             self.selected([table]).where(self._system.revisions.c.number == number)
         ).all()
         return checked(table, rows, number)
+
+    def floors(self, table: StagingTable, number: int) -> Floors:
+        """The floors of this revision."""
+        c = self._system.floors.c
+        rows = self._connection.execute(
+            select(c.source, c.bucket, c.position).where(c.entity == table.entity.name, c.revision == number)
+        )
+        return {(source, bucket): position for source, bucket, position in rows}
 
     def swap(self, table: StagingTable, number: int) -> int:
         """Make this revision the live one; returns the number of the one that was."""
@@ -146,11 +158,9 @@ class Revisions:
             self._ddl.drop_view(table.as_of_view(revision.as_of))
         self._ddl.drop_table(table, number)
         floors = self._system.floors
-        self._connection.execute(
-            delete(floors).where(floors.c.entity == name, floors.c.revision == number)
-        )
+        self._connection.execute(delete(floors).where(floors.c.entity == name, floors.c.revision == number))
         self._forget_checkpoints(name, number)
-        self._set_state(table, number, _DROPPED)
+        self._set_state(table, number, DROPPED)
 
     def _forget_checkpoints(self, entity: str, number: int) -> None:
         kept = self._system.checkpoints
@@ -170,7 +180,7 @@ class Revisions:
             self._ddl.show(table, view, number)
 
 
-def checked(table: StagingTable, rows: Iterable[Row[tuple[object, ...]]], wanted: object) -> Revision:
+def checked(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
     """The one revision among these rows of `Revisions.selected`. Raises as `Revisions.existing` does."""
     schema = table.entity.schema
     row = next(iter(rows), None)
@@ -186,5 +196,6 @@ def checked(table: StagingTable, rows: Iterable[Row[tuple[object, ...]]], wanted
     return revision
 
 
-def _revision(row: Row[tuple[object, ...]]) -> Revision:
-    return Revision(*row[:5])  # type: ignore[arg-type]
+def _revision(row: RevisionRow) -> Revision:
+    number, state, created_at, schema_version, as_of, *_ = row
+    return Revision(number, state, created_at, schema_version, as_of)

@@ -1,4 +1,5 @@
-"""The tables in which a warehouse keeps what it knows of itself, the same in every engine but for their names."""
+"""The tables in which a warehouse keeps what it knows of itself: the same in every engine but for their
+names."""
 
 from typing import NamedTuple
 

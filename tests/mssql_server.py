@@ -1,0 +1,80 @@
+"""Databases on the SQL Server of the tests: HEADWATER_TEST_MSSQL, the URL of a login that may create them."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import babelfish  # noqa: F401 - registers the plugin
+import pymssql
+import pytest
+from sqlalchemy.engine import URL, make_url
+
+VARIABLE = "HEADWATER_TEST_MSSQL"
+NOT_SET = f"{VARIABLE} is not set: the URL of a SQL Server on which the tests may create databases"
+
+
+def server() -> URL:
+    """The server's own URL. Skips the test where there is none."""
+    if not os.environ.get(VARIABLE):
+        pytest.skip(NOT_SET)
+    return make_url(os.environ[VARIABLE])
+
+
+@cache
+def is_babelfish() -> bool:
+    with connected(server()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT CAST(SERVERPROPERTY('babelfish') AS INT)")
+        return bool(cursor.fetchone()[0])
+
+
+def url_of(database: str) -> str:
+    """URL of a database, for `open_warehouse`."""
+    url = server().set(database=database)
+    if is_babelfish():  # built without a certificate
+        url = url.update_query_dict({"encryption": "off", "plugin": "babelfish"})
+    return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def connected(url: URL) -> Iterator[pymssql.Connection]:
+    """A bare connection, beside the product's own."""
+    connection = pymssql.connect(
+        server=url.host,
+        port=str(url.port or 1433),
+        user=url.username,
+        password=url.password,
+        database=url.database or "master",
+        autocommit=True,
+        **{name: value for name, value in url.query.items() if name == "encryption"},
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def bare(database: str) -> Iterator[pymssql.Connection]:
+    with connected(server().set(database=database)) as connection:
+        yield connection
+
+
+@contextmanager
+def new_database() -> Iterator[str]:
+    """Name of an empty database, which is dropped afterwards."""
+    name = f"headwater_{uuid.uuid4().hex[:12]}"
+    with connected(server()) as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+    if not is_babelfish():
+        with connected(server()) as connection:
+            connection.cursor().execute(f"ALTER DATABASE {name} SET READ_COMMITTED_SNAPSHOT ON")
+    try:
+        yield name
+    finally:
+        with connected(server()) as connection:
+            if not is_babelfish():
+                connection.cursor().execute(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
+            connection.cursor().execute(f"DROP DATABASE {name}")
