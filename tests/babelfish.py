@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pymssql
 from sqlalchemy import Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
@@ -43,11 +44,49 @@ class Babelfish(CreateEnginePlugin):
         dialect_args["supports_comments"] = False
 
     def engine_created(self, engine: Engine) -> None:
+        event.listen(engine, "do_connect", _reconnected)
         event.listen(engine, "before_cursor_execute", _rewritten, retval=True)
         event.listen(engine, "handle_error", _renumbered)
 
 
 plugins.register("babelfish", __name__, "Babelfish")
+
+
+class Kept:
+    """A connection that is kept when it is closed: a new one takes seconds to warm its parser."""
+
+    def __init__(self, connection: Any, place: list["Kept"]) -> None:
+        self._connection = connection
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def close(self) -> None:
+        try:
+            self._connection.cursor().execute("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
+        except pymssql.Error:
+            self._connection.close()
+        else:
+            self._place.append(self)
+
+    def close_for_good(self) -> None:
+        self._connection.close()
+
+
+_kept: dict[str, list[Kept]] = {}
+
+
+def _reconnected(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> Kept:
+    place = _kept.setdefault(repr(sorted(parameters.items())), [])
+    return place.pop() if place else Kept(pymssql.connect(**parameters), place)
+
+
+def close_kept() -> None:
+    """No connection is left, so that databases can be dropped."""
+    for place in _kept.values():
+        while place:
+            place.pop().close_for_good()
 
 
 def _rewritten(

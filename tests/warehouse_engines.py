@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from babelfish import close_kept
 from consumers_world import ENTITIES
-from mssql_server import NOT_SET, VARIABLE, bare, is_babelfish, new_database, url_of
+from mssql_server import NOT_SET, VARIABLE, is_babelfish, new_database, url_of
+from sqlalchemy import create_engine
 
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
@@ -19,23 +21,25 @@ ENGINES = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mssql_database() -> Iterator[str]:
-    """One for all tests of a module: a database takes a second to make."""
+    """One for all tests of a process, emptied for each: a database takes long to make."""
     with new_database() as name:
         yield name
+        close_kept()
 
 
 def emptied(name: str) -> None:
     """Drop all that a test has made."""
-    with bare(name) as connection:
-        cursor = connection.cursor()
-        cursor.execute(
+    engine = create_engine(url_of(name), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        there = connection.exec_driver_sql(
             "SELECT TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES "
             "WHERE TABLE_SCHEMA IN ('staging', 'headwater') ORDER BY TABLE_TYPE DESC"
-        )
-        for kind, schema, table in cursor.fetchall():
-            cursor.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
+        ).all()
+        for kind, schema, table in there:
+            connection.exec_driver_sql(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
+    engine.dispose()
 
 
 @pytest.fixture(params=ENGINES)

@@ -230,8 +230,8 @@ def raise_floors(table: StagingTable, revision: int) -> str:
         f"UPDATE f SET position = s.position FROM [headwater].[floors] AS f INNER JOIN #sweeps AS s "
         f"ON {same} WHERE f.position < s.position; "
         f"UPDATE t SET [_deleted] = 1 FROM {quoted(table.physical(revision))} AS t INNER JOIN #sweeps AS s "
-        "ON t.[_key_hash] >= s.first AND t.[_key_hash] <= s.last AND t.[_source] = s.source AND t.[_rank] < s.position "
-        "WHERE t.[_deleted] = 0; DROP TABLE #sweeps"
+        "ON t.[_key_hash] >= s.first AND t.[_key_hash] <= s.last AND t.[_source] = s.source "
+        "AND t.[_rank] < s.position WHERE t.[_deleted] = 0; DROP TABLE #sweeps"
     )
 
 
