@@ -1,5 +1,4 @@
-"""Records to tables: decode and check every event, fold, apply. Lambda, the local process and replay share
-it."""
+"""Records to tables: decode and check every event, fold, apply. Lambda, local process and replay share it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

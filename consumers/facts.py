@@ -1,5 +1,4 @@
-"""Transport to facts: the frames of a Kinesis record, and what one frame says, its payload not yet
-decoded."""
+"""The frames of a Kinesis record, and what each frame says, its payload not yet decoded."""
 
 from __future__ import annotations
 
@@ -32,15 +31,13 @@ class Fact(NamedTuple):
 def frames_of(payload: bytes) -> list[bytes]:
     """The frames that a Kinesis record carries: those of a KPL aggregate, or one.
 
-    Raises PoisonEventError for an aggregate whose digest, indexes or fields are wrong: nothing of it is
-    taken.
+    Raises PoisonEventError for an aggregate whose digest, indexes or fields are wrong: all of it is bad.
     """
     return parse_aggregate(payload) if payload.startswith(MAGIC) else [payload]
 
 
 def read_fact(frame: bytes, registry: Registry) -> Fact:
-    """What a frame says. Raises PoisonEventError; its cause is "schema" where nothing here knows the
-    schema."""
+    """What a frame says. Raises PoisonEventError, with cause "schema" for a schema not known here."""
     damage = check_frame(frame)
     if damage is not None:
         raise PoisonEventError(damage)

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from consumers.facts import SWEEP, Fact
 
 FactKey = tuple[str, bytes]
-"""Entity and key hash: two entities may have one key. The hash of a sweep is that of its source and
-bucket."""
+"""Entity and key hash: two entities may have one key. A sweep's hash is that of source and bucket."""
 
 
 class Folded(NamedTuple):

@@ -24,8 +24,7 @@ MAX_RECORDS = 10_000
 """What GetRecords takes as its limit."""
 
 Start: TypeAlias = str | datetime | None
-"""Where to begin: after this sequence number (padded or not), at this time, or None: with the oldest
-record."""
+"""Where to begin: after this sequence number, padded or not; at this time; None: at the oldest record."""
 
 
 class Shard(NamedTuple):

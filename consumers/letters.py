@@ -18,8 +18,7 @@ class S3Letters:
         self._bucket = bucket
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Durable when it returns. Raises TransientError, and ConfigurationError for a bucket that is not
-        there."""
+        """Durable when it returns (INV-1). Raises TransientError, ConfigurationError."""
         with aws_errors("put dead letters"):
             self._s3.put_object(
                 Bucket=self._bucket,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 
 from boto3.dynamodb.types import TypeSerializer
@@ -22,7 +20,7 @@ from headwater.output import counted, show
 from headwater.replaying import replay_ports
 from headwater.runtime import Runtime
 from headwater.settings import Settings
-from headwater.stored import list_objects, read_object
+from headwater.stored import ROWS, list_objects, read_object, rejected_rows
 from replay.as_of import plan_as_of, view_suffix
 from replay.log import S3Log
 from replay.rebuild import plan_rebuild
@@ -185,8 +183,5 @@ class _Story:
 
     def _rejected_rows(self) -> list[dict[str, str]]:
         bucket = self._here.settings.source_bucket
-        files = [
-            item.key for item in list_objects(self._aws, bucket, "rejects/") if item.key.endswith(".csv")
-        ]
-        bodies = [read_object(self._aws, bucket, key).decode() for key in files]
-        return [row for body in bodies for row in csv.DictReader(StringIO(body, newline=""))]
+        files = [item.key for item in list_objects(self._aws, bucket, "rejects/") if item.key.endswith(ROWS)]
+        return [row for key in files for row in rejected_rows(read_object(self._aws, bucket, key))]

@@ -57,7 +57,7 @@ def embedded(settings: Settings, port: int | None = None, state: State | None = 
     Raises ConfigurationError before anything is started. All is gone when the context is left.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="headwater-") as folder,
+        tempfile.TemporaryDirectory(prefix="headwater-", ignore_cleanup_errors=True) as folder,
         EmbeddedAws(port) as server,
     ):
         database = Path(folder) / "warehouse.db"
@@ -87,7 +87,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
             "such as sqlite:////var/lib/headwater.db"
         )
-    with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
+    with tempfile.TemporaryDirectory(prefix="headwater-", ignore_cleanup_errors=True) as folder:
         own = settings if settings.state else replace(settings, state=Path(folder))
         own.require_state().mkdir(parents=True, exist_ok=True)
         here = Installation(own, load_catalog(own.home))

@@ -16,6 +16,7 @@ from schemas.errors import TransientError
 _log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.2
+_STOP_SECONDS = 30.0
 _FIRST_PAUSE = 0.2  # seconds before a failed pass is made again; doubles up to the longest
 _LONGEST_PAUSE = 10.0
 _PAUSE_GROWTH = 1.2
@@ -86,8 +87,9 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
+        give_up = time.monotonic() + (_STOP_SECONDS if kind is None else 1)  # after an error nobody waits
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=max(0, give_up - time.monotonic()))
 
     def check(self) -> None:
         """Raises what ended a poller, if something did."""

@@ -12,6 +12,11 @@ from headwater.settings import Settings
 from schemas.aws_errors import aws_errors
 from schemas.dead_letter import DeadLetter, decode_letters
 
+ROWS = ".csv"
+"""Ending of a key under rejects/ that holds the rejected rows of a file."""
+REASON = ".reason.json"
+"""Ending of a key that says why a file was rejected whole; the file is beside it."""
+
 
 class StoredObject(NamedTuple):
     """One object of a bucket; `size` in bytes, `modified` in seconds since the epoch."""
@@ -22,10 +27,10 @@ class StoredObject(NamedTuple):
 
 
 class Rejects(NamedTuple):
-    """How much of what was dropped was rejected."""
+    """How much of what was dropped was rejected: single rows, and files as a whole."""
 
-    files: int
     rows: int
+    files: int
 
 
 def list_objects(aws: Aws, bucket: str, prefix: str) -> Iterator[StoredObject]:
@@ -54,14 +59,13 @@ def read_letters(aws: Aws, settings: Settings) -> list[DeadLetter]:
 
 
 def count_rejects(aws: Aws, settings: Settings) -> Rejects:
-    """Files with rejected rows, and how many rows."""
-    bodies = [
-        read_object(aws, settings.source_bucket, item.key)
-        for item in list_objects(aws, settings.source_bucket, "rejects/")
-    ]
-    return Rejects(len(bodies), sum(map(count_rows, bodies)))
+    """Of the files that were read and of those that were not. Raises TransientError, ConfigurationError."""
+    bucket = settings.source_bucket
+    keys = [item.key for item in list_objects(aws, bucket, "rejects/")]
+    rows = sum(len(rejected_rows(read_object(aws, bucket, key))) for key in keys if key.endswith(ROWS))
+    return Rejects(rows, sum(key.endswith(REASON) for key in keys))
 
 
-def count_rows(reject_file: bytes) -> int:
-    """Rows of a reject file below its header."""
-    return max(0, sum(1 for _ in csv.reader(StringIO(reject_file.decode(), newline=""))) - 1)
+def rejected_rows(reject_file: bytes) -> list[dict[str, str]]:
+    """The rows of a file of rejects: where each stood, the column and the reason, then its own cells."""
+    return list(csv.DictReader(StringIO(reject_file.decode(), newline="")))

@@ -55,7 +55,7 @@ class _Comparison:
                 yield each
             else:
                 suspects.add(each)
-        suspects.let_live_catch_up(self._ports.warehouse, self._ports.patience.sleep)
+        suspects.let_live_catch_up(self._ports.warehouse, self._ports.patience)
         if suspects:
             yield from self._ports.patience.call(lambda: self._when_level(tail, suspects))
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from consumers.warehouse.port import LIVE_READER, Row, Transaction, Transactions
 from replay.differences import Difference, teller
+from replay.patience import Patience
 from replay.tail import Tail
 from schemas.entity import Entity
 
@@ -36,35 +37,37 @@ class Suspects:
     def add(self, difference: Difference) -> None:
         self._found[difference.key_hash] = difference.expected
 
-    def let_live_catch_up(self, transactions: Transactions, sleep: Callable[[float], None]) -> None:
+    def let_live_catch_up(self, transactions: Transactions, patience: Patience) -> None:
         """While there are suspects, wait until the live consumers have passed `places`, 30 rounds at most:
         they may be stopped. Those that turn out equal are suspects no more."""
         for number in range(ROUNDS):
             if not self._found:
                 return
             if number:
-                sleep(PAUSE)
+                patience.sleep(PAUSE)
             self._tail.read_to_tip()
-            with transactions.transaction() as transaction:
-                still = {each.key_hash for each in self._different(transaction)}
-                self._found = {key_hash: self._found[key_hash] for key_hash in still}
-                if self._passed(transaction):
-                    return
+            if patience.call(lambda: self._look_again(transactions)):
+                return
+
+    def _look_again(self, transactions: Transactions) -> bool:
+        with transactions.transaction() as transaction:
+            still = {each.key_hash for each in self._different(transaction)}
+            live = self._live_places(transaction)
+        self._found = {key_hash: seen for key_hash, seen in self._found.items() if key_hash in still}
+        return self._tail.has_passed(live, self._places)
 
     def counted(self, transaction: Transaction) -> Iterator[Difference]:
         """Those that count, in a transaction that stops the live writers, once the tail is level with them.
 
         What only the log knows counts if they have passed the place where it was known already.
         """
-        passed = self._passed(transaction)
+        passed = bool(self._found) and self._tail.has_passed(self._live_places(transaction), self._places)
         for each in self._different(transaction):
             if each.newer != "log" or (passed and each.expected == self._found[each.key_hash]):
                 yield each
 
-    def _passed(self, transaction: Transaction) -> bool:
-        """Whether the live consumers have seen all up to `places`."""
-        live = self._tail.places_of(transaction.checkpoints(LIVE_READER))
-        return all(live.get(shard, "") >= place for shard, place in self._places.items())
+    def _live_places(self, transaction: Transaction) -> dict[str, str]:
+        return self._tail.places_of(transaction.checkpoints(LIVE_READER))
 
     def _different(self, transaction: Transaction) -> Iterator[Difference]:
         tell, rest = teller(self._entity), iter(self._found)

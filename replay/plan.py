@@ -22,11 +22,11 @@ class NewRevision:
 
 @dataclass(frozen=True, slots=True)
 class OldRevision:
-    """Write into a revision that is there, and follow the stream from its checkpoints, or else from
-    `since`."""
+    """Write into a revision that is there, and follow the stream from its checkpoints. A shard without one is
+    read from `since`, or from its oldest record."""
 
     number: int
-    since: datetime
+    since: datetime | None
 
     def __str__(self) -> str:
         return f"take up revision {self.number}"

@@ -1,6 +1,5 @@
 """Plans of a rebuild with no downtime, and of the way back (ARCHITECTURE: Replay)."""
 
-from consumers.warehouse.port import Revision
 from replay.fold import Wanted
 from replay.plan import CleanUp, Compare, Follow, HandOver, OldRevision, Plan
 from replay.ports import Ports
@@ -37,12 +36,8 @@ def plan_rollback(ports: Ports, entity: Entity, *, accept_differences: bool = Fa
     retired = [each for each in revisions if each.state == "retired"]
     if not retired:
         raise ConfigurationError(f"entity {entity.name}: there is no retired revision to go back to")
-    target = _since_retired(retired[-1], live_of(revisions), ports)
-    ports.check_stream_holds(target.since)
+    # Both were there when one gave way to the other; the live consumers may have been behind.
+    ports.check_stream_holds(max(made_at(retired[-1]), made_at(live_of(revisions))) - ports.reach)
+    target = OldRevision(retired[-1].number, None)
     ending = Compare(), HandOver(accept_differences), CleanUp(unneeded(revisions, target))
     return Plan("rollback", Wanted(entity), live_of(revisions).number, target, (Follow(), *ending))
-
-
-def _since_retired(retired: Revision, live: Revision, ports: Ports) -> OldRevision:
-    """Both were there when one gave way to the other; the live consumers may have been behind by `reach`."""
-    return OldRevision(retired.number, max(made_at(retired), made_at(live)) - ports.reach)

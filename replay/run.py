@@ -126,7 +126,8 @@ class _Run:
     @cached_property
     def _tail(self) -> Tail:
         """Made when the log is loaded: not before then is it known that the stream still has the rest."""
-        self._ports.check_stream_holds(self._since)
+        if self._since:
+            self._ports.check_stream_holds(self._since)
         with self._writer.transaction() as transaction:
             saved = transaction.checkpoints(self._writer.reader)
         return Tail(self._ports.stream, self._writer, self._since, saved, self._ports.patience)
@@ -145,7 +146,7 @@ class _Run:
 
     def _hand_over(self, stage: HandOver) -> None:
         patience = self._ports.patience
-        self._suspects.let_live_catch_up(self._writer, patience.sleep)
+        self._suspects.let_live_catch_up(self._writer, patience)
         patience.call(lambda: self._swap(stage.accept_differences))
 
     def _swap(self, accept_differences: bool) -> None:

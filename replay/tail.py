@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from consumers.facts import frames_of
@@ -49,15 +50,16 @@ tip."""
 class Tail:
     """Follows every shard of a stream, closed ones too; the order of shards does not matter (INV-2).
 
-    Shards that are there at the start are read from `since` on, later ones from their oldest record, those of
-    `saved` after their checkpoint. `places` tells how far each shard is applied.
+    A shard with a checkpoint in `saved` is read on from there; the others that are there at the start from
+    `since` on (None: from their oldest record), and those that appear later from their oldest record.
+    `places` tells how far each shard is applied.
     """
 
     def __init__(
         self,
         stream: Stream,
         writer: RevisionWriter,
-        since: datetime,
+        since: datetime | None,
         saved: Iterable[Checkpoint],
         patience: Patience,
     ) -> None:
@@ -67,25 +69,19 @@ class Tail:
         self._cursors: dict[str, ShardCursor] = {}
         self._finished: set[str] = set()
         self.places = self.places_of(saved)
-        self.events = 0
 
     def places_of(self, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
         """Sequence numbers by shard: the checkpoints of this stream, not of one that had its name before."""
         return {each.shard: each.sequence for each in checkpoints if each.stream == self._identity}
 
     def read_to_tip(self) -> None:
-        """Read until each shard, children of those that ended too, has shown its tip once."""
-        waiting = self._patience.call(self._unfinished)
-        while waiting:
-            ended = [shard for shard in waiting if self._read_shard_to_tip(shard).finished]
-            waiting = self._patience.call(self._unfinished) if ended else []
-
-    def _read_shard_to_tip(self, shard: Shard) -> Page:
-        while True:
-            page = self._patience.call(lambda: self._page(shard))
-            self._take(shard, page, self._writer.write)
-            if page.at_tip:
-                return page
+        """Read each shard that is there now until it has shown its tip once."""
+        for shard in self._patience.call(self._unfinished):
+            at_tip = False
+            while not at_tip:
+                page = self._patience.call(partial(self._page, shard))
+                self._take(shard, page, self._writer.write)
+                at_tip = page.at_tip
 
     def level(self, live: Mapping[str, str], write: Write, in_time: Callable[[], bool]) -> None:
         """Read each shard to its sequence in `live` at least, or to its tip as it is now.
@@ -102,6 +98,24 @@ class Tail:
                 self._take(shard, page, write)
                 if page.at_tip:
                     break
+
+    def has_passed(self, live: Mapping[str, str], places: Mapping[str, str]) -> bool:
+        """Whether readers at `live` have seen all that we had applied at `places`, by shard.
+
+        Of a shard of which nothing was applied, since all of it is older than our beginning, they have seen
+        all if nothing is ahead of them. Raises TransientError at the first.
+        """
+        return all(
+            live.get(shard.id, "") >= places[shard.id] if shard.id in places else self._at_tip(shard, live)
+            for shard in self._stream.shards()
+        )
+
+    def _at_tip(self, shard: Shard, live: Mapping[str, str]) -> bool:
+        cursor = self._stream.open(shard.id, live.get(shard.id))
+        page = cursor.read(closed=shard.closed)
+        while not page.records and not page.at_tip:
+            page = cursor.read(closed=shard.closed)
+        return not page.records
 
     def go_back(self, places: Mapping[str, str]) -> None:
         """Take up again at these earlier `places`."""

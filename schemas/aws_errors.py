@@ -1,73 +1,78 @@
 """botocore's errors as ours, by code and by the name of the class, never by the text.
 
-One table for every edge that talks to AWS. Codes: the "Errors" sections of the API references of Kinesis,
-DynamoDB Streams, S3, SQS and Firehose, their common errors, and botocore's own lists of what it retries.
+One table for every edge that talks to AWS. Codes: the errors of the operations of Kinesis, DynamoDB and its
+streams, S3, SQS, Firehose and STS as botocore models them, the common errors of their API references, and the
+codes that botocore itself retries. An answer to HEAD has no body: there the code is the status.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Final
 
 from schemas.errors import ConfigurationError, ConflictError, HeadwaterError, TransientError
 
-_CODES: dict[type[HeadwaterError], str] = {
+_CODES: Final[dict[type[HeadwaterError], str]] = {
     TransientError: """
         429 500 502 503 504
-        BandwidthLimitExceeded EC2ThrottledException LimitExceededException OverQuota OverLimit
-        PriorRequestNotComplete ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled
-        RequestThrottledException SlowDown ThrottledException Throttling ThrottlingException
-        TooManyRequestsException TransactionConflictException TransactionInProgressException
-        InternalError InternalFailure InternalServerError ServiceUnavailable ServiceUnavailableException
-        RequestTimeout RequestTimeoutException OperationAborted BadDigest IncompleteBody
-        ExpiredToken ExpiredTokenException RequestExpired RequestTimeTooSkewed TokenRefreshRequired
-        KMS.AccessDeniedException KMS.DisabledException KMS.InvalidStateException KMS.KMSInvalidStateException
-        KMS.NotFoundException KMS.OptInRequired KMS.ThrottlingException KmsAccessDenied KmsDisabled
-        KmsInvalidState KmsNotFound KmsOptInRequired KmsThrottled KMSAccessDeniedException KMSDisabledException
-        KMSInvalidStateException KMSNotFoundException KMSOptInRequired KMSThrottlingException
-        InvalidKMSResourceException
+        BandwidthLimitExceeded EC2ThrottledException LimitExceededException OverLimit PriorRequestNotComplete
+        ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled RequestThrottledException
+        SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException
+        InternalError InternalFailure InternalFailureException InternalServerError ServiceUnavailable
+        ServiceUnavailableException RequestTimeout RequestTimeoutException BadDigest IncompleteBody
+        OperationAborted PurgeQueueInProgress QueueDeletedRecently ReplicatedWriteConflictException
+        TransactionConflictException TransactionInProgressException
+        ExpiredToken ExpiredTokenException IDPCommunicationError RequestExpired RequestTimeTooSkewed
+        TokenRefreshRequired
+        InvalidKMSResourceException KMS.DisabledException KMS.InvalidKeyUsageException
+        KMS.KMSInvalidStateException KMS.NotFoundException KMSAccessDeniedException KMSDisabledException
+        KMSInvalidStateException KMSNotFoundException KMSOptInRequired KMSThrottlingException KmsAccessDenied
+        KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired KmsThrottled
     """,
     ConflictError: """
         409 412
         BucketAlreadyExists BucketAlreadyOwnedByYou ConcurrentModificationException
         ConditionalCheckFailedException ConditionalRequestConflict ConflictException ExpiredIteratorException
-        PreconditionFailed ResourceInUseException TransactionCanceledException TrimmedDataAccessException
+        ExpiredNextTokenException MessageNotInflight PreconditionFailed QueueNameExists ReceiptHandleIsInvalid
+        ResourceInUseException TableAlreadyExistsException TableInUseException TransactionCanceledException
+        TrimmedDataAccessException
     """,
     ConfigurationError: """
-        400 301 401 403
+        301 400 401 403 405
         AccessDenied AccessDeniedException AccountProblem AllAccessDisabled AuthFailure
         AuthorizationHeaderMalformed EntityTooLarge IllegalLocationConstraintException IncompleteSignature
         InvalidAccessKeyId InvalidArgument InvalidArgumentException InvalidBucketName InvalidBucketState
         InvalidClientTokenId InvalidObjectState InvalidParameterValue InvalidRequest InvalidSignatureException
-        InvalidToken KeyTooLongError MalformedPolicy MalformedXML MethodNotAllowed MissingAuthenticationToken
-        MissingAuthenticationTokenException MissingParameter NoSuchBucket NotSignedUp OptInRequired
-        PermanentRedirect ResourceNotFoundException SerializationException SignatureDoesNotMatch
-        SubscriptionRequiredException TableNotFoundException UnauthorizedOperation UnknownOperationException
-        UnrecognizedClientException UnsupportedOperation ValidationError ValidationException
-        AWS.SimpleQueueService.NonExistentQueue QueueDoesNotExist
+        InvalidSourceException InvalidToken ItemCollectionSizeLimitExceededException KeyTooLongError
+        MalformedXML MethodNotAllowed MissingAuthenticationToken MissingAuthenticationTokenException
+        MissingParameter NoSuchBucket NotSignedUp OptInRequired PermanentRedirect QueueDoesNotExist
+        AWS.SimpleQueueService.NonExistentQueue RegionDisabledException ResourceNotFoundException
+        SerializationException SignatureDoesNotMatch SubscriptionRequiredException TableNotFoundException
+        UnauthorizedOperation UnknownOperationException UnrecognizedClientException UnsupportedOperation
+        ValidationError ValidationException
     """,
 }
 
-_CLASSES: dict[type[HeadwaterError], str] = {
+_CLASSES: Final[dict[type[HeadwaterError], str]] = {
     TransientError: """
-        ChecksumError ClosedConnectionError ConnectionClosedError ConnectionError ConnectTimeoutError
-        CredentialRetrievalError EndpointConnectionError FlexibleChecksumError HTTPClientError
-        IncompleteReadError MetadataRetrievalError ProxyConnectionError ReadTimeoutError ResponseParserError
-        ResponseStreamingError RetriesExceededError S3UploadFailedError SSLError TokenRetrievalError WaiterError
+        ChecksumError ConnectionClosedError ConnectionError CredentialRetrievalError FlexibleChecksumError
+        HTTPClientError IncompleteReadError MetadataRetrievalError ResponseParserError RetriesExceededError
+        S3TransferFailedError S3UploadFailedError TokenRetrievalError WaiterError
     """,
-    ConfigurationError: "Boto3Error BotoCoreError ClientError",  # the roots: whatever is not named above
+    ConfigurationError: "Boto3Error BotoCoreError",  # the roots: whatever is not named above
 }
 
-_ERROR_OF_CODE = {code: error for error, codes in _CODES.items() for code in codes.split()}
-_ERROR_OF_CLASS = {name: error for error, names in _CLASSES.items() for name in names.split()}
-_MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+_ERROR_OF_CODE: Final = {code: error for error, codes in _CODES.items() for code in codes.split()}
+_ERROR_OF_CLASS: Final = {name: error for error, names in _CLASSES.items() for name in names.split()}
+_MISSING: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 
 
 @contextmanager
 def aws_errors(doing: str) -> Iterator[None]:
-    """Raise botocore's errors within as ours, the cause kept: TransientError, ConflictError, ConfigurationError.
+    """Raise errors of botocore and boto3 as TransientError, ConflictError or ConfigurationError, from theirs.
 
-    The text is `doing` and the code; the server's words may hold values (INV-7). An unknown code is transient if
-    the server says 5xx. A missing object is left as it is: whether that is an error the caller knows (is_missing).
+    The text is `doing` and the code: the server's words may hold values (INV-7). A code that is not in the
+    table is transient if the server says 5xx, else a matter of configuration. A missing object stays as it
+    is: the caller knows whether that is an error (is_missing).
     """
     try:
         yield
@@ -87,21 +92,25 @@ def _ours(error: Exception) -> type[HeadwaterError] | None:
     """The class of ours for an error of botocore or boto3; None for any other."""
     code = _code(error)
     if code is None:
-        names = [each.__name__ for each in type(error).__mro__ if each.__module__.startswith("boto")]
-        return next((_ERROR_OF_CLASS[name] for name in names if name in _ERROR_OF_CLASS), None)
+        classes = (each.__name__ for each in _their_classes(error))
+        return next((_ERROR_OF_CLASS[name] for name in classes if name in _ERROR_OF_CLASS), None)
     return _ERROR_OF_CODE.get(code) or (TransientError if _status(error) >= 500 else ConfigurationError)
 
 
-def _response(error: BaseException) -> dict[str, Any]:
-    """What the server answered, if this is botocore's ClientError."""
-    found = getattr(error, "response", None)
-    return found if isinstance(found, dict) else {}
+def _their_classes(error: BaseException) -> Iterator[type]:
+    """The nearest class first."""
+    for each in type(error).__mro__:
+        if each.__module__.split(".")[0] in ("boto3", "botocore", "s3transfer"):
+            yield each
 
 
 def _code(error: BaseException) -> str | None:
-    code = _response(error).get("Error", {}).get("Code")
-    return None if code is None else str(code)
+    """The code of a ClientError, the one kind of theirs that carries an answer; None for any other error."""
+    if not any(each.__name__ == "ClientError" for each in _their_classes(error)):
+        return None
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))  # type: ignore[attr-defined]
 
 
 def _status(error: BaseException) -> int:
-    return int(_response(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    response = error.response  # type: ignore[attr-defined]
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -58,41 +58,47 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Members:
-    """Decompresses a stream of GZIP members. Of a damaged one it gives what comes before the damage."""
+    """Decompresses a stream of GZIP members. Of a damaged one it gives what comes before the damage.
+
+    What comes before the first member that inflates to anything passes as it is: the stream may only look
+    like GZIP.
+    """
 
     def __init__(self) -> None:
         self._held = b""  # compressed bytes not used yet
         self._at = 0  # offset of the first of them
         self._member: zlib._Decompress | None = None
-        self._member_at = 0
         self._used: deque[bytes] = deque(maxlen=_PIECES_KEPT)  # of this member
+        self._sought_from = 0  # no member begins before this offset
+        self._is_gzip = False  # for sure
         self._loss = ""
 
     def take(self, piece: bytes) -> Iterator[bytes | str]:
         self._held += piece
         while self._held:
             if self._member is None:
-                if not self._find_header():
+                found = _HEADER.search(self._held, max(0, self._sought_from - self._at))
+                yield from self._skip(found.start() if found else len(self._held) - _HEADER_BYTES + 1)
+                if found is None:
                     return
                 yield from self._losses()
-                self._member, self._member_at = zlib.decompressobj(wbits=31), self._at
+                self._member, self._sought_from = zlib.decompressobj(wbits=31), self._at + 1
             yield from self._inflate(self._member)
 
     def close(self) -> Iterator[bytes | str]:
         while self._member is not None:
             self._fail("cut short", self._at)
             yield from self.take(b"")
-        self._skip(len(self._held))
+        yield from self._skip(len(self._held))
         yield from self._losses()
 
-    def _find_header(self) -> bool:
-        """Skip what comes before the next member. False: more bytes are needed to find it."""
-        found = _HEADER.search(self._held)
-        self._skip(found.start() if found else max(0, len(self._held) - _HEADER_BYTES + 1))
-        return found is not None
-
-    def _skip(self, count: int) -> None:
-        if count and not self._loss:
+    def _skip(self, count: int) -> Iterator[bytes]:
+        """Leave out so many bytes that are of no member."""
+        if count <= 0:
+            return
+        if not self._is_gzip:
+            yield self._held[:count]
+        elif not self._loss:
             self._loss = f"not GZIP at compressed byte {self._at}"
         self._drop(count)
 
@@ -113,10 +119,12 @@ class _Members:
             try:
                 out = member.decompress(self._held, _PIECE)
             except zlib.error:
-                yield self._salvage(before)
+                if saved := self._salvage(before):
+                    yield saved
                 return
             self._use(len(self._held) - len(member.unused_data or member.unconsumed_tail))
             if out:
+                self._is_gzip = True
                 yield out
             more = not member.eof and (bool(self._held) or len(out) == _PIECE)
         if member.eof:
@@ -140,13 +148,13 @@ class _Members:
                 while out := member.decompress(rest, 1):
                     saved += out
                     rest = member.unconsumed_tail
+        self._is_gzip |= bool(saved)
         self._fail("damaged", at)
         return bytes(saved)
 
     def _fail(self, how: str, at: int) -> None:
-        """Leave the member and go back, to seek the next one behind this one's own header."""
+        """Leave the member and go back, to seek the next one behind this one's beginning."""
         self._loss = f"GZIP {how} at compressed byte {at}"
         self._held = b"".join([*self._used, self._held])
         self._at -= sum(map(len, self._used))
-        self._drop(1 if self._at == self._member_at else 0)
         self._leave()

@@ -47,6 +47,8 @@ def _key_text(number: int, value: object) -> str:
         return _TEXTS[type(value)](value)
     except KeyError:
         raise PoisonEventError(f"key value {number}: {type(value).__name__} can't be part of a key") from None
+    except OverflowError:
+        raise PoisonEventError(f"key value {number}: outside the years 1 to 9999 in UTC") from None
 
 
 def _timestamp_text(value: datetime) -> str:
@@ -70,7 +72,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
 def parse_key(key: str, fields: Sequence[Field]) -> tuple[object, ...]:
     """The typed values of a canonical key, as the fields' codec gives them: the inverse of canonical_key.
 
-    Raises PoisonEventError if the key is not the canonical key of such values.
+    Raises PoisonEventError if the key is not the canonical key of values that the fields take.
     """
     texts = parse_text_array(key)
     if len(texts) != len(fields):
@@ -97,9 +99,11 @@ def _typed(text: str, field: Field) -> object:
     if parse is None:
         raise PoisonEventError(f"key field {field.name}: {field.kind} can't be part of a key", "schema")
     try:
-        return parse(text, field)
-    except (ValueError, ArithmeticError):
+        value = parse(text, field)
+    except (ValueError, ArithmeticError, KeyError):
         raise PoisonEventError(f"key field {field.name}: not the text of a {field.kind}") from None
+    field.check(value)
+    return value
 
 
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
@@ -109,37 +113,23 @@ def _decimal(text: str, field: Field) -> Decimal:
     return Decimal(text).quantize(Decimal((0, (1,), -field.scale)), context=_EXACT)
 
 
-def _boolean(text: str, _field: Field) -> bool:
-    return {"true": True, "false": False}[text]
-
-
-def _whole(text: str, _field: Field) -> int:
-    return int(text)
-
-
-def _text(text: str, _field: Field) -> str:
-    return text
-
-
-def _timestamp(text: str, _field: Field) -> datetime:
-    return datetime.fromisoformat(text)
-
+_BOOLEANS = {"true": True, "false": False}
 
 _PARSERS: dict[FieldType, Callable[[str, Field], object]] = {
-    FieldType.STRING: _text,
-    FieldType.ENUM: _text,
-    FieldType.JSON: _text,
-    FieldType.INT: _whole,
-    FieldType.LONG: _whole,
-    FieldType.BOOLEAN: _boolean,
+    FieldType.STRING: lambda text, _field: text,
+    FieldType.ENUM: lambda text, _field: text,
+    FieldType.JSON: lambda text, _field: text,
+    FieldType.INT: lambda text, _field: int(text),
+    FieldType.LONG: lambda text, _field: int(text),
+    FieldType.BOOLEAN: lambda text, _field: _BOOLEANS[text],
     FieldType.BYTES: lambda text, _field: b64decode(text, validate=True),
     FieldType.DECIMAL: _decimal,
     FieldType.DATE: lambda text, _field: date.fromisoformat(text),
     FieldType.TIME_MILLIS: lambda text, _field: time.fromisoformat(text),
     FieldType.TIME_MICROS: lambda text, _field: time.fromisoformat(text),
-    FieldType.TIMESTAMP_MILLIS: _timestamp,
-    FieldType.TIMESTAMP_MICROS: _timestamp,
-    FieldType.LOCAL_TIMESTAMP_MILLIS: _timestamp,
-    FieldType.LOCAL_TIMESTAMP_MICROS: _timestamp,
+    FieldType.TIMESTAMP_MILLIS: lambda text, _field: datetime.fromisoformat(text),
+    FieldType.TIMESTAMP_MICROS: lambda text, _field: datetime.fromisoformat(text),
+    FieldType.LOCAL_TIMESTAMP_MILLIS: lambda text, _field: datetime.fromisoformat(text),
+    FieldType.LOCAL_TIMESTAMP_MICROS: lambda text, _field: datetime.fromisoformat(text),
     FieldType.UUID: lambda text, _field: UUID(text),
 }

@@ -36,7 +36,7 @@ def generation_of(stream_arn: str) -> str:
 
 
 def dynamodb_position(generation: str, sequence_number: str) -> str:
-    """`<generation>-<sequence number, 40 digits>`; of a backfill: BACKFILL_SEQUENCE. PoisonEventError if none."""
+    """`<generation>-<sequence number, 40 digits>`. Raises PoisonEventError for what is no such number."""
     if not _SEQUENCE_NUMBER.fullmatch(sequence_number):
         raise PoisonEventError(f"sequence number: not a number of at most {SEQUENCE_DIGITS} digits")
     return f"{generation}-{sequence_number:0>{SEQUENCE_DIGITS}}"

@@ -1,8 +1,8 @@
 """Where good bytes go on after damage.
 
 A payload may hold what looks like frames, so that where a damaged frame ends is found before anything inside
-it is looked at. There are three witnesses: the length before it, the lengths in its Avro body, and what begins
-behind it. Only where they do not agree, the next good frame is searched byte by byte.
+it is looked at. There are three witnesses: the length before it, the lengths in its Avro body, and what
+begins behind it. Only where they do not agree, the next good frame is searched byte by byte.
 """
 
 from collections.abc import Iterator
@@ -57,9 +57,9 @@ def _goes_on(window: Window, ahead: int) -> bool:
 def _can_be_one_frame(window: Window, ahead: int, size: int) -> bool:
     """Whether so many bytes, or what the stream has of them, can be one damaged frame.
 
-    They can't if a good frame within goes up to their end, or to a user record's header that does: behind one in a
-    payload comes the payload's own CRC-32. Of a frame cut short we have less; there, good frames up to the
-    stream's end, or to an MD5, are its neighbours.
+    They can't if a good frame within goes up to their end, or to a user record's header that does: behind one
+    in a payload comes the payload's own CRC-32. Of a frame cut short we have less; there, good frames up to
+    the stream's end, or to an MD5, are its neighbours.
     """
     end = ahead + size
     ends = _ends_of_good_frames(window, max(0, ahead - MAX_HEADER_BYTES), end)

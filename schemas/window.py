@@ -4,9 +4,9 @@ Distances (`ahead`) count from the window's place. They stay right when the wind
 buffer do not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from struct import Struct
-from typing import Final, TypeVar
+from typing import Final
 from zlib import crc32
 
 from schemas.event import BODY_START, CRC_BYTES, MARKER, MAX_FRAME_BYTES
@@ -14,7 +14,7 @@ from schemas.kpl import (
     MAGIC,
     MAX_AGGREGATE_BYTES,
     MAX_HEADER_BYTES,
-    MAX_KEY_FIELD_BYTES,
+    MAX_KEY_BYTES,
     read_record,
     skip_key,
 )
@@ -30,24 +30,17 @@ CRC: Final = Struct(">I")
 
 _READ_AHEAD: Final = 1 << 16
 
-Found = TypeVar("Found")
 
-
-def crc_matches(buffer: bytes, start: int, end: int) -> bool:
-    """Whether buffer[start:end] ends with the CRC-32 of all before it."""
+def frame_end(buffer: bytes, view: memoryview, at: int) -> int:
+    """Where the good frame there ends, if it is whole in the buffer, else 0. `view` is of the same buffer."""
+    if len(buffer) - at < MIN_FRAME_BYTES:
+        return 0
+    length, marker = START.unpack_from(buffer, at)
+    end: int = at + 4 + length
+    if marker != MARKER_NUMBER or length not in LENGTHS or end > len(buffer):
+        return 0
     crc_at = end - CRC_BYTES
-    return bool(crc32(memoryview(buffer)[start:crc_at]) == CRC.unpack_from(buffer, crc_at)[0])
-
-
-def is_frame(buffer: bytes, start: int, end: int) -> bool:
-    """Whether buffer[start:end] is exactly one undamaged frame."""
-    length, marker = START.unpack_from(buffer, start) if end - start >= MIN_FRAME_BYTES else (0, 0)
-    return (
-        marker == MARKER_NUMBER
-        and length == end - start - 4
-        and length in LENGTHS
-        and crc_matches(buffer, start, end)
-    )
+    return end if crc32(view[at:crc_at]) == CRC.unpack_from(buffer, crc_at)[0] else 0
 
 
 class Window:
@@ -59,6 +52,7 @@ class Window:
     def __init__(self, source: Iterator[bytes | str]) -> None:
         self._source = source
         self._base = 0
+        self._ended = False
         self.buffer = b""
         self.pos = 0
         self.breaks: list[tuple[int, str]] = []
@@ -75,7 +69,7 @@ class Window:
 
     def has(self, count: int) -> bool:
         """Whether `count` bytes stand ahead; they are in the buffer then."""
-        if self.left < count:
+        if self.left < count and not self._ended:
             self._fill(max(count, self.left + _READ_AHEAD))
         return self.left >= count
 
@@ -83,14 +77,15 @@ class Window:
         parts = [self.buffer[self.pos :]]
         size = len(parts[0])
         self._base += self.pos
-        for piece in self._source:
-            if isinstance(piece, str):
+        while size < wanted and not self._ended:
+            piece = next(self._source, None)
+            if piece is None:
+                self._ended = True
+            elif isinstance(piece, str):
                 self.breaks.append((self._base + size, piece))
-                continue
-            parts.append(piece)
-            size += len(piece)
-            if size >= wanted:
-                break
+            else:
+                parts.append(piece)
+                size += len(piece)
         self.buffer, self.pos = b"".join(parts), 0
 
     def told_size(self, ahead: int = 0) -> int | None:
@@ -104,13 +99,13 @@ class Window:
         """Whether the first bytes there are those of a frame."""
         return self.told_size(ahead) is not None and self.buffer.startswith(MARKER, self.pos + ahead + 4)
 
-    def frame_size(self, ahead: int = 0) -> int | None:
-        """Bytes of the good frame there, None if there is none. It is in the buffer then."""
+    def frame_size(self, ahead: int = 0) -> int:
+        """Bytes of the good frame there, 0 if there is none. It is in the buffer then."""
         size = self.told_size(ahead)
         if size is None or not self.starts_frame(ahead) or not self.has(ahead + size):
-            return None
-        start = self.pos + ahead
-        return size if crc_matches(self.buffer, start, start + size) else None
+            return 0
+        at = self.pos + ahead
+        return max(0, frame_end(self.buffer, memoryview(self.buffer), at) - at)
 
     def starts_aggregate(self, ahead: int = 0) -> bool:
         return self.has(ahead + len(MAGIC)) and self.buffer.startswith(MAGIC, self.pos + ahead)
@@ -123,7 +118,8 @@ class Window:
 
     def record(self, ahead: int = 0) -> tuple[int, int] | None:
         """The distances of start and end of a user record's payload; the stream may end before it."""
-        found = self._parse(read_record, ahead, MAX_HEADER_BYTES)
+        self.has(ahead + MAX_HEADER_BYTES)
+        found = read_record(self.buffer, self.pos + ahead)
         if found is None or found.end - found.start > MAX_AGGREGATE_BYTES:
             return None
         return found.start - self.pos, found.end - self.pos
@@ -133,19 +129,13 @@ class Window:
         found = self.record(ahead)
         if found is None or not self.has(found[1]):
             return False
-        return is_frame(self.buffer, self.pos + found[0], self.pos + found[1])
+        start, end = found
+        return self.frame_size(start) == end - start
 
     def key_end(self, ahead: int) -> int | None:
         """The distance of what follows the partition key or hash key there, whole in the buffer then."""
-        found = self._parse(skip_key, ahead, MAX_KEY_FIELD_BYTES)
-        if found is None:
+        self.has(ahead + MAX_KEY_BYTES)
+        found = skip_key(self.buffer, self.pos + ahead)
+        if found is None or not ahead < found - self.pos <= min(self.left, MAX_AGGREGATE_BYTES):
             return None
-        end = found - self.pos
-        return end if end <= MAX_AGGREGATE_BYTES and self.has(end) else None
-
-    def _parse(self, parse: Callable[[bytes, int], Found | None], ahead: int, size: int) -> Found | None:
-        self.has(ahead + size)
-        try:
-            return parse(self.buffer, self.pos + ahead)
-        except IndexError:  # the stream ends within the header
-            return None
+        return found - self.pos

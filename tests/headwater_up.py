@@ -72,7 +72,11 @@ class Up:
             stderr=self._stderr,
             text=True,
         )
-        self.environment = {**(environment or {}), **self._exports()}
+        try:
+            self.environment = {**(environment or {}), **self._exports()}
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self

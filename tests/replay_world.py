@@ -184,11 +184,12 @@ class Watched:
     ) -> Iterator[Transaction]:
         self.before(exclusive)
         with self._warehouse.transaction(shared, exclusive) as transaction:
-            self.locked = True
+            self.locked, watched = True, _Watched(transaction, self.refused_ranks)
             try:
-                yield _Watched(transaction, self.refused_ranks)  # type: ignore[misc]
+                yield watched  # type: ignore[misc]
             finally:
                 self.locked = False
+            assert not watched.doomed, "committed after a refusal"
         if exclusive and self.lose_answer_of_exclusive:
             raise TransientError("the answer to the commit was lost")
 
@@ -196,6 +197,7 @@ class Watched:
 class _Watched:
     def __init__(self, transaction: Transaction, refused_ranks: set[str]) -> None:
         self._transaction, self._refused_ranks = transaction, refused_ranks
+        self.doomed = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transaction, name)
@@ -204,5 +206,6 @@ class _Watched:
         for entity, rows in batch.rows.items():
             for row in rows:
                 if row.rank in self._refused_ranks:
+                    self.doomed = True
                     raise RefusedRowError(entity, row.key_hash, "refused in this test")
         return self._transaction.apply(batch, revisions)

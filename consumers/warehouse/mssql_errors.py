@@ -6,6 +6,7 @@ not here is judged by its severity. Texts of the server may carry values and nev
 what is raised has the number, and words of ours.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from consumers.warehouse.port import TransactionLostError
 from schemas.errors import ConfigurationError, TransientError
 
 CLIENT_NUMBERS = range(20_001, 21_000)
+_CLIENT_SAYS = re.compile(rb"DB-Lib error message (\d+)")
 
 
 class RowRefused(Exception):  # noqa: N818 - caught where the row is known, and never leaves this package
@@ -102,6 +104,7 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     49919: (TransientError, "too many operations"),
     49920: (TransientError, "too many operations"),
     20002: (TransientError, "the connection could not be made: is there a server, and does it offer TLS?"),
+    20018: (TransientError, "the server refuses the connection"),
     20008: (TransientError, "no socket"),
     20009: (TransientError, "no server answers"),
     20010: (TransientError, "the client is out of memory"),
@@ -194,14 +197,18 @@ def ours(number: int | None, severity: int | None) -> tuple[Kind, str]:
 
 
 def number_of(error: BaseException | None) -> tuple[int | None, int | None]:
-    """Number and severity. pymssql tells the severity only in the error that its own came of."""
-    while error is not None:
-        if error.args and isinstance(error.args[0], int):
-            return error.args[0], getattr(error.__context__, "severity", None)
-        number = getattr(error, "number", None)
-        if number is not None:
-            return number, getattr(error, "severity", None)
-        error = error.__context__
+    """Number and severity. pymssql tells the severity only in the error that its own came of.
+
+    Where a connection can't be made, its number may be that of an earlier failure of this process: it keeps the
+    one of the greatest severity ever (2.4.6, `clr_err` sets locals). What it writes before a text of its own,
+    and only where the server sent no other, is right.
+    """
+    match error:
+        case BaseException(args=((int() as number, bytes() as said), *_)):
+            client = _CLIENT_SAYS.match(said)
+            return (int(client[1]), None) if client else (number, None)
+        case BaseException(args=(int() as number, *_)):
+            return number, getattr(error.__context__, "severity", None)
     return None, None
 
 

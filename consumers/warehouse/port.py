@@ -100,8 +100,7 @@ RevisionState = Literal["building", "live", "retired", "as_of"]
 
 
 class Revision(NamedTuple):
-    """One physical table of an entity. `created_at` is ISO 8601 in UTC; `as_of` is the name it is published
-    under."""
+    """One physical table of an entity. `created_at` is ISO 8601, UTC; `as_of` the name of its as-of view."""
 
     number: int
     state: RevisionState
@@ -195,8 +194,7 @@ class Warehouse(Transactions, Protocol):
     """
 
     def ensure(self) -> None:
-        """Make what is missing: system tables and, for each entity, revision 1 and its view. Harmless to
-        repeat."""
+        """Make what is missing: system tables, revision 1 and view of each entity. Repeating is harmless."""
 
     def create_revision(self, entity: str) -> int:
         """An empty table in state `building`. A number is never used twice, not even after a drop."""
@@ -215,8 +213,7 @@ class Warehouse(Transactions, Protocol):
         """
 
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
-        """Every row, tombstones too, in key-hash order, all from one snapshot; memory does not grow with
-        them."""
+        """Every row, tombstones too, in key-hash order, from one snapshot; memory does not grow with them."""
 
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None

@@ -48,8 +48,7 @@ class Revisions:
         return self._ddl.shows(table, table.view, self.live(table).number)
 
     def ensure(self, table: StagingTable, now: str) -> None:
-        """Revision 1 and its view, where the entity is new; the view as the entity wants it where it is
-        not."""
+        """Revision 1 where the entity is new, and the view as the entity wants it now."""
         if not any(revision.state == "live" for revision in self.of(table)):
             number = self.create(table, "live", now)
         else:

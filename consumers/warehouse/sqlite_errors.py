@@ -55,8 +55,7 @@ _BY_CODE = {getattr(sqlite3, name): ours for name, ours in PRIMARY_CODES.items()
 
 
 def ours(error: BaseException | None) -> type[HeadwaterError | RowRefused] | None:
-    """What an error of SQLite is to us. The primary code is the low byte of an extended one. None for a
-    bug."""
+    """What SQLite's error is to us; None for a bug. An extended code's low byte is the primary code."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else _BY_CODE.get(code & 0xFF)
 

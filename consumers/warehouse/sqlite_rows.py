@@ -1,5 +1,4 @@
-"""Rows into SQLite's parameters and out of its results, column by column: few Python operations for each
-row."""
+"""Rows to SQLite's parameters and back, column by column: few Python operations for each row."""
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat

@@ -70,8 +70,7 @@ def bury(table: StagingTable, revision: int) -> str:
 
 
 def buried(sweep: Sweep) -> tuple[bytes, bytes, str, str]:
-    """Parameters of `bury`: the bucket is the first byte of the key hash, and the position is the rank's
-    prefix."""
+    """Parameters of `bury`: the bucket is the key hash's first byte, the position the rank's prefix."""
     first = bytes([sweep.bucket])
     return first + bytes(15), first + b"\xff" * 15, sweep.source, sweep.position
 

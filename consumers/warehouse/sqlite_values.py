@@ -1,8 +1,8 @@
 """Python's typed values as SQLite stores them, and back, exactly.
 
-SQLite has no decimal, date or boolean. Text keeps them exact and, being of fixed width, in order: a decimal
-with the digits of its column's scale, ISO 8601 for dates and times with the digits of the field's precision.
-SQLite's own date functions read these forms.
+SQLite has no decimal, date or boolean. A decimal is text with the digits of its column's scale. Dates and
+times are ISO 8601 with the digits of the field's precision: of fixed width, so that text is in order of time,
+and in a form that SQLite's date functions read. A float is a float, but for the sign of a negative zero.
 """
 
 from collections.abc import Callable, Sequence

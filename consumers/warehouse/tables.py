@@ -47,8 +47,7 @@ class StagingTable:
 
 
 class StagingTables:
-    """The tables of a catalog's entities, in name order. Names are SQL names, since schemas/ takes no
-    others."""
+    """The tables of a catalog's entities, in name order. schemas/ takes only names that SQL takes."""
 
     def __init__(self, entities: Iterable[Entity], prefix: str = "staging_") -> None:
         self._tables = {

@@ -52,7 +52,10 @@ def read_status(here: Installation) -> dict[str, Any]:
         "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
         "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
         "dead_letters": len(read_letters(aws, here.settings)),
-        "rejects": count_rejects(aws, here.settings)._asdict(),
+        "rejects": {
+            **count_rejects(aws, here.settings)._asdict(),
+            "place": f"s3://{here.settings.source_bucket}/rejects/",
+        },
     }
 
 
@@ -67,4 +70,5 @@ def _show(status: dict[str, Any]) -> None:
     log, rejects = status["log"], status["rejects"]
     show(f"log: {counted(log['objects'], 'object')}, {counted(log['bytes'], 'byte')}")
     show(f"dead letters: {status['dead_letters']:,}")
-    show(f"rejected: {counted(rejects['rows'], 'row')} of {counted(rejects['files'], 'file')}")
+    where = f", in {rejects['place']}" if rejects["rows"] or rejects["files"] else ""
+    show(f"rejected: {counted(rejects['rows'], 'row')}, {counted(rejects['files'], 'whole file')}{where}")

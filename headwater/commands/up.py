@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import shlex
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headwater.commands.parsing import Commands, add_command, port
 from headwater.exit_codes import DONE, INTERRUPTED
-from headwater.output import log_ours, show, tell
+from headwater.output import show, tell
 from headwater.settings import Settings, read_settings
 from schemas.errors import ConfigurationError
 from schemas.loader import load_catalog
@@ -125,8 +124,7 @@ def _announce(local: Local) -> None:
     tell(f"Headwater is up at {local.here.settings.endpoint}. Run the lines above in another shell; then")
     tell(f"  put items into the tables {_listed(catalog.tables())}")
     tell(f"  drop files of the feeds {_listed(catalog.feeds())}: headwater drop FILE --entity E")
-    tell("Ctrl-C stops it.")
-    log_ours(logging.INFO)  # from here on it says what it does
+    tell("Ctrl-C stops it; started with -v it also says what it does.")
 
 
 def _listed(names: Iterable[str]) -> str:

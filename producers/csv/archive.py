@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from hashlib import md5
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
+from boto3.s3.transfer import TransferConfig
+
 from producers.csv.places import Upload, file_position
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import ConfigurationError
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 DROP = "drop"
 CORRECTIONS = "corrections"
 CHUNK = 256 * 1024  # bytes
-# Above it a copy goes in parts, which S3 asks for from 5 GB on; parts lose the object's metadata.
-PART = 1024 * 1024 * 1024  # bytes
+PART = 1024 * 1024 * 1024  # bytes; what is larger goes in parts, as S3 asks for from 5 GB on
 
 
 class ObjectGoneError(Exception):
@@ -119,12 +120,14 @@ class S3Bucket:
             yield from answer["Body"].iter_chunks(CHUNK)
 
     def put(self, key: str, body: IO[bytes]) -> None:
+        # One call streams the file; parts, each of which is held in memory, come one by one.
+        one_by_one = TransferConfig(
+            multipart_threshold=PART, multipart_chunksize=64 * CHUNK, use_threads=False
+        )
         with self._errors("PutObject"):
-            self._s3.upload_fileobj(body, self.name, key)
+            self._s3.upload_fileobj(body, self.name, key, Config=one_by_one)
 
     def copy(self, upload: Upload, key: str) -> None:
-        from boto3.s3.transfer import TransferConfig
-
         with self._errors("CopyObject"):
             self._s3.copy(
                 {"Bucket": self.name, "Key": upload.key, "VersionId": upload.version},

@@ -11,7 +11,7 @@ from typing import IO, Self
 
 from producers.csv.places import REJECT_COLUMNS, Reject
 
-IN_MEMORY = 4 * 1024 * 1024  # bytes; more goes to a temporary file
+IN_MEMORY = 1024 * 1024  # bytes; more goes to a temporary file
 
 
 class RejectFile:

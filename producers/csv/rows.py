@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from producers.csv.cells import cell, packed_cell
 from producers.csv.places import Reject, Row, Sheet
 from producers.csv.text import BadFileError
-from producers.csv.values import Read, reader
 from schemas.entity import CsvSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event
-from schemas.fields import NO_DEFAULT, Field, FieldType
+from schemas.fields import NO_DEFAULT
 from schemas.keys import canonical_key
 
 
@@ -22,11 +22,14 @@ class RowReader:
         """Raises BadFileError where a field's column is missing or is there twice. Others are ignored."""
         _check(entity, source, columns)
         places = {column: index for index, column in enumerate(columns)}
-        there = [field for field in entity.schema.fields if field.source_name(source.name) in places]
-        self._fields = there
+        there = {f.name: places.get(f.source_name(source.name)) for f in entity.schema.fields}
         self._cells = [
-            (field.name, places[field.source_name(source.name)], _cell(field, source.trim)) for field in there
+            (field.name, index, packed_cell(field, source.trim))
+            for field in entity.schema.fields
+            if (index := there[field.name]) is not None
         ]
+        self._absent = {f.name: f.pack(f.default) for f in entity.schema.fields if there[f.name] is None}
+        self._key = [(places[f.source_name(source.name)], cell(f, source.trim)) for f in entity.key_fields]
         self._columns = columns
         self._width = len(columns)
         self._source = source.name
@@ -40,11 +43,12 @@ class RowReader:
         if len(cells) != self._width:
             raise PoisonEventError(f"the row has {len(cells)} cells, the header {self._width}")
         try:
-            values = {name: read(cells[index]) for name, index, read in self._cells}
+            packed = {name: pack(cells[index]) for name, index, pack in self._cells}
         except ValueError as broken_rule:
             raise PoisonEventError(str(broken_rule)) from None
-        payload = self._schema.encode(values)
-        identity = [values[name] for name in self._schema.key] or self._sheet.identity(row)
+        if self._absent:
+            packed.update(self._absent)
+        identity = [read(cells[index]) for index, read in self._key] or self._sheet.identity(row)
         return make_event(
             source=self._source,
             entity=self._schema.entity,
@@ -53,7 +57,7 @@ class RowReader:
             position=row.position,
             occurred_at=row.occurred_at,
             schema_fingerprint=self._schema.fingerprint,
-            after=payload,
+            after=self._schema.write(packed),
             metadata={"file": self._sheet.name, "row": str(row.number)},
         )
 
@@ -68,9 +72,9 @@ class RowReader:
         """Column and broken rule, of each bad cell of a row that has all its cells."""
         if len(cells) != self._width:
             return
-        for field, (_, index, read) in zip(self._fields, self._cells, strict=True):
+        for _, index, pack in self._cells:
             try:
-                field.pack(read(cells[index]))
+                pack(cells[index])
             except (ValueError, PoisonEventError) as broken_rule:
                 yield self._columns[index], str(broken_rule)
 
@@ -82,28 +86,6 @@ def _check(entity: Entity, source: CsvSource, columns: Sequence[str]) -> None:
         column = field.source_name(source.name)
         if times[column] > 1:
             raise BadFileError(f"the column {column} is there {times[column]} times")
-        if not times[column] and (source.header is True or field.default is NO_DEFAULT):
+        needed = source.header is True or field.default is NO_DEFAULT or field.name in entity.key
+        if needed and not times[column]:
             raise BadFileError(f"the column {column} is missing")
-
-
-def _cell(field: Field, trim: bool) -> Read:
-    """Text of a cell to a value. No text is null; where there is no null, it is the empty text or refused."""
-    read = _text if field.kind is FieldType.STRING else reader(field)
-    if field.nullable:
-        filled: Read = lambda text: read(text) if text else None  # noqa: E731 - as fast as can be
-    elif field.kind is FieldType.STRING:
-        filled = read
-    else:
-
-        def filled(text: str) -> object:
-            if not text:
-                raise ValueError("is empty")
-            return read(text)
-
-    return (lambda text: filled(text.strip())) if trim else filled
-
-
-def _text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("holds a NUL")
-    return text

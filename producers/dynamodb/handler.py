@@ -116,7 +116,8 @@ class Producer:
     def _add(self, number: int, record: StreamRecord, letters: list[_Dead]) -> int:
         """How many events of the record were handed to the publisher."""
         reading = self._reader.read(record)
-        letters += [(number, letter) for letter in reading.letters]
+        if reading.letters:
+            letters += [(number, letter) for letter in reading.letters]
         published = 0
         for event, schema in reading.events:
             try:

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from itertools import compress
 from json.encoder import encode_basestring
-from types import MappingProxyType
+from operator import itemgetter, ne
 from typing import Any, NamedTuple, TypeAlias
 
 from producers.csv.values import reader
@@ -36,16 +39,19 @@ Attribute: TypeAlias = Mapping[str, Any]
 Image: TypeAlias = Mapping[str, Attribute]
 Read: TypeAlias = Callable[[Any], object]
 
+REMEMBERED = 4096  # numbers of a decimal field: prices come again and again, and cost the most
+
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][+-]?\d{1,3})?", re.ASCII)
 
 
-class State(NamedTuple):
+@dataclass(slots=True)  # not frozen: two are made for each record, and frozen ones take four times as long
+class State:
     """What an image says of one row."""
 
     key: str | None = None
     payload: bytes | None = None
     error: PoisonEventError | None = None
-    image: Image = MappingProxyType({})
+    image: Image | None = None
     packed: Mapping[str, object] | None = None  # of the image, as the fields' `pack` gave it
 
 
@@ -60,8 +66,11 @@ class ItemReader:
         self.source = source
         self._where = tuple(source.where.items())
         self._columns = [_column(made, source.name) for made in entity.schema.fields]
+        self._attributes = [column.attribute for column in self._columns]
         self._key_columns = [_column(made, source.name) for made in entity.key_fields]
+        self._key_values = [_value(made, source.name) for made in entity.key_fields]
         self.key_attributes = {column.attribute for column in self._key_columns}
+        self._key_of = itemgetter(*entity.key)
         self._write = entity.schema.write
 
     def claims(self, image: Image) -> bool:
@@ -86,14 +95,14 @@ class ItemReader:
         What is as in the new image is not read again: that is nearly everything.
         """
         try:
-            if new.packed is None:
-                return State(self._key(image), self._write(_pack(image, self._columns)))
-            get, other = image.get, new.image.get
-            changed = [column for column in self._columns if get(column[0]) != other(column[0])]
-            if not changed:
-                return State(new.key, new.payload)
-            payload = self._write({**new.packed, **_pack(image, changed)})
-            return State(new.key if self._same_key(image, new.image) else self._key(image), payload)
+            if new.image is None or new.packed is None:
+                payload = self._write(_pack(image, self._columns))
+                return State(self._key(image), payload)
+            names = self._attributes
+            changed = compress(self._columns, map(ne, map(image.get, names), map(new.image.get, names)))
+            packed = {**new.packed, **_pack(image, changed)}
+            same_key = self._key_of(packed) == self._key_of(new.packed)
+            return State(new.key if same_key else self._key(image), self._write(packed))
         except PoisonEventError:
             return self._key_alone(image)
 
@@ -105,10 +114,7 @@ class ItemReader:
             return State(error=error)
 
     def _key(self, image: Image) -> str:
-        return canonical_key([column.value(image) for column in self._key_columns])
-
-    def _same_key(self, image: Image, other: Image) -> bool:
-        return all(image.get(name) == other.get(name) for name in self.key_attributes)
+        return canonical_key([value(image) for value in self._key_values])
 
 
 def _matches(text: str, pattern: str) -> bool:
@@ -123,32 +129,41 @@ class _Column(NamedTuple):
     name: str  # of the field
     pack: Read  # of the value in an attribute of that type
     other: Callable[[Attribute | None], object]  # of any other attribute, or none
-    value: Callable[[Image], object]  # not packed
 
 
 def _column(made: Field, source: str) -> _Column:
-    attribute = made.source_name(source)
     wanted, convert = _types(made)
 
-    def pack(value: Any) -> object:
+    def converted(value: Any) -> object:
         return made.pack(convert(value))
+
+    def other(typed: Attribute | None) -> object:
+        return made.pack(_other(made, wanted, typed))
+
+    pack = made.pack if convert is _same else converted
+    if made.kind is FieldType.DECIMAL:
+        pack = lru_cache(REMEMBERED)(converted)
+    return _Column(made.source_name(source), wanted, made.name, pack, other)
+
+
+def _value(made: Field, source: str) -> Callable[[Image], object]:
+    """Reads the value of one field, as it is before it is packed."""
+    attribute = made.source_name(source)
+    wanted, convert = _types(made)
 
     def value(image: Image) -> object:
         typed = image.get(attribute)
         return _other(made, wanted, typed) if typed is None or wanted not in typed else convert(typed[wanted])
 
-    def other(typed: Attribute | None) -> object:
-        return made.pack(_other(made, wanted, typed))
-
-    return _Column(attribute, wanted, made.name, made.pack if convert is _same else pack, other, value)
+    return value
 
 
-def _pack(image: Image, columns: Sequence[_Column]) -> dict[str, object]:
+def _pack(image: Image, columns: Iterable[_Column]) -> dict[str, object]:
     """Field to what its `pack` gives. Raises PoisonEventError naming field and rule."""
     packed: dict[str, object] = {}
     name = ""
     try:
-        for attribute, wanted, name, pack, other, _ in columns:
+        for attribute, wanted, name, pack, other in columns:
             typed = image.get(attribute)
             if typed is not None and wanted in typed:
                 packed[name] = pack(typed[wanted])
@@ -156,6 +171,8 @@ def _pack(image: Image, columns: Sequence[_Column]) -> dict[str, object]:
                 packed[name] = other(typed)
     except (ValueError, PoisonEventError) as error:
         reason = f"field {name}: {error}"
+    except (TypeError, AttributeError):
+        reason = f"field {name}: not an attribute as DynamoDB writes them"
     else:
         return packed
     raise PoisonEventError(reason)
@@ -190,7 +207,7 @@ def _types(made: Field) -> tuple[str, Read]:
         case FieldType.BYTES:
             return "B", reader(made)
         case FieldType.JSON:
-            return "M", _json_object
+            return "every type, in _other", _same
     return "N" if (made.format or "").startswith("epoch-") else "S", reader(made)
 
 

@@ -8,9 +8,9 @@ is a delete there and an upsert here. From one record comes at most one event fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from producers.dynamodb.images import NO_STATE, ItemReader, State
 from schemas.codec import Schema
@@ -30,11 +30,16 @@ DELETED_BY_TTL = {"deleted_by": "ttl"}
 YEAR_10000 = 253_402_300_800  # seconds since 1970
 
 
-class Reading(NamedTuple):
-    """What one record comes to. Nothing: no entity claims the item, so that nothing of it leaves (INV-7)."""
+@dataclass(slots=True)
+class Reading:
+    """What one record comes to. Neither: no entity claims the item, so that nothing of it leaves (INV-7)."""
 
+    record: StreamRecord
     events: list[tuple[Event, Schema]]
     letters: list[DeadLetter]
+    position: str = ""
+    occurred_at: int = 0
+    metadata: Mapping[str, str] | None = None
 
 
 class RecordReader:
@@ -48,24 +53,19 @@ class RecordReader:
         """Raises ConfigurationError for a stream or a table that the entities were not made for."""
         try:
             arn, change = record["eventSourceARN"], record["dynamodb"]
+            keys, _ = change["Keys"], change["SequenceNumber"]
         except KeyError as missing:
             raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
         table = self._tables.get(arn)
         if table is None:
             table = self._tables[arn] = _Table(self._catalog, arn)
-        table.check(change)
+        table.check(change.get("StreamViewType"), keys)
+        reading = Reading(record, [], [])
         try:
-            return table.read(record, change)
+            table.read(reading, change)
         except PoisonEventError as error:
-            return Reading([], [_letter(record, error)])
-
-
-class _Fact(NamedTuple):
-    """What all events of a record share."""
-
-    position: str
-    occurred_at: int
-    metadata: Mapping[str, str] | None
+            reading.letters.append(_letter(record, error))
+        return reading
 
 
 class _Table:
@@ -75,22 +75,22 @@ class _Table:
         self._generation = generation_of(arn)
         self._name = arn.split("/")[1]
         self._readers = [ItemReader(entity, source) for entity, source in catalog.for_table(self._name)]
-        self._key: set[str] | None = None
+        self._key: Set[str] | None = None  # the table's own, once a record told it
         if not self._readers:
             raise ConfigurationError(
                 f"table {self._name}: no entity names it; "
                 'add [[source]] dynamodb = "<table>" to an entity.toml, or remove this event source'
             )
 
-    def check(self, change: Mapping[str, Any]) -> None:
+    def check(self, view: object, keys: Mapping[str, Any]) -> None:
         """Raises ConfigurationError unless the stream holds both images, and each entity the table's key."""
-        if change.get("StreamViewType") != VIEW:
+        if view != VIEW:
             raise ConfigurationError(
-                f"table {self._name}: its stream has the view {change.get('StreamViewType')}, not {VIEW}; "
+                f"table {self._name}: its stream has the view {view}, not {VIEW}; "
                 "switch that stream off, a new one on, and repair the gap in between with a backfill"
             )
-        if change["Keys"].keys() != self._key:
-            self._check_key(set(change["Keys"]))
+        if keys.keys() != self._key:
+            self._check_key(set(keys))
 
     def _check_key(self, key: set[str]) -> None:
         for reader in self._readers:
@@ -101,31 +101,20 @@ class _Table:
                 )
         self._key = key
 
-    def read(self, record: StreamRecord, change: Mapping[str, Any]) -> Reading:
+    def read(self, reading: Reading, change: Mapping[str, Any]) -> None:
         """Raises PoisonEventError if the record as a whole can't be used."""
         old, new = change.get("OldImage"), change.get("NewImage")
         if not old and not new:
             raise PoisonEventError("the record has neither image")
-        fact = _Fact(
-            dynamodb_position(self._generation, change["SequenceNumber"]),
-            _micros(change.get("ApproximateCreationDateTime")),
-            DELETED_BY_TTL if record.get("userIdentity") == TIME_TO_LIVE else None,
-        )
-        reading = Reading([], [])
+        reading.position = dynamodb_position(self._generation, change["SequenceNumber"])
+        reading.occurred_at = _micros(change.get("ApproximateCreationDateTime"))
+        if reading.record.get("userIdentity") == TIME_TO_LIVE:
+            reading.metadata = DELETED_BY_TTL
+        first = Operation.UPSERT if old else Operation.INSERT
         for reader in self._readers:
             now = reader.new_state(new) if new and reader.claims(new) else NO_STATE
             was = reader.old_state(old, now) if old and reader.claims(old) else NO_STATE
-            if was.key is not None and was.key != now.key:
-                _add(reading, reader, Operation.DELETE, was.key, fact, was.payload, None)
-            if now.key is not None and now.payload is not None:
-                if was.key == now.key:
-                    _add(reading, reader, Operation.UPDATE, now.key, fact, was.payload, now.payload)
-                else:
-                    operation = Operation.UPSERT if old else Operation.INSERT
-                    _add(reading, reader, operation, now.key, fact, None, now.payload)
-            if was.error or now.error:
-                reading.letters.extend(_letters(record, reader, (was, now), fact))
-        return reading
+            _tell(reading, reader, was, now, first)
 
 
 def _micros(seconds: object) -> int:
@@ -137,48 +126,57 @@ def _micros(seconds: object) -> int:
     raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds")
 
 
+def _tell(reading: Reading, reader: ItemReader, was: State, now: State, first: Operation) -> None:
+    """What became of one entity's row. `first` is the operation of a row that the entity has not had."""
+    if was.key is not None and was.key != now.key:
+        _add(reading, reader, Operation.DELETE, was.key, was.payload, None)
+    if now.key is not None and now.payload is not None:
+        if was.key == now.key:
+            _add(reading, reader, Operation.UPDATE, now.key, was.payload, now.payload)
+        else:
+            _add(reading, reader, first, now.key, None, now.payload)
+    if was.error:
+        reading.letters.append(_letter_of(reading, reader, was.key, was.error))
+    if now.error:
+        reading.letters.append(_letter_of(reading, reader, now.key, now.error))
+
+
 def _add(
     reading: Reading,
     reader: ItemReader,
     operation: Operation,
     key: str,
-    fact: _Fact,
     before: bytes | None,
     after: bytes | None,
 ) -> None:
-    position, occurred_at, metadata = fact
     schema = reader.entity.schema
     event = make_event(
         source=reader.source.name,
         entity=schema.entity,
         operation=operation,
         key=key,
-        position=position,
-        occurred_at=occurred_at,
+        position=reading.position,
+        occurred_at=reading.occurred_at,
         schema_fingerprint=schema.fingerprint,
         before=before,
         after=after,
-        metadata=metadata,
+        metadata=reading.metadata,
     )
     reading.events.append((event, schema))
 
 
-def _letters(
-    record: StreamRecord, reader: ItemReader, states: tuple[State, ...], fact: _Fact
-) -> Iterator[DeadLetter]:
-    """The letters of one entity's part of a record."""
-    entity, source, position = reader.entity.name, reader.source.name, fact.position
-    for state in states:
-        if state.error:
-            letter = _letter(record, state.error)
-            yield replace(
-                letter,
-                id=letter.id if state.key is None else event_id(entity, source, state.key, position).hex(),
-                entity=entity,
-                source=source,
-                position=position,
-                occurred_at=fact.occurred_at,
-            )
+def _letter_of(reading: Reading, reader: ItemReader, key: str | None, error: PoisonEventError) -> DeadLetter:
+    """The letter of one entity's part of a record."""
+    letter = _letter(reading.record, error)
+    entity, source, position = reader.entity.name, reader.source.name, reading.position
+    return replace(
+        letter,
+        id=letter.id if key is None else event_id(entity, source, key, position).hex(),
+        entity=entity,
+        source=source,
+        position=position,
+        occurred_at=reading.occurred_at,
+    )
 
 
 def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event) -> DeadLetter:

@@ -164,7 +164,12 @@ def test_an_expired_iterator_is_made_again_after_the_last_record(kinesis: Any, s
     reader = StreamReader(kinesis, stream).open(SHARD)
     assert payloads(reader.read(2)) == [b"one", b"two"]
     answer_once(kinesis, "GetRecords", "ExpiredIteratorException")
+    asked: list[dict[str, object]] = []
+    kinesis.meta.events.register(
+        "provide-client-params.kinesis.GetShardIterator", lambda params, **_: asked.append(params)
+    )
     assert payloads(reader.read()) == [b"three"]
+    assert [each["StartingSequenceNumber"] for each in asked] == ["2"]
 
 
 def test_throttling_is_transient_and_the_next_read_goes_on_from_the_same_place(

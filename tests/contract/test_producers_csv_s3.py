@@ -130,6 +130,8 @@ def test_a_large_object_comes_in_chunks_and_goes_in_parts(
     assert max(map(len, chunks)) <= archive.CHUNK
     pair.bucket.copy(pinned, "archive/a")
     assert read(pair.bucket, pair.bucket.pin("archive/a", None)) == body
+    pair.bucket.put("rejects/a", io.BytesIO(body))
+    assert read(pair.bucket, pair.bucket.pin("rejects/a", None)) == body
 
 
 def test_a_bucket_without_versions_is_refused_with_the_remedy(aws: Aws) -> None:

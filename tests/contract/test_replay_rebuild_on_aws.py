@@ -1,5 +1,7 @@
 """A rebuild over a real Kinesis stream and a real bucket, by HTTP."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +128,6 @@ def test_compare_names_the_row_that_someone_changed(here: Installation) -> None:
 
 
 def test_the_retention_that_kinesis_tells_is_the_one_that_counts(here: Installation) -> None:
-    from dataclasses import replace
-    from datetime import timedelta
 
     slow = replace(here.ports(), firehose_lag=timedelta(hours=13))
     with pytest.raises(ConfigurationError, match="longer retention"):

@@ -132,6 +132,7 @@ def test_a_sweep_buries_what_is_older_and_changes_nothing_else_of_a_row(warehous
 def test_a_sweep_reaches_its_own_bucket_source_and_entity_only(warehouse: Warehouse) -> None:
     mine = row(ITEM, item("x"), 1)
     other_source = row(ITEM, item("x"), 1, source=B)
+    other_source = other_source._replace(key_hash=mine.key_hash[:1] + other_source.key_hash[1:])
     twin = row(OTHER, {"id": "x"}, 1)
     neighbours = [
         each

@@ -83,7 +83,8 @@ def test_a_person_reads_aligned_columns_and_is_told_of_the_rest(up: Up) -> None:
 
 def test_a_bad_row_is_rejected_and_counted_and_the_rest_is_there(up: Up) -> None:
     assert len(rows(up, "platform_usage")) == 11
-    assert up.json("status")["rejects"] == {"files": 1, "rows": 1}
+    place = "s3://headwater-source/rejects/"
+    assert up.json("status")["rejects"] == {"rows": 1, "files": 0, "place": place}
 
 
 def test_status_tells_what_each_part_holds(up: Up) -> None:
@@ -94,7 +95,7 @@ def test_status_tells_what_each_part_holds(up: Up) -> None:
     assert status["log"]["bytes"] > 1_000
     assert status["dead_letters"] == 0
     told = up.run("status").out
-    assert "rejected: 1 row of 1 file" in told
+    assert "rejected: 1 row, 0 whole files, in s3://headwater-source/rejects/" in told
     assert "log: " in told
 
 
@@ -146,7 +147,7 @@ def test_a_row_that_is_not_what_the_log_says_is_found_and_the_rebuild_not_swappe
 
 def test_dead_letters_are_listed_and_shown_with_their_payload(up: Up, tmp_path: Path) -> None:
     """A file that is rejected whole, and a record that is none of ours."""
-    (tmp_path / "wrong.csv").write_text("nothing,that,fits\n1,2,3\n")
+    (tmp_path / "wrong.csv").write_bytes("rien,à,voir\n1,2,3\n".encode("cp1252"))
     up.run("drop", tmp_path / "wrong.csv", "--entity", "platform_usage")
     up.client("kinesis").put_record(StreamName="headwater-events", Data=b"not a frame", PartitionKey="k")
     drained = up.run("drain", "--json")
@@ -158,6 +159,7 @@ def test_dead_letters_are_listed_and_shown_with_their_payload(up: Up, tmp_path: 
     assert shown.code == 0
     assert f"reason:      {file['reason']}" in shown.out
     assert "wrong.csv" in shown.out
+    assert "rejected: 1 row, 1 whole file" in up.run("status").out
 
 
 @pytest.mark.parametrize(

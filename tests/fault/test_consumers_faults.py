@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import pytest
@@ -229,4 +229,17 @@ def test_a_sweep_beside_a_writer_with_an_older_row_ends_as_a_tombstone(
         assert writer.is_alive()
     writer.join()
     assert table(warehouse) == [late._replace(deleted=True)]
+    other.close()
+
+
+def test_who_opens_a_new_file_waits_for_who_is_in_it(file: Path) -> None:
+    """SQLite does not wait by itself for who switches the file to write-ahead logging."""
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE something (x)")
+    other.execute("BEGIN IMMEDIATE")
+    Timer(0.2, other.execute, ["COMMIT"]).start()
+    made = open_warehouse(f"sqlite:///{file}", [ITEM], busy_seconds=20)
+    made.ensure()
+    assert seen(made) == []
+    made.close()
     other.close()

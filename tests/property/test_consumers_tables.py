@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -23,7 +24,14 @@ from schemas.event import Event, Operation, encode_event, key_hash, rank
 from schemas.keys import canonical_key
 
 ENTITIES = {"item": ITEM, "other": OTHER}
-KEYS = ["k1", "k2", "k3"]
+
+
+def shares_a_bucket(key: str) -> bool:
+    """Whether both sources have this key in one bucket: then a sweep of one meets the row of the other."""
+    return key_hash(A, canonical_key([key]))[0] == key_hash(B, canonical_key([key]))[0]
+
+
+KEYS = ["k", *islice((key for key in map("k{}".format, count()) if shares_a_bucket(key)), 2)]
 NUMBERS = st.integers(1, 6)
 CHANGES = [Operation.INSERT, Operation.UPDATE, Operation.UPSERT, Operation.DELETE]
 
@@ -114,27 +122,27 @@ def killed_at(warehouse: SqliteWarehouse, statement: int | None) -> Iterator[Non
     """Nothing runs from the n-th statement on, a commit being one."""
     left = [statement]
 
-    def count(*_: object) -> None:
+    def step(*_: object) -> None:
         if left[0] is not None:
             left[0] -= 1
             if left[0] < 0:
                 raise Killed
 
-    engine_event.listen(warehouse.engine, "before_cursor_execute", count)
-    engine_event.listen(warehouse.engine, "commit", count)
+    engine_event.listen(warehouse.engine, "before_cursor_execute", step)
+    engine_event.listen(warehouse.engine, "commit", step)
     try:
         yield
     finally:
-        engine_event.remove(warehouse.engine, "before_cursor_execute", count)
-        engine_event.remove(warehouse.engine, "commit", count)
+        engine_event.remove(warehouse.engine, "before_cursor_execute", step)
+        engine_event.remove(warehouse.engine, "commit", step)
 
 
 @contextmanager
-def warehouses(count: int) -> Iterator[list[SqliteWarehouse]]:
+def warehouses(number: int) -> Iterator[list[SqliteWarehouse]]:
     """So many Warehouse objects on one file, as so many processes would have."""
     with TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'warehouse.db'}"
-        made = [open_warehouse(url, ENTITIES.values(), busy_seconds=0) for _ in range(count)]
+        made = [open_warehouse(url, ENTITIES.values(), busy_seconds=0) for _ in range(number)]
         for each in made:
             # What is durable is not in question here, and many examples are.
             engine_event.listen(each.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous = OFF"))
@@ -227,20 +235,20 @@ def interrupted_at(warehouse: SqliteWarehouse, statement: int, interrupt: object
     """Something else happens just before the n-th statement, or after all of them if there are fewer."""
     left = [statement]
 
-    def count(*_: object) -> None:
+    def step(*_: object) -> None:
         left[0] -= 1
         if left[0] == -1:
             assert callable(interrupt)
             interrupt()
 
-    engine_event.listen(warehouse.engine, "before_cursor_execute", count)
+    engine_event.listen(warehouse.engine, "before_cursor_execute", step)
     try:
         yield
     finally:
-        engine_event.remove(warehouse.engine, "before_cursor_execute", count)
+        engine_event.remove(warehouse.engine, "before_cursor_execute", step)
         if left[0] >= 0:
             left[0] = 0
-            count()
+            step()
 
 
 @given(delivered())

@@ -308,6 +308,13 @@ def test_a_bad_file_is_rejected_whole_and_nothing_is_published(case: str) -> Non
     }
 
 
+def test_a_key_is_never_a_default() -> None:
+    fields = [{"name": "id", "type": "int", "default": 0}, {"name": "text", "type": "string"}]
+    world = World(entity(fields, ("id",), header=("text",)))
+    world.drop("a\n")
+    assert world.reasons() == ["the column id is missing"]
+
+
 def test_a_file_whose_name_lacks_the_date_of_its_feed_is_bad() -> None:
     world = World(links(effective="links_%Y%m%d.csv"))
     world.drop(GOOD, "drop/links/links_2025.csv")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from consumers_world import CATALOG, ITEM, OTHER, entity, event, field, item, sweep
+from consumers_world import CATALOG, ITEM, OTHER, A, B, entity, event, field, item, sweep
 from replay_world import business, oracle
 
 from consumers.consume import project
@@ -45,6 +45,13 @@ def test_a_sweep_of_bucket_7_and_a_row_whose_key_is_7_are_two_things() -> None:
     row_7 = encode_event(event(ITEM, item("7"), 9))
     found = survivors([row_7, encode_event(sweep(ITEM, 7, 1)), encode_event(sweep(ITEM, 7, 2))])
     assert sorted(positions(found)) == ["2024-000002", "2024-000009"]
+
+
+def test_one_key_of_two_sources_is_two_rows() -> None:
+    found = survivors(
+        [encode_event(event(ITEM, item("k1"), n, source=source)) for n, source in enumerate((A, B))]
+    )
+    assert len(found.facts) == 2
 
 
 def test_events_of_others_are_left_out_and_not_counted() -> None:

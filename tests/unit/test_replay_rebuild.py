@@ -9,6 +9,7 @@ from replay_world import Pipe, Watched, business, oracle
 
 from consumers.warehouse.port import LIVE_READER, Counts
 from replay.differences import Difference
+from replay.patience import Patience
 from schemas.errors import ConfigurationError, ConflictError, TransientError
 from schemas.event import Event, Operation, encode_event, key_hash
 
@@ -26,6 +27,10 @@ def break_table(pipe: Pipe, statement: str) -> None:
     """Change the live table behind everyone's back."""
     with pipe.warehouse.engine.connect() as connection:
         assert connection.exec_driver_sql(statement).rowcount == 1
+
+
+def void(_result: object) -> None:
+    """For what is called for its effect."""
 
 
 def named(differences: tuple[Difference, ...]) -> list[tuple[str, tuple[str, ...]]]:
@@ -155,6 +160,33 @@ def test_a_live_consumer_that_is_behind_makes_no_differences(pipe: Pipe) -> None
     assert business(pipe.table()) == oracle(ITEM, pipe.published)
     pipe.consume()
     assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_row_that_a_live_consumer_behind_has_lost_is_found_once_it_has_caught_up(pipe: Pipe) -> None:
+    pipe.publish(change("k1", 1))
+    pipe.consume()
+    break_table(pipe, "DELETE FROM staging_item__r1 WHERE id = 'k1'")
+    pipe.publish(change("k2", 2))
+
+    outcome = pipe.rebuild(patience=Patience(sleep=lambda _seconds: void(pipe.consume())))
+
+    assert not outcome.swapped
+    assert named(outcome.differences) == [('["k1"]', ("missing",))]
+
+
+def test_a_row_under_way_to_another_state_since_it_was_compared_is_no_difference(pipe: Pipe) -> None:
+    pipe.publish(change("k1", 1))
+    pipe.consume()
+    pipe.publish(change("k1", 2))
+
+    def catch_up_then_fall_behind(_seconds: float) -> None:
+        pipe.consume()
+        pipe.publish(change("k1", 3))
+
+    outcome = pipe.rebuild(patience=Patience(sleep=catch_up_then_fall_behind))
+
+    assert outcome.swapped
+    assert [row.values[1] for row in pipe.table()] == [3]
 
 
 def test_a_live_consumer_that_has_seen_nothing_yet_makes_no_differences(pipe: Pipe) -> None:

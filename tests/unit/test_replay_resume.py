@@ -177,7 +177,31 @@ def test_a_rollback_past_the_streams_retention_is_refused(pipe: Pipe) -> None:
     pipe.rebuild()
     pipe.clock.pass_by(hours=24)
     with pytest.raises(ConfigurationError, match="longer retention"):
-        rollback(pipe)
+        plan_rollback(pipe.ports(), ITEM)
+
+
+@pytest.mark.parametrize("consumed_before", [True, False])
+def test_a_rollback_reads_all_that_the_live_consumer_had_yet_to_read_at_the_swap(
+    tmp_path: Path, consumed_before: bool
+) -> None:
+    pipe = Pipe(tmp_path)
+    pipe.publish(change("k1", 1))
+    if consumed_before:
+        pipe.consume()
+    pipe.publish(change("k2", 2))
+    pipe.flush()
+    pipe.clock.pass_by(hours=5)
+    assert pipe.rebuild().swapped
+    pipe.consume()
+
+    assert rollback(pipe).swapped
+    assert business(pipe.table(revision=1)) == oracle(ITEM, pipe.published)
+
+
+def test_a_log_that_takes_longer_to_read_than_the_stream_keeps_its_records_is_refused(pipe: Pipe) -> None:
+    pipe.log.before_read = lambda _key: pipe.clock.pass_by(hours=4)
+    with pytest.raises(ConfigurationError, match="longer retention"):
+        pipe.rebuild()
 
 
 def test_a_plan_says_what_would_be_done_and_does_none_of_it(pipe: Pipe) -> None:

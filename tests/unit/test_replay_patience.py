@@ -1,0 +1,76 @@
+"""How long replay tries, and what it says meanwhile."""
+
+from pathlib import Path
+
+import pytest
+from consumers_world import ITEM, event, item
+from replay_world import Pipe
+
+from replay.fold import Limits
+from replay.patience import Patience
+from replay.progress import Progress
+from schemas.errors import ConfigurationError, TransientError
+
+
+def test_what_is_transient_is_tried_again_with_longer_and_longer_pauses_up_to_a_bound() -> None:
+    pauses: list[float] = []
+    left = [TransientError("busy")] * 5
+    patience = Patience(attempts=6, first=1, longest=5, sleep=pauses.append, random=lambda: 1.0)
+
+    def work() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    assert patience.call(work) == "done"
+    assert pauses == [1, 2, 4, 5, 5]
+
+
+def test_the_pauses_are_jittered_down_to_none() -> None:
+    pauses: list[float] = []
+    patience = Patience(attempts=2, sleep=pauses.append, random=lambda: 0.0)
+    with pytest.raises(TransientError):
+        patience.call(lambda: _raise(TransientError("busy")))
+    assert pauses == [0.0]
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        raise ConfigurationError("wrong")
+
+    with pytest.raises(ConfigurationError):
+        Patience(sleep=lambda _seconds: None).call(work)
+    assert len(tries) == 1
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_progress_tells_rate_and_time_left_and_nothing_that_it_does_not_know() -> None:
+    half = Progress("log", done=5, total=10, events=1_000, seconds=20.0)
+    assert (half.rate, half.seconds_left) == (50.0, 20.0)
+    assert Progress("log", 0, 10, 0, 0.0).seconds_left is None
+    assert Progress("log", 5, None, 1, 1.0).seconds_left is None
+    assert Progress("log", 11, 10, 1, 1.0).seconds_left == 0
+    assert Progress("log", 0, 10, 5, 0.0).rate == 0
+
+
+def test_a_rebuild_reports_objects_done_of_all_and_events(tmp_path: Path) -> None:
+    pipe = Pipe(tmp_path)
+    for n in range(4):
+        pipe.publish(event(ITEM, item("k", n), n))
+        pipe.flush()
+    told: list[Progress] = []
+    ticks = iter(range(1_000))
+    pipe.rebuild(report=told.append, limits=Limits(events=2), clock=lambda: float(next(ticks)))
+
+    assert [(each.stage, each.done, each.total, each.events) for each in told] == [
+        ("log", 1, 4, 2),
+        ("log", 3, 4, 4),
+        ("log", 4, 4, 4),
+    ]
+    assert [each.seconds for each in told] == [1.0, 2.0, 3.0]
