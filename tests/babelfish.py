@@ -6,6 +6,7 @@ works as a plugin of SQLAlchemy that a URL asks for (`?plugin=babelfish`), so th
 
 import re
 from collections.abc import Callable
+from json import loads
 from typing import Any
 
 import pymssql
@@ -14,6 +15,11 @@ from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 
 _VIEW = re.compile(r"CREATE OR ALTER VIEW (\S+) AS ", re.DOTALL)
+
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})')
+_TEXT_COLUMN = re.compile(r"(\[?\w+\]?) COLLATE (\w+) AS \1")
+PRIVATE = 0xE000
+"""No test's text has characters for private use."""
 
 GENERIC = 33_557_097
 """Babelfish's number for every error that it has no number of SQL Server for."""
@@ -92,7 +98,10 @@ def close_kept() -> None:
 def _rewritten(
     _connection: object, cursor: Any, statement: str, parameters: Any, _context: object, _many: bool
 ) -> tuple[str, Any]:
-    return rewrite(statement, cursor.execute), parameters
+    statement = rewrite(statement, cursor.execute)
+    if "OPENJSON(%s)" in statement and "\\" in parameters[0]:
+        return unescaped(statement, parameters[0])
+    return statement, parameters
 
 
 def rewrite(statement: str, execute: Callable[[str], object]) -> str:
@@ -102,6 +111,26 @@ def rewrite(statement: str, execute: Callable[[str], object]) -> str:
         execute(f"DROP VIEW IF EXISTS {view[1]}")
         return statement.replace("CREATE OR ALTER VIEW", "CREATE VIEW", 1)
     return statement
+
+
+def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
+    """OPENJSON there gives a string's JSON as it is written, escapes and all, where SQL Server gives what it
+    means. Each escape goes as one character for private use, and REPLACE makes it what it stands for."""
+    stand_ins: dict[str, str] = {}
+
+    def stand_in(escape: re.Match[str]) -> str:
+        return stand_ins.setdefault(escape[0], chr(PRIVATE + len(stand_ins)))
+
+    sent = _ESCAPE.sub(stand_in, json_text)
+
+    def replaced(column: re.Match[str]) -> str:
+        shown = column[1]
+        for escape, character in stand_ins.items():
+            meant = ord(loads('"' + escape + '"'))
+            shown = f"REPLACE({shown}, N'{character}', NCHAR({meant}))"
+        return f"{shown} COLLATE {column[2]} AS {column[1]}"
+
+    return _TEXT_COLUMN.sub(replaced, statement), (sent,)
 
 
 def _renumbered(context: ExceptionContext) -> None:

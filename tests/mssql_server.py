@@ -9,6 +9,7 @@ from functools import cache
 import babelfish  # noqa: F401 - registers the plugin
 import pymssql
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
 VARIABLE = "HEADWATER_TEST_MSSQL"
@@ -78,3 +79,16 @@ def new_database() -> Iterator[str]:
             if not is_babelfish():
                 connection.cursor().execute(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
             connection.cursor().execute(f"DROP DATABASE {name}")
+
+
+def emptied(name: str) -> None:
+    """Drop all that a test has made."""
+    engine = create_engine(url_of(name), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        there = connection.exec_driver_sql(
+            "SELECT TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES "
+            "WHERE TABLE_SCHEMA IN ('staging', 'headwater') ORDER BY TABLE_TYPE DESC"
+        ).all()
+        for kind, schema, table in there:
+            connection.exec_driver_sql(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
+    engine.dispose()

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from babelfish import close_kept
 from consumers_world import ENTITIES
-from mssql_server import NOT_SET, VARIABLE, is_babelfish, new_database, url_of
-from sqlalchemy import create_engine
+from mssql_server import NOT_SET, VARIABLE, emptied, is_babelfish, new_database, url_of
 
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
@@ -27,19 +26,6 @@ def mssql_database() -> Iterator[str]:
     with new_database() as name:
         yield name
         close_kept()
-
-
-def emptied(name: str) -> None:
-    """Drop all that a test has made."""
-    engine = create_engine(url_of(name), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        there = connection.exec_driver_sql(
-            "SELECT TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES "
-            "WHERE TABLE_SCHEMA IN ('staging', 'headwater') ORDER BY TABLE_TYPE DESC"
-        ).all()
-        for kind, schema, table in there:
-            connection.exec_driver_sql(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
-    engine.dispose()
 
 
 @pytest.fixture(params=ENGINES)

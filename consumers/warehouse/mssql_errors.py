@@ -17,6 +17,8 @@ from consumers.warehouse.port import TransactionLostError
 from schemas.errors import ConfigurationError, TransientError
 
 CLIENT_NUMBERS = range(20_001, 21_000)
+SERVER_SAYS = 20_018
+_INFORMATIONAL = {5701, 5703}
 _CLIENT_SAYS = re.compile(rb"DB-Lib error message (\d+)")
 
 
@@ -48,7 +50,11 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     596: (TransactionLostError, "the session was ended"),
     # The environment's state, which passes or is mended: wait.
     LOCK_TIMED_OUT: (TransientError, "an application lock is not free"),
+    1203: (TransientError, "a lock was let go too early"),
     1204: (TransientError, "out of locks"),
+    1221: (TransientError, "a lock was let go too early"),
+    1807: (TransientError, "the database model is not free"),
+    8628: (TransientError, "a statement could not be optimised in time"),
     1222: (TransientError, "a lock is not free"),
     701: (TransientError, "out of memory"),
     802: (TransientError, "out of memory"),
@@ -61,11 +67,15 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     1101: (TransientError, "the data file is full"),
     1105: (TransientError, "the filegroup is full"),
     9002: (TransientError, "the transaction log is full"),
+    3935: (TransientError, "an identifier of the version store is missing"),
+    3957: (TransientError, "the version store is not ready"),
     3958: (TransientError, "the version store is full"),
     3966: (TransientError, "the version store is full"),
     3967: (TransientError, "the version store is full"),
     3906: (TransientError, "the database is read-only"),
     3908: (TransientError, "the database is in emergency mode"),
+    233: (TransientError, "the connection was closed at login"),
+    921: (TransientError, "the database is not recovered yet"),
     922: (TransientError, "the database is being recovered"),
     923: (TransientError, "the database is in restricted use"),
     924: (TransientError, "the database is in single-user mode"),
@@ -93,18 +103,26 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     4221: (TransientError, "the login waits for a replica"),
     10928: (TransientError, "too many workers"),
     10929: (TransientError, "too many workers"),
+    10936: (TransientError, "too many workers"),
+    40143: (TransientError, "the service failed"),
+    40166: (TransientError, "the service failed"),
     40197: (TransientError, "the service is being moved"),
     40501: (TransientError, "the service is busy"),
+    40540: (TransientError, "the service ended the session"),
+    40544: (TransientError, "the database is full"),
     40549: (TransientError, "the session took too long"),
     40550: (TransientError, "the session took too many locks"),
     40551: (TransientError, "the session took too much of tempdb"),
     40552: (TransientError, "the session took too much log"),
+    40553: (TransientError, "the session took too much memory"),
     40613: (TransientError, "the database is not available now"),
+    42108: (TransientError, "the pool is paused"),
+    42109: (TransientError, "the pool is resuming"),
     49918: (TransientError, "too few resources"),
     49919: (TransientError, "too many operations"),
     49920: (TransientError, "too many operations"),
     20002: (TransientError, "the connection could not be made: is there a server, and does it offer TLS?"),
-    20018: (TransientError, "the server refuses the connection"),
+    SERVER_SAYS: (TransientError, "the server refuses the connection"),
     20008: (TransientError, "no socket"),
     20009: (TransientError, "no server answers"),
     20010: (TransientError, "the client is out of memory"),
@@ -199,17 +217,24 @@ def ours(number: int | None, severity: int | None) -> tuple[Kind, str]:
 def number_of(error: BaseException | None) -> tuple[int | None, int | None]:
     """Number and severity. pymssql tells the severity only in the error that its own came of.
 
-    Where a connection can't be made, its number may be that of an earlier failure of this process: it keeps the
-    one of the greatest severity ever (2.4.6, `clr_err` sets locals). What it writes before a text of its own,
-    and only where the server sent no other, is right.
+    Where a connection can't be made, its arguments stand in a tuple of their own.
     """
     match error:
         case BaseException(args=((int() as number, bytes() as said), *_)):
-            client = _CLIENT_SAYS.match(said)
-            return (int(client[1]), None) if client else (number, None)
+            return _number_at_connect(number, said), None
         case BaseException(args=(int() as number, *_)):
             return number, getattr(error.__context__, "severity", None)
     return None, None
+
+
+def _number_at_connect(number: int, said: bytes) -> int:
+    """Number and text may be those of an earlier failure of this process: pymssql 2.4.6 keeps what had the
+    greatest severity ever (`clr_err` sets locals), and adds what it says itself. So the number is right where
+    the server sent an error, and its text is before what pymssql says of it."""
+    client = [int(each) for each in _CLIENT_SAYS.findall(said)]
+    if SERVER_SAYS not in client:
+        return client[-1] if client else number
+    return SERVER_SAYS if _CLIENT_SAYS.match(said) or number in _INFORMATIONAL else number
 
 
 @contextmanager
