@@ -9,6 +9,7 @@ import pytest
 from babelfish import close_kept
 from consumers_world import ENTITIES
 from mssql_server import NOT_SET, VARIABLE, emptied, is_babelfish, new_database, url_of
+from mssql_statements import parsed, recorded
 
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
@@ -41,8 +42,11 @@ def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
 
 @pytest.fixture
 def connect(warehouse_url: str) -> Iterator[Callable[..., Warehouse]]:
-    """Opens one more Warehouse object on the same database, as another process would."""
-    with ExitStack() as opened:
+    """Opens one more Warehouse object on the same database, as another process would.
+
+    What is sent to SQL Server is T-SQL to a parser that is not the test server's.
+    """
+    with ExitStack() as opened, recorded() as statements:
 
         def connected(entities: Sequence[Entity] = ENTITIES) -> Warehouse:
             made = open_warehouse(warehouse_url, entities)
@@ -50,6 +54,8 @@ def connect(warehouse_url: str) -> Iterator[Callable[..., Warehouse]]:
             return made
 
         yield connected
+    for statement in statements:
+        parsed(statement)
 
 
 @pytest.fixture

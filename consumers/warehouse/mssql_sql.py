@@ -63,10 +63,11 @@ def listed(names: Iterable[str], alias: str = "") -> str:
 
 
 def create_table(table: StagingTable, revision: int) -> str:
-    """Clustered by the key hash: a sweep reads its bucket, and a comparison all rows, in this order."""
+    """Clustered by its key, as SQL Server does unless it is told otherwise: a sweep reads its bucket, and a
+    comparison all rows, in this order."""
     columns = ", ".join(
         [
-            f"{quoted(KEY_HASH)} BINARY(16) NOT NULL PRIMARY KEY CLUSTERED",
+            f"{quoted(KEY_HASH)} BINARY(16) NOT NULL PRIMARY KEY",
             *(
                 f"{quoted(field.name)} {_column(field.name, table)} NULL"
                 for field in table.entity.schema.fields
@@ -153,8 +154,8 @@ def _lock(name: str, exclusive: bool) -> str:
     return (
         f"EXEC @locked = sp_getapplock @Resource = {text(f'headwater/{name}')}, @LockMode = '{mode}', "
         f"@LockOwner = 'Transaction', @LockTimeout = {LOCK_MILLISECONDS}; "
-        f"IF @locked = -3 THROW {LOCK_VICTIM}, N'headwater: deadlock over a lock', 1; "
-        f"IF @locked < 0 THROW {LOCK_TIMED_OUT}, N'headwater: a lock is not free', 1; "
+        f"IF @locked = -3 BEGIN THROW {LOCK_VICTIM}, N'headwater: deadlock over a lock', 1; END; "
+        f"IF @locked < 0 BEGIN THROW {LOCK_TIMED_OUT}, N'headwater: a lock is not free', 1; END; "
     )
 
 
@@ -215,22 +216,22 @@ def write_rows(table: StagingTable, revision: int) -> str:
 
 def raise_floors(table: StagingTable, revision: int) -> str:
     """Sweeps (one JSON parameter): raise their floors, and bury the rows below, which changes `_deleted`
-    alone. First and last are the bounds of the bucket: a range of the primary key."""
+    alone. Low and high are the bounds of the bucket: a range of the primary key."""
     entity = text(table.entity.name)
     same = f"f.entity = {entity} AND f.revision = {revision} AND f.source = s.source AND f.bucket = s.bucket"
     return (
         f"SELECT source COLLATE {BINARY_COLLATION} AS source, bucket, position COLLATE {BINARY_COLLATION} "
-        "AS position, CAST(first AS BINARY(16)) AS first, CAST(last AS BINARY(16)) AS last "
+        "AS position, CAST(low AS BINARY(16)) AS low, CAST(high AS BINARY(16)) AS high "
         "INTO #sweeps FROM OPENJSON(%s) WITH ("
         f"source NVARCHAR({MAX_SOURCE}) '$[0]', bucket INT '$[1]', position VARCHAR({MAX_RANK}) '$[2]', "
-        "first UNIQUEIDENTIFIER '$[3]', last UNIQUEIDENTIFIER '$[4]'); "
+        "low UNIQUEIDENTIFIER '$[3]', high UNIQUEIDENTIFIER '$[4]'); "
         "INSERT INTO [headwater].[floors] (entity, revision, source, bucket, position) "
         f"SELECT {entity}, {revision}, s.source, s.bucket, s.position FROM #sweeps AS s WHERE NOT EXISTS "
         f"(SELECT 1 FROM [headwater].[floors] AS f WHERE {same}); "
         f"UPDATE f SET position = s.position FROM [headwater].[floors] AS f INNER JOIN #sweeps AS s "
         f"ON {same} WHERE f.position < s.position; "
         f"UPDATE t SET [_deleted] = 1 FROM {quoted(table.physical(revision))} AS t INNER JOIN #sweeps AS s "
-        "ON t.[_key_hash] >= s.first AND t.[_key_hash] <= s.last AND t.[_source] = s.source "
+        "ON t.[_key_hash] >= s.low AND t.[_key_hash] <= s.high AND t.[_source] = s.source "
         "AND t.[_rank] < s.position WHERE t.[_deleted] = 0; DROP TABLE #sweeps"
     )
 
