@@ -1,8 +1,9 @@
 """Kinesis batches to committed rows: base64, KPL aggregates, envelope, payload, fold, SQLite, on one core.
 
-Half of the events change a row that is there, half make one. The raw limit is what nobody can leave out: base64,
-the digest of each aggregate, fastavro for envelope and payload, and sqlite3's own executemany of a guarded upsert
-of ready tuples, in transactions of the same size. Checks, hashes, ranks, the fold and exact types are ours.
+Half of the events change a row that is there, half make one. The raw limit is what nobody can leave out:
+base64, the digest of each aggregate, fastavro for envelope and payload, and sqlite3's executemany of the same
+guarded upsert, its tuples ready, in transactions of the same size. Checks, hashes, ranks, the fold and exact
+types are ours.
 """
 
 from __future__ import annotations
@@ -23,24 +24,29 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader
 
 from consumers.consume import Consumer
+from consumers.facts import read_fact
 from consumers.handler import KinesisBatches
+from consumers.rows import to_row
 from consumers.warehouse import sqlite_sql
 from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite_rows import parameters
 from consumers.warehouse.tables import StagingTable
 from producers.aggregator import Aggregate
 from schemas.codec import Registry, make_schema
 from schemas.dead_letter import InMemoryLetters
 from schemas.entity import Catalog, DynamoDbSource, Entity
-from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, key_hash, make_event
+from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, make_event
 from schemas.keys import canonical_key
 from schemas.kpl import parse_aggregate
 from schemas.positions import dynamodb_position
 
 EVENTS = 100_000
+ROUNDS = 3
 BATCH = 5_000
 AGGREGATE = 500
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/headwater-events"
 SOURCE = "dynamodb:subscriptions"
+SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536", "wal_autocheckpoint = 4000")
 
 
 def _logical(kind: str, base: str, **more: int) -> dict[str, Any]:
@@ -62,26 +68,35 @@ AVRO: dict[str, Any] = {
     ],
 }
 SCHEMA = make_schema("subscription", 1, ["subscription_id"], AVRO)
+REGISTRY = Registry([SCHEMA])
 ENTITY = Entity("subscription", SCHEMA.key, (DynamoDbSource(SOURCE, "subscriptions"),), SCHEMA)
 
 
 def run() -> list[tuple[str, float, float, str]]:
     """Name, figure, share of the raw limit, unit."""
     batches = [_lambda_event(frames) for frames in _cut(_frames(), BATCH)]
-    with tempfile.TemporaryDirectory() as folder:
-        ours = _consume(batches, Path(folder))
-        bare = _bare(batches, Path(folder))
+    ours, bare = _best(batches)
     return [
         ("Kinesis batches to committed rows in SQLite", EVENTS / ours, bare / ours, "events/s"),
         ("  bare base64, MD5, fastavro and executemany", EVENTS / bare, 1.0, "events/s"),
     ]
 
 
+def _best(batches: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """The least seconds of each, in turns, since the machine is not ours alone."""
+    ours, bare = [], []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            ours.append(_consume(batches, Path(folder)))
+            bare.append(_bare(batches, Path(folder)))
+    return min(ours), min(bare)
+
+
 def _consume(batches: Sequence[dict[str, Any]], folder: Path) -> float:
     warehouse = open_warehouse(f"sqlite:///{folder / 'ours.db'}", [ENTITY])
     warehouse.ensure()
     letters = InMemoryLetters()
-    catalog = Catalog({ENTITY.name: ENTITY}, Registry([SCHEMA]))
+    catalog = Catalog({ENTITY.name: ENTITY}, REGISTRY)
     handler = KinesisBatches(Consumer(catalog, warehouse, letters), lambda arn: f"{arn}@2024-05-01")
     start = time.perf_counter()
     accepted = sum(handler.take(batch).accepted for batch in batches)
@@ -93,7 +108,12 @@ def _consume(batches: Sequence[dict[str, Any]], folder: Path) -> float:
 
 def _bare(batches: Sequence[dict[str, Any]], folder: Path) -> float:
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536", "wal_autocheckpoint = 4000"):
+    for setting in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "cache_size = -65536",
+        "wal_autocheckpoint = 4000",
+    ):
         connection.execute(f"PRAGMA {setting}")
     table = StagingTable(ENTITY)
     connection.execute(sqlite_sql.create_table(table, 1))
@@ -121,16 +141,14 @@ def _read_bare(batch: dict[str, Any], envelope: Any, payload: Any) -> None:
 
 
 def _ready(batch: dict[str, Any]) -> list[tuple[object, ...]]:
-    """Parameters of the upsert, of the same shape as ours."""
-    rows = []
-    for record in batch["Records"]:
-        for frame in parse_aggregate(b64decode(record["kinesis"]["data"])):
-            key, number = frame[-12:-4], len(rows)
-            values = (key.hex(), number, "basic", "12.50", 3, 1, "2024-05-01", "2024-05-01T10:00:00.000000+00:00")
-            rank = f"{dynamodb_position('2024-05-01T10:00:00.000000', str(number))} 0001 0123456789abcdef"
-            moment = "2024-05-01T10:00:00.000000+00:00"
-            rows.append((key_hash(SOURCE, key.hex()), *values, rank, key * 2, 0, SOURCE, moment, 1, moment))
-    return rows
+    """The parameters of the upsert."""
+    frames = [
+        frame
+        for record in batch["Records"]
+        for frame in parse_aggregate(b64decode(record["kinesis"]["data"]))
+    ]
+    rows = [to_row(read_fact(frame, REGISTRY), ENTITY) for frame in frames]
+    return parameters(StagingTable(ENTITY), rows, {}, "2024-05-01T10:00:00.000000+00:00")
 
 
 def _frames() -> Iterator[bytes]:
@@ -163,7 +181,7 @@ def _frame(key: str, number: int) -> bytes:
             operation=Operation.UPDATE,
             key=canonical_key([key]),
             position=dynamodb_position("2024-05-01T10:00:00.000000", str(10**20 + number)),
-            occurred_at=int(moment.timestamp() * 1_000_000),
+            occurred_at=int(moment.timestamp()) * 1_000_000,  # DynamoDB tells whole seconds
             schema_fingerprint=SCHEMA.fingerprint,
             after=SCHEMA.encode(values),
         )
@@ -176,13 +194,15 @@ def _cut(frames: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
 
 
 def _lambda_event(frames: list[bytes]) -> dict[str, Any]:
-    return {"Records": [_record(number, each) for number, each in enumerate(_cut(iter(frames), AGGREGATE), 1)]}
+    return {
+        "Records": [_record(number, each) for number, each in enumerate(_cut(iter(frames), AGGREGATE), 1)]
+    }
 
 
 def _record(number: int, frames: list[bytes]) -> dict[str, Any]:
     aggregate = Aggregate()
     for frame in frames:
-        aggregate.add(b"subscription/17", frame)
+        aggregate.add("subscription/17", frame)
     return {
         "kinesis": {
             "sequenceNumber": str(10**50 + number),

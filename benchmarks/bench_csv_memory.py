@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from headwater.embedded import EmbeddedAws
@@ -55,29 +56,29 @@ class _Rows(io.RawIOBase):
     """A CSV file of so many bytes that takes no memory."""
 
     def __init__(self, size: int) -> None:
-        self._lines = self._made(size)
-        self._rest = b""
+        lines = _lines(size)
+        self._blocks = iter(lambda: b"".join(islice(lines, 1_000)), b"")
+        self._block = b""
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        target = memoryview(buffer)  # type: ignore[arg-type]
-        while len(self._rest) < len(target) and (more := next(self._lines, b"")):
-            self._rest += more
-        taken = self._rest[: len(target)]
-        target[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
+    def readinto(self, buffer: Any) -> int:
+        self._block = self._block or next(self._blocks, b"")
+        taken = self._block[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._block = self._block[len(taken) :]
         return len(taken)
 
-    def _made(self, size: int) -> Iterator[bytes]:
-        yield b"id,count,note\r\n"
-        number = made = 0
-        while made < size:
-            count = "many" if number % 100 == 0 else number
-            line = f'{number},{count},"note ""{number}"", {"lorem ipsum " * 80}"\r\n'.encode()
-            number, made = number + 1, made + len(line)
-            yield line
+
+def _lines(size: int) -> Iterator[bytes]:
+    yield b"id,count,note\r\n"
+    number = made = 0
+    while made < size:
+        count = "many" if number % 100 == 0 else number
+        line = f'{number},{count},"note ""{number}"", {"lorem ipsum " * 80}"\r\n'.encode()
+        number, made = number + 1, made + len(line)
+        yield line
 
 
 class _Forgetful:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from consumers.collector import no_collection
 from consumers.facts import SWEEP, Fact, frames_of, read_fact
 from consumers.fold import Folded, fold
 from consumers.rows import to_row
@@ -50,6 +51,10 @@ class Consumer:
         letters are durable before the commit (INV-1). Raises TransientError or ConfigurationError with
         nothing committed, and the same call again is harmless (INV-2).
         """
+        with no_collection():
+            return self._consume(payloads, checkpoints)
+
+    def _consume(self, payloads: Iterable[bytes], checkpoints: Sequence[Checkpoint]) -> Counts:
         facts, letters = self._read(payloads)
         if letters:
             self._letters.put(letters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -14,16 +13,15 @@ from consumers.warehouse.port import LIVE_READER
 from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.output import counted
-from headwater.progress import await_level, read_report
+from headwater.progress import Waiting, await_level, read_report
 from headwater.provision import WATCHED_PREFIXES
 from headwater.stored import StoredObject, list_objects
 from replay import log as replay_log
 from replay.log import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors
-from schemas.errors import PoisonEventError, TransientError
+from schemas.errors import PoisonEventError
 from schemas.frames import check_frame
 
-_LOOK_SECONDS = 0.2  # between two looks at the log
 _OLDEST = timedelta(hours=1)  # before its arrival: names of log objects tell the hour, by another clock
 
 
@@ -40,30 +38,26 @@ def drain(here: Installation, aws: Aws, timeout: float) -> None:
 
     Raises TransientError after `timeout` seconds, or when no runtime is running.
     """
-    give_up = time.monotonic() + timeout
+    waiting = Waiting(timeout)
     folder = here.settings.require_state()
     read_report(folder)
-    _await_files(here, aws, give_up)
-    await_level(lambda: read_report(folder), give_up)
-    log = S3Log(aws.s3, here.settings.log_bucket)
-    missing, looked = last_events(here, aws), set[str]()
-    while missing := _not_in(log, missing, looked):
-        if time.monotonic() > give_up:
-            shards = ", ".join(last.shard for last in missing)
-            raise TransientError(f"not drained in time: the log lacks the last event of {shards}")
-        time.sleep(_LOOK_SECONDS)
+    _await_files(here, aws, waiting)
+    await_level(lambda: read_report(folder), waiting)
+    _await_log(S3Log(aws.s3, here.settings.log_bucket), last_events(here, aws), waiting)
 
 
-def _await_files(here: Installation, aws: Aws, give_up: float) -> None:
+def _await_files(here: Installation, aws: Aws, waiting: Waiting) -> None:
     """A file leaves drop/ when it is published, however long its notification takes to come."""
-    waiting = _waiting_files(here, aws)
-    while waiting := waiting & _waiting_files(here, aws):
-        if time.monotonic() > give_up:
-            first = min(waiting).key
-            raise TransientError(
-                f"not drained in time: {counted(len(waiting), 'file')} wait, such as {first}"
-            )
-        time.sleep(_LOOK_SECONDS)
+    files = _waiting_files(here, aws)
+    while files := files & _waiting_files(here, aws):
+        read_report(here.settings.require_state())
+        waiting.on(f"{counted(len(files), 'file')}, such as {min(files).key}, to be published")
+
+
+def _await_log(log: S3Log, missing: list[Last], waiting: Waiting) -> None:
+    looked: set[str] = set()
+    while missing := _not_in(log, missing, looked):
+        waiting.on(f"the log lacks the last event of {', '.join(last.shard for last in missing)}")
 
 
 def _waiting_files(here: Installation, aws: Aws) -> set[StoredObject]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ from schemas.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_dynamodbstreams.type_defs import GetRecordsOutputTypeDef
 
 _log = logging.getLogger(__name__)
 
@@ -94,24 +96,34 @@ class DynamoDbPoller:
         return Found(len(batch), not batch or _created_at(batch[-1]) >= since)
 
     def _read(self, shard: Shard) -> None:
-        with aws_errors(f"GetRecords of the shard {shard.shard_id} of {shard.stream_arn}"):
-            try:
-                iterator = shard.iterator or self._iterator(shard)
-                answer = self._streams.get_records(ShardIterator=iterator, Limit=_READ_RECORDS)
-            except self._streams.exceptions.ExpiredIteratorException:
-                shard.iterator = None
-                raise TransientError(f"the iterator of the shard {shard.shard_id} has expired") from None
-            except self._streams.exceptions.ResourceNotFoundException:
-                _log.warning("%s is gone; what was read of it is published", shard.stream_arn)
-                shard.closed = True
-                return
-            except self._streams.exceptions.TrimmedDataAccessException:
-                raise ConfigurationError(_gap(shard.stream_arn)) from None
+        answer = self._get_records(shard)
+        if answer is None:
+            _log.warning("%s is gone; what was read of it is published", shard.stream_arn)
+            shard.closed = True
+            return
         shard.waiting = list(answer["Records"])
         shard.iterator = answer.get("NextShardIterator")
         shard.closed = shard.iterator is None
         if shard.waiting:
             shard.read = shard.waiting[-1]["dynamodb"]["SequenceNumber"]
+
+    def _get_records(self, shard: Shard) -> GetRecordsOutputTypeDef | None:
+        """None for a shard that is no longer there."""
+        gone = self._streams.exceptions.ResourceNotFoundException
+        trimmed = self._streams.exceptions.TrimmedDataAccessException
+        expired = self._streams.exceptions.ExpiredIteratorException
+        with aws_errors(f"GetRecords of the shard {shard.shard_id} of {shard.stream_arn}"):
+            try:
+                if shard.iterator:
+                    # A new iterator for the same place will do. DynamoDB Local calls one of an empty shard
+                    # trimmed as soon as the shard is not empty any more.
+                    with suppress(expired, trimmed):
+                        return self._streams.get_records(ShardIterator=shard.iterator, Limit=_READ_RECORDS)
+                return self._streams.get_records(ShardIterator=self._iterator(shard), Limit=_READ_RECORDS)
+            except gone:
+                return None
+            except trimmed:
+                raise ConfigurationError(_gap(shard.stream_arn)) from None
 
     def _iterator(self, shard: Shard) -> str:
         start = {"SequenceNumber": shard.read} if shard.read else {}

@@ -12,7 +12,9 @@ import signal
 import socket
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from hashlib import md5
 from typing import Any
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -44,6 +46,36 @@ def _body(environ: dict[str, Any]) -> bytes:
     return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
+def reshard_as_aws_does(stream: Any) -> None:
+    """Changes moto's class of a Kinesis stream: closed shards keep their records, and take no more.
+
+    moto goes on putting into the closed parent, where nobody reads any more, and gives its records to the
+    children a second time. See the AWS documentation, "Resharding a stream".
+    """
+
+    def open_shard(self: Any, partition_key: str, explicit_hash_key: str) -> Any:
+        hash_key = int(explicit_hash_key or int.from_bytes(md5(partition_key.encode()).digest()))
+        opened = (shard for shard in self.shards.values() if shard.is_open)
+        return next(shard for shard in opened if shard.starting_hash <= hash_key <= shard.ending_hash)
+
+    def keeping_records(reshard: Callable[..., None]) -> Callable[..., None]:
+        def resharded(self: Any, *arguments: str) -> None:
+            kept = {shard_id: shard.records for shard_id, shard in self.shards.items()}
+            for shard in self.shards.values():
+                shard.records = OrderedDict()
+            try:
+                reshard(self, *arguments)
+            finally:
+                for shard_id, records in kept.items():
+                    self.shards[shard_id].records = records
+
+        return resharded
+
+    stream.get_shard_for_key = open_shard
+    stream.split_shard = keeping_records(stream.split_shard)
+    stream.merge_shards = keeping_records(stream.merge_shards)
+
+
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
@@ -51,6 +83,7 @@ def _end_with_parent() -> None:
 
 def serve(listener: socket.socket) -> None:
     """Answers on the socket until the process ends; prints `ready` once it does."""
+    from moto.kinesis.models import Stream
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -59,6 +92,7 @@ def serve(listener: socket.socket) -> None:
     from werkzeug.serving import make_server
 
     logging.disable(logging.CRITICAL)
+    reshard_as_aws_does(Stream)
     host, port = listener.getsockname()[:2]
     server = make_server(
         host,

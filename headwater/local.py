@@ -19,6 +19,7 @@ from headwater.aws import Aws, connect
 from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
 from headwater.installation import Installation
+from headwater.output import tell
 from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
 from headwater.runtime import Pace, Poller, Runtime
@@ -61,22 +62,27 @@ def embedded(settings: Settings, port: int | None = None, state: State | None = 
         EmbeddedAws(port) as server,
     ):
         database = Path(folder) / "warehouse.db"
-        places = {"state": Path(folder), "warehouse": f"sqlite:///{database}"}
-        own = replace(settings, endpoint=server.endpoint, **places)  # type: ignore[arg-type]
+        own = replace(
+            settings, endpoint=server.endpoint, state=Path(folder), warehouse=f"sqlite:///{database}"
+        )
         exports = {**server.environment(), **environment(own)}
         _enter(exports, without="AWS_")
-        here = Installation(own, load_catalog(own.home))
-        aws = connect()
-        make_stores(aws, own, here.catalog)
-        if state and state.saved_at:
-            state.restore_warehouse(database)
-            state.restore_stores(aws)
-        make_flow(aws, own, here.catalog, pumped=True)
-        if state and state.saved_at:
-            state.restore_waiting(aws)
+        here, aws = Installation(own, load_catalog(own.home)), connect()
+        _fill(here, aws, database, state if state and state.saved_at else None)
         pollers = [*_pollers(here, aws), _pump(here, aws)]
         runtime = Runtime(pollers, Path(folder), EMBEDDED_PACE, check=server.check)
         yield Local(here, aws, runtime, exports, database)
+
+
+def _fill(here: Installation, aws: Aws, database: Path, saved: State | None) -> None:
+    """Makes everything, and puts what was saved in its place before anybody watches for changes."""
+    make_stores(aws, here.settings, here.catalog)
+    if saved:
+        saved.restore_warehouse(database)
+        saved.restore_stores(aws)
+    make_flow(aws, here.settings, here.catalog, pumped=True)
+    if saved:
+        saved.restore_waiting(aws)
 
 
 @contextmanager
@@ -94,6 +100,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
         aws = connect()
         exports = {**environment(own), "AWS_DEFAULT_REGION": aws.region}
         _enter(exports)
+        tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
         runtime = Runtime(_pollers(here, aws), own.require_state(), FOREIGN_PACE)

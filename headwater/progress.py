@@ -100,23 +100,36 @@ def read_report(folder: Path) -> Report:
     return report
 
 
-def await_level(read: Callable[[], Report], give_up: float) -> None:
+class Waiting:
+    """A wait of at most `timeout` seconds that says every few seconds what it waits for."""
+
+    def __init__(self, timeout: float) -> None:
+        now = time.monotonic()
+        self._give_up = now + timeout
+        self._tell_at = now + _TELL_SECONDS
+
+    def on(self, what: str) -> None:
+        """Sleeps a moment. Raises TransientError when the time is over."""
+        now = time.monotonic()
+        if now > self._give_up:
+            raise TransientError(f"not drained in time: {what}")
+        if now > self._tell_at:
+            tell(f"waiting: {what}")
+            self._tell_at = now + _TELL_SECONDS
+        time.sleep(_CHECK_SECONDS)
+
+
+def await_level(read: Callable[[], Report], waiting: Waiting) -> None:
     """Returns when everything that the sources held at the call has been published, applied and pumped.
 
     First every source must have done all that was there at the call, then all that reads the stream what was
-    there after that. Others may go on writing. Raises TransientError when the monotonic clock passes
-    `give_up`, and what `read` raises.
+    there after that. Others may go on writing. Raises TransientError when the time is over, and what `read`
+    raises.
     """
     for side in SIDES:
         since = time.time() + (read().settle if side == "source" else 0)
-        tell_at = time.monotonic() + _TELL_SECONDS
         while late := _late(read(), side, since):
-            if time.monotonic() > give_up:
-                raise TransientError(f"not drained in time: {late}")
-            if time.monotonic() > tell_at:
-                tell(f"waiting: {late}")
-                tell_at += _TELL_SECONDS
-            time.sleep(_CHECK_SECONDS)
+            waiting.on(late)
 
 
 def _late(report: Report, side: Side, since: float) -> str:

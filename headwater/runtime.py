@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from headwater.progress import Progress, Report, Side, await_level, write_report
+from headwater.progress import Progress, Report, Side, Waiting, await_level, write_report
 from schemas.errors import TransientError
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Runtime:
             self.check()
             return self._progress.report()
 
-        await_level(read, time.monotonic() + timeout)
+        await_level(read, Waiting(timeout))
         return sum(self._taken.values())
 
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:

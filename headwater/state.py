@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,9 +111,11 @@ class State:
                 "set HEADWATER_HOME as it was, or name another folder"
             )
 
-    def _opened(self) -> zipfile.ZipFile:
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
         try:
-            return zipfile.ZipFile(self._folder / FILE)
+            with zipfile.ZipFile(self._folder / FILE) as content:
+                yield content
         except (OSError, zipfile.BadZipFile) as error:
             raise ConfigurationError(
                 f"{self._folder / FILE} can't be read: remove it to start fresh, or name another folder"

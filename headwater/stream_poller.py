@@ -17,8 +17,8 @@ from schemas.errors import TransientError
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
 
-# A record has up to 1 MiB: what one pass reads of a shard stays within 100 MiB.
-READ_RECORDS = 100
+# A record has up to 1 MiB, and stands in memory a few times on its way.
+READ_RECORDS = 25
 # Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
 BATCH_RECORDS = 500
 BATCH_BYTES = 4 * 1024 * 1024

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import md5
 
 from consumers.kinesis import Page, Shard, Start, StreamRecord
 from replay.log import ERRORS, LOG, SCHEMAS, LogObject
@@ -43,7 +42,7 @@ class InMemoryLog:
 
 
 def _listed(key: str, content: bytes) -> LogObject:
-    return LogObject(key, len(content), md5(content, usedforsecurity=False).hexdigest())
+    return LogObject(key, len(content), str(hash(content)))
 
 
 @dataclass(slots=True)

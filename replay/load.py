@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint
-from replay.fold import LIMITS, Limits, Wanted
+from replay.fold import CHUNK_BYTES, EVENT_BYTES, Wanted
 from replay.log import LogStore, frames_of
 from replay.ports import Ports
 from replay.progress import Progress
@@ -60,21 +60,21 @@ def chunks(
     needle: bytes,
     damages: Damages,
     after: str = "",
-    limits: Limits = LIMITS,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> Iterator[Chunk]:
     """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty."""
     held: list[bytes] = []
     done, objects, events, size = after, 0, 0, 0
     for item in log.objects(after):
         for found in frames_of(log, item):
-            if isinstance(found, Damage):
+            if not isinstance(found, bytes):
                 damages.add(found)
                 continue
             events += 1
-            size += len(found)
+            size += len(found) + EVENT_BYTES
             if needle in found:
                 held.append(found)
-            if size >= limits.size or len(held) >= limits.events:
+            if size >= chunk_bytes:
                 yield Chunk(held, done, objects, events)
                 held, size = [], 0
         objects += 1
@@ -91,7 +91,7 @@ def load(ports: Ports, writer: RevisionWriter, *, after: str = "", total: int | 
     writer and the log raise.
     """
     damages, began, events = Damages(), ports.clock(), 0
-    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.limits):
+    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes):
         place = [log_place(writer.reader, writer.wanted, chunk.done)] if chunk.done else []
         writer.write(chunk.frames, place)
         events = chunk.events

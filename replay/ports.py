@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from consumers.warehouse.port import Warehouse
-from replay.fold import LIMITS, Limits
+from replay.fold import CHUNK_BYTES
 from replay.log import LogStore
 from replay.patience import Patience
 from replay.progress import Report, unreported
@@ -27,8 +27,8 @@ class Ports:
     """Tables, log and stream, and the few settings of a run.
 
     `registry` holds the schemas that are known here; the log is asked for others. `firehose_lag`: how long
-    Firehose may hold an event before it is in S3. `hold`: how long a swap may keep the live consumers
-    waiting.
+    Firehose may hold an event before it is in S3. `chunk_bytes`: how much of the log is folded at a time.
+    `hold`: how long a swap may keep the live consumers waiting.
     """
 
     warehouse: Warehouse
@@ -37,7 +37,7 @@ class Ports:
     registry: Registry
     firehose_lag: timedelta = timedelta(minutes=15)
     hold: timedelta = timedelta(seconds=10)
-    limits: Limits = LIMITS
+    chunk_bytes: int = CHUNK_BYTES
     patience: Patience = field(default_factory=Patience)
     report: Report = unreported
     now: Callable[[], datetime] = utc_now

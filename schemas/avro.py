@@ -42,6 +42,6 @@ def read_avro(schema: Any, encoded: bytes, start: int, end: int) -> dict[str, An
         reason = f"malformed Avro ({type(error).__name__})"
     else:
         if body.tell() == end:
-            return cast(dict[str, Any], record)
+            return cast("dict[str, Any]", record)  # quoted: else it is made each time
         reason = "the Avro record does not end where its bytes do"
     raise PoisonEventError(reason)

@@ -59,7 +59,7 @@ def _timestamp_text(value: datetime) -> str:
 
 _TEXTS: dict[type, Callable[[Any], str]] = {
     bool: lambda value: "true" if value else "false",
-    int: plain_digits,
+    int: str,
     Decimal: plain_digits,
     bytes: lambda value: b64encode(value).decode(),
     date: date.isoformat,

@@ -3,6 +3,9 @@
 A payload may hold what looks like frames, so that where a damaged frame ends is found before anything inside
 it is looked at. There are three witnesses: the length before it, the lengths in its Avro body, and what
 begins behind it. Only where they do not agree, the next good frame is searched byte by byte.
+
+What no reader can tell: a stream that is cut exactly behind a frame in a payload has the same bytes as one in
+which that frame was written after a broken one.
 """
 
 from collections.abc import Iterator
@@ -62,7 +65,7 @@ def _can_be_one_frame(window: Window, ahead: int, size: int) -> bool:
     the stream's end, or to an MD5, are its neighbours.
     """
     end = ahead + size
-    ends = _ends_of_good_frames(window, max(0, ahead - MAX_HEADER_BYTES), end)
+    ends = _ends_of_good_frames(window, ahead + 1, end)
     if window.has(end):
         return all(each < end and (window.record(each) or (0,))[0] != end for each in ends)
     return not any(each in (window.left, window.left - DIGEST_BYTES) for each in ends)

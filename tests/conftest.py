@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share: the real HTTP AWS on this machine, and the real data beside it."""
+"""Fixtures that several rooms' tests share: the real HTTP AWS on this machine, and the real data."""
 
 import os
 import uuid

@@ -63,11 +63,13 @@ class Up:
     """A running `headwater up`, and commands in the environment that it prints. Killed on leaving."""
 
     def __init__(self, *argv: str | Path, environment: Mapping[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="headwater-up-")  # of what a kill leaves behind
+        self._clients: dict[str, Any] = {}
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on leaving; a pipe would fill up
         self.process = subprocess.Popen(
             command("up", *map(str, argv)),
             cwd=ROOT,
-            env=clean_environment(environment),
+            env={**clean_environment(environment), "TMPDIR": self._folder.name},
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
@@ -87,6 +89,7 @@ class Up:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._stderr.close()
+        self._folder.cleanup()
 
     @property
     def port(self) -> int:
@@ -112,13 +115,15 @@ class Up:
 
     def client(self, service: str) -> Any:
         """A boto3 client of its AWS."""
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            region_name=self.environment["AWS_DEFAULT_REGION"],
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        if service not in self._clients:
+            self._clients[service] = boto3.client(  # type: ignore[call-overload]
+                service,
+                endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+                region_name=self.environment["AWS_DEFAULT_REGION"],
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+        return self._clients[service]
 
     def put(self, table: str, item: Mapping[str, Any]) -> None:
         """Puts an item in plain Python form."""

@@ -37,7 +37,7 @@ def shape(statement: str) -> str:
 
 @cache
 def parsed(statement: str) -> list[Expression]:
-    """What sqlglot's T-SQL dialect reads. Raises ParseError; AssertionError for what it only passes through."""
+    """What sqlglot's T-SQL dialect reads. Raises ParseError; AssertionError for what it passes through."""
     ready = re.sub(r"%(\(\w+\))?s", "N'?'", statement)
     read = [each for each in sqlglot.parse(ready, read="tsql") if each is not None]
     passed_through = [each.sql() for each in read if isinstance(each, Command)]

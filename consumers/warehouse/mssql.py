@@ -143,10 +143,10 @@ class MssqlWarehouse:
         self, entity: str, limit: int | None = None, as_of: str | None = None
     ) -> tuple[list[str], list[tuple[object, ...]]]:
         table = self._tables[entity]
-        view = table.view if as_of is None else table.as_of_view(as_of)
         order = f" ORDER BY {sql.listed(table.entity.key)}" if table.entity.key else ""
         top = "" if limit is None else f"TOP ({limit}) "
-        with self._reading(f"select {view}") as connection:
+        with self._reading(f"select {entity}") as connection:
+            view = table.view if as_of is None else revisions_in(connection).as_of_view(table, as_of)
             result = run(connection, f"SELECT {top}* FROM {sql.quoted(view)}{order}")
             return list(result.keys()), [tuple(row) for row in result]
 

@@ -10,6 +10,7 @@ ignores trailing blanks in every collation, yet what is stored keeps them, and o
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from math import ldexp
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -121,6 +122,7 @@ def binary_text(value: bytes) -> str:
     return str(UUID(bytes_le=value))
 
 
+@lru_cache(maxsize=8_192)  # a file's rows are of one moment, DynamoDB's changes of whole seconds
 def instant_text(microseconds: int) -> str:
     """An instant, microseconds since the epoch, as DATETIME2(6) reads it."""
     return (_NAIVE_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")

@@ -148,6 +148,16 @@ class Revisions:
         self._show(table, view, number)
         return view
 
+    def as_of_view(self, table: StagingTable, name: str) -> str:
+        """The view of that name. Raises ConfigurationError that tells the names there are."""
+        names = [revision.as_of for revision in self.of(table) if revision.as_of is not None]
+        if name not in names:
+            there = ", ".join(sorted(names)) or "none"
+            raise ConfigurationError(
+                f"entity {table.entity.name}: no as-of view {name!r}; there are: {there}"
+            )
+        return table.as_of_view(name)
+
     def drop(self, table: StagingTable, number: int) -> None:
         """Remove all of a revision but its number."""
         name, revision = table.entity.name, self.existing(table, number)

@@ -137,10 +137,10 @@ class SqliteWarehouse:
         self, entity: str, limit: int | None = None, as_of: str | None = None
     ) -> tuple[list[str], list[tuple[object, ...]]]:
         table = self._tables[entity]
-        view = table.view if as_of is None else table.as_of_view(as_of)
         order = ", ".join(map(sql.quoted, table.entity.key))
-        statement = f"SELECT * FROM {sql.quoted(view)}" + (f" ORDER BY {order}" if order else "")
-        with self._reading(f"select {view}") as connection:
+        with self._reading(f"select {entity}") as connection:
+            view = table.view if as_of is None else revisions_in(connection).as_of_view(table, as_of)
+            statement = f"SELECT * FROM {sql.quoted(view)}" + (f" ORDER BY {order}" if order else "")
             result = connection.exec_driver_sql(f"{statement} LIMIT ?", (-1 if limit is None else limit,))
             return list(result.keys()), [tuple(row) for row in result]
 

@@ -51,23 +51,37 @@ PRIMARY_CODES: dict[str, type[HeadwaterError | RowRefused] | None] = {
     "SQLITE_DONE": None,
 }
 
-_BY_CODE = {getattr(sqlite3, name): ours for name, ours in PRIMARY_CODES.items()}
+MEANINGS = {
+    "SQLITE_BUSY": "another process holds the file",
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_IOERR": "the disk fails",
+    "SQLITE_CANTOPEN": "the file can't be opened",
+    "SQLITE_READONLY": "the file can't be written",
+    "SQLITE_ERROR": "a table or view that should be there is not",
+    "SQLITE_NOTADB": "the file is no SQLite database",
+    "SQLITE_CORRUPT": "the file is damaged",
+}
+"""In words, for whoever has to mend it."""
+
+_BY_CODE = {getattr(sqlite3, name): (name, kind) for name, kind in PRIMARY_CODES.items()}
 
 
-def ours(error: BaseException | None) -> type[HeadwaterError | RowRefused] | None:
-    """What SQLite's error is to us; None for a bug. An extended code's low byte is the primary code."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else _BY_CODE.get(code & 0xFF)
+def ours(error: BaseException | None, doing: str) -> HeadwaterError | RowRefused | None:
+    """SQLite's error as ours; None for a bug. An extended code's low byte is the primary code."""
+    name, kind = _BY_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ("", None))
+    if kind is None:
+        return None
+    meaning = f" ({MEANINGS[name]})" if name in MEANINGS else ""
+    return kind(f"{doing}: {getattr(error, 'sqlite_errorname', name)}{meaning}")
 
 
 @contextmanager
 def sqlite_errors(doing: str) -> Iterator[None]:
-    """Re-raise what SQLite raises as TransientError, ConfigurationError or RowRefused, telling the code only:
-    SQLite's texts may carry values (INV-7)."""
+    """Raise SQLite's errors as TransientError, ConfigurationError or RowRefused."""
     try:
         yield
     except DBAPIError as error:
-        kind = ours(error.orig)
-        if kind is None:
+        known = ours(error.orig, doing)
+        if known is None:
             raise
-        raise kind(f"{doing}: {getattr(error.orig, 'sqlite_errorname', '')}") from error.orig
+        raise known from error.orig

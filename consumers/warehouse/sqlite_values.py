@@ -8,6 +8,7 @@ and in a form that SQLite's date functions read. A float is a float, but for the
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -70,11 +71,13 @@ def converted(column: Sequence[object], convert: Convert | None) -> Sequence[obj
     return [None if value is None else convert(value) for value in column]
 
 
+@lru_cache(maxsize=8_192)  # a file's rows are of one moment, DynamoDB's changes of whole seconds
 def instant_text(microseconds: int) -> str:
     """An instant, microseconds since the epoch, as ISO 8601 in UTC with six digits."""
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
+@lru_cache(maxsize=8_192)
 def instant_of(text: str) -> int:
     """The inverse of `instant_text`."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)

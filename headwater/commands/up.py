@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from headwater.local import Local
     from headwater.runtime import Runtime
 
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 600.0  # a person may end it sooner
+STOPPING = "stopping: what is in flight is finished first (Ctrl-C once more stops at once)"
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -34,10 +35,11 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater up --port 4566 > headwater.env     # in another shell: . ./headwater.env",
         run,
         "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
-        "would run, until Ctrl-C or SIGTERM: then it finishes what is in flight and stops (exit code 130 "
-        "after Ctrl-C, 0 after SIGTERM; a second Ctrl-C stops at once). Prints a client's environment as "
-        "`export` lines. With AWS_ENDPOINT_URL set it works there, with the tables in HEADWATER_WAREHOUSE; "
-        "else it brings an AWS and tables of its own, both fresh unless --state names a folder.",
+        "would run, until Ctrl-C (exit code 130) or SIGTERM (0). Prints a client's environment as `export` "
+        "lines. With AWS_ENDPOINT_URL set it works there, with the tables in HEADWATER_WAREHOUSE. Else it "
+        "brings an AWS and tables of its own, which are fresh and gone after the stop unless --state names a "
+        "folder. Where anything is kept, a stop finishes first what is in flight; Ctrl-C once more stops at "
+        "once.",
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
     parser.add_argument(
@@ -66,7 +68,10 @@ def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
             )
     with foreign(settings) as local, local.runtime as runtime, Stop() as stop:
         _announce(local)
-        return stop.run(runtime)
+        code = stop.wait(runtime)
+        tell(STOPPING)
+        runtime.drain(DRAIN_SECONDS)
+        return code
 
 
 def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
@@ -78,8 +83,9 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
         if state and state.saved_at:
             tell(f"restored what the clean stop of {state.saved_at} left in {options.state}")
         _announce(local)
-        code = stop.run(runtime)
+        code = stop.wait(runtime)
         if state and local.database:
+            tell(STOPPING)
             save_when_quiet(state, lambda: runtime.drain(DRAIN_SECONDS), local.aws, local.database)
             tell(f"saved in {options.state}: `headwater up --state {options.state}` goes on from there")
         return code
@@ -102,11 +108,9 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def run(self, runtime: Runtime) -> int:
-        """Runs until it is asked to stop and what is in flight is done; the exit code."""
+    def wait(self, runtime: Runtime) -> int:
+        """Returns when it is asked to stop: the exit code. Raises what ended the runtime."""
         runtime.run_until(self._asked)
-        tell("stopping: what is in flight is finished first (Ctrl-C once more stops at once)")
-        runtime.drain(DRAIN_SECONDS)
         return self._code
 
     def _ask(self, number: int, _frame: object) -> None:

@@ -27,6 +27,9 @@ CHUNK = 256 * 1024  # bytes
 PART = 1024 * 1024 * 1024  # bytes; what is larger goes in parts, as S3 asks for from 5 GB on
 
 
+LONGEST_KEY = 960  # bytes: S3 takes 1,024, and the keys in archive/ and rejects/ are longer than the file's
+
+
 class ObjectGoneError(Exception):
     """There is no such object, or no longer that version of it."""
 

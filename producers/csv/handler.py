@@ -4,12 +4,7 @@ Through SQS its event source mapping needs ReportBatchItemFailures:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 The source bucket must keep versions, and must never expire what lies under drop/ and corrections/.
 
-| variable | |
-|---|---|
-| HEADWATER_STREAM | the Kinesis stream that takes the events; default headwater-events |
-| HEADWATER_LOG_BUCKET | the bucket of the log, for the schemas; default headwater-log |
-| HEADWATER_SOURCE_BUCKET | the bucket in the source account, for dead letters; default headwater-source |
-| HEADWATER_HOME | a folder with entities/ instead of the sample entities |
+The environment: producers/environment.py.
 """
 
 from __future__ import annotations
@@ -19,22 +14,16 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import boto3
-
-from producers.csv.archive import Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
+from producers.csv.archive import LONGEST_KEY, Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.notices import Notice, read_notices
-from producers.kinesis import KinesisWriter
-from producers.letters import S3Letters
+from producers.environment import wire
 from producers.publisher import Publisher
-from producers.schema_log import S3SchemaLog
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.entity import Catalog
 from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
-from schemas.loader import load_catalog
 
 _log = logging.getLogger(__name__)
 
@@ -53,16 +42,8 @@ def _producer() -> Producer:
 
 def build(environ: Mapping[str, str]) -> Producer:
     """The producer that the environment describes. Raises ConfigurationError."""
-    home = environ.get("HEADWATER_HOME")
-    s3 = boto3.client("s3")
-    log_bucket = environ.get("HEADWATER_LOG_BUCKET", "headwater-log")
-    writer = KinesisWriter(boto3.client("kinesis"), environ.get("HEADWATER_STREAM", "headwater-events"))
-    return Producer(
-        load_catalog(Path(home) if home else None),
-        Publisher(writer, S3SchemaLog(s3, log_bucket)),
-        S3Letters(s3, environ.get("HEADWATER_SOURCE_BUCKET", "headwater-source")),
-        lambda name: S3Bucket(s3, name),
-    )
+    wiring = wire(environ)
+    return Producer(wiring.catalog, wiring.publisher, wiring.letters, lambda name: S3Bucket(wiring.s3, name))
 
 
 class Producer:
@@ -114,6 +95,11 @@ class Producer:
         found = self._catalog.for_feed(location.feed)
         if found is None:
             self._report(notice, f"no entity takes the feed {location.feed}", "schema")
+            return
+        if len(notice.key.encode()) > LONGEST_KEY:
+            self._report(
+                notice, f"its key has more than {LONGEST_KEY} bytes: no key in the archive would fit"
+            )
             return
         entity, source = found
         bucket = self._bucket(notice.bucket)

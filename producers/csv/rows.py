@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from producers.csv.cells import cell, packed_cell
+from producers.csv.cells import packed_cell
 from producers.csv.places import Reject, Row, Sheet
 from producers.csv.text import BadFileError
 from schemas.entity import CsvSource, Entity
@@ -29,7 +29,7 @@ class RowReader:
             if (index := there[field.name]) is not None
         ]
         self._absent = {f.name: f.pack(f.default) for f in entity.schema.fields if there[f.name] is None}
-        self._key = [(places[f.source_name(source.name)], cell(f, source.trim)) for f in entity.key_fields]
+        self._key = [(field.name, field.unpack) for field in entity.key_fields]
         self._columns = columns
         self._width = len(columns)
         self._source = source.name
@@ -48,7 +48,7 @@ class RowReader:
             raise PoisonEventError(str(broken_rule)) from None
         if self._absent:
             packed.update(self._absent)
-        identity = [read(cells[index]) for index, read in self._key] or self._sheet.identity(row)
+        identity = [unpack(packed[name]) for name, unpack in self._key] or self._sheet.identity(row)
         return make_event(
             source=self._source,
             entity=self._schema.entity,

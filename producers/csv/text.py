@@ -15,7 +15,7 @@ from itertools import chain
 from schemas.errors import PoisonEventError
 
 MAX_FIELD = 16 * 1024 * 1024  # characters
-MAX_ROW = 4 * MAX_FIELD  # characters, line ends in quotes included
+MAX_ROW = 2 * MAX_FIELD  # characters, line ends in quotes included
 BOM = "\ufeff"
 UTF8_BOM = codecs.BOM_UTF8.decode("latin-1")
 
@@ -59,7 +59,7 @@ class TextRows:
             if held > MAX_ROW:
                 raise BadFileError(f"a row of more than {MAX_ROW} characters: is a quote missing?")
             rest += text
-            end = max(rest.rfind("\n"), rest.rfind("\r", 0, -1)) + 1  # \n may follow a \r at the end
+            end = max(rest.rfind("\n"), rest.rfind("\r")) + 1  # between \r and \n: one blank line more
             yield StringIO(rest[:end], newline="")
             rest = rest[end:]
         yield StringIO(rest, newline="")

@@ -3,12 +3,7 @@
 Its event source mapping needs ReportBatchItemFailures, and must never discard:
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 
-| variable | |
-|---|---|
-| HEADWATER_STREAM | the Kinesis stream that takes the events; default headwater-events |
-| HEADWATER_LOG_BUCKET | the bucket of the log, for the schemas; default headwater-log |
-| HEADWATER_SOURCE_BUCKET | the bucket in the source account, for dead letters; default headwater-source |
-| HEADWATER_HOME | a folder with entities/ instead of the sample entities |
+The environment: producers/environment.py.
 """
 
 from __future__ import annotations
@@ -17,20 +12,14 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import boto3
-
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
-from producers.kinesis import KinesisWriter
-from producers.letters import S3Letters
+from producers.environment import wire
 from producers.publisher import Publisher, PublishError
-from producers.schema_log import S3SchemaLog
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
-from schemas.errors import ConfigurationError, PoisonEventError, TransientError
-from schemas.loader import load_catalog
+from schemas.errors import PoisonEventError, TransientError
 
 _log = logging.getLogger(__name__)
 
@@ -54,15 +43,8 @@ def _producer() -> Producer:
 
 def build(environ: Mapping[str, str]) -> Producer:
     """The producer that the environment describes. Raises ConfigurationError."""
-    home = environ.get("HEADWATER_HOME")
-    s3 = boto3.client("s3")
-    log_bucket = environ.get("HEADWATER_LOG_BUCKET", "headwater-log")
-    writer = KinesisWriter(boto3.client("kinesis"), environ.get("HEADWATER_STREAM", "headwater-events"))
-    return Producer(
-        load_catalog(Path(home) if home else None),
-        Publisher(writer, S3SchemaLog(s3, log_bucket)),
-        S3Letters(s3, environ.get("HEADWATER_SOURCE_BUCKET", "headwater-source")),
-    )
+    wiring = wire(environ)
+    return Producer(wiring.catalog, wiring.publisher, wiring.letters)
 
 
 class Outcome(NamedTuple):
@@ -71,9 +53,7 @@ class Outcome(NamedTuple):
     published: int  # events
     dead: int  # letters
     skipped: int  # records that no entity claims
-    failed: (
-        str | None
-    )  # the sequence number of the first record that is not durable: it and all after it come again
+    failed: str | None  # sequence number of the first record that is not durable, where a retry begins
 
     def answer(self) -> dict[str, Any]:
         """As Lambda wants it."""
@@ -102,8 +82,8 @@ class Producer:
             self._publisher.flush()
         except PublishError as error:
             failed = min(error.tags)
-        except ConfigurationError:
-            self._publisher.forget()
+        except BaseException:
+            self._publisher.forget()  # the next batch must not meet what is left of this one
             raise
         failed, buried = self._bury(letters, failed)
         return Outcome(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import compress
@@ -29,7 +29,7 @@ from json.encoder import encode_basestring
 from operator import itemgetter, ne
 from typing import Any, NamedTuple, TypeAlias
 
-from producers.csv.values import reader
+from producers.texts import reader
 from schemas.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
@@ -133,17 +133,19 @@ class _Column(NamedTuple):
 
 def _column(made: Field, source: str) -> _Column:
     wanted, convert = _types(made)
+    pack = replace(made, nullable=False).pack  # an attribute of the wanted type is never null
 
     def converted(value: Any) -> object:
-        return made.pack(convert(value))
+        return pack(convert(value))
 
     def other(typed: Attribute | None) -> object:
         return made.pack(_other(made, wanted, typed))
 
-    pack = made.pack if convert is _same else converted
     if made.kind is FieldType.DECIMAL:
-        pack = lru_cache(REMEMBERED)(converted)
-    return _Column(made.source_name(source), wanted, made.name, pack, other)
+        read: Read = lru_cache(REMEMBERED)(converted)
+    else:
+        read = pack if convert is _same else converted
+    return _Column(made.source_name(source), wanted, made.name, read, other)
 
 
 def _value(made: Field, source: str) -> Callable[[Image], object]:
@@ -243,11 +245,8 @@ def _json(typed: Attribute) -> str:
 
 
 def _json_object(members: Image) -> str:
-    return (
-        "{"
-        + ",".join([f"{encode_basestring(name)}:{_json(members[name])}" for name in sorted(members)])
-        + "}"
-    )
+    pairs = [f"{encode_basestring(name)}:{_json(members[name])}" for name in sorted(members)]
+    return "{" + ",".join(pairs) + "}"
 
 
 def _json_array(texts: Iterable[str]) -> str:

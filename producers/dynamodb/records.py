@@ -108,7 +108,8 @@ class _Table:
             raise PoisonEventError("the record has neither image")
         reading.position = dynamodb_position(self._generation, change["SequenceNumber"])
         reading.occurred_at = _micros(change.get("ApproximateCreationDateTime"))
-        if reading.record.get("userIdentity") == TIME_TO_LIVE:
+        identity = reading.record.get("userIdentity")
+        if identity and identity.items() >= TIME_TO_LIVE.items():
             reading.metadata = DELETED_BY_TTL
         first = Operation.UPSERT if old else Operation.INSERT
         for reader in self._readers:
@@ -120,9 +121,7 @@ class _Table:
 def _micros(seconds: object) -> int:
     """Seconds since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError."""
     if (type(seconds) is int or type(seconds) is float) and 0 <= seconds < YEAR_10000:
-        return round(
-            seconds * 1_000_000
-        )  # exact: until 2255 a float's error is below a quarter of a microsecond
+        return round(seconds * 1_000_000)  # exact: until 2255 a float is off by less than 0.25 µs
     raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds")
 
 

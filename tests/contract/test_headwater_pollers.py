@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import time
 import uuid
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from consumers.kinesis import StreamReader
 from headwater.aws import Aws, connect
@@ -20,7 +23,7 @@ from headwater.queue_poller import QueuePoller
 from headwater.runtime import Found
 from headwater.settings import Settings
 from headwater.stored import list_objects
-from headwater.stream_poller import StreamPoller, pump_poller
+from headwater.stream_poller import READ_RECORDS, StreamPoller, pump_poller
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.loader import load_catalog
@@ -213,6 +216,53 @@ def test_a_table_made_again_is_found_with_its_new_stream(
     assert handler.batches[0][0]["eventSourceARN"] != handler.batches[1][0]["eventSourceARN"]
 
 
+def answer(aws: Aws, *codes: str) -> None:
+    """GetRecords of a table's stream is answered with these errors, on the level of HTTP, then as ever."""
+    waiting = list(codes)
+
+    def answered(request: Any, **_: object) -> AWSResponse | None:
+        if not waiting:
+            return None
+        body = json.dumps({"__type": waiting.pop(0), "message": "said the server"}).encode()
+        raw = io.BytesIO(body)
+        raw.stream = lambda: iter([body])  # type: ignore[attr-defined]
+        return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, raw)
+
+    aws.dynamodbstreams.meta.events.register_first("before-send.dynamodb-streams.GetRecords", answered)
+
+
+@pytest.mark.parametrize("code", ["ExpiredIteratorException", "TrimmedDataAccessException"])
+def test_an_iterator_that_is_no_longer_good_is_made_again_for_the_same_place(
+    aws: Aws, table: str, code: str
+) -> None:
+    """DynamoDB Local says so of an iterator of an empty shard when its first record has come."""
+    handler = Recording()
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], handler)
+    for number in (1, 2):
+        poller.poll(time.time())
+        put(aws, table, number)
+        answer(aws, code)
+        assert poller.poll(time.time()).records == 1
+    assert [numbers(batch) for batch in handler.batches] == [[1], [2]]
+
+
+def test_changes_that_aws_has_dropped_stop_the_runtime(aws: Aws, table: str) -> None:
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], Recording())
+    put(aws, table, 1)
+    poller.poll(time.time())
+    answer(aws, "TrimmedDataAccessException", "TrimmedDataAccessException")
+    with pytest.raises(ConfigurationError, match=f"{table}.* has dropped changes before they were read"):
+        poller.poll(time.time())
+
+
+def test_a_stream_that_is_gone_is_at_its_end(aws: Aws, table: str) -> None:
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], Recording())
+    answer(aws, "ResourceNotFoundException")
+    assert poller.poll(time.time()) == Found(0, level=True)
+    put(aws, table, 1)
+    assert poller.poll(time.time()) == Found(0, level=True)
+
+
 @pytest.fixture
 def queue(aws: Aws, settings: Settings, catalog: Catalog) -> tuple[str, str]:
     make_stores(aws, settings, catalog)
@@ -309,11 +359,11 @@ def test_a_shard_is_read_on_from_its_checkpoint(aws: Aws, settings: Settings, st
 
 
 def test_what_fits_one_call_is_not_all_there_is(aws: Aws, settings: Settings, stream: StreamReader) -> None:
-    send(aws, settings, *[b"x"] * 150)
+    send(aws, settings, *[b"x"] * (READ_RECORDS + 5))
     taking = Taking()
     poller = StreamPoller("consumer", stream, taking)
-    assert poller.poll(time.time()) == Found(100, level=False)
-    assert poller.poll(time.time()) == Found(50, level=True)
+    assert poller.poll(time.time()) == Found(READ_RECORDS, level=False)
+    assert poller.poll(time.time()) == Found(5, level=True)
 
 
 def test_the_pump_puts_every_record_into_the_log_in_order(

@@ -54,7 +54,7 @@ def sent(mssql_database: str) -> list[str]:
 
 def test_every_statement_is_in_the_list_that_was_checked(sent: list[str], tmp_path: Path) -> None:
     (tmp_path / GOLDEN.name).write_text("".join(f"{each};\n\n" for each in sent))
-    listed = [each for each in GOLDEN.read_text().removesuffix(";\n\n").split(";\n\n")]
+    listed = GOLDEN.read_text().removesuffix(";\n\n").split(";\n\n")
     assert sorted(set(sent) - set(listed)) == [], f"the new list is {tmp_path / GOLDEN.name}"
     assert sorted(set(listed) - set(sent)) == []
 
@@ -65,5 +65,5 @@ def test_every_statement_of_the_list_reads_as_t_sql() -> None:
 
 
 def test_a_statement_that_only_another_server_knows_is_found() -> None:
-    with pytest.raises(Exception, match="LIMIT|Expected|Invalid|parse"):
+    with pytest.raises(Exception, match=r"LIMIT|Expected|Invalid|parse"):
         parsed(shape("SELECT * FROM t WHERE a === 1 LIMIT"))

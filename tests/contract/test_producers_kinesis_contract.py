@@ -213,10 +213,12 @@ def scripted(**answers: tuple[int, str, bytes]) -> Iterator[Any]:
     server.answers = answers  # type: ignore[attr-defined]
     thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield lambda service: client(service, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield lambda service: client(service, f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_an_entry_that_was_refused_is_told_from_one_that_was_taken() -> None:

@@ -63,7 +63,7 @@ def test_without_a_preference_the_view_shows_the_rows_of_all_sources(warehouse: 
 
 
 def test_a_view_that_is_not_there_is_a_configuration_error(warehouse: Warehouse) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="'never'; there are: none"):
         warehouse.select("item", as_of="never")
     with pytest.raises(ConfigurationError, match="nothing_like_it"):
         warehouse.select("nothing_like_it")

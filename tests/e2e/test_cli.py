@@ -145,6 +145,24 @@ def test_a_row_that_is_not_what_the_log_says_is_found_and_the_rebuild_not_swappe
     assert "Tampered" not in {row["name"] for row in rows(up, "school")}
 
 
+def test_a_reshard_in_mid_stream_loses_nothing(up: Up) -> None:
+    kinesis = up.client("kinesis")
+    shard = kinesis.list_shards(StreamName="headwater-events")["Shards"][0]
+    ends = (int(shard["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
+    kinesis.split_shard(
+        StreamName="headwater-events",
+        ShardToSplit=shard["ShardId"],
+        NewStartingHashKey=str(sum(ends) // 2),
+    )
+    for item in sample.subscriptions(REGISTER):
+        up.put("subscriptions", {**item, "seats": 777})
+    assert up.run("drain").code == 0
+    assert {row["seats"] for row in rows(up, "subscription")} == {777}
+    assert len(rows(up, "subscription")) == len(REGISTER)
+    assert up.run("replay", "compare", "subscription").code == 0
+    assert len(up.json("status")["checkpoints"]) == 4
+
+
 def test_dead_letters_are_listed_and_shown_with_their_payload(up: Up, tmp_path: Path) -> None:
     """A file that is rejected whole, and a record that is none of ours."""
     (tmp_path / "wrong.csv").write_bytes("rien,à,voir\n1,2,3\n".encode("cp1252"))

@@ -143,7 +143,7 @@ def test_a_clean_stop_keeps_the_state_and_a_start_goes_on_from_it(tmp_path: Path
 
 def test_ctrl_c_once_more_stops_at_once(tmp_path: Path) -> None:
     """The first one waits for what is in flight: here a file that takes longer."""
-    with Up() as up:
+    with Up("--state", tmp_path / "state") as up:
         drop_register(up, tmp_path, "a.csv", sample.schools(10_000))
         up.process.send_signal(signal.SIGINT)
         while "stopping" not in up.said():
@@ -151,6 +151,7 @@ def test_ctrl_c_once_more_stops_at_once(tmp_path: Path) -> None:
         assert up.stop(signal.SIGINT) == 130
         assert "interrupted" in up.said()
         assert not is_listening(up.port)
+        assert not (tmp_path / "state" / "headwater-state.zip").exists()
 
 
 @pytest.fixture

@@ -12,13 +12,12 @@ from replay_world import Pipe, business, oracle, quick_folder
 
 from consumers.warehouse.port import Transaction, Warehouse
 from replay.as_of import EPOCH, plan_as_of
-from replay.fold import Limits
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import Outcome, run
 from schemas.errors import ConflictError
 from schemas.event import Operation
 
-EACH_EVENT = Limits(events=1)
+EACH_EVENT = 1
 
 
 class PowerCut(Exception):  # noqa: N818
@@ -84,7 +83,7 @@ def go_on(pipe: Pipe) -> None:
 
 
 def rebuild(pipe: Pipe, warehouse: Warehouse) -> Outcome:
-    ports = pipe.ports(warehouse=warehouse, limits=EACH_EVENT)
+    ports = pipe.ports(warehouse=warehouse, chunk_bytes=EACH_EVENT)
     return run(plan_rebuild(ports, ITEM), ports)
 
 
@@ -131,7 +130,7 @@ def test_an_as_of_view_killed_at_any_write_is_there_whole_or_not_at_all() -> Non
     moment = EPOCH.replace(year=2024, second=3)
 
     def as_of(pipe: Pipe, warehouse: Warehouse) -> Outcome:
-        ports = pipe.ports(warehouse=warehouse, limits=EACH_EVENT)
+        ports = pipe.ports(warehouse=warehouse, chunk_bytes=EACH_EVENT)
         return run(plan_as_of(ports, ITEM, moment), ports)
 
     until = 1_704_067_203_000_000
@@ -179,7 +178,7 @@ def test_a_live_writer_in_another_thread_loses_nothing_to_rebuilds_and_rollbacks
 def test_of_rebuilds_in_several_threads_one_wins_and_the_table_is_right() -> None:
     with quick_folder() as folder:
         pipe, outcomes = filled(folder), list[object]()
-        ports = pipe.ports(limits=EACH_EVENT)
+        ports = pipe.ports(chunk_bytes=EACH_EVENT)
         plans = [plan_rebuild(ports, ITEM) for _ in range(3)]
 
         def attempt(number: int) -> None:

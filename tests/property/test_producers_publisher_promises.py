@@ -29,10 +29,12 @@ def hash_key(one: Event) -> int:
     return int.from_bytes(md5(key.encode()).digest())
 
 
-def published(stream: InMemoryStream, events: list[Event], flush_after: int, attempts: int) -> set[int]:
-    """Publishes the events as a source does: again from the first that failed. Which ones failed once."""
-    failed: set[int] = set()
-    into = Publisher(stream, InMemorySchemaLog(), sleep=lambda _: None, max_attempts=attempts)
+def publisher(stream: InMemoryStream, attempts: int) -> Publisher:
+    return Publisher(stream, InMemorySchemaLog(), sleep=lambda _: None, max_attempts=attempts)
+
+
+def publish(into: Publisher, events: list[Event], flush_after: int) -> None:
+    """As a source does: again from the first that failed."""
     start = 0
     while start < len(events):
         try:
@@ -41,9 +43,7 @@ def published(stream: InMemoryStream, events: list[Event], flush_after: int, att
             into.flush()
             start += flush_after
         except PublishError as error:
-            failed |= set(error.tags)
             start = min(error.tags)
-    return failed
 
 
 def positioned(numbers: list[tuple[int, int]]) -> list[Event]:
@@ -56,7 +56,7 @@ def test_inv1_whatever_fails_everything_arrives_and_each_keys_events_in_order(
 ) -> None:
     events = positioned(numbers)
     stream = Stream(InMemoryStream(shards, faults))
-    published(stream.kinesis, events, flush_after, attempts)
+    publish(publisher(stream.kinesis, attempts), events, flush_after)
     arrived = stream.events()
     assert set(map(encode_event, events)) == set(stream.frames())
     for key in {one.key for one in events}:
@@ -70,7 +70,7 @@ def test_the_tags_of_an_error_are_what_kinesis_did_not_acknowledge(
 ) -> None:
     events = positioned(numbers)
     stream = Stream(InMemoryStream(shards, [fault._replace(after=False) for fault in faults]))
-    into = Publisher(stream.kinesis, InMemorySchemaLog(), sleep=lambda _: None, max_attempts=2)
+    into = publisher(stream.kinesis, attempts=2)
     added, unacknowledged = 0, []
     try:
         for added, one in enumerate(events, 1):
@@ -88,7 +88,7 @@ def test_inv5_every_attempt_sends_the_same_bytes(
 ) -> None:
     """A frame comes again only in an entry that is the same byte for byte, at the same place."""
     stream = InMemoryStream(shards, faults)
-    into = Publisher(stream, InMemorySchemaLog(), sleep=lambda _: None, max_attempts=30)
+    into = publisher(stream, attempts=30)
     for one in positioned(numbers):
         into.add(one, ORDER.schema)
     into.flush()
@@ -104,12 +104,15 @@ def test_a_reshard_in_mid_stream_loses_nothing_and_is_followed_by_the_next_call(
 ) -> None:
     events = positioned(numbers)
     stream = Stream(InMemoryStream(shards, splits))
-    published(stream.kinesis, events, flush_after, attempts=9)
+    into = publisher(stream.kinesis, attempts=9)
+    publish(into, events, flush_after)
     assert set(map(encode_event, events)) == set(stream.frames())
-    first, again = event(1, position=9_998), [event(key, position=9_999) for key in range(13)]
-    published(stream.kinesis, [first], 1, attempts=9)  # its answer tells of the last reshard
+    everywhere = [event(key, position=9_998) for key in range(13)]
+    while len(stream.kinesis.calls) < len(splits):
+        publish(into, everywhere, 13)
+    publish(into, everywhere, 13)  # the answers tell of all the splits
     before = {shard: len(taken) for shard, taken in stream.kinesis.taken.items()}
-    published(stream.kinesis, again, 13, attempts=9)
+    publish(into, [event(key, position=9_999) for key in range(13)], 13)
     for shard in stream.kinesis.shards():
         added = map(decode_event, frames(stream.kinesis.taken[shard.id][before[shard.id] :]))
         assert all(shard.start <= hash_key(one) <= shard.end for one in added)

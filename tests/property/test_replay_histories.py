@@ -11,7 +11,7 @@ from replay_world import Pipe, Watched, business, oracle, quick_folder
 
 from replay.as_of import EPOCH, plan_as_of
 from replay.compare import compare
-from replay.fold import Limits
+from replay.fold import EVENT_BYTES
 from replay.run import run
 from schemas.event import Event, Operation, decode_event, key_hash
 
@@ -108,7 +108,7 @@ def test_inv3_a_table_rebuilt_beside_a_live_consumer_is_the_live_table_and_the_o
             world.take(step)
         world.busy_with(during)
 
-        outcome = pipe.rebuild(warehouse=world.watched, limits=Limits(events=events))
+        outcome = pipe.rebuild(warehouse=world.watched, chunk_bytes=events * EVENT_BYTES)
 
         assert outcome.swapped
         assert outcome.differences == ()
@@ -133,7 +133,7 @@ def test_inv3_as_of_any_moment_is_the_oracle_of_the_events_up_to_it(
             pipe.flush()
         for second in (0, 3, 7, 12):
             until = EPOCH_2024 + second * 1_000_000
-            ports = pipe.ports(limits=Limits(events=7))
+            ports = pipe.ports(chunk_bytes=7 * EVENT_BYTES)
             outcome = run(plan_as_of(ports, ITEM, EPOCH + timedelta(microseconds=until)), ports)
             assert business(pipe.table(revision=outcome.revision)) == oracle(ITEM, pipe.published, until)
         pipe.warehouse.close()

@@ -7,6 +7,7 @@ from consumers_world import ITEM, OTHER, A, B, event, fact, item, sweep
 from consumers.facts import Fact
 from consumers.fold import Folded, fold
 from schemas.event import Operation, bucket_of
+from schemas.positions import BACKFILL_SEQUENCE, dynamodb_position
 
 
 def total(folded: Folded) -> int:
@@ -71,3 +72,13 @@ def test_inv4_every_fact_is_counted_once() -> None:
     facts += [fact(sweep(ITEM, n % 3, n % 5, source)) for n in range(40) for source in (A, B)]
     assert total(fold(facts)) == len(facts)
     assert fold([]) == Folded({}, {}, 0, 0)
+
+
+def test_a_stream_switched_on_again_wins_and_a_backfill_loses_to_the_stream_it_began() -> None:
+    old, new = "2024-01-01T00:00:00.000000", "2024-06-01T00:00:00.000000"
+    before, backfill, after = (
+        fact(event(ITEM, item("x"), 1, position=dynamodb_position(generation, sequence)))
+        for generation, sequence in ((old, "9" * 40), (new, BACKFILL_SEQUENCE), (new, "1"))
+    )
+    assert list(fold([backfill, before]).rows.values()) == [backfill]
+    assert list(fold([after, backfill, before]).rows.values()) == [after]

@@ -67,7 +67,8 @@ def test_an_extended_code_is_what_its_primary_code_is() -> None:
     assert len(extended) > 50
     for name, code in extended.items():
         primary = "_".join(name.split("_")[:2])
-        assert ours(error_of(code)) is PRIMARY_CODES[primary], name
+        kind = PRIMARY_CODES[primary]
+        assert type(ours(error_of(code), "write")) is (kind or type(None)), name
 
 
 @pytest.mark.parametrize("code", sorted(PRIMARY_CODES))
@@ -77,14 +78,14 @@ def test_errors_are_raised_as_ours_and_tell_the_code_alone(code: str) -> None:
     with pytest.raises(expected) as caught, sqlite_errors("write"):
         raise foreign
     if PRIMARY_CODES[code]:
-        assert str(caught.value) == "write: SQLITE_X"
+        assert str(caught.value).partition(" (")[0] == "write: SQLITE_X"
+        assert "the text of it" not in str(caught.value)
 
 
 def test_an_error_without_a_code_is_a_bug_and_stays_what_it_is() -> None:
     foreign = DBAPIError("INSERT ...", (), sqlite3.ProgrammingError("Cannot operate on a closed database."))
     with pytest.raises(DBAPIError), sqlite_errors("write"):
         raise foreign
-    assert ours(None) is None
 
 
 def test_inv7_no_error_carries_the_values_of_a_statement(warehouse: SqliteWarehouse) -> None:

@@ -119,3 +119,28 @@ def test_a_slow_sender_holds_nobody_up() -> None:
         started = time.monotonic()
         kinesis(aws).list_streams()
         assert time.monotonic() - started < 10
+
+
+def records(client: Any, shard: str) -> list[bytes]:
+    iterator = client.get_shard_iterator(StreamName="s", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    return [
+        record["Data"] for record in client.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
+    ]
+
+
+def test_a_closed_shard_keeps_its_records_and_takes_no_more() -> None:
+    """moto alone goes on putting into the closed one, where no reader looks any more."""
+    with EmbeddedAws() as aws:
+        client = kinesis(aws)
+        client.create_stream(StreamName="s", ShardCount=1)
+        first = client.put_record(StreamName="s", Data=b"1", PartitionKey="k", ExplicitHashKey="0")["ShardId"]
+        client.split_shard(StreamName="s", ShardToSplit=first, NewStartingHashKey=str(2**127))
+        low = client.put_record(StreamName="s", Data=b"2", PartitionKey="k", ExplicitHashKey="0")["ShardId"]
+        high = client.put_record(
+            StreamName="s", Data=b"3", PartitionKey="k", ExplicitHashKey=str(2**128 - 1)
+        )["ShardId"]
+        assert [records(client, shard) for shard in (first, low, high)] == [[b"1"], [b"2"], [b"3"]]
+        client.merge_shards(StreamName="s", ShardToMerge=low, AdjacentShardToMerge=high)
+        merged = client.put_record(StreamName="s", Data=b"4", PartitionKey="k")["ShardId"]
+        found = [records(client, shard) for shard in (first, low, high, merged)]
+        assert found == [[b"1"], [b"2"], [b"3"], [b"4"]]

@@ -16,6 +16,7 @@ from headwater.progress import (
     PollerReport,
     Progress,
     Report,
+    Waiting,
     await_level,
     read_report,
     write_report,
@@ -30,7 +31,7 @@ def a_report(*pollers: PollerReport, settle: float = 0.0) -> Report:
 def waits(read: Callable[[], Report], seconds: float = 0.3) -> str:
     """What the barrier says when it is not passed within that time."""
     with pytest.raises(TransientError) as raised:
-        await_level(read, time.monotonic() + seconds)
+        await_level(read, Waiting(seconds))
     return str(raised.value)
 
 
@@ -50,13 +51,13 @@ def test_the_stream_must_be_level_after_the_sources_were() -> None:
     assert "consumer is not level yet" in waits(progress.report, 1.0)
     progress.passed("dynamodb", time.time() + 60)
     progress.passed("consumer", time.time() + 60)
-    await_level(progress.report, time.monotonic() + 1)
+    await_level(progress.report, Waiting(1))
 
 
 def test_aws_gets_the_time_that_it_needs_to_show_a_change() -> None:
     report = a_report(PollerReport("csv", "source", level=time.time() + 5), settle=10.0)
     assert "csv is not level yet" in waits(lambda: report)
-    await_level(lambda: replace(report, settle=1.0), time.monotonic() + 1)
+    await_level(lambda: replace(report, settle=1.0), Waiting(1))
 
 
 def test_who_retries_is_named_with_its_reason() -> None:

@@ -342,6 +342,14 @@ def test_a_file_of_an_unknown_feed_stays_where_it_is_and_someone_is_told() -> No
     assert json.loads(letter.payload)["version"] == upload.version
 
 
+def test_a_file_whose_name_leaves_no_room_for_the_archive_stays_and_someone_is_told() -> None:
+    world = World(links())
+    upload = world.drop(GOOD, f"drop/links/{'é' * 480}.csv")
+    assert world.objects() == [upload.key]
+    assert len(world.reasons()) == 1
+    assert world.events() == []
+
+
 # Objects that are gone
 
 
@@ -370,6 +378,15 @@ def test_the_archived_copy_of_another_version_does_not_hide_a_lost_one() -> None
     lost = world.upload(GOOD)
     world.bucket.delete(lost)
     world.producer().take(notification(lost))
+    assert len(world.letters.letters) == 1
+
+
+def test_what_is_said_about_a_file_is_no_copy_of_it() -> None:
+    world = World(links())
+    world.upload("{}", "rejects/links/a.csv/20250422T093100Z-a3569e79ec1da100.reason.json")
+    lost = world.upload(GOOD)
+    world.bucket.delete(lost)
+    world.producer().take(notification(lost, versionId=None))
     assert len(world.letters.letters) == 1
 
 

@@ -5,8 +5,11 @@ import io
 from pathlib import Path
 
 import pytest
-from csv_world import World, entity
+from csv_world import MORNING, entity, source_of
 
+from producers.csv.places import Drop, Upload
+from producers.csv.rows import RowReader
+from producers.csv.text import TextRows
 from schemas.entity import Mode
 
 FIELDS = [
@@ -24,30 +27,26 @@ FIELDS = [
 ]
 
 
+LINKS = entity(
+    FIELDS,
+    ("urn", "link_urn", "link_type"),
+    mode=Mode.SNAPSHOT,
+    encoding="cp1252",
+    effective="links_%Y%m%d.csv",
+)
+
+
 @pytest.mark.parametrize("name", ["links_20230421.csv", "links_20240129.csv", "links_20250422.csv"])
 def test_every_row_of_the_real_files_converts_exactly(shared_data: Path, name: str) -> None:
     body = (shared_data / "gias_links" / name).read_bytes()
-    world = World(
-        entity(
-            FIELDS,
-            ("urn", "link_urn", "link_type"),
-            mode=Mode.SNAPSHOT,
-            encoding="cp1252",
-            effective="links_%Y%m%d.csv",
-        )
-    )
-    world.drop(body, f"drop/links/{name}")
-    found = [
-        [
-            str(row["urn"]),
-            str(row["link_urn"]),
-            row["link_name"],
-            row["link_type"],
-            f"{row['established_on']:%d-%m-%Y}" if row["established_on"] else "",
-        ]
-        for row in world.values()
-    ]
+    source = source_of(LINKS)
+    sheet = Drop(source, name, Upload(f"drop/links/{name}", "v", "e", MORNING))
+    texts = iter(TextRows([body], sheet.encoding, sheet.delimiter))
+    reader = RowReader(LINKS, source, sheet, sheet.columns(texts))
+    found = []
+    for row in sheet.placed(texts):
+        values = LINKS.schema.decode(reader.event(row).after or b"")
+        day = values["established_on"]
+        found.append([*map(str, list(values.values())[:4]), f"{day:%d-%m-%Y}" if day else ""])
     _, *expected = csv.reader(io.StringIO(body.decode("cp1252"), newline=""))
     assert found == expected
-    assert len(world.sweeps()) == 256
-    assert world.reasons() == []

@@ -184,6 +184,14 @@ def test_a_wrong_configuration_fails_the_batch_loudly_and_leaves_nothing_for_the
     assert [one.key for one in world.events()] == ['["1"]']
 
 
+def test_a_bug_of_ours_fails_the_batch_loudly_and_leaves_nothing_for_the_next() -> None:
+    world = World()
+    with pytest.raises(AttributeError):
+        world.producer.publish([*orders(2), {**record(3, new=order(3)), "userIdentity": "no map"}])
+    assert world.producer.publish(orders(1)).published == 1
+    assert [one.key for one in world.events()] == ['["1"]']
+
+
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "test",

@@ -86,8 +86,9 @@ def test_every_fraction_of_a_second_is_exact() -> None:
 
 def test_a_deletion_by_time_to_live_is_marked() -> None:
     ttl = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-    (one,) = World().read(record(7, old=order(1), userIdentity=ttl))
-    assert (one.operation, one.metadata) == ("delete", {"deleted_by": "ttl"})
+    for identity in (ttl, {**ttl, "more": "to come"}):
+        (one,) = World().read(record(7, old=order(1), userIdentity=identity))
+        assert (one.operation, one.metadata) == ("delete", {"deleted_by": "ttl"})
     (other,) = World().read(record(7, old=order(1), userIdentity={"type": "Service", "principalId": "else"}))
     assert other.metadata == {}
 

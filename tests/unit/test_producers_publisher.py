@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from hashlib import md5
 
 import pytest
-from dynamodb_world import ORDER, Stream, event, frames
+from dynamodb_world import ORDER, TEACHER, Stream, event, frames
 
 from producers.kinesis import MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Fault, InMemoryStream, Shard
 from producers.publisher import Publisher, PublishError
@@ -326,6 +326,25 @@ def test_a_wrong_configuration_is_not_retried_and_leaves_nothing_behind() -> Non
     into.flush()
     assert len(stream.calls) == 1
     assert pauses == []
+
+
+class NoBucket(InMemorySchemaLog):
+    """Takes the first schema, and then its bucket is gone."""
+
+    def ensure(self, schema: Schema) -> None:
+        if self.documents:
+            raise ConfigurationError("no such bucket")
+        super().ensure(schema)
+
+
+def test_a_schema_log_without_its_bucket_leaves_nothing_behind() -> None:
+    stream = InMemoryStream()
+    into = Publisher(stream, NoBucket())
+    add(into, [1])
+    with pytest.raises(ConfigurationError):
+        into.add(event(2), TEACHER.schema)
+    into.flush()
+    assert stream.calls == []
 
 
 def test_a_caller_that_gives_up_can_have_the_buffer_emptied() -> None:

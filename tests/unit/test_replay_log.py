@@ -11,7 +11,7 @@ from consumers_world import CATALOG, ITEM, OTHER, event, item, other_schema
 from replay_world import Pipe, business, oracle
 
 from producers.aggregator import Aggregate
-from replay.fold import Limits, Wanted
+from replay.fold import EVENT_BYTES, Wanted
 from replay.in_memory import InMemoryLog
 from replay.load import Chunk, Damages, chunks
 from replay.log import LINE_BYTES, error_frames, frames_of
@@ -52,9 +52,9 @@ def aggregated(frames: list[bytes]) -> bytes:
     return aggregate.contents()
 
 
-def read_chunks(log: InMemoryLog, limits: Limits, after: str = "") -> tuple[list[Chunk], Damages]:
+def read_chunks(log: InMemoryLog, chunk_bytes: int, after: str = "") -> tuple[list[Chunk], Damages]:
     damages = Damages()
-    return list(chunks(log, Wanted(ITEM).needle, damages, after, limits)), damages
+    return list(chunks(log, Wanted(ITEM).needle, damages, after, chunk_bytes)), damages
 
 
 def test_objects_are_read_bare_zipped_and_with_aggregates() -> None:
@@ -114,20 +114,21 @@ def test_error_objects_come_first_and_schemas_not_at_all_in_order_of_key() -> No
     assert [found.key for found in log.objects("log/2025/1")] == [KEY]
 
 
-def test_a_chunk_ends_at_so_many_events_or_so_many_bytes_and_says_which_objects_are_done() -> None:
+def test_a_chunk_ends_at_so_many_bytes_and_says_which_objects_are_done() -> None:
     log = InMemoryLog({f"log/{n}": FRAMES[n] for n in range(6)})
-    by_events, _ = read_chunks(log, Limits(events=4))
-    assert [(len(each.frames), each.done, each.objects) for each in by_events] == [
+    four = sum(len(frame) + EVENT_BYTES for frame in FRAMES[:4])
+    by_four, _ = read_chunks(log, four)
+    assert [(len(each.frames), each.done, each.objects) for each in by_four] == [
         (4, "log/2", 3),
         (2, "log/5", 6),
     ]
-    by_size, _ = read_chunks(log, Limits(size=len(FRAMES[0])))
-    assert [len(each.frames) for each in by_size] == [1] * 6 + [0]
+    by_one, _ = read_chunks(log, 1)
+    assert [len(each.frames) for each in by_one] == [1] * 6 + [0]
 
 
 def test_bytes_of_other_entities_end_a_chunk_too() -> None:
     others = [encode_event(event(OTHER, {"id": f"k{n}"}, n)) for n in range(9)]
-    found, _ = read_chunks(InMemoryLog({f"log/{n}": others[n] for n in range(9)}), Limits(size=400))
+    found, _ = read_chunks(InMemoryLog({f"log/{n}": others[n] for n in range(9)}), 4 * EVENT_BYTES)
     assert len(found) > 1
     assert all(each.frames == [] for each in found)
     assert found[-1][1:] == ("log/8", 9, 9)
@@ -136,7 +137,7 @@ def test_bytes_of_other_entities_end_a_chunk_too() -> None:
 def test_no_place_behind_damage_is_done() -> None:
     log = InMemoryLog({f"log/{n}": FRAMES[n] for n in range(6)})
     log.put("log/2", FRAMES[2][:-1])
-    found, damages = read_chunks(log, Limits(events=1))
+    found, damages = read_chunks(log, 1)
     assert max(each.done for each in found) == "log/1"
     assert sum(len(each.frames) for each in found) == 5
     with pytest.raises(LogIntegrityError, match=f"the log is damaged: log/2 bytes 0-{len(FRAMES[2]) - 1} "):

@@ -6,7 +6,7 @@ import pytest
 from consumers_world import ITEM, event, item
 from replay_world import Pipe
 
-from replay.fold import Limits
+from replay.fold import EVENT_BYTES
 from replay.patience import Patience
 from replay.progress import Progress
 from schemas.errors import ConfigurationError, TransientError
@@ -66,7 +66,7 @@ def test_a_rebuild_reports_objects_done_of_all_and_events(tmp_path: Path) -> Non
         pipe.flush()
     told: list[Progress] = []
     ticks = iter(range(1_000))
-    pipe.rebuild(report=told.append, limits=Limits(events=2), clock=lambda: float(next(ticks)))
+    pipe.rebuild(report=told.append, chunk_bytes=2 * EVENT_BYTES, clock=lambda: float(next(ticks)))
 
     assert [(each.stage, each.done, each.total, each.events) for each in told] == [
         ("log", 1, 4, 2),

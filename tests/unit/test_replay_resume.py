@@ -8,14 +8,13 @@ from consumers_world import ITEM, event, item
 from replay_world import Pipe, business, oracle
 
 from replay.as_of import plan_as_of
-from replay.fold import Limits
 from replay.plan import Load, NewRevision, OldRevision, explain
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import Outcome, run
 from schemas.errors import ConfigurationError, ConflictError, LogIntegrityError
 from schemas.event import Event
 
-EACH_EVENT = Limits(events=1)
+EACH_EVENT = 1
 
 
 class PowerCut(Exception):  # noqa: N818
@@ -52,7 +51,7 @@ def cut_at(pipe: Pipe, objects: int) -> list[str]:
 
     pipe.log.before_read = open_object
     with pytest.raises(PowerCut):
-        pipe.rebuild(limits=EACH_EVENT)
+        pipe.rebuild(chunk_bytes=EACH_EVENT)
     pipe.log.before_read = lambda _key: None
     return opened[:-1]
 
@@ -121,7 +120,7 @@ def test_damage_is_met_again_by_the_rebuild_that_goes_on(pipe: Pipe) -> None:
 
     for _ in range(2):
         with pytest.raises(LogIntegrityError, match=f"{damaged} bytes 0-{len(good)}"):
-            pipe.rebuild(limits=EACH_EVENT)
+            pipe.rebuild(chunk_bytes=EACH_EVENT)
         assert pipe.live() == 1
 
     pipe.log.put(damaged, good)

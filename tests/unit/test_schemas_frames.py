@@ -3,7 +3,7 @@
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from log_streams import aggregate_of, aggregated, bare, frame_of, read, spans, stream
@@ -84,6 +84,11 @@ def test_a_frame_longer_than_any_is_not_taken_though_its_checksum_matches() -> N
     assert read(sealed_again((len(body) + 4).to_bytes(4) + body + bytes(4))).frames == []
 
 
+def test_what_has_another_marker_is_no_frame_though_its_checksum_matches() -> None:
+    other = sealed_again(FRAMES[1].replace(HEADER[:2], b"\xc3\x02", 1))
+    assert read(other + FRAMES[0]).frames == [FRAMES[0]]
+
+
 def test_a_frame_of_another_envelope_is_a_frame() -> None:
     other = sealed_again(FRAMES[1].replace(HEADER, HEADER[:2] + b"ANOTHER1"))
     assert read(other + FRAMES[0]) == ([other, FRAMES[0]], [])
@@ -96,9 +101,10 @@ def test_a_damaged_length_costs_one_frame_whatever_its_payload_holds(at: int) ->
     assert found == ([FRAMES[1]], [Damage("log/object", 0, len(outer), "a damaged frame")])
 
 
-def test_two_damaged_neighbours_that_hold_frames_give_none_of_them() -> None:
+@pytest.mark.parametrize("at", [1, 20, -1], ids=["length", "body", "checksum"])
+def test_two_damaged_neighbours_that_hold_frames_give_none_of_them(at: int) -> None:
     outer = frame_of(9, b"".join(FRAMES))
-    content = flipped(outer, len(outer) - 1) + flipped(outer, 4) + FRAMES[1]
+    content = flipped(outer, at % len(outer)) + flipped(outer, 4) + FRAMES[1]
     assert read(content) == ([FRAMES[1]], [Damage("log/object", 0, 2 * len(outer), "a damaged frame")])
 
 
@@ -147,6 +153,18 @@ def test_a_damaged_beginning_of_an_aggregate_costs_no_frame(at: int) -> None:
     found = read(content)
     assert found.frames == [FRAMES[0], *FRAMES, FRAMES[0]]
     assert any(start <= len(FRAMES[0]) + at < end for start, end in found.ranges)
+
+
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("together", [b"".join, aggregate_of])
+def test_an_aggregate_that_breaks_off_costs_no_frame_behind_it(
+    together: Callable[[list[bytes]], bytes], count: int
+) -> None:
+    broken_off = aggregate_of([frame_of(8, bytes(50_000))])
+    for size in range(1, 60):
+        found = read(broken_off[:size] + together(FRAMES[:count]))
+        assert found.frames == FRAMES[:count]
+        assert found.ranges[-1][1] == size
 
 
 def test_magic_in_garbage_is_no_aggregate() -> None:
@@ -248,6 +266,15 @@ def test_a_damaged_gzip_header_costs_its_member_alone(at: int) -> None:
     found = read(flipped(gzip.compress(CONTENT), at) + gzip.compress(FRAMES[1]))
     assert found.frames[-1] == FRAMES[1]
     assert found.damage or found.frames == [*FRAMES, FRAMES[1]]  # a flag or an operating system is not read
+
+
+def test_a_gzip_member_that_runs_on_into_the_next_one_does_not_cost_it() -> None:
+    following = gzip.compress(FRAMES[1])
+    told = len(CONTENT) + len(following) + 9  # of a stored block, by a damaged length
+    block = b"\x00" + told.to_bytes(2, "little") + (told ^ 0xFFFF).to_bytes(2, "little") + CONTENT
+    found = read(gzip.compress(b"")[:10] + block + following)
+    assert found.frames == [*FRAMES, FRAMES[1]]
+    assert "GZIP cut short" in found.damage[0].reason
 
 
 def test_what_stands_between_gzip_members_is_named() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from producers.csv.values import reader
+from producers.texts import reader
 from schemas.errors import PoisonEventError
 from schemas.fields import Field, FieldType
 

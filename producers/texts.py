@@ -1,4 +1,4 @@
-"""The text of one cell to the typed value of one field. Strict: a text that might mean two things means none.
+"""The text of one cell or attribute to the typed value of one field. Strict: an ambiguous text means none.
 
 | kind | text |
 |---|---|
