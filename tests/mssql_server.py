@@ -49,6 +49,7 @@ def connected(url: URL) -> Iterator[pymssql.Connection]:
         password=url.password,
         database=url.database or "master",
         autocommit=True,
+        use_datetime2=True,
         **{name: value for name, value in url.query.items() if name == "encryption"},
     )
     try:

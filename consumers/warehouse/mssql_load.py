@@ -1,7 +1,8 @@
 """Rows into #rows, the temporary table that the guard reads: the one way that carries many values.
 
-One JSON text of arrays, read by OPENJSON, is the fastest way that is right for all types but binary ones
-(DECISIONS.md has the figures): there VALUES with literals is, at most 1,000 rows a statement.
+One JSON text of arrays, read by OPENJSON, is the fastest way that is right for all types but binary ones, and
+for text that is not long (DECISIONS.md has the figures). Elsewhere it is VALUES with literals, at most 1,000
+rows a statement.
 """
 
 import json
@@ -29,6 +30,8 @@ from consumers.warehouse.tables import KEY_HASH, StagingTable
 from schemas.fields import Field
 
 JSON_ROWS = 5_000
+JSON_TEXT = 2_000
+"""Characters: at most 4,000 units of UTF-16, which is as far as JSON functions go for certain."""
 LITERAL_ROWS = 1_000
 """What a table value constructor takes."""
 
@@ -49,10 +52,23 @@ def loads(table: StagingTable, rows: Sequence[Row]) -> Iterator[Load]:
     Raises RefusedRowError for a row with a value that no column of SQL Server holds.
     """
     ordered = sorted(rows, key=_key_hash)
-    binary = any(field.kind == "bytes" for field in table.entity.schema.fields)
-    size, load = (LITERAL_ROWS, _literals) if binary else (JSON_ROWS, _json)
-    for start in range(0, len(ordered), size):
-        yield load(table, ordered[start : start + size])
+    fields = table.entity.schema.fields
+    literal = ordered if any(field.kind == "bytes" for field in fields) else _with_long_text(table, ordered)
+    plain = [] if literal is ordered else _without(ordered, literal)
+    for start in range(0, len(plain), JSON_ROWS):
+        yield _json(table, plain[start : start + JSON_ROWS])
+    for start in range(0, len(literal), LITERAL_ROWS):
+        yield _literals(table, literal[start : start + LITERAL_ROWS])
+
+
+def _with_long_text(table: StagingTable, rows: Sequence[Row]) -> Sequence[Row]:
+    places = [place for place, field in enumerate(table.entity.schema.fields) if storage_of(field).unbounded]
+    return [row for row in rows if any(len(str(row.values[place] or "")) > JSON_TEXT for place in places)]
+
+
+def _without(rows: Sequence[Row], others: Sequence[Row]) -> Sequence[Row]:
+    gone = {row.key_hash for row in others}
+    return [row for row in rows if row.key_hash not in gone] if gone else rows
 
 
 def _key_hash(row: Row) -> bytes:

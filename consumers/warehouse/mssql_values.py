@@ -40,6 +40,11 @@ class Storage(NamedTuple):
     read: Convert | None = None
     collated: bool = False
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether its text may be longer than NVARCHAR(n) goes."""
+        return self.sql_type == "NVARCHAR(MAX)"
+
 
 def _iso(precision: str) -> Convert:
     def text(value: datetime | time) -> str:

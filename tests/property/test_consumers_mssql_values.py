@@ -167,6 +167,12 @@ def test_text_at_the_borders_of_its_column_comes_back(warehouse: Warehouse) -> N
     assert {each.key_hash: each for each in table(warehouse, SIZED)} == {each.key_hash: each for each in rows}
 
 
+def test_long_text_comes_back_where_its_column_has_no_bound(warehouse: Warehouse) -> None:
+    values = [fill * size for fill in "x😀" for size in (2_000, 2_001, 4_000, 4_001, 100_000)]
+    for of in (JSON, LITERALS):
+        there_and_back(warehouse, of, "a_string", values)
+
+
 def test_a_moment_is_the_same_whatever_the_zone_it_was_told_in(warehouse: Warehouse) -> None:
     told = datetime(2024, 2, 29, 23, 59, 59, 999_999, timezone(timedelta(hours=-11, minutes=-30)))
     there_and_back(warehouse, JSON, "timestamp_micros", [told])

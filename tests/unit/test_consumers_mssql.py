@@ -20,7 +20,7 @@ from consumers.warehouse.mssql_errors import (
     number_of,
     ours,
 )
-from consumers.warehouse.mssql_load import JSON_ROWS, LITERAL_ROWS, loads
+from consumers.warehouse.mssql_load import JSON_ROWS, JSON_TEXT, LITERAL_ROWS, loads
 from consumers.warehouse.mssql_sql import MAX_RANK, create_table, create_view, quoted, text
 from consumers.warehouse.mssql_values import storage_of
 from consumers.warehouse.port import RefusedRowError, TransactionLostError
@@ -214,6 +214,15 @@ def test_rows_with_binary_columns_go_as_literals() -> None:
     assert (first.rows, second.rows) == (LITERAL_ROWS, 1)
     assert first.parameters is None
     assert "0x6173636969" in first.statement
+
+
+def test_only_rows_with_long_text_go_as_literals_beside_the_rest() -> None:
+    rows = [row(ITEM, item(f"{n}", label="x" * (JSON_TEXT + n % 2)), 1) for n in range(10)]
+    plain, literal = loads(TABLE, rows)
+    assert (plain.rows, literal.rows) == (5, 5)
+    assert (plain.parameters is None, literal.parameters is None) == (False, True)
+    (alone,) = loads(TABLE, rows[1::2])
+    assert alone.rows == 5
 
 
 @pytest.mark.parametrize(
