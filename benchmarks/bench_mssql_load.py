@@ -2,8 +2,8 @@
 
 The server is that of HEADWATER_TEST_MSSQL; without it there is nothing to measure. Each way loads the same
 rows into a heap of 8 columns, of many types and of numbers alone, all in one run; the share is that of the
-fastest way that is right for them. Below: the guarded apply by the engine itself, of rows that are all new, and
-of rows half new and half changed.
+fastest way that is right for them. Below: the guarded apply by the engine itself, of rows that are all new,
+and of rows half new and half changed.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.settings import Settings, read_settings
@@ -32,17 +31,21 @@ class Installation:
 
     def warehouse(self) -> Warehouse:
         """The warehouse, which the consumer has made. Raises ConfigurationError, TransientError."""
-        from sqlalchemy import make_url
-
-        from consumers.warehouse.engines import open_warehouse
+        from consumers.warehouse.engines import sqlite_file
 
         url = self.settings.require_warehouse()
-        warehouse = open_warehouse(url, self.catalog.entities.values())
-        if not Path(make_url(url).database or "").is_file():  # SQLite would make an empty one
+        file = sqlite_file(url)
+        if file is not None and not file.is_file():  # SQLite would make an empty one
             raise ConfigurationError(
                 f"there is no warehouse at {url}: start `headwater up` and run the `export` lines it prints"
             )
-        return warehouse
+        return self.new_warehouse()
+
+    def new_warehouse(self) -> Warehouse:
+        """The warehouse, which may not have been made. Raises ConfigurationError, TransientError."""
+        from consumers.warehouse.engines import open_warehouse
+
+        return open_warehouse(self.settings.require_warehouse(), self.catalog.entities.values())
 
 
 def load() -> Installation:

@@ -1,12 +1,14 @@
 """Databases on the SQL Server of the tests: HEADWATER_TEST_MSSQL, the URL of a login that may create them."""
 
+import gc
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import babelfish  # noqa: F401 - registers the plugin
+import babelfish
 import pymssql
 import pytest
 from sqlalchemy import create_engine
@@ -76,10 +78,25 @@ def new_database() -> Iterator[str]:
     try:
         yield name
     finally:
-        with connected(server()) as connection:
-            if not is_babelfish():
-                connection.cursor().execute(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
-            connection.cursor().execute(f"DROP DATABASE {name}")
+        _drop(name)
+
+
+def _drop(name: str) -> None:
+    """Once its last connection is closed: those of a command end with its objects."""
+    with connected(server()) as connection:
+        cursor = connection.cursor()
+        if not is_babelfish():
+            cursor.execute(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
+        for attempt in range(50):
+            babelfish.close_kept()
+            gc.collect()
+            try:
+                cursor.execute(f"DROP DATABASE {name}")
+                return
+            except pymssql.Error:
+                if attempt == 49:
+                    raise
+                time.sleep(0.1)
 
 
 def emptied(name: str) -> None:

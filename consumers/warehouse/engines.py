@@ -1,6 +1,7 @@
 """Which engine a URL names: the one place that knows."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -23,6 +24,11 @@ def open_warehouse(url: str, entities: Iterable[Entity]) -> Warehouse:
     Raises ConfigurationError, which never shows the URL: it holds a password.
     """
     return _ENGINES[engine_of(url)](url, entities)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite warehouse; None for another engine. Raises ConfigurationError."""
+    return Path(make_url(url).database or "") if engine_of(url) == "sqlite" else None
 
 
 def engine_of(url: str) -> str:

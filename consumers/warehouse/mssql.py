@@ -22,6 +22,7 @@ from consumers.warehouse.mssql_ddl import (
 )
 from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
 from consumers.warehouse.mssql_rows import read_rows
+from consumers.warehouse.mssql_setup import lacks, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql_transaction import MssqlTransaction
 from consumers.warehouse.mssql_values import instant_of
 from consumers.warehouse.port import Revision, Row, TableStatus
@@ -105,6 +106,19 @@ class MssqlWarehouse:
             for table in self._tables:
                 revisions_in(connection).ensure(table, self._now())
             run(connection, sql.COMMIT)
+
+    def init(self) -> None:
+        with self._reading("init") as connection:
+            make_snapshot_readers(connection)
+        self.ensure()
+        with self._writing("init") as connection:
+            run(connection, sql.begin((), [""]))
+            make_roles(connection)
+            run(connection, sql.COMMIT)
+
+    def lacks(self) -> list[str]:
+        with self._reading("check") as connection:
+            return lacks(connection, self._tables, missing_system_tables(connection))
 
     @contextmanager
     def transaction(

@@ -9,6 +9,7 @@ MAX_RANK = 400
 MAX_SOURCE = 300
 """Characters: a floor's key has both names within the 900 bytes of an index."""
 
+WRITER_ROLE = "headwater_writer"
 READER_ROLE = "headwater_reader"
 
 _ASCII = f"COLLATE {BINARY_COLLATION} NOT NULL"

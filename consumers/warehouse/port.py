@@ -196,6 +196,13 @@ class Warehouse(Transactions, Protocol):
     def ensure(self) -> None:
         """Make what is missing: system tables, revision 1 and view of each entity. Repeating is harmless."""
 
+    def init(self) -> None:
+        """`ensure`, and what else the database needs for readers and writers of their own: settings, roles.
+        Needs the rights of an administrator. Repeating is harmless."""
+
+    def lacks(self) -> list[str]:
+        """What `init` would make, in words; empty where all is there."""
+
     def create_revision(self, entity: str) -> int:
         """An empty table in state `building`. A number is never used twice, not even after a drop."""
 

@@ -104,6 +104,23 @@ class SqliteWarehouse:
             for table in self._tables:
                 revisions.ensure(table, self._now())
 
+    def init(self) -> None:
+        self.ensure()
+
+    def lacks(self) -> list[str]:
+        missing = []
+        with self._reading("check") as connection:
+            names = {"headwater_revisions", "headwater_floors", "headwater_checkpoints"}
+            there = connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).scalars()
+            missing = [f"the table {name} is missing" for name in sorted(names.difference(there))]
+            revisions = revisions_in(connection)
+            for table in [] if missing else self._tables:
+                if not revisions.is_ensured(table):
+                    missing.append(f"the view {table.view} is missing, or not as its entity wants it")
+        return missing
+
     @contextmanager
     def transaction(
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
