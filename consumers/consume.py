@@ -19,6 +19,7 @@ from consumers.warehouse.port import (
     Transactions,
     Warehouse,
 )
+from consumers.warehouse.retry import until_kept
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.entity import Catalog
 from schemas.errors import PoisonEventError
@@ -146,8 +147,12 @@ def project(
 
 def _apply(batch: Batch, warehouse: Transactions, revisions: Mapping[str, int]) -> Counts:
     sweeping = [entity for entity in batch.sweeps if entity not in revisions]
-    with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
-        return transaction.apply(batch, revisions)
+
+    def transact() -> Counts:
+        with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
+            return transaction.apply(batch, revisions)
+
+    return until_kept(transact)
 
 
 def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], list[Refusal]]:

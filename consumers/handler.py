@@ -19,8 +19,9 @@ import boto3
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.letters import S3Letters
+from consumers.warehouse.address import SECRET, URL, warehouse_url
+from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from consumers.warehouse.sqlite import open_warehouse
 from schemas.errors import ConfigurationError
 from schemas.loader import load_catalog
 
@@ -55,12 +56,13 @@ class KinesisBatches:
 def build(environ: Mapping[str, str]) -> KinesisBatches:
     """Everything that the handler needs. Raises ConfigurationError.
 
-    HEADWATER_WAREHOUSE is the warehouse's URL; HEADWATER_HOME a folder of entities in place of those shipped;
-    HEADWATER_LOG_BUCKET takes the dead letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
+    HEADWATER_WAREHOUSE is the warehouse's URL, or HEADWATER_WAREHOUSE_SECRET names a secret that holds it;
+    HEADWATER_HOME is a folder of entities in place of those shipped; HEADWATER_LOG_BUCKET takes the dead
+    letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
     """
-    url = environ.get("HEADWATER_WAREHOUSE")
+    url = warehouse_url(environ)
     if not url:
-        raise ConfigurationError("HEADWATER_WAREHOUSE is not set: the URL of the warehouse, sqlite:///path")
+        raise ConfigurationError(f"{URL} is not set: the URL of the warehouse; nor is {SECRET}")
     home = environ.get("HEADWATER_HOME")
     catalog = load_catalog(Path(home) if home else None)
     warehouse = open_warehouse(url, catalog.entities.values())

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from headwater import output
-from headwater.commands import dead_letters, demo, drain, drop, replay, status, tables, up
+from headwater.commands import dead_letters, demo, drain, drop, replay, status, tables, up, warehouse
 from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
 from schemas.aws_errors import aws_errors
 from schemas.errors import (
@@ -23,7 +23,7 @@ from schemas.errors import (
     TransientError,
 )
 
-_COMMANDS = (demo, up, drop, drain, status, tables, replay, dead_letters)
+_COMMANDS = (demo, up, drop, drain, status, tables, replay, dead_letters, warehouse)
 _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
     (LogIntegrityError, DAMAGED_LOG),
@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     output.log_to_stderr(options.verbose)
     try:
+        _name_warehouse(options)
         with aws_errors(f"running `{options.command}`"):
             return int(options.run(options))
     except BrokenPipeError:  # `| head` has read enough
@@ -49,6 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001
         return _failed(error, options.verbose)
+
+
+def _name_warehouse(options: argparse.Namespace) -> None:
+    """`--warehouse` as if the environment said it: the handlers read theirs there."""
+    if getattr(options, "warehouse", None):
+        from consumers.warehouse.address import URL, from_command_line
+
+        os.environ[URL] = from_command_line(options.warehouse, os.environ)
 
 
 def parser() -> argparse.ArgumentParser:

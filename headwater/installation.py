@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.settings import Settings, read_settings
@@ -34,19 +33,26 @@ class Installation:
 
     @contextmanager
     def warehouse(self) -> Iterator[Warehouse]:
-        """The warehouse, which the consumer has made; closed on leaving. Raises ConfigurationError."""
-        from sqlalchemy import make_url
+        """The warehouse, which the consumer has made; closed on leaving.
 
-        from consumers.warehouse.sqlite import open_warehouse
+        Raises ConfigurationError, TransientError.
+        """
+        from consumers.warehouse.engines import sqlite_file
 
         url = self.settings.require_warehouse()
-        warehouse = open_warehouse(url, self.catalog.entities.values())
-        if not Path(make_url(url).database or "").is_file():  # SQLite would make an empty one
+        file = sqlite_file(url)
+        if file is not None and not file.is_file():  # SQLite would make an empty one
             raise ConfigurationError(
                 f"there is no warehouse at {url}: start `headwater up` and run the `export` lines it prints"
             )
-        with closing(warehouse):
+        with closing(self.new_warehouse()) as warehouse:
             yield warehouse
+
+    def new_warehouse(self) -> Warehouse:
+        """The warehouse, which may not have been made. Raises ConfigurationError, TransientError."""
+        from consumers.warehouse.engines import open_warehouse
+
+        return open_warehouse(self.settings.require_warehouse(), self.catalog.entities.values())
 
 
 def load() -> Installation:

@@ -52,8 +52,11 @@ class Local:
 
 
 @contextmanager
-def embedded(settings: Settings, port: int | None = None, state: State | None = None) -> Iterator[Local]:
-    """The embedded AWS and tables that go with it, both fresh or as a clean stop left them.
+def embedded(
+    settings: Settings, port: int | None = None, state: State | None = None, warehouse: str | None = None
+) -> Iterator[Local]:
+    """The embedded AWS and tables that go with it, both fresh or as a clean stop left them; or tables in
+    `warehouse`, which are the user's to keep.
 
     Raises ConfigurationError before anything is started. All is gone when the context is left.
     """
@@ -61,9 +64,13 @@ def embedded(settings: Settings, port: int | None = None, state: State | None = 
         tempfile.TemporaryDirectory(prefix="headwater-", ignore_cleanup_errors=True) as folder,
         EmbeddedAws(port) as server,
     ):
-        database = Path(folder) / "warehouse.db"
+        database = None if warehouse else Path(folder) / "warehouse.db"
         own = replace(
-            settings, endpoint=server.endpoint, state=Path(folder), warehouse=f"sqlite:///{database}"
+            settings,
+            endpoint=server.endpoint,
+            state=Path(folder),
+            warehouse=warehouse or f"sqlite:///{database}",
+            warehouse_secret=None,
         )
         exports = {**server.environment(), **environment(own)}
         _enter(exports, without="AWS_")
@@ -74,10 +81,10 @@ def embedded(settings: Settings, port: int | None = None, state: State | None = 
         yield Local(here, aws, runtime, exports, database)
 
 
-def _fill(here: Installation, aws: Aws, database: Path, saved: State | None) -> None:
+def _fill(here: Installation, aws: Aws, database: Path | None, saved: State | None) -> None:
     """Makes everything, and puts what was saved in its place before anybody watches for changes."""
     make_stores(aws, here.settings, here.catalog)
-    if saved:
+    if saved and database:
         saved.restore_warehouse(database)
         saved.restore_stores(aws)
     make_flow(aws, here.settings, here.catalog, pumped=True)
@@ -88,7 +95,7 @@ def _fill(here: Installation, aws: Aws, database: Path, saved: State | None) -> 
 @contextmanager
 def foreign(settings: Settings) -> Iterator[Local]:
     """The environment's AWS, whose Firehose reads Kinesis by itself; the tables are the user's to keep."""
-    if settings.warehouse is None:
+    if settings.warehouse is None and settings.warehouse_secret is None:
         raise ConfigurationError(
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
             "such as sqlite:////var/lib/headwater.db"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ class Settings:
     stream: str = "headwater-events"
     log_bucket: str = "headwater-log"
     source_bucket: str = "headwater-source"
-    warehouse: str | None = None  # HEADWATER_WAREHOUSE: an SQLAlchemy URL
+    # HEADWATER_WAREHOUSE: an SQLAlchemy URL, which may hold a password
+    warehouse: str | None = field(default=None, repr=False)
+    warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: the secret that holds it
     state: Path | None = None  # HEADWATER_STATE: where `up` says how far it is
     firehose_role: str = "arn:aws:iam::000000000000:role/headwater-firehose"
 
@@ -34,7 +36,11 @@ class Settings:
         return f"{self.source_bucket}-files"
 
     def require_warehouse(self) -> str:
-        """The warehouse's URL. Raises ConfigurationError."""
+        """The warehouse's URL. Raises ConfigurationError, TransientError."""
+        if self.warehouse is None and self.warehouse_secret is not None:
+            from consumers.warehouse.address import read_secret
+
+            return read_secret(self.warehouse_secret)
         if self.warehouse is None:
             raise _not_set("HEADWATER_WAREHOUSE")
         return self.warehouse
@@ -53,6 +59,7 @@ VARIABLES: Mapping[str, str] = {
     "HEADWATER_LOG_BUCKET": "log_bucket",
     "HEADWATER_SOURCE_BUCKET": "source_bucket",
     "HEADWATER_WAREHOUSE": "warehouse",
+    "HEADWATER_WAREHOUSE_SECRET": "warehouse_secret",
     "HEADWATER_FIREHOSE_ROLE": "firehose_role",
     "HEADWATER_STATE": "state",  # the last line that `up` prints: who waits for it has all
 }

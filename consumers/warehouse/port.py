@@ -2,7 +2,7 @@
 
 Names of what an engine holds: the physical table `staging_<entity>__r<n>` (revision n), the view
 `staging_<entity>` over the live revision, and for an as-of revision the view
-`staging_<entity>__as_of_<name>`.
+`staging_<entity>__as_of_<name>`. An engine with schemas says `staging.<entity>` and so on.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
-from schemas.errors import PoisonEventError
+from schemas.errors import PoisonEventError, TransientError
 
 LIVE_READER = "live"
 """Reader name of the consumers that write whichever revision is live."""
@@ -130,6 +130,11 @@ class RefusedRowError(PoisonEventError):
         self.key_hash = key_hash
 
 
+class TransactionLostError(TransientError):
+    """The transaction was undone by another one, or its connection is gone and its end not known. Made again
+    at once it may well succeed, and does no harm (INV-2)."""
+
+
 NO_REVISIONS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -190,6 +195,13 @@ class Warehouse(Transactions, Protocol):
 
     def ensure(self) -> None:
         """Make what is missing: system tables, revision 1 and view of each entity. Repeating is harmless."""
+
+    def init(self) -> None:
+        """`ensure`, and what else the database needs for readers and writers of their own: settings, roles.
+        Needs the rights of an administrator. Repeating is harmless."""
+
+    def lacks(self) -> list[str]:
+        """What `init` would make, in words; empty where all is there."""
 
     def create_revision(self, entity: str) -> int:
         """An empty table in state `building`. A number is never used twice, not even after a drop."""

@@ -18,8 +18,8 @@ from sqlalchemy.exc import ArgumentError
 
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.port import Revision, Row, TableStatus
+from consumers.warehouse.sqlite_ddl import revisions_in
 from consumers.warehouse.sqlite_errors import sqlite_errors
-from consumers.warehouse.sqlite_revisions import Revisions
 from consumers.warehouse.sqlite_rows import read_rows
 from consumers.warehouse.sqlite_transaction import SqliteTransaction
 from consumers.warehouse.sqlite_values import instant_of
@@ -100,9 +100,26 @@ class SqliteWarehouse:
         with self._writing("ensure") as connection:
             for statement in sql.SYSTEM_TABLES:
                 connection.exec_driver_sql(statement)
-            revisions = Revisions(connection)
+            revisions = revisions_in(connection)
             for table in self._tables:
                 revisions.ensure(table, self._now())
+
+    def init(self) -> None:
+        self.ensure()
+
+    def lacks(self) -> list[str]:
+        missing = []
+        with self._reading("check") as connection:
+            names = {"headwater_revisions", "headwater_floors", "headwater_checkpoints"}
+            there = connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).scalars()
+            missing = [f"the table {name} is missing" for name in sorted(names.difference(there))]
+            revisions = revisions_in(connection)
+            for table in [] if missing else self._tables:
+                if not revisions.is_ensured(table):
+                    missing.append(f"the view {table.view} is missing, or not as its entity wants it")
+        return missing
 
     @contextmanager
     def transaction(
@@ -113,24 +130,24 @@ class SqliteWarehouse:
 
     def create_revision(self, entity: str) -> int:
         with self._writing("create revision") as connection:
-            return Revisions(connection).create(self._tables[entity], "building", self._now())
+            return revisions_in(connection).create(self._tables[entity], "building", self._now())
 
     def drop_revision(self, entity: str, revision: int) -> None:
         with self._writing("drop revision") as connection:
-            Revisions(connection).drop(self._tables[entity], revision)
+            revisions_in(connection).drop(self._tables[entity], revision)
 
     def publish_as_of(self, entity: str, revision: int, name: str) -> str:
         with self._writing("publish as of") as connection:
-            return Revisions(connection).publish_as_of(self._tables[entity], revision, name)
+            return revisions_in(connection).publish_as_of(self._tables[entity], revision, name)
 
     def revisions(self, entity: str) -> list[Revision]:
         with self._reading("revisions") as connection:
-            return Revisions(connection).of(self._tables[entity])
+            return revisions_in(connection).of(self._tables[entity])
 
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
         with self._reading("rows") as connection:
             table = self._tables[entity]
-            Revisions(connection).existing(table, revision)
+            revisions_in(connection).existing(table, revision)
             yield from read_rows(connection, table, f"{sql.select_rows(table, revision)} ORDER BY _key_hash")
 
     def select(
@@ -139,7 +156,7 @@ class SqliteWarehouse:
         table = self._tables[entity]
         order = ", ".join(map(sql.quoted, table.entity.key))
         with self._reading(f"select {entity}") as connection:
-            view = table.view if as_of is None else Revisions(connection).as_of_view(table, as_of)
+            view = table.view if as_of is None else revisions_in(connection).as_of_view(table, as_of)
             statement = f"SELECT * FROM {sql.quoted(view)}" + (f" ORDER BY {order}" if order else "")
             result = connection.exec_driver_sql(f"{statement} LIMIT ?", (-1 if limit is None else limit,))
             return list(result.keys()), [tuple(row) for row in result]
@@ -152,7 +169,7 @@ class SqliteWarehouse:
         self.engine.dispose()
 
     def _status(self, connection: Connection, table: StagingTable) -> TableStatus:
-        live = Revisions(connection).live(table)
+        live = revisions_in(connection).live(table)
         count, deleted, newest = connection.exec_driver_sql(
             "SELECT COUNT(*), COALESCE(SUM(_deleted), 0), MAX(_occurred_at) "
             f"FROM {sql.quoted(table.physical(live.number))}"

@@ -1,16 +1,14 @@
 """Rows to SQLite's parameters and back, column by column: few Python operations for each row."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 from sqlalchemy import Connection
 
+from consumers.warehouse.floors import Floors
 from consumers.warehouse.port import Row
 from consumers.warehouse.sqlite_values import converted, instant_of, instant_text, storage_of
 from consumers.warehouse.tables import StagingTable
-
-Floors = Mapping[tuple[str, int], str]
-"""Position of the greatest sweep by source and bucket."""
 
 _READ_ROWS = 1_000
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from consumers.warehouse import sqlite_sql as sql
+from consumers.warehouse.floors import Floors, rise
 from consumers.warehouse.port import (
     NO_REVISIONS,
     Batch,
@@ -15,9 +16,9 @@ from consumers.warehouse.port import (
     Row,
     Sweep,
 )
+from consumers.warehouse.sqlite_ddl import revisions_in
 from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
-from consumers.warehouse.sqlite_revisions import Revisions
-from consumers.warehouse.sqlite_rows import Floors, parameters, read_rows
+from consumers.warehouse.sqlite_rows import parameters, read_rows
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
 
@@ -41,7 +42,7 @@ class SqliteTransaction:
         self._exclusive = frozenset(exclusive)
         self._locked = self._exclusive.union(shared)
         self._now = now
-        self._revisions = Revisions(connection)
+        self._revisions = revisions_in(connection)
         for entity in self._locked:
             tables[entity]  # refuses one that is not there
 
@@ -49,7 +50,7 @@ class SqliteTransaction:
         counts = Counts()
         for entity in batch.entities():
             table, revision = self._target(entity, revisions.get(entity))
-            floors = self._floors(entity, revision.number)
+            floors = self._revisions.floors(table, revision.number)
             sweeps = batch.sweeps.get(entity, ())
             if sweeps and revision.state == "live":
                 self._needs(entity, self._exclusive)
@@ -65,24 +66,13 @@ class SqliteTransaction:
             return table, self._revisions.live(table)
         return table, self._revisions.existing(table, number)
 
-    def _sweep(
-        self, table: StagingTable, revision: int, sweeps: Sequence[Sweep], floors: dict[tuple[str, int], str]
-    ) -> Counts:
+    def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep], floors: Floors) -> Counts:
         """Raise the floors, here and in `floors`, and bury what is below."""
-        risen, superseded, duplicate = [], 0, 0
-        for sweep in sweeps:
-            floor = floors.get((sweep.source, sweep.bucket), "")
-            if sweep.position > floor:
-                floors[sweep.source, sweep.bucket] = sweep.position
-                risen.append(sweep)
-            elif sweep.position == floor:
-                duplicate += 1
-            else:
-                superseded += 1
+        risen, counts = rise(sweeps, floors)
         entity = table.entity.name
         self._many(sql.RAISE_FLOOR, [(entity, revision, *sweep) for sweep in risen])
         self._many(sql.bury(table, revision), list(map(sql.buried, risen)))
-        return Counts(len(risen), superseded, duplicate)
+        return counts
 
     def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row], floors: Floors) -> Counts:
         statement, written = sql.upsert(table, revision), parameters(table, rows, floors, self._now)
@@ -116,13 +106,6 @@ class SqliteTransaction:
             return 0
         with sqlite_errors("write"):
             return self._connection.exec_driver_sql(statement, rows).rowcount
-
-    def _floors(self, entity: str, revision: int) -> dict[tuple[str, int], str]:
-        rows = self._connection.exec_driver_sql(
-            "SELECT source, bucket, position FROM headwater_floors WHERE entity = ? AND revision = ?",
-            (entity, revision),
-        )
-        return {(source, bucket): position for source, bucket, position in rows}
 
     def checkpoints(self, reader: str) -> list[Checkpoint]:
         rows = self._connection.exec_driver_sql(

@@ -21,9 +21,11 @@ SYSTEM_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class StagingTable:
-    """Names and columns of one entity's tables and views."""
+    """Names and columns of one entity's tables and views. `prefix` stands before each name: where an engine
+    has schemas it ends with a dot."""
 
     entity: Entity
+    prefix: str = "staging_"
 
     @property
     def business_columns(self) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ class StagingTable:
 
     @property
     def view(self) -> str:
-        return f"staging_{self.entity.name}"
+        return f"{self.prefix}{self.entity.name}"
 
     def physical(self, revision: int) -> str:
         return f"{self.view}__r{revision}"
@@ -47,9 +49,10 @@ class StagingTable:
 class StagingTables:
     """The tables of a catalog's entities, in name order. schemas/ takes only names that SQL takes."""
 
-    def __init__(self, entities: Iterable[Entity]) -> None:
+    def __init__(self, entities: Iterable[Entity], prefix: str = "staging_") -> None:
         self._tables = {
-            entity.name: StagingTable(entity) for entity in sorted(entities, key=lambda entity: entity.name)
+            entity.name: StagingTable(entity, prefix)
+            for entity in sorted(entities, key=lambda entity: entity.name)
         }
 
     def __getitem__(self, entity: str) -> StagingTable:

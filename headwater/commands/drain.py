@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json, seconds
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, seconds
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
 from headwater.output import counted, show, show_json
@@ -22,6 +22,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "log. Exit code 3 when there are dead letters, 5 when it takes longer than --timeout or when no "
         "`headwater up` is running.",
     )
+    add_warehouse(parser)
     parser.add_argument(
         "--timeout", type=seconds, default=300.0, metavar="SECONDS", help="give up after this long (300)"
     )

@@ -43,6 +43,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def add_warehouse(parser: argparse.ArgumentParser) -> None:
+    """`--warehouse`."""
+    parser.add_argument(
+        "--warehouse",
+        metavar="URL",
+        help="where the tables are, without a password (HEADWATER_WAREHOUSE)",
+    )
+
+
 def port(text: str) -> int:
     """A TCP port; 0 means any free one."""
     number = int(text)

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, moment
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, moment
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
 from headwater.output import counted, show, show_json, show_table
@@ -79,6 +79,7 @@ def _add_decisions(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="an entity, such as school")
     add_json(parser)
+    add_warehouse(parser)
 
 
 def _rebuild(options: argparse.Namespace) -> int:

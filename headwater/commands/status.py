@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show, show_json, show_table
@@ -23,6 +23,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "applied; the objects of the log; dead letters and rejected rows.",
     )
     add_json(parser)
+    add_warehouse(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json, count, moment
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show_json, show_table, tell
@@ -29,6 +29,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "--as-of", type=moment, metavar="TIME", help="as `replay rebuild NAME --as-of TIME` has made it"
     )
     add_json(parser)
+    add_warehouse(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from headwater.commands.parsing import Commands, add_command, port
+from headwater.commands.parsing import Commands, add_command, add_warehouse, port
 from headwater.exit_codes import DONE, INTERRUPTED
 from headwater.output import show, tell
 from headwater.settings import Settings, read_settings
@@ -42,6 +42,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "once.",
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
+    add_warehouse(parser)
     parser.add_argument(
         "--state",
         type=Path,
@@ -78,8 +79,13 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
     from headwater.local import embedded
     from headwater.state import State, save_when_quiet
 
+    warehouse = _kept_tables(settings, options)
     state = State(options.state, settings, load_catalog(settings.home)) if options.state else None
-    with embedded(settings, options.port, state) as local, local.runtime as runtime, Stop() as stop:
+    with (
+        embedded(settings, options.port, state, warehouse) as local,
+        local.runtime as runtime,
+        Stop() as stop,
+    ):
         if state and state.saved_at:
             tell(f"restored what the clean stop of {state.saved_at} left in {options.state}")
         _announce(local)
@@ -89,6 +95,21 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
             save_when_quiet(state, lambda: runtime.drain(DRAIN_SECONDS), local.aws, local.database)
             tell(f"saved in {options.state}: `headwater up --state {options.state}` goes on from there")
         return code
+
+
+def _kept_tables(settings: Settings, options: argparse.Namespace) -> str | None:
+    """The warehouse that is not our own: that of --warehouse, or a SQL Server that the environment names. A
+    file of SQLite in the environment is that of another `up`, which went with it."""
+    from consumers.warehouse.engines import engine_of
+
+    named = settings.warehouse if options.warehouse else None
+    if named is None and settings.warehouse and engine_of(settings.warehouse) == "mssql":
+        named = settings.warehouse
+    if named is None and settings.warehouse_secret:
+        named = settings.require_warehouse()
+    if named and options.state:
+        raise ConfigurationError("--state keeps tables in SQLite: leave out --warehouse, or --state")
+    return named
 
 
 class Stop:
@@ -122,8 +143,13 @@ class Stop:
 
 def _announce(local: Local) -> None:
     """The environment on stdout; the rest is for a person."""
+    from consumers.warehouse.address import URL, shows_password
+
     for name, value in local.exports.items():
-        show(f"export {name}={shlex.quote(value)}")
+        if name == URL and shows_password(value):
+            tell(f"# set {URL} in the other shell as well: it holds a password and is not shown")
+        else:
+            show(f"export {name}={shlex.quote(value)}")
     catalog = local.here.catalog
     tell(f"Headwater is up at {local.here.settings.endpoint}. Run the lines above in another shell; then")
     tell(f"  put items into the tables {_listed(catalog.tables())}")

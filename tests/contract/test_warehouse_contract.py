@@ -82,8 +82,11 @@ def test_of_one_position_with_other_bytes_the_same_one_wins_in_both_orders(wareh
         assert table(warehouse, revision=revision) == [greater]
 
 
-def test_keys_that_differ_in_case_blanks_or_accents_are_different_rows(warehouse: Warehouse) -> None:
-    keys = ["a", "A", "a ", " a", "", "ä", "a\u0308", "a\x00", "x" * 2_000, "'; DROP TABLE x; --", "😀"]
+def test_keys_that_differ_in_case_blanks_accents_or_width_are_different_rows(
+    warehouse: Warehouse, nul: str
+) -> None:
+    plain = ["a", "A", "a ", " a", "", "ä", "a\u0308", "ａ", "x" * 2_000, "'; DROP TABLE x; --", "😀", "%s"]
+    keys = [*plain, *([f"a{nul}"] if nul else [])]
     rows = [row(ITEM, item(key), 1) for key in keys]
     assert apply(warehouse, ITEM, *rows) == Counts(applied=len(keys))
     assert sorted(table(warehouse)) == sorted(rows)

@@ -49,6 +49,14 @@ def test_the_view_shows_the_preferred_source_of_each_key(warehouse: Warehouse) -
     assert seen(warehouse, CHOSEN) == [("x", 1, A), ("y", 3, A)]
 
 
+def test_keys_that_differ_in_trailing_blanks_are_both_in_a_view_with_a_preference(
+    warehouse: Warehouse,
+) -> None:
+    keys = ["x", "x ", "X"]
+    apply(warehouse, CHOSEN, *(row(CHOSEN, {"id": key, "size": 1}, 1) for key in keys))
+    assert sorted(each[0] for each in seen(warehouse, CHOSEN)) == sorted(keys)
+
+
 def test_without_a_preference_the_view_shows_the_rows_of_all_sources(warehouse: Warehouse) -> None:
     apply(warehouse, ITEM, row(ITEM, item("x"), 1), row(ITEM, item("x"), 1, source=B))
     assert [each[-1] for each in sorted(seen(warehouse), key=str)] == [B, A]
@@ -67,8 +75,8 @@ EXTREMES: dict[str, list[object]] = {
     "a_string": ["", " a ", "O'Brien", "tab\tline\nnul\x00end", "ünï😀", "x" * 100_000],
     "an_int": [0, -(2**31), 2**31 - 1],
     "a_long": [-(2**63), 2**63 - 1],
-    "a_float": [0.0, 1.5, -(2.0**-149), 3.4028234663852886e38],
-    "a_double": [0.1, 1e308, -5e-324, 2.0**53 + 2, 3.0],
+    "a_float": [0.0, 1.5, -(2.0**-126), 0.10000000149011612, 3.4028234663852886e38],
+    "a_double": [0.1, 1e308, -(2.0**-1022), 2.0**53 + 2, 3.0, 1e22, 1 / 3, 1.7976931348623157e308],
     "a_boolean": [True, False],
     "some_bytes": [b"", b"\x00\xff", b"ascii", bytes(range(256))],
     "an_enum": ["red", "blue"],
@@ -95,8 +103,10 @@ def test_every_kind_of_field_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", EXTREMES)
-def test_values_come_back_exactly_as_they_went_in(warehouse: Warehouse, name: str) -> None:
-    values = [None, *EXTREMES[name]]
+def test_values_come_back_exactly_as_they_went_in(warehouse: Warehouse, name: str, nul: str) -> None:
+    values = [
+        each.replace("\x00", nul) if isinstance(each, str) else each for each in (None, *EXTREMES[name])
+    ]
     rows = [row(EVERY, {"id": UUID(int=n), name: value}, 1) for n, value in enumerate(values)]
     apply(warehouse, EVERY, *rows)
     place = [made.name for made in EVERY.schema.fields].index(name)
@@ -110,9 +120,7 @@ def test_values_come_back_exactly_as_they_went_in(warehouse: Warehouse, name: st
         }
 
 
-def test_stored_decimals_dates_and_times_are_in_order_of_their_text_where_width_is_fixed(
-    warehouse: Warehouse,
-) -> None:
+def test_a_reader_can_sort_by_moments(warehouse: Warehouse) -> None:
     moments = [
         datetime(2024, 1, 1, tzinfo=UTC),
         datetime(2024, 1, 1, 0, 0, 0, 1, UTC),
@@ -125,8 +133,7 @@ def test_stored_decimals_dates_and_times_are_in_order_of_their_text_where_width_
     )
     columns, rows = warehouse.select("every")
     place = columns.index("timestamp_micros")
-    assert [each[place] for each in rows] == sorted(str(each[place]) for each in rows)
-    assert len({len(str(each[place])) for each in rows}) == 1
+    assert [each[place] for each in rows] == sorted(each[place] for each in rows)
 
 
 def test_an_entity_without_a_key_has_a_row_for_each_fact(warehouse: Warehouse) -> None:

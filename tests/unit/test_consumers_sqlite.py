@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
+from uuid import UUID
 
 import pytest
-from consumers_world import ENTITIES, ITEM, apply, floor, item, row, seen, table
+from consumers_world import ENTITIES, EVERY, ITEM, apply, floor, item, row, seen, table
 from sqlalchemy.exc import DBAPIError
 
 from consumers.warehouse.port import Batch, Counts, RefusedRowError
@@ -193,6 +195,21 @@ def test_opening_twice_leaves_the_views_as_they_are(warehouse: SqliteWarehouse, 
     before = schema_version()
     open_warehouse(f"sqlite:///{file}", ENTITIES).ensure()
     assert schema_version() == before
+
+
+def test_stored_moments_are_text_of_one_width_in_order(warehouse: SqliteWarehouse) -> None:
+    moments = [datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, 0, 0, 0, 1, UTC)]
+    apply(warehouse, ITEM, *(row(ITEM, item(f"{n}", at=each), 1) for n, each in enumerate(moments)))
+    stored = [str(each[7]) for each in seen(warehouse)]
+    assert stored == sorted(stored)
+    assert len(set(map(len, stored))) == 1
+
+
+def test_a_number_next_to_zero_comes_back(warehouse: SqliteWarehouse) -> None:
+    """Denormalised: SQL Server has none."""
+    tiny = row(EVERY, {"id": UUID(int=1), "a_float": -(2.0**-149), "a_double": -5e-324}, 1)
+    apply(warehouse, EVERY, tiny)
+    assert table(warehouse, EVERY) == [tiny]
 
 
 # The guard in one statement.

@@ -1,0 +1,220 @@
+"""The SQL Server engine: pymssql through SQLAlchemy.
+
+Connections are in autocommit, and transactions are said in T-SQL, so that opening one, its locks and what is
+read under them are one round trip. The database is to be in READ_COMMITTED_SNAPSHOT: readers then see the
+last committed state, each statement one moment of it, and never wait for a writer (INV-8).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.mssql_ddl import (
+    make_system_tables,
+    missing_system_tables,
+    revisions_in,
+    run,
+)
+from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
+from consumers.warehouse.mssql_rows import read_rows
+from consumers.warehouse.mssql_setup import lacks, make_roles, make_snapshot_readers
+from consumers.warehouse.mssql_transaction import MssqlTransaction
+from consumers.warehouse.mssql_values import instant_of
+from consumers.warehouse.port import Revision, Row, TableStatus
+from consumers.warehouse.tables import StagingTable, StagingTables
+from schemas.entity import Entity
+from schemas.errors import ConfigurationError
+
+LOGIN_SECONDS = 15
+ANSWER_SECONDS = 300
+"""Longer than a lock is waited for: a server that says nothing for so long is gone."""
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) -> "MssqlWarehouse":
+    """The warehouse at `mssql+pymssql://user:password@host:1433/database`.
+
+    Opens nothing yet. Encryption is required unless the URL says `?encryption=off` (docs/sql-server.md).
+    Raises ConfigurationError for another driver or a URL without a host or database; it shows no part of it.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise _malformed() from None
+    if parsed.drivername != "mssql+pymssql" or not (parsed.host and parsed.database):
+        raise _malformed()
+    return MssqlWarehouse(_engine(parsed), StagingTables(entities, prefix="staging."), clock)
+
+
+def _malformed() -> ConfigurationError:
+    return ConfigurationError("the warehouse's URL is not mssql+pymssql://user:password@host:1433/database")
+
+
+def connect_arguments(url: URL) -> dict[str, object]:
+    """What pymssql is told beside the URL; what the URL says goes before it."""
+    wanted: dict[str, object] = {
+        "encryption": "require",
+        "login_timeout": LOGIN_SECONDS,
+        "timeout": ANSWER_SECONDS,
+        "appname": "headwater",
+        "autocommit": True,
+    }
+    return {name: value for name, value in wanted.items() if name not in url.query}
+
+
+def _engine(url: URL) -> Engine:
+    # hide_parameters: an error's text never carries field values (INV-7).
+    return create_engine(
+        url,
+        hide_parameters=True,
+        max_overflow=-1,
+        isolation_level="AUTOCOMMIT",
+        connect_args=connect_arguments(url),
+    )
+
+
+class MssqlWarehouse:
+    """`port.Warehouse` in one database of SQL Server."""
+
+    def __init__(self, engine: Engine, tables: StagingTables, clock: Clock) -> None:
+        self.engine = engine
+        self._tables = tables
+        self._clock = clock
+
+    def ensure(self) -> None:
+        """Looks first: a writer without the right to make tables passes where nothing is missing, and no
+        lock is taken."""
+        with self._reading("ensure") as connection:
+            if not missing_system_tables(connection):
+                revisions = revisions_in(connection)
+                if not [table for table in self._tables if not revisions.is_ensured(table)]:
+                    return
+        names = [table.entity.name for table in self._tables]
+        with self._writing("ensure") as connection:
+            run(connection, sql.begin((), ["", *names]))
+            make_system_tables(connection)
+            for table in self._tables:
+                revisions_in(connection).ensure(table, self._now())
+            run(connection, sql.COMMIT)
+
+    def init(self) -> None:
+        with self._reading("init") as connection:
+            make_snapshot_readers(connection)
+        self.ensure()
+        with self._writing("init") as connection:
+            run(connection, sql.begin((), [""]))
+            make_roles(connection)
+            run(connection, sql.COMMIT)
+
+    def lacks(self) -> list[str]:
+        with self._reading("check") as connection:
+            return lacks(connection, self._tables, missing_system_tables(connection))
+
+    @contextmanager
+    def transaction(
+        self, shared: Collection[str] = (), exclusive: Collection[str] = ()
+    ) -> Iterator[MssqlTransaction]:
+        with self._writing("transaction") as connection:
+            made = MssqlTransaction(connection, self._tables, shared, exclusive, self._instant())
+            yield made
+            made.commit()
+
+    def create_revision(self, entity: str) -> int:
+        with self._defining("create revision", entity) as connection:
+            return revisions_in(connection).create(self._tables[entity], "building", self._now())
+
+    def drop_revision(self, entity: str, revision: int) -> None:
+        with self._defining("drop revision", entity) as connection:
+            revisions_in(connection).drop(self._tables[entity], revision)
+
+    def publish_as_of(self, entity: str, revision: int, name: str) -> str:
+        with self._defining("publish as of", entity) as connection:
+            return revisions_in(connection).publish_as_of(self._tables[entity], revision, name)
+
+    def revisions(self, entity: str) -> list[Revision]:
+        with self._reading("revisions") as connection:
+            return revisions_in(connection).of(self._tables[entity])
+
+    def rows(self, entity: str, revision: int) -> Iterator[Row]:
+        with self._reading("rows") as connection:
+            table = self._tables[entity]
+            revisions_in(connection).existing(table, revision)
+            yield from read_rows(
+                table, run(connection, f"{sql.select_rows(table, revision)} ORDER BY t.[_key_hash]")
+            )
+
+    def select(
+        self, entity: str, limit: int | None = None, as_of: str | None = None
+    ) -> tuple[list[str], list[tuple[object, ...]]]:
+        table = self._tables[entity]
+        order = f" ORDER BY {sql.listed(table.entity.key)}" if table.entity.key else ""
+        top = "" if limit is None else f"TOP ({limit}) "
+        with self._reading(f"select {entity}") as connection:
+            view = table.view if as_of is None else revisions_in(connection).as_of_view(table, as_of)
+            result = run(connection, f"SELECT {top}* FROM {sql.quoted(view)}{order}")
+            return list(result.keys()), [tuple(row) for row in result]
+
+    def status(self) -> list[TableStatus]:
+        with self._reading("status") as connection:
+            return [self._status(connection, table) for table in self._tables]
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _status(self, connection: Connection, table: StagingTable) -> TableStatus:
+        live = revisions_in(connection).live(table)
+        count, deleted, newest = run(connection, sql.count(table, live.number)).one()
+        newest = None if newest is None else instant_of(newest)
+        return TableStatus(
+            table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
+        )
+
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
+
+    def _instant(self) -> str:
+        return self._clock().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+    @contextmanager
+    def _defining(self, doing: str, entity: str) -> Iterator[Connection]:
+        """Exclusive: no writer meets a table half made."""
+        self._tables[entity]  # refuses one that is not there
+        with self._writing(doing) as connection:
+            run(connection, sql.begin((), [entity]))
+            yield connection
+            run(connection, sql.COMMIT)
+
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[Connection]:
+        try:
+            with mssql_errors(doing), self.engine.connect() as connection:
+                try:
+                    yield connection
+                except BaseException:
+                    _undo(connection)
+                    raise
+        except RowRefused as refusal:  # not a row of a batch: those are caught where they are known
+            raise ConfigurationError(str(refusal)) from None
+
+    @contextmanager
+    def _reading(self, doing: str) -> Iterator[Connection]:
+        with mssql_errors(doing), self.engine.connect() as connection:
+            yield connection
+
+
+def _undo(connection: Connection) -> None:
+    """No transaction is left open in the pool: where the server can't be told, the connection is closed."""
+    try:
+        run(connection, sql.ROLLBACK)
+    except SQLAlchemyError:
+        connection.invalidate()

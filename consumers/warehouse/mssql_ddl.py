@@ -1,0 +1,77 @@
+"""Tables and views in SQL Server."""
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, CursorResult
+
+from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.revisions import Revisions
+from consumers.warehouse.system import system_tables
+from consumers.warehouse.tables import StagingTable
+
+Result: TypeAlias = "CursorResult[*tuple[Any, ...]]"
+
+SCHEMAS = ("headwater", "staging")
+_SYSTEM = system_tables(schema="headwater")
+
+
+def run(connection: Connection, statement: str) -> Result:
+    """A statement without parameters: a % in it is a %."""
+    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def revisions_in(connection: Connection) -> Revisions:
+    """The revisions of a SQL Server warehouse, in the transaction of this connection."""
+    return Revisions(connection, _SYSTEM, MssqlDdl(connection))
+
+
+def missing_system_tables(connection: Connection) -> list[str]:
+    """Which tables of the schema `headwater` are not there, or not to be seen by this user."""
+    names = list(sql.SYSTEM_TABLES)
+    asked = ", ".join(f"OBJECT_ID(N'headwater.{name}', N'U')" for name in names)
+    found = connection.exec_driver_sql(f"SELECT {asked}").one()
+    return [name for name, there in zip(names, found, strict=True) if there is None]
+
+
+def make_system_tables(connection: Connection) -> None:
+    """Schemas and tables that are not there yet."""
+    for schema in SCHEMAS:
+        run(connection, f"IF SCHEMA_ID(N'{schema}') IS NULL EXEC(N'CREATE SCHEMA [{schema}]')")
+    for name in missing_system_tables(connection):
+        run(connection, sql.SYSTEM_TABLES[name])
+
+
+class MssqlDdl:
+    """`revisions.Ddl`; SQL Server's DDL is part of the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create_table(self, table: StagingTable, number: int) -> None:
+        run(self._connection, sql.create_table(table, number))
+
+    def drop_table(self, table: StagingTable, number: int) -> None:
+        run(self._connection, f"DROP TABLE {sql.quoted(table.physical(number))}")
+
+    def shows(self, table: StagingTable, view: str, number: int) -> bool:
+        there = self._connection.exec_driver_sql(
+            "SELECT definition FROM [headwater].[views] WHERE name = %s AND OBJECT_ID(%s, N'V') IS NOT NULL",
+            (view, view),
+        ).scalar_one_or_none()
+        return bool(there == sql.create_view(table, view, number))
+
+    def show(self, table: StagingTable, view: str, number: int) -> None:
+        definition = sql.create_view(table, view, number)
+        run(self._connection, definition)
+        run(self._connection, sql.grant_view(view))
+        self._forget(view)
+        self._connection.exec_driver_sql(
+            "INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s)", (view, definition)
+        )
+
+    def drop_view(self, view: str) -> None:
+        run(self._connection, f"DROP VIEW {sql.quoted(view)}")
+        self._forget(view)
+
+    def _forget(self, view: str) -> None:
+        self._connection.exec_driver_sql("DELETE FROM [headwater].[views] WHERE name = %s", (view,))

@@ -1,0 +1,66 @@
+"""A database of SQL Server made ready, and what it lacks: `headwater warehouse init` and `check`.
+
+READ_COMMITTED_SNAPSHOT: a reader sees the last committed rows and waits for no writer; without it a report
+would wait for each batch, and see half of one and half of the next.
+"""
+
+from sqlalchemy import Connection
+
+from consumers.warehouse.mssql_ddl import revisions_in, run
+from consumers.warehouse.mssql_sql import READER_ROLE, WRITER_ROLE, grant_view, quoted
+from consumers.warehouse.tables import StagingTables
+from schemas.errors import ConfigurationError
+
+SNAPSHOT_IS_ON = "SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME()"
+# NO_WAIT: it needs the database to itself, and is not to throw others out or to hang.
+SNAPSHOT_ON = "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT"
+
+ROLES = (WRITER_ROLE, READER_ROLE)
+WRITER_GRANTS = (
+    f"GRANT SELECT ON SCHEMA::[headwater] TO [{WRITER_ROLE}]",
+    f"GRANT INSERT, UPDATE ON [headwater].[floors] TO [{WRITER_ROLE}]",
+    f"GRANT INSERT, UPDATE ON [headwater].[checkpoints] TO [{WRITER_ROLE}]",
+    f"GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [{WRITER_ROLE}]",
+)
+"""What the consumer does, and no more: it deletes nothing and makes no tables."""
+
+
+def make_snapshot_readers(connection: Connection) -> None:
+    """Outside a transaction."""
+    if not run(connection, SNAPSHOT_IS_ON).scalar_one():
+        run(connection, SNAPSHOT_ON)
+
+
+def make_roles(connection: Connection) -> None:
+    """Roles and their rights; both may be there."""
+    for role in ROLES:
+        run(connection, f"IF DATABASE_PRINCIPAL_ID(N'{role}') IS NULL CREATE ROLE {quoted(role)}")
+    for statement in WRITER_GRANTS:
+        run(connection, statement)
+    for (view,) in run(connection, "SELECT name FROM [headwater].[views] ORDER BY name").all():
+        run(connection, grant_view(view))
+
+
+def lacks(connection: Connection, tables: StagingTables, missing_tables: list[str]) -> list[str]:
+    """What is not as `init` makes it, in words."""
+    found = [
+        f"the role {role} is missing"
+        for role in ROLES
+        if run(connection, f"SELECT DATABASE_PRINCIPAL_ID(N'{role}')").scalar_one() is None
+    ]
+    if not run(connection, SNAPSHOT_IS_ON).scalar_one():
+        found.append("READ_COMMITTED_SNAPSHOT is off: readers wait for writers")
+    if missing_tables:
+        return [*found, *(f"the table headwater.{name} is missing" for name in missing_tables)]
+    return [*found, *_lacking_entities(connection, tables)]
+
+
+def _lacking_entities(connection: Connection, tables: StagingTables) -> list[str]:
+    found, revisions = [], revisions_in(connection)
+    for table in tables:
+        try:
+            if not revisions.is_ensured(table):
+                found.append(f"the view {table.view} is missing, or not as its entity wants it")
+        except ConfigurationError as error:
+            found.append(str(error))
+    return found

@@ -1,0 +1,279 @@
+"""The T-SQL that the SQL Server engine sends. Its tables and views, and the guard."""
+
+from collections.abc import Collection, Iterable
+
+from consumers.warehouse.mssql_values import BINARY_COLLATION, storage_of
+from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
+
+MAX_RANK = 400
+MAX_SOURCE = 300
+"""Characters: a floor's key has both names within the 900 bytes of an index."""
+
+WRITER_ROLE = "headwater_writer"
+READER_ROLE = "headwater_reader"
+
+_ASCII = f"COLLATE {BINARY_COLLATION} NOT NULL"
+SYSTEM_TABLES = {
+    "revisions": f"""CREATE TABLE [headwater].[revisions] (
+        entity VARCHAR(128) {_ASCII}, number INT NOT NULL, state VARCHAR(16) {_ASCII},
+        schema_version INT NOT NULL, schema_fingerprint BINARY(8) NOT NULL, created_at VARCHAR(40) {_ASCII},
+        as_of VARCHAR(128) COLLATE {BINARY_COLLATION} NULL, PRIMARY KEY (entity, number))""",
+    # What a sweep says holds for rows that come later, too: hence kept.
+    "floors": f"""CREATE TABLE [headwater].[floors] (
+        entity VARCHAR(128) {_ASCII}, revision INT NOT NULL, source NVARCHAR({MAX_SOURCE}) {_ASCII},
+        bucket INT NOT NULL, position VARCHAR({MAX_RANK}) {_ASCII},
+        PRIMARY KEY (entity, revision, source, bucket))""",
+    "checkpoints": f"""CREATE TABLE [headwater].[checkpoints] (
+        reader VARCHAR(128) {_ASCII}, stream VARCHAR(400) {_ASCII}, shard VARCHAR(128) {_ASCII},
+        sequence VARCHAR(129) {_ASCII}, PRIMARY KEY (reader, stream, shard))""",
+    # What a view was made of: SQL Server's own text of it needs a right that a writer has not.
+    "views": f"""CREATE TABLE [headwater].[views] (
+        name VARCHAR(256) {_ASCII} PRIMARY KEY, definition NVARCHAR(MAX) NOT NULL)""",
+}
+
+SYSTEM_TYPES = dict(
+    zip(
+        SYSTEM_COLUMNS,
+        (
+            f"VARCHAR({MAX_RANK})",
+            "UNIQUEIDENTIFIER",
+            "BIT",
+            f"NVARCHAR({MAX_SOURCE})",
+            "DATETIME2(6)",
+            "INT",
+            "DATETIME2(6)",
+        ),
+        strict=True,
+    )
+)
+COLLATED = ("_rank", "_source")
+
+
+def quoted(name: str) -> str:
+    """An identifier, with its schema where it has one: names of fields may be words of SQL."""
+    return ".".join(f"[{part.replace(']', ']]')}]" for part in name.split("."))
+
+
+def text(value: str) -> str:
+    """A text literal. The quote is all that T-SQL escapes in one."""
+    return "N'" + value.replace("'", "''") + "'"
+
+
+def listed(names: Iterable[str], alias: str = "") -> str:
+    return ", ".join(f"{alias}{quoted(name)}" for name in names)
+
+
+def create_table(table: StagingTable, revision: int) -> str:
+    """Clustered by its key, as SQL Server does unless it is told otherwise: a sweep reads its bucket, and a
+    comparison all rows, in this order."""
+    columns = ", ".join(
+        [
+            f"{quoted(KEY_HASH)} BINARY(16) NOT NULL PRIMARY KEY",
+            *(
+                f"{quoted(field.name)} {_column(field.name, table)} NULL"
+                for field in table.entity.schema.fields
+            ),
+            *(f"{quoted(name)} {_column(name, table)} NOT NULL" for name in SYSTEM_COLUMNS),
+        ]
+    )
+    return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
+
+
+def _column(name: str, table: StagingTable) -> str:
+    sql_type = types_of(table)[name]
+    return f"{sql_type} COLLATE {BINARY_COLLATION}" if name in collated(table) else sql_type
+
+
+def types_of(table: StagingTable) -> dict[str, str]:
+    """SQL type of each column but the key hash, in the order of `StagingTable.columns`."""
+    business = {field.name: storage_of(field).sql_type for field in table.entity.schema.fields}
+    return {**business, **SYSTEM_TYPES}
+
+
+def collated(table: StagingTable) -> set[str]:
+    """The columns of text."""
+    return {field.name for field in table.entity.schema.fields if storage_of(field).collated}.union(COLLATED)
+
+
+def create_view(table: StagingTable, view: str, revision: int) -> str:
+    """What readers see: the business columns and the source of the live rows (INV-8). Keeps the grants of a
+    view that is there."""
+    shown = listed((*table.business_columns, "_source"))
+    physical = quoted(table.physical(revision))
+    rows = f"SELECT {shown} FROM {physical} WHERE [_deleted] = 0"
+    if table.entity.prefer and table.entity.key:
+        ranked = f"SELECT {shown}, ROW_NUMBER() OVER ({_best_source(table)}) AS [_place]"
+        live = f"{ranked} FROM {physical} WHERE [_deleted] = 0"
+        rows = f"SELECT {shown} FROM ({live}) AS ranked WHERE [_place] = 1"
+    return f"CREATE OR ALTER VIEW {quoted(view)} AS {rows}"
+
+
+def _best_source(table: StagingTable) -> str:
+    places = [f"WHEN {text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
+    order = f"CASE [_source] {' '.join(places)} ELSE {len(places)} END, [_source]"
+    return f"PARTITION BY {', '.join(_exact_key(table))} ORDER BY {order}"
+
+
+def _exact_key(table: StagingTable) -> Iterable[str]:
+    """Text keys with their lengths: `=` and PARTITION BY take 'a' and 'a ' for one."""
+    texts = collated(table)
+    for name in table.entity.key:
+        yield quoted(name)
+        if name in texts:
+            yield f"DATALENGTH({quoted(name)})"
+
+
+def grant_view(view: str) -> str:
+    """Readers see views, and views alone. The role may not be there: `headwater warehouse init` makes it."""
+    return (
+        f"IF DATABASE_PRINCIPAL_ID(N'{READER_ROLE}') IS NOT NULL "
+        f"GRANT SELECT ON {quoted(view)} TO [{READER_ROLE}]"
+    )
+
+
+# One transaction.
+
+LOCK_MILLISECONDS = 30_000
+LOCK_TIMED_OUT = 50_001
+LOCK_VICTIM = 50_003
+
+
+def begin(shared: Collection[str], exclusive: Collection[str]) -> str:
+    """Open a transaction and take the application locks in name order; they end with it.
+
+    XACT_ABORT: after any error nothing of the transaction is left.
+    """
+    locks = "".join(_lock(name, name in exclusive) for name in sorted({*shared, *exclusive}))
+    return (
+        f"SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT {LOCK_MILLISECONDS}; BEGIN TRANSACTION; "
+        f"DECLARE @locked INT = 0; {locks}"
+    )
+
+
+def _lock(name: str, exclusive: bool) -> str:
+    mode = "Exclusive" if exclusive else "Shared"
+    return (
+        f"EXEC @locked = sp_getapplock @Resource = {text(f'headwater/{name}')}, @LockMode = '{mode}', "
+        f"@LockOwner = 'Transaction', @LockTimeout = {LOCK_MILLISECONDS}; "
+        f"IF @locked = -3 BEGIN THROW {LOCK_VICTIM}, N'headwater: deadlock over a lock', 1; END; "
+        f"IF @locked < 0 BEGIN THROW {LOCK_TIMED_OUT}, N'headwater: a lock is not free', 1; END; "
+    )
+
+
+def select_revisions(entities: Iterable[str]) -> str:
+    """As `Revisions.selected` does, to go with `begin`."""
+    names = ", ".join(text(entity) for entity in sorted(entities))
+    return (
+        "SELECT number, state, created_at, schema_version, as_of, schema_fingerprint, entity "
+        f"FROM [headwater].[revisions] WHERE entity IN ({names}) AND state <> N'dropped'"
+    )
+
+
+COMMIT = "COMMIT TRANSACTION"
+ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION"
+
+
+def insert_absent(table: StagingTable, revision: int) -> str:
+    """The first half of the guard. The hints make a second writer wait; without them it would meet the
+    primary key, and its transaction is made again."""
+    columns = table.columns
+    return (
+        f"INSERT INTO {quoted(table.physical(revision))} ({listed(columns)}) "
+        f"SELECT {listed(columns[:-1], 's.')}, @now FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM "
+        f"{quoted(table.physical(revision))} AS t WITH (UPDLOCK, HOLDLOCK) "
+        "WHERE t.[_key_hash] = s.[_key_hash])"
+    )
+
+
+def update_lesser(table: StagingTable, revision: int) -> str:
+    """The second half: a row is changed only by a greater rank (INV-2). It must come after the first: the
+    other way round, of two writers that both find a key absent the one that inserts last loses its event."""
+    changes = ", ".join(f"t.{quoted(name)} = s.{quoted(name)}" for name in table.columns[1:-1])
+    return (
+        f"UPDATE t SET {changes}, t.[_applied_at] = @now FROM {quoted(table.physical(revision))} AS t "
+        "WITH (UPDLOCK, HOLDLOCK) INNER JOIN #rows AS s ON t.[_key_hash] = s.[_key_hash] "
+        "WHERE t.[_rank] < s.[_rank]"
+    )
+
+
+def write_rows(table: StagingTable, revision: int) -> str:
+    """#rows into the table, and how many came, changed the table, and are there with their rank.
+
+    Floors first: a row below the floor of its source and bucket is a tombstone. The bucket is the first byte
+    of the key hash, and a position its rank's prefix.
+    """
+    return (
+        "UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f "
+        f"ON f.entity = {text(table.entity.name)} AND f.revision = {revision} AND f.source = r.[_source] "
+        "AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; "
+        f"{insert_absent(table, revision)}; SET @changed = @@ROWCOUNT; "
+        f"{update_lesser(table, revision)}; SET @changed = @changed + @@ROWCOUNT; SET @equal = @loaded; "
+        "IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN "
+        f"{quoted(table.physical(revision))} AS t ON t.[_key_hash] = s.[_key_hash] "
+        "WHERE t.[_rank] = s.[_rank]; "
+        "DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal"
+    )
+
+
+def raise_floors(table: StagingTable, revision: int) -> str:
+    """Sweeps (one JSON parameter): raise their floors, and bury the rows below, which changes `_deleted`
+    alone. Low and high are the bounds of the bucket: a range of the primary key."""
+    entity = text(table.entity.name)
+    same = f"f.entity = {entity} AND f.revision = {revision} AND f.source = s.source AND f.bucket = s.bucket"
+    return (
+        f"SELECT source COLLATE {BINARY_COLLATION} AS source, bucket, position COLLATE {BINARY_COLLATION} "
+        "AS position, CAST(low AS BINARY(16)) AS low, CAST(high AS BINARY(16)) AS high "
+        "INTO #sweeps FROM OPENJSON(%s) WITH ("
+        f"source NVARCHAR({MAX_SOURCE}) '$[0]', bucket INT '$[1]', position VARCHAR({MAX_RANK}) '$[2]', "
+        "low UNIQUEIDENTIFIER '$[3]', high UNIQUEIDENTIFIER '$[4]'); "
+        "INSERT INTO [headwater].[floors] (entity, revision, source, bucket, position) "
+        f"SELECT {entity}, {revision}, s.source, s.bucket, s.position FROM #sweeps AS s WHERE NOT EXISTS "
+        f"(SELECT 1 FROM [headwater].[floors] AS f WHERE {same}); "
+        f"UPDATE f SET position = s.position FROM [headwater].[floors] AS f INNER JOIN #sweeps AS s "
+        f"ON {same} WHERE f.position < s.position; "
+        f"UPDATE t SET [_deleted] = 1 FROM {quoted(table.physical(revision))} AS t INNER JOIN #sweeps AS s "
+        "ON t.[_key_hash] >= s.low AND t.[_key_hash] <= s.high AND t.[_source] = s.source "
+        "AND t.[_rank] < s.position WHERE t.[_deleted] = 0; DROP TABLE #sweeps"
+    )
+
+
+SELECT_CHECKPOINTS = (
+    "SELECT reader, stream, shard, sequence FROM [headwater].[checkpoints] WHERE reader = %s "
+    "ORDER BY stream, shard"
+)
+_POINTS = (
+    "OPENJSON(@points) WITH (reader VARCHAR(128) '$[0]', stream VARCHAR(400) '$[1]', "
+    "shard VARCHAR(128) '$[2]', sequence VARCHAR(129) '$[3]')"
+)
+_SAME_POINT = " AND ".join(
+    f"c.{name} = p.{name} COLLATE {BINARY_COLLATION}" for name in ("reader", "stream", "shard")
+)
+SAVE_CHECKPOINTS = (
+    "DECLARE @points NVARCHAR(MAX) = %s; "
+    "INSERT INTO [headwater].[checkpoints] (reader, stream, shard, sequence) "
+    f"SELECT p.reader, p.stream, p.shard, p.sequence FROM {_POINTS} AS p WHERE NOT EXISTS "
+    f"(SELECT 1 FROM [headwater].[checkpoints] AS c WITH (UPDLOCK, HOLDLOCK) WHERE {_SAME_POINT}); "
+    "UPDATE c SET sequence = p.sequence FROM [headwater].[checkpoints] AS c INNER JOIN "
+    f"{_POINTS} AS p ON {_SAME_POINT} WHERE c.sequence < p.sequence COLLATE {BINARY_COLLATION}"
+)
+
+
+def select_rows(table: StagingTable, revision: int) -> str:
+    """All of a row but `_applied_at`, which no event says."""
+    return f"SELECT {listed(table.columns[:-1], 't.')} FROM {quoted(table.physical(revision))} AS t"
+
+
+def select_some(table: StagingTable, revision: int) -> str:
+    """The rows whose key hashes are in one JSON parameter."""
+    return (
+        f"{select_rows(table, revision)} INNER JOIN OPENJSON(%s) WITH (k UNIQUEIDENTIFIER '$[0]') AS wanted "
+        "ON t.[_key_hash] = CAST(wanted.k AS BINARY(16))"
+    )
+
+
+def count(table: StagingTable, revision: int) -> str:
+    """Rows, tombstones, and the newest moment."""
+    return (
+        "SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) "
+        f"FROM {quoted(table.physical(revision))}"
+    )

@@ -1,0 +1,204 @@
+"""One transaction of the SQL Server engine: the guard, sweep floors and checkpoints.
+
+Three round trips for a batch of one entity: locks and revisions, the rows, the checkpoints with the COMMIT.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.floors import rise
+from consumers.warehouse.mssql_ddl import Result, revisions_in, run
+from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
+from consumers.warehouse.mssql_load import Load, json_text, loads, nothing_lost
+from consumers.warehouse.mssql_rows import read_rows
+from consumers.warehouse.mssql_values import binary_text
+from consumers.warehouse.port import (
+    NO_REVISIONS,
+    Batch,
+    Checkpoint,
+    Counts,
+    RefusedRowError,
+    Revision,
+    Row,
+    Sweep,
+)
+from consumers.warehouse.revisions import RevisionRow, checked
+from consumers.warehouse.tables import StagingTable, StagingTables
+from schemas.errors import ConfigurationError
+
+_KEYS = 5_000
+"""Key hashes of one SELECT."""
+
+
+class MssqlTransaction:
+    """`port.Transaction` on a connection of its own, from `begin` to `commit`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        tables: StagingTables,
+        shared: Collection[str],
+        exclusive: Collection[str],
+        now: str,
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._exclusive = frozenset(exclusive)
+        self._locked = self._exclusive.union(shared)
+        self._now = now
+        self._revisions = revisions_in(connection)
+        self._points: list[Checkpoint] = []
+        for entity in self._locked:
+            tables[entity]  # refuses one that is not there
+        self._known = self._begin()
+
+    def _begin(self) -> list[RevisionRow]:
+        """The locks, and the revisions that they hold still."""
+        select = sql.select_revisions(self._locked) if self._locked else ""
+        begun = run(self._connection, sql.begin(self._locked, self._exclusive) + select)
+        return list(begun) if self._locked else []
+
+    def commit(self) -> None:
+        """End the transaction, with the checkpoints that wait. An answer that is lost is not known to have
+        failed: the same batch again changes nothing (INV-2)."""
+        self._flush(sql.COMMIT)
+
+    def apply(self, batch: Batch, revisions: Mapping[str, int] = NO_REVISIONS) -> Counts:
+        counts = Counts()
+        for entity in batch.entities():
+            table, revision = self._target(entity, revisions.get(entity))
+            sweeps = batch.sweeps.get(entity, ())
+            if sweeps and revision.state == "live":
+                self._needs(entity, self._exclusive)
+            counts += self._sweep(table, revision.number, sweeps)
+            counts += self._upsert(table, revision.number, batch.rows.get(entity, ()))
+        self.save_checkpoints(batch.checkpoints)
+        return counts
+
+    def _target(self, entity: str, number: int | None) -> tuple[StagingTable, Revision]:
+        table = self._tables[entity]
+        self._needs(entity, self._locked)
+        if number is None:
+            wanted = [row for row in self._known if row.entity == entity and row.state == "live"]
+            return table, checked(table, wanted, "live")
+        wanted = [row for row in self._known if row.entity == entity and row.number == number]
+        return table, checked(table, wanted, number)
+
+    def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep]) -> Counts:
+        """Raise the floors and bury what is below."""
+        if not sweeps:
+            return Counts()
+        risen, counts = rise(sweeps, self._revisions.floors(table, revision))
+        bounds = [
+            (
+                *sweep,
+                binary_text(bytes([sweep.bucket]) + bytes(15)),
+                binary_text(bytes([sweep.bucket]) + b"\xff" * 15),
+            )
+            for sweep in risen
+        ]
+        if bounds:
+            self._send(sql.raise_floors(table, revision), (json_text(bounds),))
+        return counts
+
+    def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row]) -> Counts:
+        changed = equal = 0
+        for load in loads(table, rows):
+            try:
+                outcome = self._write(table, revision, load)
+            except RowRefused as refusal:
+                raise self._refused(table, revision, rows, refusal) from None
+            changed, equal = changed + outcome[0], equal + outcome[1]
+        return Counts(changed, superseded=len(rows) - equal, duplicate=equal - changed)
+
+    def _write(self, table: StagingTable, revision: int, load: Load) -> tuple[int, int]:
+        """How many rows changed the table, and how many are in it with their rank."""
+        declared = (
+            f"DECLARE @now DATETIME2(6) = {sql.text(self._now)}, @loaded INT, @changed INT, @equal INT; "
+        )
+        statement = declared + load.statement + sql.write_rows(table, revision)
+        with mssql_errors(f"write {table.entity.name}"):
+            loaded, changed, equal = self._send(statement, load.parameters).one()
+        nothing_lost(load, loaded)
+        return changed, equal
+
+    def _refused(
+        self, table: StagingTable, revision: int, rows: Sequence[Row], refusal: RowRefused
+    ) -> Exception:
+        """Which row it was, by halves. The transaction is gone: each try has its own, and undoes it."""
+        suspects = list(rows)
+        while len(suspects) > 1:
+            half = suspects[: len(suspects) // 2]
+            suspects = half if self._is_refused(table, revision, half) else suspects[len(half) :]
+        if self._is_refused(table, revision, suspects):
+            return RefusedRowError(
+                table.entity.name, suspects[0].key_hash, f"the warehouse refuses the row: {refusal}"
+            )
+        return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
+
+    def _is_refused(self, table: StagingTable, revision: int, rows: Sequence[Row]) -> bool:
+        run(self._connection, f"{sql.ROLLBACK}; {sql.begin((), ())}")
+        try:
+            for load in loads(table, rows):
+                self._write(table, revision, load)
+        except RowRefused:
+            return True
+        return False
+
+    def checkpoints(self, reader: str) -> list[Checkpoint]:
+        self._flush()
+        rows = self._send(sql.SELECT_CHECKPOINTS, (reader,))
+        return [Checkpoint(*row) for row in rows]
+
+    def save_checkpoints(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """They wait for the COMMIT, or for who reads them."""
+        self._points.extend(checkpoints)
+
+    def _flush(self, then: str = "") -> None:
+        points = greatest(self._points)
+        self._points = []
+        if points:
+            self._send(f"{sql.SAVE_CHECKPOINTS}; {then}", (json_text(points),))
+        elif then:
+            run(self._connection, then)
+
+    def live_revision(self, entity: str) -> int:
+        return self._revisions.live(self._tables[entity]).number
+
+    def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
+        table, wanted = self._tables[entity], [(binary_text(each),) for each in key_hashes]
+        self._revisions.existing(table, revision)
+        found: dict[bytes, Row] = {}
+        for start in range(0, len(wanted), _KEYS):
+            some = json_text(wanted[start : start + _KEYS])
+            rows = read_rows(table, self._send(sql.select_some(table, revision), (some,)))
+            found.update((row.key_hash, row) for row in rows)
+        return found
+
+    def swap(self, entity: str, revision: int) -> int:
+        self._needs(entity, self._exclusive)
+        self._flush()
+        old = self._revisions.swap(self._tables[entity], revision)
+        self._known = list(run(self._connection, sql.select_revisions(self._locked)))
+        return old
+
+    def _send(self, statement: str, parameters: tuple[object, ...] | None) -> Result:
+        if parameters is None:
+            return run(self._connection, statement)
+        return self._connection.exec_driver_sql(statement, parameters)
+
+    def _needs(self, entity: str, held: frozenset[str]) -> None:
+        if entity not in held:
+            raise ValueError(f"the lock of entity {entity} is not held")
+
+
+def greatest(points: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """One for each reader, stream and shard: what is inserted has no two of one key."""
+    kept: dict[tuple[str, str, str], Checkpoint] = {}
+    for point in points:
+        place = point[:3]
+        if place not in kept or point.sequence > kept[place].sequence:
+            kept[place] = point
+    return list(kept.values())

@@ -1,0 +1,138 @@
+"""Python's typed values as SQL Server stores them, and back, exactly.
+
+A value travels as JSON text, or as a literal in a statement, and never as a parameter of pymssql's own: those
+cut datetimes to milliseconds and send ASCII bytes as text. Decimals, dates and times go as text that the
+column's type reads exactly, whatever the language of the login (ISO 8601 for DATE, TIME and DATETIME2).
+
+Text is in a binary collation: values that differ in case, accents or width are different. SQL Server's `=`
+ignores trailing blanks in every collation, yet what is stored keeps them, and our own key is a hash of all.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from math import ldexp
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from schemas.fields import Field
+
+BINARY_COLLATION = "Latin1_General_100_BIN2"
+MAX_NVARCHAR = 4_000
+"""UTF-16 code units. A character outside the BMP takes two: hence twice `maxLength`."""
+MAX_VARBINARY = 8_000
+
+Convert = Callable[[Any], object]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
+_MICROSECOND = timedelta(microseconds=1)
+_LEAST_FLOAT = ldexp(1.0, -1022)
+_LEAST_REAL = ldexp(1.0, -126)
+
+
+class Storage(NamedTuple):
+    """How a kind of field is stored. `write` gives what JSON and literals take, `read` takes what pymssql
+    gives; no function where the value is the same. `write` raises ValueError, naming the rule alone."""
+
+    sql_type: str
+    write: Convert | None = None
+    read: Convert | None = None
+    collated: bool = False
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether its text may be longer than NVARCHAR(n) goes."""
+        return self.sql_type == "NVARCHAR(MAX)"
+
+
+def _iso(precision: str) -> Convert:
+    def text(value: datetime | time) -> str:
+        return value.isoformat(timespec=precision)
+
+    return text
+
+
+def _utc(precision: str) -> Convert:
+    def text(value: datetime) -> str:
+        return value.replace(tzinfo=None).isoformat(timespec=precision)
+
+    return text
+
+
+def _aware(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC)
+
+
+def _floating(least: float, type_name: str) -> Convert:
+    rule = f"{type_name} holds no number so near to zero"
+
+    def check(value: float) -> float:
+        if value and -least < value < least:
+            raise ValueError(rule)
+        return value
+
+    return check
+
+
+_STORAGE = {
+    "json": Storage("NVARCHAR(MAX)", collated=True),
+    "enum": Storage("NVARCHAR(255)", collated=True),
+    "uuid": Storage("UNIQUEIDENTIFIER", str),
+    "int": Storage("INT"),
+    "long": Storage("BIGINT"),
+    "boolean": Storage("BIT"),
+    "float": Storage("REAL", _floating(_LEAST_REAL, "REAL")),
+    "double": Storage("FLOAT(53)", _floating(_LEAST_FLOAT, "FLOAT")),
+    "date": Storage("DATE", date.isoformat),
+    "time-millis": Storage("TIME(3)", _iso("milliseconds")),
+    "time-micros": Storage("TIME(6)", _iso("microseconds")),
+    "timestamp-millis": Storage("DATETIME2(3)", _utc("milliseconds"), _aware),
+    "timestamp-micros": Storage("DATETIME2(6)", _utc("microseconds"), _aware),
+    "local-timestamp-millis": Storage("DATETIME2(3)", _iso("milliseconds")),
+    "local-timestamp-micros": Storage("DATETIME2(6)", _iso("microseconds")),
+}
+"""https://learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql: no denormalised numbers."""
+
+
+def storage_of(field: Field) -> Storage:
+    """Storage of this field's column."""
+    match field.kind:
+        case "string":
+            return Storage(f"NVARCHAR({_size(field.max_length, 2, MAX_NVARCHAR)})", collated=True)
+        case "bytes":
+            return Storage(f"VARBINARY({_size(field.max_length, 1, MAX_VARBINARY)})")
+        case "decimal":
+            digits = f".{field.scale}f"
+            return Storage(f"DECIMAL({field.precision},{field.scale})", lambda value: format(value, digits))
+    return _STORAGE[field.kind]
+
+
+def _size(max_length: int | None, units: int, limit: int) -> str:
+    if not max_length or max_length * units > limit:
+        return "MAX"
+    return str(max_length * units)
+
+
+def converted(column: Sequence[object], convert: Convert | None) -> Sequence[object]:
+    """A column's values through `convert`; NULL stays NULL."""
+    if convert is None:
+        return column
+    return [None if value is None else convert(value) for value in column]
+
+
+def binary_text(value: bytes) -> str:
+    """16 bytes as the text of the UNIQUEIDENTIFIER that CAST makes these bytes again: neither JSON nor
+    OPENJSON has binary, and CAST is as fast as any."""
+    return str(UUID(bytes_le=value))
+
+
+@lru_cache(maxsize=8_192)  # a file's rows are of one moment, DynamoDB's changes of whole seconds
+def instant_text(microseconds: int) -> str:
+    """An instant, microseconds since the epoch, as DATETIME2(6) reads it."""
+    return (_NAIVE_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
+
+
+def instant_of(value: datetime) -> int:
+    """The inverse of `instant_text`, of what pymssql gives."""
+    return (value - _NAIVE_EPOCH) // _MICROSECOND

@@ -1,0 +1,37 @@
+"""The tables in which a warehouse keeps what it knows of itself: the same in every engine but for their
+names."""
+
+from typing import NamedTuple
+
+from sqlalchemy import LargeBinary, TableClause, column, table
+
+
+class SystemTables(NamedTuple):
+    """Revisions of staging tables, floors of sweeps, checkpoints of readers."""
+
+    revisions: TableClause
+    floors: TableClause
+    checkpoints: TableClause
+
+
+def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
+    """For use in statements. The engine makes them: types are its own affair."""
+    return SystemTables(
+        table(
+            f"{prefix}revisions",
+            *map(column, ("entity", "number", "state", "schema_version")),
+            column("schema_fingerprint", LargeBinary),
+            *map(column, ("created_at", "as_of")),
+            schema=schema,
+        ),
+        table(
+            f"{prefix}floors",
+            *map(column, ("entity", "revision", "source", "bucket", "position")),
+            schema=schema,
+        ),
+        table(
+            f"{prefix}checkpoints",
+            *map(column, ("reader", "stream", "shard", "sequence")),
+            schema=schema,
+        ),
+    )

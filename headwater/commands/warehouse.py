@@ -1,0 +1,54 @@
+"""`headwater warehouse`: a database made ready for Headwater, and what it lacks."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command, add_warehouse
+from headwater.exit_codes import DONE, FINDINGS
+from headwater.installation import load
+from headwater.output import counted, show, tell
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands, "warehouse", "make a database ready, or say what it lacks", "headwater warehouse check"
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    init = add_command(
+        actions,
+        "init",
+        "make what is missing in the warehouse",
+        "headwater warehouse init",
+        _init,
+        "Makes the tables and views of the entities. In SQL Server also schemas, the setting by which readers"
+        " wait for no writer (READ_COMMITTED_SNAPSHOT), and the roles headwater_writer and headwater_reader: "
+        "for that it needs an owner of the database, and the first time nobody else connected to it. "
+        "Harmless to repeat.",
+    )
+    check = add_command(
+        actions,
+        "check",
+        "say what the warehouse lacks",
+        "headwater warehouse check",
+        _check,
+        "Changes nothing. Exit code 3 when something is missing.",
+    )
+    for action in (init, check):
+        add_warehouse(action)
+
+
+def _init(_options: argparse.Namespace) -> int:
+    load().new_warehouse().init()
+    tell("the warehouse is ready")
+    return DONE
+
+
+def _check(_options: argparse.Namespace) -> int:
+    missing = load().warehouse().lacks()
+    for each in missing:
+        show(each)
+    if missing:
+        tell(f"{counted(len(missing), 'thing')} missing: see `headwater warehouse init`")
+    return FINDINGS if missing else DONE

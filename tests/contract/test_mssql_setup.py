@@ -1,0 +1,186 @@
+"""`headwater warehouse init` and `check` on SQL Server: what each role may do, and where the password is."""
+
+import traceback
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babelfish import close_kept
+from conftest import Aws
+from consumers_world import ENTITIES, ITEM, apply, floor, item, row
+from mssql_server import bare, connected, new_database, server, url_of
+from sqlalchemy.engine import make_url
+
+from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
+from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
+from consumers.warehouse.port import Batch, Counts
+from headwater.cli import main
+from headwater.exit_codes import DONE, FINDINGS, REFUSED
+from headwater.settings import Settings, read_settings
+from schemas.errors import ConfigurationError
+
+pytest_plugins = ("warehouse_engines",)
+
+PASSWORD = "Swordfish_12345678"
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """Of each test's own: roles stay in it."""
+    with new_database() as name:
+        yield name
+        close_kept()
+
+
+@pytest.fixture
+def warehouse(database: str) -> Iterator[MssqlWarehouse]:
+    made = open_warehouse(url_of(database), ENTITIES)
+    made.init()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def user(warehouse: MssqlWarehouse, database: str) -> Iterator[Any]:
+    """Makes a login in a role; gives its URL."""
+    made: list[str] = []
+
+    def member_of(role: str) -> str:
+        name = f"headwater_{uuid.uuid4().hex[:8]}"
+        with bare(database) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"CREATE LOGIN {name} WITH PASSWORD = '{PASSWORD}'")
+            cursor.execute(f"CREATE USER {name} FOR LOGIN {name}")
+            cursor.execute(f"ALTER ROLE {role} ADD MEMBER {name}")
+        made.append(name)
+        url = make_url(url_of(database)).set(username=name, password=PASSWORD)
+        return url.render_as_string(hide_password=False)
+
+    yield member_of
+    close_kept()
+    for name in made:
+        with bare(database) as connection:
+            connection.cursor().execute(f"DROP USER {name}")
+        with connected(server()) as connection:
+            connection.cursor().execute(f"DROP LOGIN {name}")
+
+
+def test_init_makes_all_and_may_be_repeated(database: str) -> None:
+    made = open_warehouse(url_of(database), ENTITIES)
+    assert {each for each in made.lacks() if "missing" in each} >= {
+        "the role headwater_writer is missing",
+        "the table headwater.revisions is missing",
+    }
+    made.init()
+    assert made.lacks() == []
+    apply(made, ITEM, row(ITEM, item("x"), 1))
+    made.init()
+    assert made.lacks() == []
+    assert len(made.select("item")[1]) == 1
+    made.close()
+
+
+def test_a_writer_writes_and_makes_nothing(warehouse: MssqlWarehouse, user: Any) -> None:
+    writer = open_warehouse(user("headwater_writer"), ENTITIES)
+    writer.ensure()
+    rows = [row(ITEM, item("x"), number) for number in (1, 2)]
+    for made in rows:
+        assert apply(writer, ITEM, made, sweeps=[floor(made, 1)]).applied >= 1
+    with pytest.raises(ConfigurationError):
+        writer.create_revision("item")
+    number = warehouse.create_revision("item")
+    with pytest.raises(ConfigurationError):
+        writer.drop_revision("item", number)
+    writer.close()
+
+
+def test_a_reader_sees_views_and_no_tables(warehouse: MssqlWarehouse, user: Any) -> None:
+    apply(warehouse, ITEM, row(ITEM, item("x"), 1))
+    reader = open_warehouse(user("headwater_reader"), ENTITIES)
+    assert [each[0] for each in reader.select("item")[1]] == ["x"]
+    with pytest.raises(ConfigurationError):
+        list(reader.rows("item", 1))
+    with pytest.raises(ConfigurationError):
+        reader.status()
+    with (
+        pytest.raises(ConfigurationError),
+        reader.transaction(shared=["item"]) as transaction,
+    ):
+        transaction.apply(Batch({"item": [row(ITEM, item("y"), 1)]}))
+    reader.close()
+
+
+def test_a_reader_keeps_her_rights_through_a_swap(warehouse: MssqlWarehouse, user: Any) -> None:
+    reader = open_warehouse(user("headwater_reader"), ENTITIES)
+    number = warehouse.create_revision("item")
+    assert apply(warehouse, ITEM, row(ITEM, item("new"), 1), revision=number) == Counts(applied=1)
+    with warehouse.transaction(exclusive=["item"]) as transaction:
+        transaction.swap("item", number)
+    assert [each[0] for each in reader.select("item")[1]] == ["new"]
+    reader.close()
+
+
+def test_the_commands_say_it_and_their_exit_codes(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEADWATER_WAREHOUSE", url_of(database))
+    assert main(["warehouse", "check"]) == FINDINGS
+    assert "the role headwater_writer is missing" in capsys.readouterr().out
+    assert main(["warehouse", "init"]) == DONE
+    assert main(["warehouse", "check"]) == DONE
+    assert main(["tables"]) == DONE
+    assert "school" in capsys.readouterr().out
+
+
+# The URL and its password. These need no server.
+
+
+def test_a_password_on_the_command_line_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["warehouse", "check", "--warehouse", f"mssql+pymssql://u:{PASSWORD}@h/d"]) == REFUSED
+    said = capsys.readouterr()
+    assert "HEADWATER_WAREHOUSE_PASSWORD" in said.err
+    assert PASSWORD not in said.out + said.err
+
+
+def test_the_password_of_a_url_on_the_command_line_comes_from_the_environment() -> None:
+    url = "mssql+pymssql://u@h/d"
+    made = from_command_line(url, {"HEADWATER_WAREHOUSE_PASSWORD": "p@ss/word"})
+    assert make_url(made).password == "p@ss/word"
+    assert from_command_line(url, {}) == url
+    assert from_command_line("sqlite:///w.db", {"HEADWATER_WAREHOUSE_PASSWORD": "x"}) == "sqlite:///w.db"
+
+
+def test_the_settings_do_not_show_the_url() -> None:
+    settings = read_settings({"HEADWATER_WAREHOUSE": f"mssql+pymssql://u:{PASSWORD}@h/d"})
+    assert PASSWORD not in repr(settings)
+    assert settings != Settings()
+
+
+def test_the_url_may_be_a_secret(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    url = f"mssql+pymssql://u:{PASSWORD}@h/d"
+    secret = aws.name("warehouse")
+    aws.client("secretsmanager").create_secret(Name=secret, SecretString=f"{url}\n")
+    assert warehouse_url({"HEADWATER_WAREHOUSE_SECRET": secret}) == url
+    assert read_settings({"HEADWATER_WAREHOUSE_SECRET": secret}).require_warehouse() == url
+    assert warehouse_url({"HEADWATER_WAREHOUSE_SECRET": secret, "HEADWATER_WAREHOUSE": "other"}) == "other"
+    assert warehouse_url({}) is None
+    with pytest.raises(ConfigurationError) as caught:
+        read_secret("no-such-secret")
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+def test_check_of_sqlite_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "w.db").touch()
+    monkeypatch.setenv("HEADWATER_WAREHOUSE", f"sqlite:///{tmp_path}/w.db")
+    assert main(["warehouse", "check"]) == FINDINGS
+    assert main(["warehouse", "init"]) == DONE
+    assert main(["warehouse", "check"]) == DONE

@@ -1,0 +1,253 @@
+"""What is SQL Server's own and needs no server: its errors as ours, types, what is sent, what is refused."""
+
+import traceback
+from decimal import Decimal
+from uuid import UUID
+
+import pymssql
+import pytest
+from consumers_world import CHOSEN, ENTITIES, EVERY, ITEM, entity, field, item, logical, row
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from consumers.warehouse import engines
+from consumers.warehouse.mssql import MssqlWarehouse, connect_arguments, open_warehouse
+from consumers.warehouse.mssql_errors import (
+    CLIENT_NUMBERS,
+    NUMBERS,
+    RowRefused,
+    mssql_errors,
+    number_of,
+    ours,
+)
+from consumers.warehouse.mssql_load import JSON_ROWS, JSON_TEXT, LITERAL_ROWS, loads
+from consumers.warehouse.mssql_sql import MAX_RANK, create_table, create_view, quoted, text
+from consumers.warehouse.mssql_values import storage_of
+from consumers.warehouse.port import RefusedRowError, TransactionLostError
+from consumers.warehouse.sqlite import SqliteWarehouse
+from consumers.warehouse.tables import StagingTable
+from schemas.errors import ConfigurationError, TransientError
+
+URL = "mssql+pymssql://writer:swordfish@warehouse.example:1433/reports"
+TABLE = StagingTable(ITEM, "staging.")
+
+
+# The URL.
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mssql+pyodbc://writer:swordfish@host/db",
+        "mssql://writer:swordfish@host/db",
+        "mssql+pymssql://writer:swordfish@host",
+        "mssql+pymssql:///db",
+        "swordfish",
+    ],
+)
+def test_a_url_that_is_not_pymssqls_with_host_and_database_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"mssql\+pymssql://") as caught:
+        open_warehouse(url, ENTITIES)
+    assert "swordfish" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_url_alone_chooses_the_engine(tmp_path: object) -> None:
+    assert isinstance(engines.open_warehouse(URL, ENTITIES), MssqlWarehouse)
+    assert isinstance(engines.open_warehouse(f"sqlite:///{tmp_path}/w.db", ENTITIES), SqliteWarehouse)
+    with pytest.raises(ConfigurationError, match=r"'postgresql'.*sqlite, mssql"):
+        engines.open_warehouse("postgresql://u:swordfish@h/d", ENTITIES)
+
+
+def test_encryption_is_required_unless_the_url_says_otherwise() -> None:
+    assert connect_arguments(make_url(URL))["encryption"] == "require"
+    assert "encryption" not in connect_arguments(make_url(f"{URL}?encryption=off"))
+
+
+def test_pymssql_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, object]] = []
+
+    def connect(**arguments: object) -> None:
+        told.append(arguments)
+        raise pymssql.OperationalError((20009, b"DB-Lib error message 20009, severity 9:\nno"))
+
+    monkeypatch.setattr(pymssql, "connect", connect)
+    for url in (URL, f"{URL}?encryption=off"):
+        with pytest.raises(TransientError):
+            open_warehouse(url, ENTITIES).ensure()
+    assert [each["encryption"] for each in told] == ["require", "off"]
+
+
+def test_the_password_is_in_no_text_of_the_engine() -> None:
+    assert "swordfish" not in repr(open_warehouse(URL, ENTITIES).engine)
+
+
+# Errors.
+
+MADE_FOR_RETRY = """
+    233 921 1203 1204 1205 1221 1222 1807 3935 3957 3960 3966 4221 8628 8645 8651 10053 10054 10060 10061
+    10928 10929 10936 17197 40143 40166 40197 40501 40540 40544 40549 40550 40551 40552 40553 40613 42108
+    42109 49918 49919 49920
+"""
+"""Numbers of the engine that Microsoft's own clients retry, those of Azure SQL among them:
+https://learn.microsoft.com/sql/connect/ado-net/configurable-retry-logic-core-apis-sqlclient"""
+
+OF_STATEMENTS = """
+    102 105 137 156 195 207 208 213 220 229 232 241 242 245 248 262 297 300 319 448 468 511 515 517 547 550
+    701 802 823 824 845 911 916 922 926 942 1101 1105 1222 1505 1701 1750 1946 2601 2627 2628 2705 2714
+    2760 2812 3701 3902 3903 3906 3960 3971 3981 4060 4104 4902 8114 8115 8134 8152 8169 9002 13608 13609
+    15151 18456 18470 18486 18487 18488 33557097 50001 50003
+"""
+
+
+@pytest.mark.parametrize(
+    "number", sorted({*map(int, MADE_FOR_RETRY.split()), *map(int, OF_STATEMENTS.split())})
+)
+def test_no_number_is_unmapped(number: int) -> None:
+    kind, words = ours(number, 16)
+    assert issubclass(kind, TransientError | ConfigurationError | RowRefused)
+    assert words
+
+
+def test_every_number_of_the_clients_library_is_a_matter_of_the_connection() -> None:
+    for number in CLIENT_NUMBERS:
+        kind, _ = ours(number, None)
+        assert issubclass(kind, TransientError | ConfigurationError), number
+    assert ours(None, None)[0] is TransactionLostError
+
+
+@pytest.mark.parametrize(
+    ("severity", "kind"),
+    [(11, ConfigurationError), (16, ConfigurationError), (17, TransientError), (24, TransientError)],
+)
+def test_an_unknown_number_is_judged_by_its_severity(severity: int, kind: type) -> None:
+    assert 61_234 not in NUMBERS
+    assert ours(61_234, severity)[0] is kind
+
+
+def test_what_fills_up_or_is_read_only_is_never_a_row() -> None:
+    for number in (9002, 1105, 3906, 701, 823, 942, 1222):
+        assert ours(number, 16)[0] is TransientError
+
+
+@pytest.mark.parametrize("number", sorted(NUMBERS))
+def test_inv7_an_error_tells_its_number_and_words_of_ours_alone(number: int) -> None:
+    foreign = pymssql.OperationalError(number, b"the value swordfish is too long")
+    expected, words = NUMBERS[number]
+    with pytest.raises(expected) as caught, mssql_errors("write"):
+        raise DBAPIError("INSERT ... VALUES (N'swordfish')", ("swordfish",), foreign)
+    assert str(caught.value) == f"write: SQL Server error {number}: {words}"
+    assert "swordfish" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_of_a_connection_that_fails_the_number_is_not_that_of_an_earlier_failure() -> None:
+    """As pymssql 2.4.6 gives them."""
+    refused = b"DB-Lib error message 20009, severity 9:\nUnable to connect\nNet-Lib error: refused (111)\n"
+    assert number_of(pymssql.OperationalError((911, refused)))[0] == 20009
+    greeted = b"Changed language setting to 'us_english'DB-Lib error message 20047, severity 9:\n" + refused
+    assert number_of(pymssql.OperationalError((5703, greeted)))[0] == 20009
+    again = b"DB-Lib error message 20018, severity 14:\nGeneral\nDB-Lib error message 20002, severity 9:\n"
+    assert number_of(pymssql.OperationalError((911, again)))[0] == 20018
+    login = b'Login failed for user "x"DB-Lib error message 20018, severity 14:\nGeneral SQL Server error\n'
+    assert number_of(pymssql.OperationalError((18456, login)))[0] == 18456
+    assert number_of(pymssql.OperationalError(1205, b"deadlock"))[0] == 1205
+    assert number_of(pymssql.InterfaceError("Connection is closed."))[0] is None
+
+
+# Types.
+
+SIZED = entity(
+    "sized",
+    [
+        field("id", "string", maxLength=10),
+        field("half", ["null", "string"], default=None, maxLength=2_000),
+        field("more", ["null", "string"], default=None, maxLength=2_001),
+        field("digest", ["null", "bytes"], default=None, maxLength=32),
+        field("amount", logical("decimal", "bytes", precision=38, scale=10)),
+    ],
+    ["id"],
+)
+
+
+def test_a_column_holds_all_that_its_field_allows() -> None:
+    """A character outside the BMP takes two of NVARCHAR's units."""
+    assert [storage_of(each).sql_type for each in SIZED.schema.fields] == [
+        "NVARCHAR(20)",
+        "NVARCHAR(4000)",
+        "NVARCHAR(MAX)",
+        "VARBINARY(32)",
+        "DECIMAL(38,10)",
+    ]
+
+
+def test_text_columns_are_in_a_binary_collation_and_no_other_is() -> None:
+    made = create_table(TABLE, 1)
+    assert "[label] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL" in made
+    assert "[_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL" in made
+    assert "[size] INT NULL" in made
+
+
+def test_names_and_texts_are_quoted() -> None:
+    assert quoted("staging.or]der") == "[staging].[or]]der]"
+    assert text("it's") == "N'it''s'"
+
+
+def test_a_view_with_a_preference_tells_trailing_blanks_apart() -> None:
+    assert "PARTITION BY [id], DATALENGTH([id])" in create_view(
+        StagingTable(CHOSEN, "staging."), "staging.chosen", 3
+    )
+
+
+# What is sent.
+
+
+def test_rows_go_as_one_json_text_in_the_order_of_their_keys() -> None:
+    rows = [row(ITEM, item(f"{n}"), 1) for n in range(JSON_ROWS + 1)]
+    first, second = loads(TABLE, rows)
+    assert (first.rows, second.rows) == (JSON_ROWS, 1)
+    assert first.statement == second.statement
+    assert list(loads(TABLE, reversed(rows))) == [first, second]  # type: ignore[arg-type]
+
+
+def test_rows_with_binary_columns_go_as_literals() -> None:
+    rows = [row(EVERY, {"id": UUID(int=n), "some_bytes": b"ascii"}, 1) for n in range(LITERAL_ROWS + 1)]
+    first, second = loads(StagingTable(EVERY, "staging."), rows)
+    assert (first.rows, second.rows) == (LITERAL_ROWS, 1)
+    assert first.parameters is None
+    assert "0x6173636969" in first.statement
+
+
+def test_only_rows_with_long_text_go_as_literals_beside_the_rest() -> None:
+    rows = [row(ITEM, item(f"{n}", label="x" * (JSON_TEXT + n % 2)), 1) for n in range(10)]
+    plain, literal = loads(TABLE, rows)
+    assert (plain.rows, literal.rows) == (5, 5)
+    assert (plain.parameters is None, literal.parameters is None) == (False, True)
+    (alone,) = loads(TABLE, rows[1::2])
+    assert alone.rows == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"rank": "é 0001"}, "ASCII"),
+        ({"rank": "9" * (MAX_RANK + 1)}, f"{MAX_RANK} characters"),
+        ({"source": "csv:" + "😀" * 149}, "name of a source"),
+    ],
+)
+def test_a_row_that_the_system_columns_can_not_hold_is_refused_by_rule(
+    change: dict[str, object], says: str
+) -> None:
+    good, bad = row(ITEM, item("x"), 1), row(ITEM, item("y"), 1)._replace(**change)
+    with pytest.raises(RefusedRowError, match=says) as caught:
+        list(loads(TABLE, [good, bad]))
+    assert caught.value.key_hash == bad.key_hash
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("a_float", 2.0**-140), ("a_double", 5e-324), ("a_double", -1e-310)]
+)
+def test_a_number_that_sql_server_would_make_zero_is_refused(name: str, value: float) -> None:
+    bad = row(EVERY, {"id": UUID(int=1), name: value}, 1)
+    with pytest.raises(RefusedRowError, match=f"field {name}.*zero") as caught:
+        list(loads(StagingTable(EVERY, "staging."), [bad]))
+    assert caught.value.key_hash == bad.key_hash
+    assert str(Decimal(value)) not in str(caught.value)
