@@ -33,10 +33,7 @@ class Installation:
 
     @contextmanager
     def warehouse(self) -> Iterator[Warehouse]:
-        """The warehouse, which the consumer has made; closed on leaving.
-
-        Raises ConfigurationError, TransientError.
-        """
+        """The warehouse, which the consumer has made; closed on leaving. Raises ConfigurationError."""
         from consumers.warehouse.engines import sqlite_file
 
         url = self.settings.require_warehouse()
@@ -45,14 +42,17 @@ class Installation:
             raise ConfigurationError(
                 f"there is no warehouse at {url}: start `headwater up` and run the `export` lines it prints"
             )
-        with closing(self.new_warehouse()) as warehouse:
+        with self.new_warehouse() as warehouse:
             yield warehouse
 
-    def new_warehouse(self) -> Warehouse:
-        """The warehouse, which may not have been made. Raises ConfigurationError, TransientError."""
+    @contextmanager
+    def new_warehouse(self) -> Iterator[Warehouse]:
+        """The warehouse, which may not have been made; closed on leaving. Raises ConfigurationError."""
         from consumers.warehouse.engines import open_warehouse
 
-        return open_warehouse(self.settings.require_warehouse(), self.catalog.entities.values())
+        url = self.settings.require_warehouse()
+        with closing(open_warehouse(url, self.catalog.entities.values())) as warehouse:
+            yield warehouse
 
 
 def load() -> Installation:

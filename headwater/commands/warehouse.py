@@ -40,13 +40,15 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _init(_options: argparse.Namespace) -> int:
-    load().new_warehouse().init()
+    with load().new_warehouse() as warehouse:
+        warehouse.init()
     tell("the warehouse is ready")
     return DONE
 
 
 def _check(_options: argparse.Namespace) -> int:
-    missing = load().warehouse().lacks()
+    with load().warehouse() as warehouse:
+        missing = warehouse.lacks()
     for each in missing:
         show(each)
     if missing:
