@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event as Signal
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -163,14 +164,17 @@ def test_a_live_writer_in_another_thread_loses_nothing_to_rebuilds_and_rollbacks
         writer.start()
         try:
             for work in (rebuild, rollback, rebuild, rebuild) * 5:
+                written = len(pipe.published)
                 assert work(pipe, pipe.warehouse).swapped
+                while len(pipe.published) <= written and writer.is_alive():
+                    sleep(0.001)  # a busy machine may give the writer no turn in the meantime
         finally:
             stop.set()
             writer.join()
 
         pipe.consume()
         assert failures == []
-        assert len(pipe.published) > 50
+        assert len(pipe.published) >= 30  # ten at the start, at least one for each work
         assert business(pipe.table()) == oracle(ITEM, pipe.published)
         pipe.warehouse.close()
 
