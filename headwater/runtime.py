@@ -92,8 +92,10 @@ class Runtime:
             thread.join(timeout=max(0, give_up - time.monotonic()))
 
     def check(self) -> None:
-        """Raises what ended a poller, if something did."""
+        """Raises what ended a poller, if something did; or why it did, where what it needs has gone for good:
+        half an answer of an AWS that was killed is no bug of ours."""
         if self._failure is not None:
+            self._check()
             raise self._failure
 
     def run_until(self, stop: threading.Event) -> None:

@@ -84,6 +84,24 @@ def test_what_the_pollers_need_being_gone_ends_the_run(running: Callable[..., Ru
         runtime.run_until(after(10))
 
 
+def test_what_a_poller_makes_of_a_killed_aws_is_told_as_the_killed_aws(
+    running: Callable[..., Runtime],
+) -> None:
+    gone = threading.Event()
+
+    def check() -> None:
+        if gone.is_set():
+            raise TransientError("the server is gone")
+
+    class HalfAnAnswer(Scripted):
+        def poll(self, since: float) -> Found:
+            gone.set()
+            raise KeyError("Records")
+
+    with pytest.raises(TransientError, match="the server is gone"):
+        running(HalfAnAnswer(), check=check).run_until(after(5))
+
+
 def test_a_pass_is_asked_about_the_same_time_until_it_is_level(running: Callable[..., Runtime]) -> None:
     poller = Scripted(
         Found(5, level=False), Found(5, level=False), TransientError("away"), Found(0, level=True)
