@@ -70,8 +70,7 @@ def bare(database: str) -> Iterator[pymssql.Connection]:
 def new_database() -> Iterator[str]:
     """Name of an empty database, which is dropped afterwards."""
     name = f"headwater_{uuid.uuid4().hex[:12]}"
-    with connected(server()) as connection:
-        connection.cursor().execute(f"CREATE DATABASE {name}")
+    _until_done(f"CREATE DATABASE {name}")
     if not is_babelfish():
         with connected(server()) as connection:
             connection.cursor().execute(f"ALTER DATABASE {name} SET READ_COMMITTED_SNAPSHOT ON")
@@ -82,16 +81,20 @@ def new_database() -> Iterator[str]:
 
 
 def _drop(name: str) -> None:
-    """Once its last connection is closed: those of a command end with its objects."""
+    if not is_babelfish():
+        _until_done(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
+    _until_done(f"DROP DATABASE {name}")
+
+
+def _until_done(statement: str) -> None:
+    """Babelfish makes and drops no two databases at once, as tests in two processes ask; and one is dropped
+    once its last connection is closed, which for those of a command is when its objects go."""
     with connected(server()) as connection:
-        cursor = connection.cursor()
-        if not is_babelfish():
-            cursor.execute(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
         for attempt in range(50):
             babelfish.close_kept()
             gc.collect()
             try:
-                cursor.execute(f"DROP DATABASE {name}")
+                connection.cursor().execute(statement)
                 return
             except pymssql.Error:
                 if attempt == 49:

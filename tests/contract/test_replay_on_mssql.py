@@ -1,0 +1,74 @@
+"""Replay over SQL Server: rebuilt, compared, as of a moment, rolled back, beside the live table."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import replay_world
+from consumers_world import ITEM, OTHER, event, item, sweep
+from mssql_server import bare, emptied, url_of
+from replay_world import Pipe, business, oracle
+
+from consumers.warehouse import mssql
+from replay.as_of import plan_as_of
+from replay.compare import compare
+from replay.rebuild import plan_rollback
+from replay.run import run
+from schemas.event import Operation
+
+pytest_plugins = ("warehouse_engines",)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path, mssql_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
+    emptied(mssql_database)
+    monkeypatch.setattr(replay_world, "open_warehouse", mssql.open_warehouse)
+    monkeypatch.setattr(Pipe, "url", url_of(mssql_database))
+    made = Pipe(tmp_path, [ITEM, OTHER])
+    made.publish(*(event(ITEM, item(f"k{n % 7}", n), n) for n in range(1, 41)), sweep(ITEM, 7, 41))
+    made.publish(event(OTHER, {"id": "k1"}, 42), event(ITEM, {"id": "k3"}, 43, Operation.DELETE))
+    made.flush()
+    made.publish(event(ITEM, item("not flushed"), 44))
+    made.consume()
+    yield made
+    made.warehouse.close()
+
+
+def test_inv3_a_rebuilt_table_is_swapped_in_and_equals_the_live_one_and_the_oracle(pipe: Pipe) -> None:
+    before = business(pipe.table())
+    outcome = pipe.rebuild()
+    assert (outcome.swapped, outcome.differences) == (True, ())
+    assert pipe.live() == 2
+    assert business(pipe.table()) == before == oracle(ITEM, pipe.published)
+    pipe.publish(event(ITEM, item("after"), 50))
+    pipe.consume()
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_rollback_brings_the_retired_table_up_to_now(pipe: Pipe) -> None:
+    pipe.rebuild()
+    pipe.publish(event(ITEM, item("after"), 50))
+    pipe.consume()
+    ports = pipe.ports()
+    assert run(plan_rollback(ports, ITEM), ports).swapped
+    assert pipe.live() == 1
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_row_that_differs_is_named_and_stops_the_swap(pipe: Pipe, mssql_database: str) -> None:
+    with bare(mssql_database) as connection:
+        connection.cursor().execute("UPDATE staging.item__r1 SET size = 99 WHERE id = N'k1'")
+    assert [each.key for each in compare(pipe.ports(), ITEM)] == ['["k1"]']
+    outcome = pipe.rebuild()
+    assert not outcome.swapped
+    assert [each.key for each in outcome.differences] == ['["k1"]']
+
+
+def test_as_of_a_moment_is_a_view_of_its_own(pipe: Pipe) -> None:
+    ports = pipe.ports()
+    outcome = run(plan_as_of(ports, ITEM, datetime(2024, 1, 1, 0, 0, 20, tzinfo=UTC)), ports)
+    assert outcome.view == "staging.item__as_of_20240101T000020Z"
+    _, rows = pipe.warehouse.select("item", as_of="20240101T000020Z")
+    assert sorted(each[0] for each in rows) == [f"k{n}" for n in range(7)]
+    assert max(each[1] for each in rows) == 20
