@@ -5,15 +5,16 @@ read under them are one round trip. The database is to be in READ_COMMITTED_SNAP
 last committed state, each statement one moment of it, and never wait for a writer (INV-8).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.clock import Clock, now, stamp
 from consumers.warehouse.mssql_ddl import (
     make_system_tables,
     missing_system_tables,
@@ -33,12 +34,6 @@ from schemas.errors import ConfigurationError
 LOGIN_SECONDS = 15
 ANSWER_SECONDS = 300
 """Longer than a lock is waited for: a server that says nothing for so long is gone."""
-
-Clock = Callable[[], datetime]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) -> "MssqlWarehouse":
@@ -104,7 +99,7 @@ class MssqlWarehouse:
             run(connection, sql.begin((), ["", *names]))
             make_system_tables(connection)
             for table in self._tables:
-                revisions_in(connection).ensure(table, self._now())
+                revisions_in(connection).ensure(table, stamp(self._clock))
             run(connection, sql.COMMIT)
 
     def init(self) -> None:
@@ -131,7 +126,7 @@ class MssqlWarehouse:
 
     def create_revision(self, entity: str) -> int:
         with self._defining("create revision", entity) as connection:
-            return revisions_in(connection).create(self._tables[entity], "building", self._now())
+            return revisions_in(connection).create(self._tables[entity], "building", stamp(self._clock))
 
     def drop_revision(self, entity: str, revision: int) -> None:
         with self._defining("drop revision", entity) as connection:
@@ -178,9 +173,6 @@ class MssqlWarehouse:
         return TableStatus(
             table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
         )
-
-    def _now(self) -> str:
-        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
 
     def _instant(self) -> str:
         return self._clock().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from consumers.warehouse.columns import converted
 from consumers.warehouse.mssql_sql import (
     MAX_RANK,
     MAX_SOURCE,
@@ -21,7 +22,6 @@ from consumers.warehouse.mssql_sql import (
 from consumers.warehouse.mssql_values import (
     BINARY_COLLATION,
     binary_text,
-    converted,
     instant_text,
     storage_of,
 )

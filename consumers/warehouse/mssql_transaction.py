@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.floors import rise
+from consumers.warehouse.locks import Locks
 from consumers.warehouse.mssql_ddl import Result, revisions_in, run
 from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
 from consumers.warehouse.mssql_load import Load, json_text, loads, nothing_lost
@@ -45,20 +46,17 @@ class MssqlTransaction:
     ) -> None:
         self._connection = connection
         self._tables = tables
-        self._exclusive = frozenset(exclusive)
-        self._locked = self._exclusive.union(shared)
+        self._locks = Locks(tables, shared, exclusive)
         self._now = now
         self._revisions = revisions_in(connection)
         self._points: list[Checkpoint] = []
-        for entity in self._locked:
-            tables[entity]  # refuses one that is not there
         self._known = self._begin()
 
     def _begin(self) -> list[RevisionRow]:
         """The locks, and the revisions that they hold still."""
-        select = sql.select_revisions(self._locked) if self._locked else ""
-        begun = run(self._connection, sql.begin(self._locked, self._exclusive) + select)
-        return list(begun) if self._locked else []
+        select = sql.select_revisions(self._locks.held) if self._locks.held else ""
+        begun = run(self._connection, sql.begin(self._locks.held, self._locks.exclusive) + select)
+        return list(begun) if self._locks.held else []
 
     def commit(self) -> None:
         """End the transaction, with the checkpoints that wait. An answer that is lost is not known to have
@@ -71,7 +69,7 @@ class MssqlTransaction:
             table, revision = self._target(entity, revisions.get(entity))
             sweeps = batch.sweeps.get(entity, ())
             if sweeps and revision.state == "live":
-                self._needs(entity, self._exclusive)
+                self._locks.need_exclusive(entity)
             counts += self._sweep(table, revision.number, sweeps)
             counts += self._upsert(table, revision.number, batch.rows.get(entity, ()))
         self.save_checkpoints(batch.checkpoints)
@@ -79,7 +77,7 @@ class MssqlTransaction:
 
     def _target(self, entity: str, number: int | None) -> tuple[StagingTable, Revision]:
         table = self._tables[entity]
-        self._needs(entity, self._locked)
+        self._locks.need(entity)
         if number is None:
             wanted = [row for row in self._known if row.entity == entity and row.state == "live"]
             return table, checked(table, wanted, "live")
@@ -178,20 +176,16 @@ class MssqlTransaction:
         return found
 
     def swap(self, entity: str, revision: int) -> int:
-        self._needs(entity, self._exclusive)
+        self._locks.need_exclusive(entity)
         self._flush()
         old = self._revisions.swap(self._tables[entity], revision)
-        self._known = list(run(self._connection, sql.select_revisions(self._locked)))
+        self._known = list(run(self._connection, sql.select_revisions(self._locks.held)))
         return old
 
     def _send(self, statement: str, parameters: tuple[object, ...] | None) -> Result:
         if parameters is None:
             return run(self._connection, statement)
         return self._connection.exec_driver_sql(statement, parameters)
-
-    def _needs(self, entity: str, held: frozenset[str]) -> None:
-        if entity not in held:
-            raise ValueError(f"the lock of entity {entity} is not held")
 
 
 def greatest(points: Iterable[Checkpoint]) -> list[Checkpoint]:

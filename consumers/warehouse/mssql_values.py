@@ -8,21 +8,19 @@ Text is in a binary collation: values that differ in case, accents or width are 
 ignores trailing blanks in every collation, yet what is stored keeps them, and our own key is a hash of all.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from math import ldexp
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
+from consumers.warehouse.columns import Convert
 from schemas.fields import Field
 
 BINARY_COLLATION = "Latin1_General_100_BIN2"
 MAX_NVARCHAR = 4_000
 """UTF-16 code units. A character outside the BMP takes two: hence twice `maxLength`."""
 MAX_VARBINARY = 8_000
-
-Convert = Callable[[Any], object]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
@@ -112,13 +110,6 @@ def _size(max_length: int | None, units: int, limit: int) -> str:
     if not max_length or max_length * units > limit:
         return "MAX"
     return str(max_length * units)
-
-
-def converted(column: Sequence[object], convert: Convert | None) -> Sequence[object]:
-    """A column's values through `convert`; NULL stays NULL."""
-    if convert is None:
-        return column
-    return [None if value is None else convert(value) for value in column]
 
 
 def binary_text(value: bytes) -> str:

@@ -7,9 +7,8 @@ and ranks stays true until it commits.
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -17,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from consumers.warehouse import sqlite_sql as sql
+from consumers.warehouse.clock import Clock, now, stamp
 from consumers.warehouse.port import Revision, Row, TableStatus
 from consumers.warehouse.sqlite_ddl import revisions_in
 from consumers.warehouse.sqlite_errors import sqlite_errors
@@ -31,12 +31,6 @@ BUSY_SECONDS = 30.0
 CACHE_KIB = 64 * 1024
 CHECKPOINT_PAGES = 4_000
 """The log goes into the file every 16 MB: a fifth less to write under random keys than SQLite's 4 MB."""
-
-Clock = Callable[[], datetime]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def open_warehouse(
@@ -102,13 +96,12 @@ class SqliteWarehouse:
                 connection.exec_driver_sql(statement)
             revisions = revisions_in(connection)
             for table in self._tables:
-                revisions.ensure(table, self._now())
+                revisions.ensure(table, stamp(self._clock))
 
     def init(self) -> None:
         self.ensure()
 
     def lacks(self) -> list[str]:
-        missing = []
         with self._reading("check") as connection:
             names = {"headwater_revisions", "headwater_floors", "headwater_checkpoints"}
             there = connection.exec_driver_sql(
@@ -116,9 +109,11 @@ class SqliteWarehouse:
             ).scalars()
             missing = [f"the table {name} is missing" for name in sorted(names.difference(there))]
             revisions = revisions_in(connection)
-            for table in [] if missing else self._tables:
-                if not revisions.is_ensured(table):
-                    missing.append(f"the view {table.view} is missing, or not as its entity wants it")
+            missing += [
+                f"the view {table.view} is missing, or not as its entity wants it"
+                for table in ([] if missing else self._tables)
+                if not revisions.is_ensured(table)
+            ]
         return missing
 
     @contextmanager
@@ -126,11 +121,11 @@ class SqliteWarehouse:
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
     ) -> Iterator[SqliteTransaction]:
         with self._writing("transaction") as connection:
-            yield SqliteTransaction(connection, self._tables, shared, exclusive, self._now())
+            yield SqliteTransaction(connection, self._tables, shared, exclusive, stamp(self._clock))
 
     def create_revision(self, entity: str) -> int:
         with self._writing("create revision") as connection:
-            return revisions_in(connection).create(self._tables[entity], "building", self._now())
+            return revisions_in(connection).create(self._tables[entity], "building", stamp(self._clock))
 
     def drop_revision(self, entity: str, revision: int) -> None:
         with self._writing("drop revision") as connection:
@@ -178,9 +173,6 @@ class SqliteWarehouse:
         return TableStatus(
             table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
         )
-
-    def _now(self) -> str:
-        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[Connection]:

@@ -5,12 +5,11 @@ from itertools import repeat
 
 from sqlalchemy import Connection
 
+from consumers.warehouse.columns import converted, typed_rows
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.port import Row
-from consumers.warehouse.sqlite_values import converted, instant_of, instant_text, storage_of
+from consumers.warehouse.sqlite_values import instant_of, instant_text, storage_of
 from consumers.warehouse.tables import StagingTable
-
-_READ_ROWS = 1_000
 
 
 def parameters(
@@ -42,21 +41,5 @@ def read_rows(
     connection: Connection, table: StagingTable, statement: str, arguments: tuple[object, ...] = ()
 ) -> Iterator[Row]:
     """The rows that `sqlite_sql.select_rows` and what follows it select, typed."""
-    result = connection.exec_driver_sql(statement, arguments)
     reads = [storage_of(field).read for field in table.entity.schema.fields]
-    while chunk := result.fetchmany(_READ_ROWS):
-        key_hashes, *business, ranks, event_ids, deleted, sources, instants, versions = zip(
-            *chunk, strict=True
-        )
-        columns = [converted(column, read) for column, read in zip(business, reads, strict=True)]
-        yield from map(
-            Row,
-            key_hashes,
-            ranks,
-            event_ids,
-            map(bool, deleted),
-            sources,
-            map(instant_of, instants),
-            versions,
-            zip(*columns, strict=True),
-        )
+    return typed_rows(connection.exec_driver_sql(statement, arguments), reads, bytes, instant_of)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.floors import Floors, rise
+from consumers.warehouse.locks import Locks
 from consumers.warehouse.port import (
     NO_REVISIONS,
     Batch,
@@ -39,12 +40,9 @@ class SqliteTransaction:
     ) -> None:
         self._connection = connection
         self._tables = tables
-        self._exclusive = frozenset(exclusive)
-        self._locked = self._exclusive.union(shared)
+        self._locks = Locks(tables, shared, exclusive)
         self._now = now
         self._revisions = revisions_in(connection)
-        for entity in self._locked:
-            tables[entity]  # refuses one that is not there
 
     def apply(self, batch: Batch, revisions: Mapping[str, int] = NO_REVISIONS) -> Counts:
         counts = Counts()
@@ -53,7 +51,7 @@ class SqliteTransaction:
             floors = self._revisions.floors(table, revision.number)
             sweeps = batch.sweeps.get(entity, ())
             if sweeps and revision.state == "live":
-                self._needs(entity, self._exclusive)
+                self._locks.need_exclusive(entity)
             counts += self._sweep(table, revision.number, sweeps, floors)
             counts += self._upsert(table, revision.number, batch.rows.get(entity, ()), floors)
         self.save_checkpoints(batch.checkpoints)
@@ -61,7 +59,7 @@ class SqliteTransaction:
 
     def _target(self, entity: str, number: int | None) -> tuple[StagingTable, Revision]:
         table = self._tables[entity]
-        self._needs(entity, self._locked)
+        self._locks.need(entity)
         if number is None:
             return table, self._revisions.live(table)
         return table, self._revisions.existing(table, number)
@@ -132,11 +130,5 @@ class SqliteTransaction:
         return found
 
     def swap(self, entity: str, revision: int) -> int:
-        self._needs(entity, self._exclusive)
+        self._locks.need_exclusive(entity)
         return self._revisions.swap(self._tables[entity], revision)
-
-    def _needs(self, entity: str, held: frozenset[str]) -> None:
-        """SQLite holds every lock anyway. An engine that does not would go wrong without a sign, so the same
-        call fails here."""
-        if entity not in held:
-            raise ValueError(f"the lock of entity {entity} is not held")

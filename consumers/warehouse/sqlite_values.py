@@ -5,16 +5,14 @@ times are ISO 8601 with the digits of the field's precision: of fixed width, so 
 and in a form that SQLite's date functions read. A float is a float, but for the sign of a negative zero.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
+from consumers.warehouse.columns import Convert
 from schemas.fields import Field
-
-Convert = Callable[[Any], object]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -62,13 +60,6 @@ def storage_of(field: Field) -> Storage:
         digits = f".{field.scale}f"
         return Storage("TEXT", lambda value: format(value, digits), Decimal)
     return _STORAGE[field.kind]
-
-
-def converted(column: Sequence[object], convert: Convert | None) -> Sequence[object]:
-    """A column's values through `convert`; NULL stays NULL."""
-    if convert is None:
-        return column
-    return [None if value is None else convert(value) for value in column]
 
 
 @lru_cache(maxsize=8_192)  # a file's rows are of one moment, DynamoDB's changes of whole seconds
