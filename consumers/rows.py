@@ -17,15 +17,13 @@ MAX_OCCURRED_AT = 253_402_300_799_999_999
 
 
 def to_row(fact: Fact, entity: Entity) -> Row:
-    """The row of an insert, update, upsert or delete, every column set.
+    """The row of an insert, update, upsert or delete, every column set, whichever version wrote the event.
 
-    Raises PoisonEventError: cause "schema" for an event of another schema than the table's, "data" for a
-    malformed payload or key.
+    Raises PoisonEventError: cause "schema" for an event of a schema that is no version of the table's, "data"
+    for a malformed payload or key.
     """
     event, schema = fact.event, fact.schema
-    if schema.fingerprint != entity.schema.fingerprint:
-        reason = f"written with schema {schema.fingerprint.hex()}, not the table's"
-        raise PoisonEventError(f"{event.entity}: {reason}", "schema")
+    project = entity.evolution.projection(schema.fingerprint)
     if not MIN_OCCURRED_AT <= event.occurred_at <= MAX_OCCURRED_AT:
         raise PoisonEventError(f"{event.entity}: occurred_at is not in the years 1 to 9999")
     values = _key_alone(event.key, schema) if event.after is None else schema.decode(event.after)
@@ -37,7 +35,7 @@ def to_row(fact: Fact, entity: Entity) -> Row:
         event.source,
         event.occurred_at,
         schema.version,
-        tuple(values.values()),
+        project(values),
     )
 
 

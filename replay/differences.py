@@ -53,7 +53,7 @@ def differences(entity: Entity, expected: Iterable[Row], actual: Iterable[Row]) 
 def teller(entity: Entity) -> Callable[[Row | None, Row | None], Difference | None]:
     """What tells an expected row of this entity from the actual one: None when all business columns,
     tombstone and source are equal (INV-3). The same columns under another rank are no difference."""
-    names = tuple(field.name for field in entity.schema.fields)
+    names = tuple(column.field.name for column in entity.columns)
     places = [names.index(name) for name in entity.key]
 
     def tell(expected: Row | None, actual: Row | None) -> Difference | None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from schemas.conversions import cast_kinds
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.fields import ANY_SOURCE, Field, FieldType, canonical_json_of
 from schemas.fingerprint import full_name
+from schemas.privacy import DROP, PRIVACY, Privacy
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
 from schemas.values import coder
 
@@ -31,9 +33,21 @@ LOGICAL_TYPES = {
 }
 EPOCHS = ("epoch-seconds", "epoch-millis")
 
-FIELD_PROPERTIES = ("name", "type", "default", "doc", "from", "maxLength", "format", "headwater.json")
+FIELD_PROPERTIES = (
+    "name",
+    "type",
+    "default",
+    "doc",
+    "aliases",
+    "from",
+    "maxLength",
+    "format",
+    "headwater.json",
+    "headwater.casts",
+    "headwater.private",
+)
 RECORD_PROPERTIES = ("type", "name", "namespace", "doc", "fields")
-ADDED_PROPERTIES = ("headwater.entity", "headwater.version", "headwater.key")
+ADDED_PROPERTIES = ("headwater.entity", "headwater.version", "headwater.key", "headwater.dropped")
 """Of the record, which the loader writes into it: nobody's own file has them."""
 
 
@@ -105,12 +119,6 @@ def _read_field(number: str, spec: object, names: _Names) -> Field:
         raise missing(number, "name", "a name in lower snake case")
     name = snake_case(f"{number}, name", spec["name"])
     where = f"field {name}"
-    if "headwater.private" in spec:
-        raise refused(
-            f"{where}, headwater.private",
-            spec["headwater.private"],
-            "nothing: private fields are not there yet",
-        )
     only_known(where, spec, FIELD_PROPERTIES)
     if "type" not in spec:
         raise missing(where, "type", "an Avro type")
@@ -125,7 +133,10 @@ def _read_field(number: str, spec: object, names: _Names) -> Field:
         max_length=_max_length(where, spec, made.kind),
         from_names=_from_names(where, spec),
         format=_format(where, spec, made.kind),
+        aliases=_aliases(where, spec, name),
+        private=_private(where, spec, made.kind),
     )
+    field = replace(field, casts=_casts(where, spec, field))
     return (
         replace(field, default=_default(where, spec["default"], made, field)) if "default" in spec else field
     )
@@ -238,6 +249,36 @@ def _from_names(where: str, spec: Mapping[str, Any]) -> Mapping[str, str]:
         if not isinstance(name, str) or not name:
             raise refused(f"{where}, from, {source}", name, "a name")
     return names
+
+
+def _aliases(where: str, spec: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Names in older versions (Avro specification, "Aliases")."""
+    given = spec.get("aliases", [])
+    if not isinstance(given, list) or name in given or len({*map(str, given)}) < len(given):
+        raise refused(f"{where}, aliases", given, "a list of older names of this field, each once")
+    return tuple(snake_case(f"{where}, aliases", alias) for alias in given)
+
+
+def _casts(where: str, spec: Mapping[str, Any], field: Field) -> tuple[FieldType, ...]:
+    given = spec.get("headwater.casts", [])
+    if not isinstance(given, list) or ("headwater.casts" in spec and not given):
+        raise refused(f"{where}, headwater.casts", given, "a list of kinds that the field had")
+    for kind in given:
+        if kind not in cast_kinds(field):
+            raise unknown(f"{where}, headwater.casts", kind, cast_kinds(field))
+    return tuple(FieldType(kind) for kind in given)
+
+
+def _private(where: str, spec: Mapping[str, Any], kind: FieldType) -> Privacy:
+    """How the field is hidden; what is dropped is public here, and left out before anybody reads it."""
+    if "headwater.private" not in spec:
+        return Privacy.PUBLIC
+    given = spec["headwater.private"]
+    if given not in PRIVACY:
+        raise unknown(f"{where}, headwater.private", given, PRIVACY)
+    if given != DROP and kind is not FieldType.STRING:
+        raise refused(f"{where}, headwater.private", given, f"{DROP}, or any of them on a string; this is {kind}")
+    return PRIVACY[given]
 
 
 def _format(where: str, spec: Mapping[str, Any], kind: FieldType) -> str | None:

@@ -13,6 +13,7 @@ from schemas.avsc import ADDED_PROPERTIES, RECORD_PROPERTIES, read_fields
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.fields import NO_DEFAULT, Field
 from schemas.fingerprint import fingerprint
+from schemas.privacy import DROP
 from schemas.refusals import only_known
 from schemas.values import Pack, Unpack, as_it_is
 
@@ -29,6 +30,8 @@ class Schema:
     version: int = field(init=False)
     key: tuple[str, ...] = field(init=False)
     fields: tuple[Field, ...] = field(init=False, compare=False, repr=False)
+    dropped: Mapping[str, Any] = field(init=False, compare=False, repr=False)
+    """Fields that never leave their source: name to `from`."""
     fingerprint: bytes = field(init=False)
     _codec: Any = field(init=False, compare=False, repr=False)
     _packers: tuple[tuple[str, Pack], ...] = field(init=False, compare=False, repr=False)
@@ -42,6 +45,7 @@ class Schema:
             "version": self.avro["headwater.version"],
             "key": tuple(self.avro["headwater.key"]),
             "fields": fields,
+            "dropped": self.avro.get("headwater.dropped", {}),
             "fingerprint": fingerprint(self.avro),
             # Without logical types: values come here as their base types (schemas.values).
             "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
@@ -105,8 +109,17 @@ class Schema:
 def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
     """The schema of an entity from its plain Avro record. Raises ConfigurationError (schemas.avsc)."""
     only_known("record", avro, RECORD_PROPERTIES)
-    added = zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=True)
-    return Schema({**avro, **dict(added)})
+    read_fields(avro)  # what is dropped is checked, too
+    dropped = {each["name"]: each.get("from", each["name"]) for each in avro["fields"] if _is_dropped(each)}
+    added: dict[str, Any] = dict(zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=False))
+    if dropped:
+        fields = [each for each in avro["fields"] if not _is_dropped(each)]
+        added |= {"fields": fields, "headwater.dropped": dropped}
+    return Schema({**avro, **added})
+
+
+def _is_dropped(spec: Mapping[str, Any]) -> bool:
+    return spec.get("headwater.private") == DROP
 
 
 def schema_document(schema: Schema) -> bytes:

@@ -1,11 +1,12 @@
 """Entities: what Headwater knows of each kind of row, and where its rows come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
 from schemas.codec import Registry, Schema
+from schemas.evolution import Column, Evolution
 from schemas.fields import Field, FieldType
 from schemas.refusals import unknown
 
@@ -66,6 +67,27 @@ class Entity:
     schema: Schema
     prefer: tuple[str, ...] = ()
     """Source names, best first: the view shows one row per key. Empty: it shows the rows of all sources."""
+    older: tuple[Schema, ...] = ()
+    """Versions before `schema`, the oldest first."""
+    evolution: Evolution = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "evolution", Evolution((*self.older, self.schema)))
+
+    @property
+    def versions(self) -> tuple[Schema, ...]:
+        """Every version, the oldest first."""
+        return self.evolution.versions
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Of the staging table: the fields of all versions."""
+        return self.evolution.columns
+
+    def until(self, fingerprint: bytes) -> "Entity":
+        """As it was when this version was the newest."""
+        *older, schema = self.evolution.until(fingerprint).versions
+        return replace(self, key=schema.key, schema=schema, older=tuple(older))
 
     @property
     def key_fields(self) -> tuple[Field, ...]:

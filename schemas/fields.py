@@ -27,6 +27,7 @@ from json.encoder import encode_basestring
 from typing import Final
 
 from schemas.errors import PoisonEventError
+from schemas.privacy import Privacy
 from schemas.values import Pack, Unpack, coder, nullable
 
 
@@ -66,7 +67,11 @@ ANY_SOURCE = "*"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `from_names` maps a source's name, or ANY_SOURCE, to what that source calls the field."""
+    """One field. `from_names` maps a source's name, or ANY_SOURCE, to what that source calls the field.
+
+    `aliases`: names that it has in older versions. `casts`: kinds that it had there, beyond those that every
+    value of is one of this kind too.
+    """
 
     name: str
     kind: FieldType
@@ -78,6 +83,9 @@ class Field:
     max_length: int | None = None
     from_names: Mapping[str, str] = field(default_factory=dict, hash=False)
     format: str | None = None
+    aliases: tuple[str, ...] = ()
+    casts: tuple[FieldType, ...] = ()
+    private: Privacy = Privacy.PUBLIC
     pack: Pack = field(init=False, repr=False, compare=False)
     unpack: Unpack = field(init=False, repr=False, compare=False)
 
@@ -92,6 +100,11 @@ class Field:
         pack, unpack = nullable(made) if self.nullable else made
         object.__setattr__(self, "pack", pack)
         object.__setattr__(self, "unpack", unpack)
+
+    @property
+    def default_or_none(self) -> object:
+        """What a row has that says nothing of the field: its default, or NULL."""
+        return None if self.default is NO_DEFAULT else self.default
 
     def source_name(self, source: str) -> str:
         """What the source calls this field: an attribute of an item, a column of a file."""

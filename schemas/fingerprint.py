@@ -8,7 +8,7 @@ import fastavro.schema
 
 _PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
 _NAMED = {"record", "enum", "fixed"}
-_KEPT = {"logicalType", "precision", "scale", "default", "from", "maxLength", "format"}
+_KEPT = {"logicalType", "precision", "scale", "default", "aliases", "from", "maxLength", "format"}
 
 
 def fingerprint(avro: object) -> bytes:

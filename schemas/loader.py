@@ -1,4 +1,4 @@
-"""Loads the entities from their folders: entities/<entity>/entity.toml and v1.avsc.
+"""Loads the entities from their folders: entities/<entity>/entity.toml and v1.avsc, v2.avsc ...
 
 Every error is a ConfigurationError that names the file, the property or field, what was found and what is
 allowed, with the nearest name for a typo. What we do not know we refuse, and never ignore.
@@ -8,14 +8,21 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from schemas.avsc import RECORD_PROPERTIES, read_fields
 from schemas.codec import Registry, Schema, make_schema
 from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Source, key_attributes
 from schemas.errors import ConfigurationError
-from schemas.fields import ANY_SOURCE, Field, FieldType
+from schemas.evolution import keys_of
+from schemas.fields import ANY_SOURCE, FieldType
+from schemas.fingerprint import fingerprint
+from schemas.privacy import Privacy
+from schemas.published import check_published
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
+from schemas.rules import Category
 from schemas.sources import read_source
 
 SAMPLE_ENTITIES = Path(__file__).parent / "entities"
@@ -33,22 +40,62 @@ def load_catalog(home: Path | None = None) -> Catalog:
     with _naming(folder):
         _one_entity_per_feed(entities)
         _one_key_per_table(entities)
-    return Catalog(entities, Registry([entity.schema for entity in entities.values()]))
+    return Catalog(entities, Registry([each for entity in entities.values() for each in entity.versions]))
 
 
 def load_entity(folder: Path) -> Entity:
-    """The entity of one folder, named after it. Raises ConfigurationError."""
+    """The entity of one folder, named after it.
+
+    Raises ConfigurationError, also for a published version that was changed, and for a change between two
+    versions that the gate refuses.
+    """
+    entity = read_entity(folder)
+    with _naming(folder):
+        check_published(folder, entity)
+        _refuse_changes(entity)
+    return entity
+
+
+def read_entity(folder: Path) -> Entity:
+    """The entity of one folder as its files say, whatever the gate says of it. Raises ConfigurationError."""
     with _naming(folder):
         name = snake_case("entity's name", folder.name)
-        schema_file = _schema_file(folder)
+        files = _schema_files(folder)
     file = folder / "entity.toml"
     with _naming(file):
         settings = _read_toml(file)
         key = _key(settings)
-    with _naming(schema_file):
-        schema = make_schema(name, 1, key, _read_json(schema_file))
+    records = [_read_record(each) for each in files]
+    with _naming(folder):
+        *older, schema = [
+            make_schema(name, version, each, record)
+            for version, (each, record) in enumerate(zip(keys_of(records, key), records, strict=True), 1)
+        ]
     with _naming(file):
-        return _entity(settings, schema)
+        return _entity(settings, schema, tuple(older))
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    with _naming(file):
+        record = _read_json(file)
+        only_known("record", record, RECORD_PROPERTIES)
+        read_fields(record)
+    return record
+
+
+def _refuse_changes(entity: Entity) -> None:
+    for older, (before, after) in enumerate(pairwise(entity.versions), 1):
+        if fingerprint({**before.avro, "headwater.version": after.version}) == after.fingerprint:
+            raise ConfigurationError(
+                f"v{after.version}.avsc: says what v{before.version}.avsc says; allowed: a version that differs "
+                "in more than documentation"
+            )
+        for change in entity.evolution.changes(older, older + 1):
+            if change.rule.category is Category.REFUSED:
+                raise ConfigurationError(
+                    f"v{change.newer}.avsc, field {change.field}: {change.rule.name} since v{older}.avsc: "
+                    f"{change.rule.what}; allowed: {change.rule.remedy}"
+                )
 
 
 @contextmanager
@@ -74,13 +121,15 @@ def _entity_folders(folder: Path) -> list[Path]:
     return found
 
 
-def _schema_file(folder: Path) -> Path:
-    for file in sorted(folder.glob("*.avsc")):
-        if file.name != "v1.avsc":
-            raise refused("schema", file.name, "v1.avsc alone: later versions of a schema are not there yet")
-    if not (folder / "v1.avsc").is_file():
-        raise missing("schema", "v1.avsc", "the entity's Avro record")
-    return folder / "v1.avsc"
+def _schema_files(folder: Path) -> list[Path]:
+    """v1.avsc, v2.avsc and so on, without a gap."""
+    there = {file.name for file in folder.glob("*.avsc")}
+    names = [f"v{version}.avsc" for version in range(1, len(there) + 1)]
+    for name in names or ["v1.avsc"]:
+        if name not in there:
+            found = f"; found {', '.join(sorted(there))}" if there else ""
+            raise missing(f"schema{found}", name, "the entity's Avro record, numbered from v1.avsc on")
+    return [folder / name for name in names]
 
 
 def _read_text(file: Path) -> str:
@@ -138,25 +187,28 @@ def _key(settings: Mapping[str, Any]) -> list[str]:
     return key
 
 
-def _entity(settings: Mapping[str, Any], schema: Schema) -> Entity:
-    _check_key(schema)
+def _entity(settings: Mapping[str, Any], schema: Schema, older: tuple[Schema, ...]) -> Entity:
+    for each in (*older, schema):
+        _check_key(each)
     given = settings.get("source")
     if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
         raise refused("source", given, "one or more [[source]]")
     sources = tuple(read_source(number, each, schema) for number, each in enumerate(given, 1))
     _check_sources(sources, schema)
-    return Entity(schema.entity, schema.key, sources, schema, _prefer(settings, sources))
+    return Entity(schema.entity, schema.key, sources, schema, _prefer(settings, sources), older)
 
 
 def _check_key(schema: Schema) -> None:
     fields = {field.name: field for field in schema.fields}
     for name in schema.key:
         if name not in fields:
-            raise unknown("key: not a field of v1.avsc", name, fields)
+            raise unknown(f"key: not a field of v{schema.version}.avsc", name, fields)
         if fields[name].nullable:
             raise refused("key", name, "no field that may be null")
         if fields[name].kind in NOT_IN_A_KEY:
             raise refused("key", name, f"no field of float, double or json; this is {fields[name].kind}")
+        if fields[name].private is Privacy.MASK:
+            raise refused("key", name, "no masked field: two rows would have one key")
 
 
 def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
@@ -168,21 +220,23 @@ def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
             raise missing(
                 "entity", "key", "a list of names of fields; only csv with mode append goes without"
             )
-        _one_field_per_name(source.name, schema.fields)
+        _one_field_per_name(source.name, schema)
     for field in schema.fields:
         for source_name in field.from_names:
             if source_name not in (*names, ANY_SOURCE):
-                where = f"v1.avsc, field {field.name}, from: not a source of the entity"
+                where = f"v{schema.version}.avsc, field {field.name}, from: not a source of the entity"
                 raise unknown(where, source_name, [*names, ANY_SOURCE])
 
 
-def _one_field_per_name(source: str, fields: tuple[Field, ...]) -> None:
+def _one_field_per_name(source: str, schema: Schema) -> None:
     taken: dict[str, str] = {}
-    for field in fields:
+    for field in schema.fields:
         name = field.source_name(source)
         if name in taken:
             raise refused(
-                f"v1.avsc, field {field.name}, from", name, f"a name that {taken[name]} does not take too"
+                f"v{schema.version}.avsc, field {field.name}, from",
+                name,
+                f"a name that {taken[name]} does not take too"
             )
         taken[name] = field.name
 

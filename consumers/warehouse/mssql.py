@@ -143,10 +143,9 @@ class MssqlWarehouse:
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
         with self._reading("rows") as connection:
             table = self._tables[entity]
-            revisions_in(connection).existing(table, revision)
-            yield from read_rows(
-                table, run(connection, f"{sql.select_rows(table, revision)} ORDER BY t.[_key_hash]")
-            )
+            made = revisions_in(connection).made(table, revision)
+            result = run(connection, f"{sql.select_rows(made, revision)} ORDER BY t.[_key_hash]")
+            yield from made.rows_onto(table, read_rows(made, result))
 
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, CursorResult
 
 from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.mssql_load import literal_of
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.system import system_tables
 from consumers.warehouse.tables import StagingTable
@@ -49,6 +50,16 @@ class MssqlDdl:
 
     def create_table(self, table: StagingTable, number: int) -> None:
         run(self._connection, sql.create_table(table, number))
+
+    def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
+        for field in new.added_since(old):
+            run(self._connection, sql.add_column(new, field.name, number))
+            if field.default_or_none is not None:
+                run(self._connection, sql.fill_column(new, field.name, number, literal_of(field)))
+        before, now = sql.types_of(old), sql.types_of(new)
+        for name in old.business_columns:
+            if before[name] != now.get(name, before[name]):
+                run(self._connection, sql.alter_column(new, name, number))
 
     def drop_table(self, table: StagingTable, number: int) -> None:
         run(self._connection, f"DROP TABLE {sql.quoted(table.physical(number))}")

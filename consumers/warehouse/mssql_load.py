@@ -52,7 +52,7 @@ def loads(table: StagingTable, rows: Sequence[Row]) -> Iterator[Load]:
     Raises RefusedRowError for a row with a value that no column of SQL Server holds.
     """
     ordered = sorted(rows, key=_key_hash)
-    fields = table.entity.schema.fields
+    fields = table.fields
     literal = ordered if any(field.kind == "bytes" for field in fields) else _with_long_text(table, ordered)
     plain = [] if literal is ordered else _without(ordered, literal)
     for start in range(0, len(plain), JSON_ROWS):
@@ -62,7 +62,7 @@ def loads(table: StagingTable, rows: Sequence[Row]) -> Iterator[Load]:
 
 
 def _with_long_text(table: StagingTable, rows: Sequence[Row]) -> Sequence[Row]:
-    places = [place for place, field in enumerate(table.entity.schema.fields) if storage_of(field).unbounded]
+    places = [place for place, field in enumerate(table.fields) if storage_of(field).unbounded]
     return [row for row in rows if any(len(str(row.values[place] or "")) > JSON_TEXT for place in places)]
 
 
@@ -109,6 +109,11 @@ def _literals(table: StagingTable, rows: Sequence[Row]) -> Load:
     )
 
 
+def literal_of(field: Field) -> str:
+    """A field's default as a literal of its column."""
+    return _literal(converted([field.default_or_none], storage_of(field).write)[0])
+
+
 def _literal(value: object) -> str:
     """Of one type in a column, whatever its values: VALUES unites the types of its rows."""
     match value:
@@ -131,7 +136,7 @@ def _columns(table: StagingTable, rows: Sequence[Row]) -> Iterator[Sequence[obje
     key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values = zip(*rows, strict=True)
     _refuse_long(table, rows)
     yield [binary_text(each) for each in key_hashes]
-    for field, column in zip(table.entity.schema.fields, zip(*values, strict=True), strict=True):
+    for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
         yield _written(table, field, column, rows)
     yield ranks
     yield [_uuid_text(each) for each in event_ids]

@@ -12,5 +12,5 @@ from consumers.warehouse.tables import StagingTable
 
 def read_rows(table: StagingTable, result: Result) -> Iterator[Row]:
     """The rows of `mssql_sql.select_rows` and what follows it, typed, as they come from the server."""
-    reads = [storage_of(field).read for field in table.entity.schema.fields]
+    reads = [storage_of(field).read for field in table.fields]
     return typed_rows(result, reads, attrgetter("bytes"), instant_of)

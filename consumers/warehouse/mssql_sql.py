@@ -71,12 +71,30 @@ def create_table(table: StagingTable, revision: int) -> str:
             f"{quoted(KEY_HASH)} BINARY(16) NOT NULL PRIMARY KEY",
             *(
                 f"{quoted(field.name)} {_column(field.name, table)} NULL"
-                for field in table.entity.schema.fields
+                for field in table.fields
             ),
             *(f"{quoted(name)} {_column(name, table)} NOT NULL" for name in SYSTEM_COLUMNS),
         ]
     )
     return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
+
+
+def add_column(table: StagingTable, name: str, revision: int) -> str:
+    return f"ALTER TABLE {quoted(table.physical(revision))} ADD {quoted(name)} {_column(name, table)} NULL"
+
+
+def fill_column(table: StagingTable, name: str, revision: int, literal: str) -> str:
+    """A default in the rows that are there, tombstones too: as a rebuild would make them (INV-3). No batch
+    may both add a column and name it."""
+    return f"UPDATE {quoted(table.physical(revision))} SET {quoted(name)} = {literal}"
+
+
+def alter_column(table: StagingTable, name: str, revision: int) -> str:
+    """Without COLLATE the column would take the database's collation."""
+    return (
+        f"ALTER TABLE {quoted(table.physical(revision))} ALTER COLUMN {quoted(name)} "
+        f"{_column(name, table)} NULL"
+    )
 
 
 def _column(name: str, table: StagingTable) -> str:
@@ -86,23 +104,25 @@ def _column(name: str, table: StagingTable) -> str:
 
 def types_of(table: StagingTable) -> dict[str, str]:
     """SQL type of each column but the key hash, in the order of `StagingTable.columns`."""
-    business = {field.name: storage_of(field).sql_type for field in table.entity.schema.fields}
+    business = {field.name: storage_of(field).sql_type for field in table.fields}
     return {**business, **SYSTEM_TYPES}
 
 
 def collated(table: StagingTable) -> set[str]:
     """The columns of text."""
-    return {field.name for field in table.entity.schema.fields if storage_of(field).collated}.union(COLLATED)
+    return {field.name for field in table.fields if storage_of(field).collated}.union(COLLATED)
 
 
 def create_view(table: StagingTable, view: str, revision: int) -> str:
     """What readers see: the business columns and the source of the live rows (INV-8). Keeps the grants of a
     view that is there."""
-    shown = listed((*table.business_columns, "_source"))
+    shown = ", ".join(
+        quoted(column) + ("" if column == name else f" AS {quoted(name)}") for column, name in table.shown
+    )
     physical = quoted(table.physical(revision))
     rows = f"SELECT {shown} FROM {physical} WHERE [_deleted] = 0"
     if table.entity.prefer and table.entity.key:
-        ranked = f"SELECT {shown}, ROW_NUMBER() OVER ({_best_source(table)}) AS [_place]"
+        ranked = f"SELECT *, ROW_NUMBER() OVER ({_best_source(table)}) AS [_place]"
         live = f"{ranked} FROM {physical} WHERE [_deleted] = 0"
         rows = f"SELECT {shown} FROM ({live}) AS ranked WHERE [_place] = 1"
     return f"CREATE OR ALTER VIEW {quoted(view)} AS {rows}"
@@ -117,7 +137,7 @@ def _best_source(table: StagingTable) -> str:
 def _exact_key(table: StagingTable) -> Iterable[str]:
     """Text keys with their lengths: `=` and PARTITION BY take 'a' and 'a ' for one."""
     texts = collated(table)
-    for name in table.entity.key:
+    for name in table.key_columns:
         yield quoted(name)
         if name in texts:
             yield f"DATALENGTH({quoted(name)})"

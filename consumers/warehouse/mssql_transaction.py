@@ -167,12 +167,12 @@ class MssqlTransaction:
 
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
         table, wanted = self._tables[entity], [(binary_text(each),) for each in key_hashes]
-        self._revisions.existing(table, revision)
+        made = self._revisions.made(table, revision)
         found: dict[bytes, Row] = {}
         for start in range(0, len(wanted), _KEYS):
             some = json_text(wanted[start : start + _KEYS])
-            rows = read_rows(table, self._send(sql.select_some(table, revision), (some,)))
-            found.update((row.key_hash, row) for row in rows)
+            rows = read_rows(made, self._send(sql.select_some(made, revision), (some,)))
+            found.update((row.key_hash, row) for row in made.rows_onto(table, rows))
         return found
 
     def swap(self, entity: str, revision: int) -> int:

@@ -1,6 +1,6 @@
 """Revisions of staging tables: made, shown through a view, retired, dropped. For every engine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, select, update
@@ -10,6 +10,7 @@ from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, ConflictError
+from schemas.rules import Category
 
 RevisionRow: TypeAlias = "Row[*tuple[Any, ...]]"
 """A row of `Revisions.selected`."""
@@ -22,6 +23,10 @@ class Ddl(Protocol):
     """How an engine makes tables and views, inside the transaction of a connection."""
 
     def create_table(self, table: StagingTable, number: int) -> None: ...
+
+    def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
+        """Add the columns that the old table has not got, with their defaults in the rows that are there, and
+        give the others their new types. Every value stays as it is."""
 
     def drop_table(self, table: StagingTable, number: int) -> None: ...
 
@@ -42,18 +47,38 @@ class Revisions:
         self._ddl = ddl
 
     def is_ensured(self, table: StagingTable) -> bool:
-        """Whether `ensure` would change nothing. Raises as `existing` does."""
+        """Whether `ensure` would change nothing. Raises as `known` does."""
         if not any(revision.state == "live" for revision in self.of(table)):
             return False
-        return self._ddl.shows(table, table.view, self.live(table).number)
+        if any(self._widened(table)):
+            return False
+        live, made = self._known(table, "live")
+        return made is not table or self._ddl.shows(table, table.view, live.number)
 
     def ensure(self, table: StagingTable, now: str) -> None:
-        """Revision 1 where the entity is new, and the view as the entity wants it now."""
+        """Revision 1 where the entity is new; the table of an older version of the schema widened where that
+        is enough (a rebuild makes the others); and the view as the entity wants it now."""
         if not any(revision.state == "live" for revision in self.of(table)):
-            number = self.create(table, "live", now)
-        else:
-            number = self.live(table).number
-        self._show(table, table.view, number)
+            self.create(table, "live", now)
+        for revision, made in self._widened(table):
+            self._ddl.widen(made, table, revision.number)
+            self._set(table, revision.number, **_schema(table))
+        live, made = self._known(table, "live")
+        if made is table:
+            self._show(table, table.view, live.number)
+
+    def _widened(self, table: StagingTable) -> Iterator[tuple[Revision, StagingTable]]:
+        """The revisions that are, or may be again, the live one, and want no more than new columns and types."""
+        for row in self._connection.execute(self.selected([table])).all():
+            if row.state in ("live", "retired") and table.entity.evolution.has(row.schema_fingerprint):
+                revision, made = known(table, [row], row.number)
+                if made is not table and not _needs_rebuild(made, table):
+                    yield revision, made
+
+    def needs_rebuild(self, table: StagingTable) -> bool:
+        """Whether the live table is of an older version, and only a rebuild makes it one of the newest."""
+        _, made = self._known(table, "live")
+        return made is not table and _needs_rebuild(made, table)
 
     def create(self, table: StagingTable, state: str, now: str) -> int:
         """An empty table under the next number."""
@@ -68,9 +93,8 @@ class Revisions:
                 entity=schema.entity,
                 number=number,
                 state=state,
-                schema_version=schema.version,
-                schema_fingerprint=schema.fingerprint,
                 created_at=now,
+                **_schema(table),
             )
         )
         self._ddl.create_table(table, number)
@@ -90,19 +114,25 @@ class Revisions:
         ).where(c.entity.in_([table.entity.name for table in tables]), c.state != DROPPED)
 
     def live(self, table: StagingTable) -> Revision:
-        """The one that readers see. Raises as `existing` does."""
-        state = self._system.revisions.c.state
-        return checked(
-            table, self._connection.execute(self.selected([table]).where(state == "live")).all(), "live"
-        )
+        """The one that readers see. Raises as `known` does."""
+        return self._known(table, "live")[0]
 
-    def existing(self, table: StagingTable, number: int) -> Revision:
-        """This one. Raises ConfigurationError where it is not there, or its table was made by another schema:
-        an older process must not write into a newer table."""
-        rows = self._connection.execute(
-            self.selected([table]).where(self._system.revisions.c.number == number)
-        ).all()
-        return checked(table, rows, number)
+    def made(self, table: StagingTable, number: int) -> StagingTable:
+        """The table as the version that made this revision has it. Raises as `known` does."""
+        return self._known(table, number)[1]
+
+    def target(self, table: StagingTable, number: int | None = None) -> Revision:
+        """The live one, or this one, to be written into. Raises as `checked` does."""
+        wanted = "live" if number is None else number
+        return checked(table, self._rows(table, wanted), wanted)
+
+    def _known(self, table: StagingTable, wanted: str | int) -> tuple[Revision, StagingTable]:
+        return known(table, self._rows(table, wanted), wanted)
+
+    def _rows(self, table: StagingTable, wanted: str | int) -> Sequence[RevisionRow]:
+        c = self._system.revisions.c
+        which = c.state == "live" if wanted == "live" else c.number == wanted
+        return self._connection.execute(self.selected([table]).where(which)).all()
 
     def floors(self, table: StagingTable, number: int) -> Floors:
         """The floors of this revision."""
@@ -114,7 +144,7 @@ class Revisions:
 
     def swap(self, table: StagingTable, number: int) -> int:
         """Make this revision the live one; returns the number of the one that was."""
-        old, new = self.live(table), self.existing(table, number)
+        old, new = self.live(table), self.target(table, number)
         if new.state not in ("building", "retired"):
             raise ConflictError(f"entity {table.entity.name}: revision {number} is {new.state}")
         self._set_state(table, old.number, "retired")
@@ -137,7 +167,7 @@ class Revisions:
 
     def publish_as_of(self, table: StagingTable, number: int, name: str) -> str:
         """Show a building revision under a name of its own."""
-        target = self.existing(table, number)
+        target = self.target(table, number)
         if target.state != "building":
             raise ConflictError(f"entity {table.entity.name}: revision {number} is {target.state}")
         for revision in self.of(table):
@@ -160,7 +190,7 @@ class Revisions:
 
     def drop(self, table: StagingTable, number: int) -> None:
         """Remove all of a revision but its number."""
-        name, revision = table.entity.name, self.existing(table, number)
+        name, (revision, _) = table.entity.name, self._known(table, number)
         if revision.state == "live":
             raise ConflictError(f"entity {name}: revision {number} is live")
         if revision.as_of is not None:
@@ -176,11 +206,14 @@ class Revisions:
         self._connection.execute(delete(kept).where(kept.c.reader == revision_reader(entity, number)))
 
     def _set_state(self, table: StagingTable, number: int, state: str, as_of: str | None = None) -> None:
+        self._set(table, number, state=state, as_of=as_of)
+
+    def _set(self, table: StagingTable, number: int, **values: object) -> None:
         revisions = self._system.revisions
         self._connection.execute(
             update(revisions)
             .where(revisions.c.entity == table.entity.name, revisions.c.number == number)
-            .values(state=state, as_of=as_of)
+            .values(values)
         )
 
     def _show(self, table: StagingTable, view: str, number: int) -> None:
@@ -189,20 +222,50 @@ class Revisions:
             self._ddl.show(table, view, number)
 
 
-def checked(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
-    """The one revision among these rows of `Revisions.selected`. Raises as `Revisions.existing` does."""
-    schema = table.entity.schema
+def known(
+    table: StagingTable, rows: Iterable[RevisionRow], wanted: object
+) -> tuple[Revision, StagingTable]:
+    """The one revision among these rows of `Revisions.selected`, and the table as the version that made it has
+    it: `table` itself where that is the newest.
+
+    Raises ConfigurationError where it is not there, or was made by a schema that is none of the table's
+    versions: an older process must not write into a newer table.
+    """
+    entity = table.entity
     row = next(iter(rows), None)
     if row is None:
-        raise ConfigurationError(f"entity {table.entity.name}: the warehouse has no revision {wanted}")
-    revision, fingerprint = _revision(row), row.schema_fingerprint
-    if fingerprint != schema.fingerprint:
+        raise ConfigurationError(f"entity {entity.name}: the warehouse has no revision {wanted}")
+    revision, fingerprint = _revision(row), bytes(row.schema_fingerprint)
+    if not entity.evolution.has(fingerprint):
         raise ConfigurationError(
-            f"entity {table.entity.name}: revision {revision.number} was made by schema version "
-            f"{revision.schema_version}, {fingerprint.hex()}; this process has version {schema.version}, "
-            f"{schema.fingerprint.hex()}"
+            f"entity {entity.name}: revision {revision.number} was made by schema version "
+            f"{revision.schema_version}, {fingerprint.hex()}; this process has version {entity.schema.version}, "
+            f"{entity.schema.fingerprint.hex()}"
         )
-    return revision
+    return revision, table if fingerprint == entity.schema.fingerprint else table.until(fingerprint)
+
+
+def checked(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
+    """The same, of the newest version. Raises ConfigurationError, too, where it is of an older one."""
+    revision, made = known(table, rows, wanted)
+    if made is table:
+        return revision
+    name = table.entity.name
+    command = f"replay rebuild {name}" if _needs_rebuild(made, table) else "warehouse init"
+    raise ConfigurationError(
+        f"entity {name}: revision {revision.number} is of schema version {revision.schema_version}, and this "
+        f"process has version {table.entity.schema.version}: run `headwater {command}`"
+    )
+
+
+def _needs_rebuild(made: StagingTable, table: StagingTable) -> bool:
+    older, newer = len(made.entity.versions), len(table.entity.versions)
+    return (table.entity.evolution.cost(older, newer) or Category.ADDITIVE) >= Category.REBUILD
+
+
+def _schema(table: StagingTable) -> dict[str, object]:
+    schema = table.entity.schema
+    return {"schema_version": schema.version, "schema_fingerprint": schema.fingerprint}
 
 
 def _revision(row: RevisionRow) -> Revision:

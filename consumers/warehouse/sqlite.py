@@ -142,8 +142,9 @@ class SqliteWarehouse:
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
         with self._reading("rows") as connection:
             table = self._tables[entity]
-            revisions_in(connection).existing(table, revision)
-            yield from read_rows(connection, table, f"{sql.select_rows(table, revision)} ORDER BY _key_hash")
+            made = revisions_in(connection).made(table, revision)
+            rows = read_rows(connection, made, f"{sql.select_rows(made, revision)} ORDER BY _key_hash")
+            yield from made.rows_onto(table, rows)
 
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None

@@ -3,7 +3,9 @@
 from sqlalchemy import Connection
 
 from consumers.warehouse import sqlite_sql as sql
+from consumers.warehouse.columns import converted
 from consumers.warehouse.revisions import Revisions
+from consumers.warehouse.sqlite_values import storage_of
 from consumers.warehouse.system import system_tables
 from consumers.warehouse.tables import StagingTable
 
@@ -23,6 +25,13 @@ class SqliteDdl:
 
     def create_table(self, table: StagingTable, number: int) -> None:
         self._connection.exec_driver_sql(sql.create_table(table, number))
+
+    def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
+        """SQLite's columns have no types that a wider value does not fit."""
+        for field in new.added_since(old):
+            self._connection.exec_driver_sql(sql.add_column(new, field, number))
+            default = converted([field.default_or_none], storage_of(field).write)
+            self._connection.exec_driver_sql(sql.fill_column(new, field, number), tuple(default))
 
     def drop_table(self, table: StagingTable, number: int) -> None:
         self._connection.exec_driver_sql(f"DROP TABLE {sql.quoted(table.physical(number))}")

@@ -21,7 +21,7 @@ def parameters(
     key_hashes, ranks, event_ids, _, sources, occurred, versions, values = zip(*rows, strict=True)
     business = [
         converted(column, storage_of(field).write)
-        for field, column in zip(table.entity.schema.fields, zip(*values, strict=True), strict=True)
+        for field, column in zip(table.fields, zip(*values, strict=True), strict=True)
     ]
     tombstones = [int(row.deleted or _is_below(row, floors)) for row in rows]
     instants = map(instant_text, occurred)
@@ -41,5 +41,5 @@ def read_rows(
     connection: Connection, table: StagingTable, statement: str, arguments: tuple[object, ...] = ()
 ) -> Iterator[Row]:
     """The rows that `sqlite_sql.select_rows` and what follows it select, typed."""
-    reads = [storage_of(field).read for field in table.entity.schema.fields]
+    reads = [storage_of(field).read for field in table.fields]
     return typed_rows(connection.exec_driver_sql(statement, arguments), reads, bytes, instant_of)

@@ -3,6 +3,7 @@
 from consumers.warehouse.port import Sweep
 from consumers.warehouse.sqlite_values import storage_of
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
+from schemas.fields import Field
 
 SYSTEM_TABLES = (
     """CREATE TABLE IF NOT EXISTS headwater_revisions (
@@ -40,10 +41,22 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def create_table(table: StagingTable, revision: int) -> str:
     """A rowid table with an index on the key hash: half the time of one kept in the order of a random key."""
-    business = [f"{quoted(field.name)} {storage_of(field).sql_type}" for field in table.entity.schema.fields]
+    business = [f"{quoted(field.name)} {storage_of(field).sql_type}" for field in table.fields]
     system = [f"{name} {sql_type} NOT NULL" for name, sql_type in _SYSTEM_TYPES.items()]
     columns = ", ".join([f"{KEY_HASH} BLOB NOT NULL PRIMARY KEY", *business, *system])
     return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
+
+
+def add_column(table: StagingTable, field: Field, revision: int) -> str:
+    return (
+        f"ALTER TABLE {quoted(table.physical(revision))} "
+        f"ADD COLUMN {quoted(field.name)} {storage_of(field).sql_type}"
+    )
+
+
+def fill_column(table: StagingTable, field: Field, revision: int) -> str:
+    """Its default in the rows that are there, tombstones too: as a rebuild would make them (INV-3)."""
+    return f"UPDATE {quoted(table.physical(revision))} SET {quoted(field.name)} = ?"
 
 
 def upsert(table: StagingTable, revision: int) -> str:
@@ -82,10 +95,12 @@ def select_rows(table: StagingTable, revision: int) -> str:
 
 def create_view(table: StagingTable, view: str, revision: int) -> str:
     """What readers see: the business columns and the source of the live rows (INV-8)."""
-    shown = _listed((*table.business_columns, "_source"))
+    shown = ", ".join(
+        quoted(column) + ("" if column == name else f" AS {quoted(name)}") for column, name in table.shown
+    )
     rows = f"SELECT {shown} FROM {quoted(table.physical(revision))} WHERE _deleted = 0"
     if table.entity.prefer and table.entity.key:
-        ranked = f"SELECT {shown}, ROW_NUMBER() OVER ({_best_source(table)}) AS _place"
+        ranked = f"SELECT *, ROW_NUMBER() OVER ({_best_source(table)}) AS _place"
         rows = (
             f"SELECT {shown} FROM ({ranked} FROM {quoted(table.physical(revision))} WHERE _deleted = 0) "
             "WHERE _place = 1"
@@ -96,7 +111,7 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
 def _best_source(table: StagingTable) -> str:
     places = [f"WHEN {_text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
     order = f"CASE _source {' '.join(places)} ELSE {len(places)} END, _source"
-    return f"PARTITION BY {_listed(table.entity.key)} ORDER BY {order}"
+    return f"PARTITION BY {_listed(table.key_columns)} ORDER BY {order}"
 
 
 def _text(value: str) -> str:

@@ -60,9 +60,7 @@ class SqliteTransaction:
     def _target(self, entity: str, number: int | None) -> tuple[StagingTable, Revision]:
         table = self._tables[entity]
         self._locks.need(entity)
-        if number is None:
-            return table, self._revisions.live(table)
-        return table, self._revisions.existing(table, number)
+        return table, self._revisions.target(table, number)
 
     def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep], floors: Floors) -> Counts:
         """Raise the floors, here and in `floors`, and bury what is below."""
@@ -120,12 +118,13 @@ class SqliteTransaction:
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
         table, wanted = self._tables[entity], list(key_hashes)
         found: dict[bytes, Row] = {}
-        self._revisions.existing(table, revision)
-        select = sql.select_rows(table, revision)
+        made = self._revisions.made(table, revision)
+        select = sql.select_rows(made, revision)
         for start in range(0, len(wanted), _VARIABLES):
             some = tuple(wanted[start : start + _VARIABLES])
             places = ", ".join("?" * len(some))
-            rows = read_rows(self._connection, table, f"{select} WHERE _key_hash IN ({places})", some)
+            rows = read_rows(self._connection, made, f"{select} WHERE _key_hash IN ({places})", some)
+            rows = made.rows_onto(table, rows)
             found.update((row.key_hash, row) for row in rows)
         return found
 

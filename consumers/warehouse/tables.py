@@ -1,10 +1,12 @@
 """What the staging tables are called and made of, whatever the engine."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from consumers.warehouse.port import Row
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
+from schemas.fields import Field
 
 KEY_HASH = "_key_hash"
 SYSTEM_COLUMNS = (
@@ -28,8 +30,43 @@ class StagingTable:
     prefix: str = "staging_"
 
     @property
+    def fields(self) -> tuple[Field, ...]:
+        """Of the business columns, under the names of the SQL columns."""
+        return tuple(column.stored for column in self.entity.columns)
+
+    @property
     def business_columns(self) -> tuple[str, ...]:
-        return tuple(field.name for field in self.entity.schema.fields)
+        return tuple(column.name for column in self.entity.columns)
+
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """What the view shows: SQL column and the name that readers see."""
+        business = [(column.name, column.field.name) for column in self.entity.columns]
+        return (*business, ("_source", "_source"))
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The SQL columns of the key."""
+        names = {column.field.name: column.name for column in self.entity.columns}
+        return tuple(names[name] for name in self.entity.key)
+
+    def until(self, fingerprint: bytes) -> "StagingTable":
+        """As it was when this version of the schema was the newest."""
+        return replace(self, entity=self.entity.until(fingerprint))
+
+    def added_since(self, older: "StagingTable") -> list[Field]:
+        """Fields of the columns that the older table has not got."""
+        there = set(older.business_columns)
+        return [field for field in self.fields if field.name not in there]
+
+    def rows_onto(self, newer: "StagingTable", rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows of this table as those of the table of more versions; none is changed where it is the same."""
+        if newer is self:
+            yield from rows
+            return
+        project, names = self.entity.evolution.onto(newer.entity.evolution), self.business_columns
+        for row in rows:
+            yield row._replace(values=project(dict(zip(names, row.values, strict=True))))
 
     @property
     def columns(self) -> tuple[str, ...]:

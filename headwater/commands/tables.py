@@ -56,7 +56,7 @@ def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> in
     as_of = options.as_of and view_suffix(options.as_of)
     with here.warehouse() as warehouse:
         columns, rows = warehouse.select(entity.name, limit and limit + 1, as_of)
-    booleans = {field.name for field in entity.schema.fields if field.kind == FieldType.BOOLEAN}
+    booleans = {column.field.name for column in entity.columns if column.field.kind == FieldType.BOOLEAN}
     shown = [
         [_shown(value, name in booleans) for name, value in zip(columns, row, strict=True)]
         for row in rows[:limit]

@@ -1,0 +1,199 @@
+"""How the values of one version of a field become those of the next. Pure, and total where there is a rule.
+
+A conversion takes every value that the older field takes to one that the newer takes. NULL stays NULL, and is
+not given to it. What is no conversion is refused by its rule (schemas.rules).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from schemas.fields import Field, FieldType, canonical_json, plain_digits
+from schemas.privacy import Privacy, mask
+from schemas.values import as_it_is
+
+Convert = Callable[[Any], object]
+
+
+class Conversion(NamedTuple):
+    """The rules that a change of a field meets, and what its values become; no function where it is refused.
+
+    `rules`: names in `schemas.rules.RULES`.
+    """
+
+    rules: tuple[str, ...]
+    convert: Convert | None
+
+
+def conversion(old: Field, new: Field) -> Conversion:
+    """From a field to the same field in the next version."""
+    rules = [rule for rule in _beside_the_kind(old, new) if rule]
+    privacy = _privacy(old, new)
+    kind = privacy or _kind(old, new)
+    return Conversion((*rules, *kind.rules), kind.convert)
+
+
+def _beside_the_kind(old: Field, new: Field) -> list[str]:
+    return [
+        "field renamed" if old.name != new.name else "",
+        "null allowed" if new.nullable and not old.nullable else "",
+        "null forbidden" if old.nullable and not new.nullable else "",
+        "read otherwise"
+        if (old.from_names, old.format, old.casts) != (new.from_names, new.format, new.casts)
+        else "",
+    ]
+
+
+# Privacy
+
+
+def _privacy(old: Field, new: Field) -> Conversion | None:
+    """A value that was protected otherwise is no value of the field: only a mask can be put on later."""
+    if old.private == new.private:
+        return None
+    rule = "made private" if new.private > old.private else "made less private"
+    if (old.private, new.private) != (Privacy.PUBLIC, Privacy.MASK):
+        return Conversion((rule,), _nothing)
+    kind = _kind(old, new)
+    return Conversion((*kind.rules, rule), kind.convert and (lambda value: mask(str(value))))
+
+
+def _nothing(_value: object) -> None:
+    return None
+
+
+# Kinds
+
+
+_FINER = {
+    (FieldType.TIME_MILLIS, FieldType.TIME_MICROS),
+    (FieldType.TIMESTAMP_MILLIS, FieldType.TIMESTAMP_MICROS),
+    (FieldType.LOCAL_TIMESTAMP_MILLIS, FieldType.LOCAL_TIMESTAMP_MICROS),
+}
+_WHOLE_DIGITS = {FieldType.INT: 10, FieldType.LONG: 19}
+
+
+def _kind(old: Field, new: Field) -> Conversion:
+    change = (old.kind, new.kind)
+    if old.kind == new.kind:
+        return _same_kind(old, new)
+    if change == (FieldType.INT, FieldType.LONG):
+        return Conversion(("int to long",), as_it_is)
+    if change == (FieldType.FLOAT, FieldType.DOUBLE):
+        return Conversion(("float to double",), as_it_is)
+    if change == (FieldType.INT, FieldType.DOUBLE):
+        return Conversion(("exact number",), float)
+    if change in _FINER:
+        return Conversion(("finer time",), as_it_is)
+    if change[::-1] in _FINER:
+        return Conversion(("coarser time",), None)
+    if change == (FieldType.ENUM, FieldType.STRING) and _holds(new, max(map(len, old.symbols))):
+        return Conversion(("enum to string",), as_it_is)
+    if new.kind == FieldType.DECIMAL and old.kind in _WHOLE_DIGITS:
+        if new.precision - new.scale >= _WHOLE_DIGITS[old.kind]:
+            return Conversion(("exact number",), _scaled(new.scale))
+    return _declared(old, new)
+
+
+def _same_kind(old: Field, new: Field) -> Conversion:
+    match new.kind:
+        case FieldType.DECIMAL:
+            return _digits(old, new)
+        case FieldType.ENUM:
+            return _symbols(old, new)
+        case _:
+            return _length(old, new)
+
+
+def _digits(old: Field, new: Field) -> Conversion:
+    before, behind = (new.precision - new.scale) - (old.precision - old.scale), new.scale - old.scale
+    if before < 0 or behind < 0:
+        return Conversion(("fewer digits",), None)
+    if behind:
+        return Conversion(("finer scale",), _scaled(new.scale))
+    return Conversion(("more digits",) if before else (), as_it_is)
+
+
+def _scaled(scale: int) -> Convert:
+    def scaled(value: int | Decimal) -> Decimal:
+        sign, digits, exponent = Decimal(value).as_tuple()
+        assert isinstance(exponent, int)  # noqa: S101 - no field takes NaN or infinity
+        return Decimal((sign, digits + (0,) * (exponent + scale), -scale))
+
+    return scaled
+
+
+def _symbols(old: Field, new: Field) -> Conversion:
+    if not set(old.symbols) <= set(new.symbols):
+        return Conversion(("symbol removed",), None)
+    return Conversion(("symbol added",) if len(new.symbols) > len(old.symbols) else (), as_it_is)
+
+
+def _length(old: Field, new: Field) -> Conversion:
+    if old.max_length == new.max_length:
+        return Conversion((), as_it_is)
+    if old.max_length is not None and _holds(new, old.max_length):
+        return Conversion(("longer",), as_it_is)
+    return Conversion(("shorter",), None)
+
+
+def _holds(field: Field, length: int) -> bool:
+    return field.max_length is None or field.max_length >= length
+
+
+# Declared casts
+
+
+def _iso(value: date | time | datetime) -> str:
+    return value.isoformat()
+
+
+def _iso_utc(value: datetime) -> str:
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+_TEXTS: dict[FieldType, tuple[Convert, int]] = {
+    FieldType.INT: (str, 11),
+    FieldType.LONG: (str, 20),
+    FieldType.DECIMAL: (plain_digits, 40),
+    FieldType.FLOAT: (repr, 24),
+    FieldType.DOUBLE: (repr, 24),
+    FieldType.BOOLEAN: (lambda value: "true" if value else "false", 5),
+    FieldType.UUID: (str, 36),
+    FieldType.DATE: (_iso, 10),
+    FieldType.TIME_MILLIS: (_iso, 15),
+    FieldType.TIME_MICROS: (_iso, 15),
+    FieldType.LOCAL_TIMESTAMP_MILLIS: (_iso, 26),
+    FieldType.LOCAL_TIMESTAMP_MICROS: (_iso, 26),
+    FieldType.TIMESTAMP_MILLIS: (_iso_utc, 27),
+    FieldType.TIMESTAMP_MICROS: (_iso_utc, 27),
+}
+"""Kind to its text, and the greatest length of that in characters."""
+_JSON = (FieldType.STRING, FieldType.INT, FieldType.LONG, FieldType.DECIMAL, FieldType.BOOLEAN)
+_MIDNIGHTS = {
+    FieldType.LOCAL_TIMESTAMP_MILLIS: None,
+    FieldType.LOCAL_TIMESTAMP_MICROS: None,
+    FieldType.TIMESTAMP_MILLIS: UTC,
+    FieldType.TIMESTAMP_MICROS: UTC,
+}
+
+
+def cast_kinds(new: Field) -> tuple[FieldType, ...]:
+    """The kinds that the field may declare casts from."""
+    if new.kind == FieldType.STRING:
+        return tuple(kind for kind, (_, length) in _TEXTS.items() if _holds(new, length))
+    if new.kind == FieldType.JSON:
+        return _JSON if new.max_length is None else ()
+    return (FieldType.DATE,) if new.kind in _MIDNIGHTS else ()
+
+
+def _declared(old: Field, new: Field) -> Conversion:
+    if old.kind not in new.casts or old.kind not in cast_kinds(new):
+        return Conversion(("kind changed",), None)
+    if new.kind == FieldType.STRING:
+        return Conversion(("declared cast",), _TEXTS[old.kind][0])
+    if new.kind == FieldType.JSON:
+        return Conversion(("declared cast",), canonical_json)
+    zone = _MIDNIGHTS[new.kind]
+    return Conversion(("declared cast",), lambda value: datetime.combine(value, time(), zone))

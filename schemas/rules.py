@@ -1,0 +1,158 @@
+"""The rules of the gate: what may change between two versions of a schema, and what it costs. Pure.
+
+docs/evolution.md holds this table; it is written from here (`headwater schemas rules`).
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Category(IntEnum):
+    """What a change costs, the cheapest first: of several changes the greatest decides."""
+
+    ADDITIVE = 1
+    """Applied live: a new column, or nothing at all."""
+    WIDENING = 2
+    """Applied live by ALTER COLUMN: every value that is there stays the same value."""
+    REBUILD = 3
+    """Correct only after a replay into a new revision."""
+    REFUSED = 4
+    """Never: the log or the tables would break."""
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class Rule(NamedTuple):
+    """One kind of change. `remedy` is what its author is told; `{entity}` stands for the entity's name."""
+
+    name: str
+    category: Category
+    what: str
+    remedy: str
+
+
+_REBUILT = "run `headwater replay rebuild {entity}` with the new version before its consumers and producers"
+_NOTHING = "nothing to do"
+
+
+def _rules(*rules: Rule) -> dict[str, Rule]:
+    return {rule.name: rule for rule in rules}
+
+
+RULES = _rules(
+    Rule(
+        "field added",
+        Category.ADDITIVE,
+        "a field that is new, with a default",
+        "nothing to do: rows that are there take the default, tombstones too",
+    ),
+    Rule(
+        "field retired",
+        Category.ADDITIVE,
+        "a field that is gone",
+        "nothing to do: its column stays, and later rows have its default or NULL",
+    ),
+    Rule(
+        "field renamed",
+        Category.ADDITIVE,
+        'a field under a new name, with the old one in "aliases"',
+        "tell the report developers: the view shows the new name only",
+    ),
+    Rule("null allowed", Category.ADDITIVE, "a field that may be null now", _NOTHING),
+    Rule("default given", Category.ADDITIVE, "a default where there was none", _NOTHING),
+    Rule("symbol added", Category.ADDITIVE, "an enum with more symbols", _NOTHING),
+    Rule("read otherwise", Category.ADDITIVE, "another `from`, `format` or list of casts", _NOTHING),
+    Rule("int to long", Category.WIDENING, "int becomes long", _NOTHING),
+    Rule("float to double", Category.WIDENING, "float becomes double", _NOTHING),
+    Rule("longer", Category.WIDENING, "a greater `maxLength`, or none any more", _NOTHING),
+    Rule("more digits", Category.WIDENING, "a decimal of greater precision and equal scale", _NOTHING),
+    Rule("enum to string", Category.WIDENING, "an enum becomes a string that is long enough", _NOTHING),
+    Rule(
+        "exact number",
+        Category.REBUILD,
+        "int or long becomes a decimal that holds all of them; int becomes double",
+        _REBUILT,
+    ),
+    Rule(
+        "finer scale",
+        Category.REBUILD,
+        "a decimal of greater scale, and no fewer digits before the point",
+        _REBUILT,
+    ),
+    Rule("finer time", Category.REBUILD, "milliseconds become microseconds", _REBUILT),
+    Rule("declared cast", Category.REBUILD, 'a kind that the field\'s "headwater.casts" names', _REBUILT),
+    Rule(
+        "made private",
+        Category.REBUILD,
+        "a field that is masked, hashed or dropped from now on, or more than before",
+        _REBUILT + ": until then readers see the old values. The log keeps them",
+    ),
+    Rule(
+        "made less private",
+        Category.REBUILD,
+        "a field that was hashed or masked, and is so no more",
+        _REBUILT + ", after whoever answers for privacy has agreed: values so far become NULL",
+    ),
+    Rule(
+        "added without a default",
+        Category.REFUSED,
+        "a field that is new, without a default",
+        'give it a default; ["null", ...] with null does',
+    ),
+    Rule(
+        "default changed",
+        Category.REFUSED,
+        "another default than before, or none",
+        "leave it: rows made so far have the old one. A new field may have another",
+    ),
+    Rule(
+        "null forbidden",
+        Category.REFUSED,
+        "a field that may be null no more",
+        "leave the null: the log may hold some",
+    ),
+    Rule(
+        "shorter",
+        Category.REFUSED,
+        "a smaller `maxLength`, or one where there was none",
+        "leave it: the log may hold longer values",
+    ),
+    Rule(
+        "fewer digits",
+        Category.REFUSED,
+        "a decimal with fewer digits before or behind the point",
+        "leave it: the log may hold more digits",
+    ),
+    Rule(
+        "symbol removed",
+        Category.REFUSED,
+        "an enum without a symbol that it had",
+        "leave the symbol: the log may hold it",
+    ),
+    Rule(
+        "coarser time",
+        Category.REFUSED,
+        "microseconds become milliseconds",
+        "leave it: the log may hold microseconds",
+    ),
+    Rule(
+        "kind changed",
+        Category.REFUSED,
+        "another kind, that not every old value has",
+        'name the old kind in "headwater.casts" where there is a cast, else add a new field',
+    ),
+    Rule(
+        "key changed",
+        Category.REFUSED,
+        "other key fields, or one with another kind, format or privacy",
+        "a changed key is a new entity",
+    ),
+    Rule(
+        "name used again",
+        Category.REFUSED,
+        "a field with a name that a retired or dropped field had",
+        "take a new name",
+    ),
+)
