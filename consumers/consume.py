@@ -25,6 +25,7 @@ from schemas.entity import Catalog
 from schemas.errors import PoisonEventError
 from schemas.event import Event, bucket_of, decode_event
 from schemas.frames import check_frame
+from schemas.log_registry import LogRegistry
 
 STAGE = "consumer"
 
@@ -39,8 +40,15 @@ class Refusal(NamedTuple):
 class Consumer:
     """Projects Kinesis records into the live staging tables, one batch of a shard at a time."""
 
-    def __init__(self, catalog: Catalog, warehouse: Warehouse, letters: LetterStore) -> None:
-        self._catalog = catalog
+    def __init__(
+        self,
+        catalog: Catalog,
+        warehouse: Warehouse,
+        letters: LetterStore,
+        read: Callable[[str], bytes | None] = lambda _key: None,
+    ) -> None:
+        """`read` gives a document of the log by its key: the schemas that the catalog does not know."""
+        self._catalog = Catalog(catalog.entities, LogRegistry(catalog.registry, read))
         self._warehouse = warehouse
         self._letters = letters
 
@@ -75,7 +83,7 @@ class Consumer:
     def _decoded(self, fact: Fact) -> Fact:
         if fact.event.operation == SWEEP:
             return fact
-        return Fact(*fact[:-1], to_row(fact, self._catalog.entities[fact.event.entity]))
+        return Fact(*fact[:-1], to_row(fact, self._catalog.entity_of(fact.schema)))
 
     def _refused(self, refusals: Sequence[Refusal]) -> None:
         self._letters.put([letter_of(fact.frame, error) for fact, error in refusals])
@@ -160,7 +168,7 @@ def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], li
     refusals = []
     for (entity, _), fact in folded.rows.items():
         try:
-            rows[entity].append(fact.row or to_row(fact, catalog.entity(entity)))
+            rows[entity].append(fact.row or to_row(fact, catalog.entity_of(fact.schema)))
         except PoisonEventError as error:
             refusals.append(Refusal(fact, error))
     return rows, refusals

@@ -19,6 +19,7 @@ import boto3
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.letters import S3Letters
+from consumers.log_documents import LogDocuments
 from consumers.warehouse.address import SECRET, URL, warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
@@ -57,8 +58,8 @@ def build(environ: Mapping[str, str]) -> KinesisBatches:
     """Everything that the handler needs. Raises ConfigurationError.
 
     HEADWATER_WAREHOUSE is the warehouse's URL, or HEADWATER_WAREHOUSE_SECRET names a secret that holds it;
-    HEADWATER_HOME is a folder of entities in place of those shipped; HEADWATER_LOG_BUCKET takes the dead
-    letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
+    HEADWATER_HOME is a folder of entities in place of those shipped; HEADWATER_LOG_BUCKET has the
+    schemas and takes the dead letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
     """
     url = warehouse_url(environ)
     if not url:
@@ -67,7 +68,7 @@ def build(environ: Mapping[str, str]) -> KinesisBatches:
     catalog = load_catalog(Path(home) if home else None)
     warehouse = open_warehouse(url, catalog.entities.values())
     warehouse.ensure()
-    letters = S3Letters(boto3.client("s3"), environ.get("HEADWATER_LOG_BUCKET", "headwater-log"))
+    s3, bucket = boto3.client("s3"), environ.get("HEADWATER_LOG_BUCKET", "headwater-log")
     kinesis = boto3.client("kinesis")
 
     # Asked once in a container's life: a stream made again is read through a new event source.
@@ -75,7 +76,8 @@ def build(environ: Mapping[str, str]) -> KinesisBatches:
     def identity(arn: str) -> str:
         return StreamReader(kinesis, arn.split("/")[1]).identity()
 
-    return KinesisBatches(Consumer(catalog, warehouse, letters), identity)
+    consumer = Consumer(catalog, warehouse, S3Letters(s3, bucket), LogDocuments(s3, bucket).read)
+    return KinesisBatches(consumer, identity)
 
 
 @cache

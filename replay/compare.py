@@ -10,12 +10,12 @@ from replay.differences import Difference, differences
 from replay.fold import Wanted
 from replay.level import Suspects
 from replay.load import load
-from replay.log_schemas import LogRegistry
 from replay.ports import Ports
 from replay.revisions import live_of, measured, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
 from schemas.entity import Entity
+from schemas.log_registry import LogRegistry
 
 MANY = 100_000
 """So many rows that may only be under way are looked at again; what is beyond counts at once."""
@@ -43,7 +43,10 @@ class _Comparison:
     def __init__(self, ports: Ports, entity: Entity, scratch: Warehouse) -> None:
         self._ports, self._entity, self._scratch = ports, entity, scratch
         scratch.ensure()
-        registry, revision = LogRegistry(ports.log, ports.registry), scratch.create_revision(entity.name)
+        registry, revision = (
+            LogRegistry(ports.registry, ports.log.document),
+            scratch.create_revision(entity.name),
+        )
         self._writer = RevisionWriter(scratch, Wanted(entity), registry, revision, 1, ports.patience)
 
     def differences(self) -> Iterator[Difference]:

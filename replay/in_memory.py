@@ -40,6 +40,9 @@ class InMemoryLog:
     def schemas(self) -> Iterator[tuple[str, bytes]]:
         return ((key, self.contents[key]) for key in sorted(self.contents) if key.startswith(SCHEMAS))
 
+    def document(self, key: str) -> bytes | None:
+        return self.contents.get(key)
+
 
 def _listed(key: str, content: bytes) -> LogObject:
     return LogObject(key, len(content), str(hash(content)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from consumers.log_documents import LogDocuments
 from replay.patience import Patience
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import ConflictError, LogIntegrityError, TransientError
@@ -53,6 +54,9 @@ class LogStore(Protocol):
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
         """Key and document of every schema beside the log."""
+
+    def document(self, key: str) -> bytes | None:
+        """One of them by its key; None where there is none."""
 
 
 def frames_of(log: LogStore, item: LogObject) -> Iterator[bytes | Damage]:
@@ -141,6 +145,10 @@ class S3Log:
         for item in self._listed(SCHEMAS):
             if item.size:
                 yield item.key, b"".join(self.parts(item))
+
+    def document(self, key: str) -> bytes | None:
+        """A small object whole; None where there is none."""
+        return self._patience.call(partial(LogDocuments(self._s3, self._bucket).read, key))
 
     def _listed(self, prefix: str, after: str = "") -> Iterator[LogObject]:
         while True:

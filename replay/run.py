@@ -9,7 +9,6 @@ from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, Transactio
 from replay.differences import Difference, differences
 from replay.level import Suspects
 from replay.load import load
-from replay.log_schemas import LogRegistry
 from replay.plan import (
     CleanUp,
     Compare,
@@ -27,6 +26,7 @@ from replay.revisions import live_of, made_at, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
 from schemas.errors import TransientError
+from schemas.log_registry import LogRegistry
 
 NAMED_DIFFERENCES = 100
 
@@ -77,7 +77,7 @@ class _Run:
         self._writer = RevisionWriter(
             ports.warehouse,
             plan.wanted,
-            LogRegistry(ports.log, ports.registry),
+            LogRegistry(ports.registry, ports.log.document),
             target.number,
             plan.live,
             ports.patience,

@@ -277,7 +277,9 @@ def _private(where: str, spec: Mapping[str, Any], kind: FieldType) -> Privacy:
     if given not in PRIVACY:
         raise unknown(f"{where}, headwater.private", given, PRIVACY)
     if given != DROP and kind is not FieldType.STRING:
-        raise refused(f"{where}, headwater.private", given, f"{DROP}, or any of them on a string; this is {kind}")
+        raise refused(
+            f"{where}, headwater.private", given, f"{DROP}, or any of them on a string; this is {kind}"
+        )
     return PRIVACY[given]
 
 

@@ -66,34 +66,40 @@ def _nothing(_value: object) -> None:
 # Kinds
 
 
-_FINER = {
+_STEPS: dict[tuple[FieldType, FieldType], tuple[str, Convert | None]] = {
+    (FieldType.INT, FieldType.LONG): ("int to long", as_it_is),
+    (FieldType.FLOAT, FieldType.DOUBLE): ("float to double", as_it_is),
+    (FieldType.INT, FieldType.DOUBLE): ("exact number", float),
+}
+for _old, _new in (
     (FieldType.TIME_MILLIS, FieldType.TIME_MICROS),
     (FieldType.TIMESTAMP_MILLIS, FieldType.TIMESTAMP_MICROS),
     (FieldType.LOCAL_TIMESTAMP_MILLIS, FieldType.LOCAL_TIMESTAMP_MICROS),
-}
+):
+    _STEPS |= {(_old, _new): ("finer time", as_it_is), (_new, _old): ("coarser time", None)}
+
 _WHOLE_DIGITS = {FieldType.INT: 10, FieldType.LONG: 19}
 
 
 def _kind(old: Field, new: Field) -> Conversion:
-    change = (old.kind, new.kind)
     if old.kind == new.kind:
         return _same_kind(old, new)
-    if change == (FieldType.INT, FieldType.LONG):
-        return Conversion(("int to long",), as_it_is)
-    if change == (FieldType.FLOAT, FieldType.DOUBLE):
-        return Conversion(("float to double",), as_it_is)
-    if change == (FieldType.INT, FieldType.DOUBLE):
-        return Conversion(("exact number",), float)
-    if change in _FINER:
-        return Conversion(("finer time",), as_it_is)
-    if change[::-1] in _FINER:
-        return Conversion(("coarser time",), None)
-    if change == (FieldType.ENUM, FieldType.STRING) and _holds(new, max(map(len, old.symbols))):
+    if step := _STEPS.get((old.kind, new.kind)):
+        rule, convert = step
+        return Conversion((rule,), convert)
+    if (
+        old.kind == FieldType.ENUM
+        and new.kind == FieldType.STRING
+        and _holds(new, max(map(len, old.symbols)))
+    ):
         return Conversion(("enum to string",), as_it_is)
-    if new.kind == FieldType.DECIMAL and old.kind in _WHOLE_DIGITS:
-        if new.precision - new.scale >= _WHOLE_DIGITS[old.kind]:
-            return Conversion(("exact number",), _scaled(new.scale))
+    if new.kind == FieldType.DECIMAL and new.precision - new.scale >= _WHOLE_DIGITS.get(old.kind, 99):
+        return Conversion(("exact number",), _scaled(new.scale))
     return _declared(old, new)
+
+
+def _longest(enum: Field) -> int:
+    return max(map(len, enum.symbols))
 
 
 def _same_kind(old: Field, new: Field) -> Conversion:
@@ -118,7 +124,7 @@ def _digits(old: Field, new: Field) -> Conversion:
 def _scaled(scale: int) -> Convert:
     def scaled(value: int | Decimal) -> Decimal:
         sign, digits, exponent = Decimal(value).as_tuple()
-        assert isinstance(exponent, int)  # noqa: S101 - no field takes NaN or infinity
+        assert isinstance(exponent, int)
         return Decimal((sign, digits + (0,) * (exponent + scale), -scale))
 
     return scaled

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
 from schemas.codec import Registry, Schema
+from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.evolution import Column, Evolution
 from schemas.fields import Field, FieldType
 from schemas.refusals import unknown
@@ -129,6 +130,22 @@ class Catalog:
         found = self.entities.get(name)
         if found is None:
             raise unknown("entity", name, self.entities)
+        return found
+
+    def entity_of(self, schema: Schema) -> Entity:
+        """The entity whose events this schema is for.
+
+        Raises PoisonEventError, cause "schema", where there is none of that name; ConfigurationError for a
+        version that is newer than all that are known here: nobody reads down.
+        """
+        found = self.entities.get(schema.entity)
+        if found is None:
+            raise PoisonEventError(f"no entity {schema.entity} is known here", "schema")
+        if schema.version > found.schema.version:
+            raise ConfigurationError(
+                f"entity {found.name}: an event of schema version {schema.version} has come, and version "
+                f"{found.schema.version} is the newest known here: give this process the newer one first"
+            )
         return found
 
     def for_table(self, table: str) -> tuple[tuple[Entity, DynamoDbSource], ...]:

@@ -1,9 +1,9 @@
-"""The versions of one entity's schema as one table: its columns, and the rows that each version's values make.
+"""The versions of one entity's schema as one table: its columns, and the rows that each version makes.
 
-A column is one field through all versions: found again by its name, or by an alias. It keeps the first name that
-the field had, so that a rename is the view's affair alone. Nothing is ever dropped: a retired field's column
-stays. Rows are made by going through the versions one by one, so that what an event makes does not depend on
-which versions it met on its way (INV-3).
+A column is one field through all versions: found again by its name, or by an alias. It keeps the first name
+that the field had, so that a rename is the view's affair alone. Nothing is ever dropped: a retired field's
+column stays. Rows are made by going through the versions one by one, so that what an event makes does not
+depend on which versions it met on its way (INV-3).
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -72,7 +72,7 @@ class Change(NamedTuple):
 class Evolution:
     """All versions of an entity's schema, the oldest first; a version is known by its fingerprint.
 
-    Raises ConfigurationError for an alias that no older version knows, or that two fields claim.
+    Raises ConfigurationError for an alias that is a field of its own, there or in the version before.
     """
 
     def __init__(self, versions: Sequence[Schema]) -> None:
@@ -105,9 +105,8 @@ class Evolution:
         """From the values of one version, by name, to those of the columns. Raises PoisonEventError, cause
         "schema", for a version that is none of these."""
         if fingerprint not in self._projections:
-            entity = self.newest.entity
-            reason = f"{entity}: written with schema {fingerprint.hex()}, which is none of the table's versions"
-            raise PoisonEventError(reason, "schema")
+            reason = f"written with schema {fingerprint.hex()}, which is none of the table's versions"
+            raise PoisonEventError(f"{self.newest.entity}: {reason}", "schema")
         return self._projections[fingerprint]
 
     @cached_property
@@ -179,12 +178,12 @@ def _owner(lines: Sequence[Sequence[Field | None]], field: Field, schema: Schema
     for alias in field.aliases:
         if alias in (each.name for each in schema.fields):
             raise refused(where, alias, "a name that is no field of this version")
-        if not any(each and each.name == alias for line in lines for each in line):
-            raise refused(where, alias, "a name that this field has in an older version")
     wanted = {field.name, *field.aliases}
     found = [place for place, line in enumerate(lines) if line[-1] and line[-1].name in wanted]
     if len(found) > 1:
-        raise refused(where, list(field.aliases), "names of one field: the version before has several of them")
+        raise refused(
+            where, list(field.aliases), "names of one field: the version before has several of them"
+        )
     return found[0] if found else None
 
 
@@ -293,7 +292,7 @@ def _rules(column: Column, place: int, versions: Sequence[Schema], names: set[st
         return [*used, "added without a default" if new.default is NO_DEFAULT else "field added"]
     if old is not None and new is None:
         return ["made private" if old.name in schema.dropped else "field retired"]
-    assert old is not None and new is not None  # noqa: S101, PT018 - told the type checker
+    assert old is not None and new is not None  # noqa: PT018 - told the type checker
     rules = [*conversion(old, new).rules, *_default_rule(old, new)]
     in_key = old.name in versions[place - 1].key
     return [*rules, "key changed"] if in_key and not _KEEP_THE_KEY.issuperset(rules) else rules

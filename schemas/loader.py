@@ -16,7 +16,7 @@ from schemas.avsc import RECORD_PROPERTIES, read_fields
 from schemas.codec import Registry, Schema, make_schema
 from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Source, key_attributes
 from schemas.errors import ConfigurationError
-from schemas.evolution import keys_of
+from schemas.evolution import Evolution, keys_of
 from schemas.fields import ANY_SOURCE, FieldType
 from schemas.fingerprint import fingerprint
 from schemas.privacy import Privacy
@@ -52,6 +52,7 @@ def load_entity(folder: Path) -> Entity:
     entity = read_entity(folder)
     with _naming(folder):
         check_published(folder, entity)
+        _check_aliases(entity)
         _refuse_changes(entity)
     return entity
 
@@ -71,6 +72,7 @@ def read_entity(folder: Path) -> Entity:
             make_schema(name, version, each, record)
             for version, (each, record) in enumerate(zip(keys_of(records, key), records, strict=True), 1)
         ]
+        Evolution((*older, schema))  # what is wrong between the versions is not the settings' fault
     with _naming(file):
         return _entity(settings, schema, tuple(older))
 
@@ -83,12 +85,22 @@ def _read_record(file: Path) -> dict[str, Any]:
     return record
 
 
+def _check_aliases(entity: Entity) -> None:
+    older: set[str] = set()
+    for schema in entity.versions:
+        for field in schema.fields:
+            for alias in sorted(set(field.aliases).difference(older)):
+                where = f"v{schema.version}.avsc, field {field.name}, aliases: not a name of an older version"
+                raise unknown(where, alias, sorted(older))
+        older.update(field.name for field in schema.fields)
+
+
 def _refuse_changes(entity: Entity) -> None:
     for older, (before, after) in enumerate(pairwise(entity.versions), 1):
         if fingerprint({**before.avro, "headwater.version": after.version}) == after.fingerprint:
             raise ConfigurationError(
-                f"v{after.version}.avsc: says what v{before.version}.avsc says; allowed: a version that differs "
-                "in more than documentation"
+                f"v{after.version}.avsc: says what v{before.version}.avsc says; allowed: a version that "
+                "differs in more than documentation"
             )
         for change in entity.evolution.changes(older, older + 1):
             if change.rule.category is Category.REFUSED:
@@ -123,12 +135,14 @@ def _entity_folders(folder: Path) -> list[Path]:
 
 def _schema_files(folder: Path) -> list[Path]:
     """v1.avsc, v2.avsc and so on, without a gap."""
-    there = {file.name for file in folder.glob("*.avsc")}
-    names = [f"v{version}.avsc" for version in range(1, len(there) + 1)]
-    for name in names or ["v1.avsc"]:
+    there = sorted(file.name for file in folder.glob("*.avsc"))
+    names = [f"v{version}.avsc" for version in range(1, max(1, len(there)) + 1)]
+    for name in names:
         if name not in there:
-            found = f"; found {', '.join(sorted(there))}" if there else ""
-            raise missing(f"schema{found}", name, "the entity's Avro record, numbered from v1.avsc on")
+            raise ConfigurationError(
+                f"schema: {name} is missing; found {', '.join(there) or 'none'}; allowed: v1.avsc, v2.avsc "
+                "and so on without a gap, each an Avro record"
+            )
     return [folder / name for name in names]
 
 
@@ -236,7 +250,7 @@ def _one_field_per_name(source: str, schema: Schema) -> None:
             raise refused(
                 f"v{schema.version}.avsc, field {field.name}, from",
                 name,
-                f"a name that {taken[name]} does not take too"
+                f"a name that {taken[name]} does not take too",
             )
         taken[name] = field.name
 

@@ -31,8 +31,8 @@ def check_published(folder: Path, entity: Entity) -> None:
         if now.get(file) != fingerprint:
             found = "is not there" if file not in now else f"was changed: its fingerprint is {now[file]}"
             raise ConfigurationError(
-                f"{file}: is published as {fingerprint} and {found}; allowed: the file, and the entity's key, as "
-                f"they were: a change is a new version, v{len(now) + 1}.avsc"
+                f"{file}: is published as {fingerprint} and {found}; allowed: the file and the entity's key "
+                f"as they were: a change is a new version, v{len(now) + 1}.avsc"
             )
 
 

@@ -1,4 +1,4 @@
-"""Changes between two versions of one field `f`, a kind each, with values of both and what the older become."""
+"""Changes of one field `f` between two versions, of each kind, with values of both and what they become."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time

@@ -69,10 +69,7 @@ def create_table(table: StagingTable, revision: int) -> str:
     columns = ", ".join(
         [
             f"{quoted(KEY_HASH)} BINARY(16) NOT NULL PRIMARY KEY",
-            *(
-                f"{quoted(field.name)} {_column(field.name, table)} NULL"
-                for field in table.fields
-            ),
+            *(f"{quoted(field.name)} {_column(field.name, table)} NULL" for field in table.fields),
             *(f"{quoted(name)} {_column(name, table)} NOT NULL" for name in SYSTEM_COLUMNS),
         ]
     )

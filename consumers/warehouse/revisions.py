@@ -68,7 +68,7 @@ class Revisions:
             self._show(table, table.view, live.number)
 
     def _widened(self, table: StagingTable) -> Iterator[tuple[Revision, StagingTable]]:
-        """The revisions that are, or may be again, the live one, and want no more than new columns and types."""
+        """The revisions that are, or may be again, the live one, and want new columns and types alone."""
         for row in self._connection.execute(self.selected([table])).all():
             if row.state in ("live", "retired") and table.entity.evolution.has(row.schema_fingerprint):
                 revision, made = known(table, [row], row.number)
@@ -222,11 +222,9 @@ class Revisions:
             self._ddl.show(table, view, number)
 
 
-def known(
-    table: StagingTable, rows: Iterable[RevisionRow], wanted: object
-) -> tuple[Revision, StagingTable]:
-    """The one revision among these rows of `Revisions.selected`, and the table as the version that made it has
-    it: `table` itself where that is the newest.
+def known(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> tuple[Revision, StagingTable]:
+    """The one revision among these rows of `Revisions.selected`, and the table as the version that made it
+    has it: `table` itself where that is the newest.
 
     Raises ConfigurationError where it is not there, or was made by a schema that is none of the table's
     versions: an older process must not write into a newer table.
@@ -239,8 +237,8 @@ def known(
     if not entity.evolution.has(fingerprint):
         raise ConfigurationError(
             f"entity {entity.name}: revision {revision.number} was made by schema version "
-            f"{revision.schema_version}, {fingerprint.hex()}; this process has version {entity.schema.version}, "
-            f"{entity.schema.fingerprint.hex()}"
+            f"{revision.schema_version}, {fingerprint.hex()}; this process has version "
+            f"{entity.schema.version}, {entity.schema.fingerprint.hex()}"
         )
     return revision, table if fingerprint == entity.schema.fingerprint else table.until(fingerprint)
 

@@ -15,12 +15,13 @@ from replay.fold import EVENT_BYTES, Wanted
 from replay.in_memory import InMemoryLog
 from replay.load import Chunk, Damages, chunks
 from replay.log import LINE_BYTES, error_frames, frames_of
-from replay.log_schemas import LogRegistry, entity_of_log
+from replay.log_schemas import entity_of_log
 from schemas.codec import Registry, schema_log_key
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT, encode_event
 from schemas.frames import Damage
+from schemas.log_registry import LogRegistry
 
 FRAMES = [encode_event(event(ITEM, item(f"k{n}", n), n)) for n in range(6)]
 KEY = "log/2026/03/01/12/0"
@@ -174,13 +175,13 @@ def test_a_schema_is_looked_for_here_then_in_the_log_and_once_only() -> None:
     class Counted(InMemoryLog):
         asked = 0
 
-        def schemas(self) -> Iterator[tuple[str, bytes]]:
+        def document(self, key: str) -> bytes | None:
             Counted.asked += 1
-            return super().schemas()
+            return super().document(key)
 
     log = Counted()
     log.put_schema(other_schema(ITEM))
-    registry = LogRegistry(log, CATALOG.registry)
+    registry = LogRegistry(CATALOG.registry, log.document)
 
     assert registry.find(ITEM.schema.fingerprint) == ITEM.schema
     assert Counted.asked == 0
@@ -201,7 +202,7 @@ def test_a_schema_under_another_name_or_that_is_none_is_damage() -> None:
     log.put_schema(ITEM.schema)
     log.put("log/_schemas/0000000000000000.avsc", next(log.schemas())[1])
     with pytest.raises(LogIntegrityError, match="holds the schema"):
-        LogRegistry(log, Registry()).find(ITEM.schema.fingerprint)
+        LogRegistry(Registry(), log.document).find(bytes(8))
 
 
 def test_an_entity_is_told_by_its_newest_schema_and_one_without_is_refused() -> None:

@@ -123,7 +123,11 @@ def test_two_fields_may_be_of_one_enum() -> None:
 # What is allowed, said once
 AVRO_NAME = "an Avro name: a letter or _ first, then letters, digits and _"
 RECORD = "type, name, namespace, doc, fields"
-FIELD = "name, type, default, doc, from, maxLength, format, headwater.json"
+FIELD = (
+    "name, type, default, doc, aliases, from, maxLength, format, headwater.json, headwater.casts, "
+    "headwater.private"
+)
+ALIASES = "a list of older names of this field, each once"
 TYPES = (
     "string, int, long, float, double, boolean, bytes, enum, [null, one of these]; "
     'a nested value is a string with "headwater.json": true'
@@ -199,10 +203,36 @@ WRONG_FIELDS: list[tuple[Avro, str]] = [
         field("int", maxlength=5),
         f': unknown property: found "maxlength"; did you mean "maxLength"? allowed: {FIELD}',
     ),
-    (field("int", aliases=["x"]), f': unknown property: found "aliases"; allowed: {FIELD}'),
     (
-        field("string", **{"headwater.private": "drop"}),
-        ', headwater.private: found "drop"; allowed: nothing: private fields are not there yet',
+        field("int", alias=["x"]),
+        f': unknown property: found "alias"; did you mean "aliases"? allowed: {FIELD}',
+    ),
+    (field("int", aliases="x"), f', aliases: found "x"; allowed: {ALIASES}'),
+    (field("int", aliases=["x", "x"]), f', aliases: found ["x", "x"]; allowed: {ALIASES}'),
+    (field("int", aliases=["price"]), f', aliases: found ["price"]; allowed: {ALIASES}'),
+    (
+        field("int", aliases=["X"]),
+        ', aliases: found "X"; allowed: lower snake case: a-z first, then a-z, 0-9 and _',
+    ),
+    (
+        field("string", **{"headwater.private": "hide"}),
+        ', headwater.private: found "hide"; allowed: mask, hash, drop',
+    ),
+    (
+        field("int", **{"headwater.private": "hash"}),
+        ', headwater.private: found "hash"; allowed: drop, or any of them on a string; this is int',
+    ),
+    (
+        field("string", **{"headwater.casts": "int"}),
+        ', headwater.casts: found "int"; allowed: a list of kinds that the field had',
+    ),
+    (
+        field("string", maxLength=15, **{"headwater.casts": ["long"]}),
+        ', headwater.casts: found "long"; allowed: int, boolean, date, time-millis, time-micros',
+    ),
+    (
+        field("int", **{"headwater.casts": ["string"]}),
+        ', headwater.casts: found "string"; allowed: nothing',
     ),
     (field("strin"), f', type: found "strin"; did you mean "string"? allowed: {TYPES}'),
     (field("null"), f', type: found "null"; allowed: {TYPES}'),

@@ -1,0 +1,27 @@
+"""Documents of the log in S3, by their keys: the schemas that this process does not know."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from schemas.aws_errors import aws_errors, is_missing
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class LogDocuments:
+    """The log bucket's small objects."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3, self._bucket = s3, bucket
+
+    def read(self, key: str) -> bytes | None:
+        """The whole object, None where there is none. Raises TransientError, ConfigurationError."""
+        try:
+            with aws_errors(f"reading s3://{self._bucket}/{key}"):
+                return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+        return None

@@ -1,0 +1,221 @@
+"""The gate at loading: what no version may change, each with its own text, and a published version."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.errors import ConfigurationError
+from schemas.loader import load_entity, read_entity
+from schemas.published import publish
+from schemas.rules import RULES
+
+Avro = dict[str, Any]
+
+TOML = """
+key = ["urn"]
+[[source]]
+csv = "links"
+mode = "upsert"
+"""
+URN: Avro = {"name": "urn", "type": "int"}
+
+
+def decimal(precision: int, scale: int) -> Avro:
+    return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
+
+
+def enum(*symbols: str) -> Avro:
+    return {"type": "enum", "name": "State", "symbols": list(symbols)}
+
+
+def time(unit: str) -> Avro:
+    return {"type": "long" if unit == "micros" else "int", "logicalType": f"time-{unit}"}
+
+
+def f(kind: Any, name: str = "f", **more: Any) -> Avro:
+    return {"name": name, "type": kind, **more}
+
+
+def entity(home: Path, *versions: list[Avro], toml: str = TOML) -> Path:
+    """The folder of an entity with these versions' fields, `urn` before them unless a version has its own."""
+    folder = home / "link"
+    folder.mkdir(exist_ok=True)
+    (folder / "entity.toml").write_text(toml)
+    for number, fields in enumerate(versions, 1):
+        own = any("urn" in (each["name"], *each.get("aliases", [])) for each in fields)
+        record = {"type": "record", "name": "Link", "fields": fields if own else [URN, *fields]}
+        (folder / f"v{number}.avsc").write_text(json.dumps(record))
+    return folder
+
+
+def refusal(folder: Path) -> str:
+    """What the error says after naming the folder."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_entity(folder)
+    named, text = str(caught.value).split(": ", 1)
+    assert named == str(folder)
+    return text
+
+
+REFUSED = [
+    (None, f("int"), "added without a default"),
+    (f("int", default=1), f("int", default=2), "default changed"),
+    (f("int", default=1), f("int"), "default changed"),
+    (f(["null", "int"]), f("int"), "null forbidden"),
+    (f("string", maxLength=5), f("string", maxLength=4), "shorter"),
+    (f("string"), f("string", maxLength=1_000), "shorter"),
+    (f(decimal(9, 2)), f(decimal(9, 3)), "fewer digits"),
+    (f(decimal(9, 2)), f(decimal(9, 1)), "fewer digits"),
+    (f(enum("a", "b")), f(enum("a", "c")), "symbol removed"),
+    (f(time("micros")), f(time("millis")), "coarser time"),
+    (f("long"), f("int"), "kind changed"),
+    (f("long"), f("double"), "kind changed"),
+    (f("int"), f("string"), "kind changed"),
+    (f("long"), f("string", **{"headwater.casts": ["int"]}), "kind changed"),
+    (f("long"), f(decimal(20, 2)), "kind changed"),
+    (f(enum("a", "bcd")), f("string", maxLength=2), "kind changed"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "rule"), REFUSED)
+def test_a_change_that_is_refused(tmp_path: Path, old: Avro | None, new: Avro, rule: str) -> None:
+    folder = entity(tmp_path, [old] if old else [], [new])
+    what, remedy = RULES[rule].what, RULES[rule].remedy
+    assert refusal(folder) == f"v2.avsc, field f: {rule} since v1.avsc: {what}; allowed: {remedy}"
+    assert read_entity(folder).schema.version == 2
+
+
+def test_a_name_is_never_used_again(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")], [], [f("int", default=1)])
+    assert refusal(folder).startswith("v3.avsc, field f: name used again since v2.avsc: ")
+    dropped = f("string", **{"headwater.private": "drop"})
+    folder = entity(tmp_path, [f("string")], [dropped], [f("string", default="")])
+    assert refusal(folder).startswith("v3.avsc, field f: name used again since v2.avsc: ")
+
+
+def test_a_key_field_of_another_kind_is_a_new_entity(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [URN], [{"name": "urn", "type": "string", "headwater.casts": ["int"]}])
+    assert refusal(folder) == (
+        "v2.avsc, field urn: key changed since v1.avsc: other key fields, or one with another kind, format "
+        "or privacy; allowed: a changed key is a new entity"
+    )
+
+
+def test_a_key_field_made_private_is_a_new_entity(tmp_path: Path) -> None:
+    text = {"name": "urn", "type": "string"}
+    folder = entity(tmp_path, [text], [{**text, "headwater.private": "hash"}])
+    assert refusal(folder).startswith("v2.avsc, field urn: key changed since v1.avsc: ")
+
+
+def test_a_key_field_that_may_be_longer_or_has_a_new_name_is_the_same_key(tmp_path: Path) -> None:
+    renamed = {"name": "school", "type": "long", "aliases": ["urn"]}
+    folder = entity(tmp_path, [URN], [renamed], toml=TOML.replace("urn", "school"))
+    made = load_entity(folder)
+    assert [schema.key for schema in made.versions] == [("urn",), ("school",)]
+    assert [(column.name, column.field.name) for column in made.columns] == [("urn", "school")]
+
+
+def test_a_key_that_an_older_version_has_not_got(tmp_path: Path) -> None:
+    folder = entity(
+        tmp_path, [f("int")], [f("int"), f("int", "g", default=0)], toml=TOML.replace('"urn"', '"urn", "g"')
+    )
+    assert "key: not a field of v1.avsc: found" in refusal_of_file(folder)
+
+
+def refusal_of_file(folder: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_entity(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("urn", "allowed"),
+    [
+        ({"name": "urn", "type": ["null", "int"]}, "no field that may be null"),
+        (
+            {"name": "urn", "type": "string", "headwater.private": "mask"},
+            "no masked field: two rows would have one key",
+        ),
+    ],
+)
+def test_a_key_field_of_the_newest_version_that_is_none(tmp_path: Path, urn: Avro, allowed: str) -> None:
+    folder = entity(tmp_path, [URN if "null" in urn["type"] else {**URN, "type": "string"}], [urn])
+    assert refusal_of_file(folder).endswith(f'entity.toml: key: found "urn"; allowed: {allowed}')
+
+
+# Aliases
+
+
+def test_an_alias_that_no_older_version_has(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")], [f("int", "g", aliases=["h"])])
+    where = "v2.avsc, field g, aliases: not a name of an older version"
+    assert refusal(folder) == f'{where}: found "h"; allowed: f, urn'
+
+
+def test_an_alias_that_clashes(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")], [f("int"), f("int", "g", aliases=["f"])])
+    allowed = "a name that is no field of this version"
+    assert refusal(folder) == f'v2.avsc, field g, aliases: found "f"; allowed: {allowed}'
+    folder = entity(tmp_path, [f("int"), f("int", "h")], [f("int", "g", aliases=["f", "h"])])
+    assert "allowed: names of one field: the version before has several of them" in refusal(folder)
+
+
+def test_a_name_that_changes_twice_is_one_column(tmp_path: Path) -> None:
+    folder = entity(
+        tmp_path, [f("int")], [f("int", "g", aliases=["f"])], [f("long", "h", aliases=["f", "g"])]
+    )
+    [_, column] = load_entity(folder).columns
+    assert (column.name, column.field.name, column.field.kind) == ("f", "h", "long")
+
+
+# Versions
+
+
+def test_two_versions_with_one_content(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")], [f("int", doc="a better word")])
+    assert refusal(folder) == (
+        "v2.avsc: says what v1.avsc says; allowed: a version that differs in more than documentation"
+    )
+
+
+def test_a_published_version_never_changes(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")])
+    publish(folder, load_entity(folder))
+    was = load_entity(folder).schema.fingerprint.hex()
+    entity(tmp_path, [f("long")])
+    now = read_entity(folder).schema.fingerprint.hex()
+    assert refusal(folder) == (
+        f"v1.avsc: is published as {was} and was changed: its fingerprint is {now}; allowed: the file and "
+        "the entity's key as they were: a change is a new version, v2.avsc"
+    )
+    with pytest.raises(ConfigurationError, match="is published"):
+        publish(folder, read_entity(folder))
+
+
+def test_a_published_version_is_never_taken_away(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")], [f("long")])
+    publish(folder, load_entity(folder))
+    (folder / "v2.avsc").unlink()
+    assert "v2.avsc: is published as" in refusal(folder)
+    assert "and is not there" in refusal(folder)
+
+
+def test_documentation_of_a_published_version_may_change(tmp_path: Path) -> None:
+    folder = entity(tmp_path, [f("int")])
+    publish(folder, load_entity(folder))
+    entity(tmp_path, [f("int", doc="a better word")])
+    assert load_entity(folder).schema.version == 1
+
+
+@pytest.mark.parametrize("text", ["[", "[]", '{"v1.avsc": 5}'])
+def test_a_list_of_published_versions_that_is_none(tmp_path: Path, text: str) -> None:
+    folder = entity(tmp_path, [f("int")])
+    (folder / "published.json").write_text(text)
+    assert refusal(folder).startswith("published.json: ")
+
+
+def test_every_rule_tells_what_and_what_to_do() -> None:
+    assert all(rule.what and rule.remedy for rule in RULES.values())
+    assert len({rule.what for rule in RULES.values()}) == len(RULES)
