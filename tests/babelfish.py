@@ -16,6 +16,10 @@ from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 
 _VIEW = re.compile(r"CREATE OR ALTER VIEW (\S+) AS ", re.DOTALL)
 
+_ALTERED = re.compile(
+    r"(ALTER TABLE (\[staging\]\.\[\w+?)__r\d+\] ALTER COLUMN .*?)( COLLATE \w+)? NULL", re.DOTALL
+)
+
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})')
 _TEXT_COLUMN = re.compile(r"(\[?\w+\]?) COLLATE (\w+) AS \1")
 PRIVATE = 0xE000
@@ -110,6 +114,10 @@ def rewrite(statement: str, execute: Callable[[str], object]) -> str:
     if view:  # not supported; a view that is dropped loses its grants, which CREATE OR ALTER keeps
         execute(f"DROP VIEW IF EXISTS {view[1]}")
         return statement.replace("CREATE OR ALTER VIEW", "CREATE VIEW", 1)
+    altered = _ALTERED.fullmatch(statement)
+    if altered:  # not under a view, which is made again afterwards; and without these words
+        execute(f"DROP VIEW IF EXISTS {altered[2]}]")
+        return altered[1]
     return statement
 
 

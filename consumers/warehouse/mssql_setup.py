@@ -59,8 +59,7 @@ def _lacking_entities(connection: Connection, tables: StagingTables) -> list[str
     found, revisions = [], revisions_in(connection)
     for table in tables:
         try:
-            if not revisions.is_ensured(table):
-                found.append(f"the view {table.view} is missing, or not as its entity wants it")
+            found += revisions.lacks(table)
         except ConfigurationError as error:
             found.append(str(error))
     return found

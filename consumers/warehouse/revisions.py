@@ -60,9 +60,11 @@ class Revisions:
         is enough (a rebuild makes the others); and the view as the entity wants it now."""
         if not any(revision.state == "live" for revision in self.of(table)):
             self.create(table, "live", now)
-        for revision, made in self._widened(table):
+        for revision, made in list(self._widened(table)):
             self._ddl.widen(made, table, revision.number)
             self._set(table, revision.number, **_schema(table))
+            if revision.state == "live":  # a view goes on telling the types that the columns had
+                self._ddl.show(table, table.view, revision.number)
         live, made = self._known(table, "live")
         if made is table:
             self._show(table, table.view, live.number)
@@ -75,10 +77,12 @@ class Revisions:
                 if made is not table and not _needs_rebuild(made, table):
                     yield revision, made
 
-    def needs_rebuild(self, table: StagingTable) -> bool:
-        """Whether the live table is of an older version, and only a rebuild makes it one of the newest."""
-        _, made = self._known(table, "live")
-        return made is not table and _needs_rebuild(made, table)
+    def lacks(self, table: StagingTable) -> list[str]:
+        """What `ensure` would make, and a rebuild that only a person begins. Raises as `known` does."""
+        if not self.is_ensured(table):
+            return [f"the view {table.view} is missing, or not as its entity wants it"]
+        live, made = self._known(table, "live")
+        return [] if made is table else [_outdated(live, made, table)]
 
     def create(self, table: StagingTable, state: str, now: str) -> int:
         """An empty table under the next number."""
@@ -246,11 +250,15 @@ def known(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> t
 def checked(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
     """The same, of the newest version. Raises ConfigurationError, too, where it is of an older one."""
     revision, made = known(table, rows, wanted)
-    if made is table:
-        return revision
+    if made is not table:
+        raise ConfigurationError(_outdated(revision, made, table))
+    return revision
+
+
+def _outdated(revision: Revision, made: StagingTable, table: StagingTable) -> str:
     name = table.entity.name
     command = f"replay rebuild {name}" if _needs_rebuild(made, table) else "warehouse init"
-    raise ConfigurationError(
+    return (
         f"entity {name}: revision {revision.number} is of schema version {revision.schema_version}, and this "
         f"process has version {table.entity.schema.version}: run `headwater {command}`"
     )

@@ -109,11 +109,8 @@ class SqliteWarehouse:
             ).scalars()
             missing = [f"the table {name} is missing" for name in sorted(names.difference(there))]
             revisions = revisions_in(connection)
-            missing += [
-                f"the view {table.view} is missing, or not as its entity wants it"
-                for table in ([] if missing else self._tables)
-                if not revisions.is_ensured(table)
-            ]
+            for table in [] if missing else self._tables:
+                missing += revisions.lacks(table)
         return missing
 
     @contextmanager
