@@ -194,12 +194,17 @@ def cast_kinds(new: Field) -> tuple[FieldType, ...]:
     return (FieldType.DATE,) if new.kind in _MIDNIGHTS else ()
 
 
+def cast(new: Field, kind: FieldType) -> Convert:
+    """From the values of one of its `cast_kinds`."""
+    if new.kind == FieldType.STRING:
+        return _TEXTS[kind][0]
+    if new.kind == FieldType.JSON:
+        return canonical_json
+    zone = _MIDNIGHTS[new.kind]
+    return lambda value: datetime.combine(value, time(), zone)
+
+
 def _declared(old: Field, new: Field) -> Conversion:
     if old.kind not in new.casts or old.kind not in cast_kinds(new):
         return Conversion(("kind changed",), None)
-    if new.kind == FieldType.STRING:
-        return Conversion(("declared cast",), _TEXTS[old.kind][0])
-    if new.kind == FieldType.JSON:
-        return Conversion(("declared cast",), canonical_json)
-    zone = _MIDNIGHTS[new.kind]
-    return Conversion(("declared cast",), lambda value: datetime.combine(value, time(), zone))
+    return Conversion(("declared cast",), cast(new, old.kind))

@@ -13,7 +13,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValu
 | bytes | B |
 | json | any type; a set is a sorted array |
 
-NULL is null. No type is coerced into another. An attribute that no field names is never looked at (INV-7).
+NULL is null. No type is coerced into another, but for the kinds that a field declares casts from: items of
+before the change and after it are there together. An attribute that no field names is never looked at (INV-7).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import compress
 from json.encoder import encode_basestring
 from operator import itemgetter, ne
 from typing import Any, NamedTuple, TypeAlias
 
 from producers.texts import reader
+from schemas.conversions import cast
 from schemas.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
@@ -190,7 +192,22 @@ def _other(made: Field, wanted: str, typed: Attribute | None) -> object:
         return None
     if made.kind is FieldType.JSON:
         return _json(typed)
+    for older, read in _older(made):
+        if older in typed:
+            return read(typed[older])
     raise ValueError(f"takes an attribute of type {wanted}, got {', '.join(typed)}")
+
+
+@cache
+def _older(made: Field) -> list[tuple[str, Read]]:
+    """The attribute types of the kinds that a field had, and how the values in them are read."""
+    return [_cast(made, kind) for kind in made.casts]
+
+
+def _cast(made: Field, kind: FieldType) -> tuple[str, Read]:
+    wanted, convert = _types(Field(made.name, kind))
+    onto = cast(made, kind)
+    return wanted, lambda value: onto(convert(value))
 
 
 def _types(made: Field) -> tuple[str, Read]:

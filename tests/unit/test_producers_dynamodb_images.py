@@ -377,3 +377,20 @@ def test_an_item_is_the_entitys_where_every_pattern_holds(
 ) -> None:
     made = entity("thing", [{"name": "id", "type": "string"}], ["id"], where=where)
     assert reader_of(made).claims(item) is claimed
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text"),
+    [({"N": "-5"}, "-5"), ({"N": "2.0"}, "2"), ({"S": "05"}, "05"), ({"NULL": True}, None)],
+)
+def test_a_field_with_a_cast_takes_items_of_before_and_after(attribute: Any, text: str | None) -> None:
+    reader = one_field(["null", "string"], default=None, **{"headwater.casts": ["long"]})
+    assert value(reader, attribute) == text
+
+
+def test_a_cast_takes_no_more_than_its_kind() -> None:
+    reader = one_field("string", **{"headwater.casts": ["long"]})
+    assert reason(reader, {"N": "1.5"}) == "field x: takes whole numbers"
+    assert reason(reader, {"BOOL": True}) == "field x: takes an attribute of type S, got BOOL"
+    decimals = one_field("string", **{"headwater.casts": ["decimal", "boolean"]})
+    assert (value(decimals, {"N": "1.50"}), value(decimals, {"BOOL": True})) == ("1.5", "true")
