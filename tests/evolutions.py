@@ -7,8 +7,12 @@ from typing import Any, NamedTuple
 
 from consumers_world import A, B, field, logical
 
-from schemas.codec import make_schema
-from schemas.entity import CsvSource, DynamoDbSource, Entity, Mode
+from consumers.consume import Consumer, Refusal, project
+from consumers.facts import read_fact
+from consumers.warehouse.port import Warehouse
+from schemas.codec import Registry, make_schema
+from schemas.dead_letter import InMemoryLetters
+from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode
 from schemas.rules import Category
 
 STAMP = datetime(2024, 2, 29, 12, 30, 1, 123_000, tzinfo=UTC)
@@ -238,3 +242,26 @@ STEPS = (
         lambda _: None,
     ),
 )
+
+
+def catalog(of: Entity) -> Catalog:
+    return Catalog({of.name: of}, Registry(of.versions))
+
+
+def consume(warehouse: Warehouse, of: Entity, frames: Sequence[bytes]) -> None:
+    """As the live consumer of this version does; nothing is refused."""
+    letters = InMemoryLetters()
+    Consumer(catalog(of), warehouse, letters).consume(frames)
+    assert not letters.letters
+
+
+def rebuild_into(warehouse: Warehouse, of: Entity, frames: Sequence[bytes], revision: int) -> None:
+    """As a rebuild does: into a revision that is not live, and swapped in afterwards."""
+
+    def refuse(refusals: Sequence[Refusal]) -> None:
+        raise AssertionError(refusals)
+
+    facts = [read_fact(frame, catalog(of).registry) for frame in frames]
+    project(facts, catalog(of), warehouse, refuse, revisions={of.name: revision})
+    with warehouse.transaction(exclusive=[of.name]) as transaction:
+        transaction.swap(of.name, revision)

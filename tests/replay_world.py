@@ -5,13 +5,12 @@ import gzip
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from consumers_world import CATALOG, ITEM
+from consumers_world import ITEM
 
 from consumers.consume import Consumer
 from consumers.warehouse.port import (
@@ -32,8 +31,9 @@ from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import Outcome, run
+from schemas.codec import Registry
 from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Entity
+from schemas.entity import Catalog, Entity
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, decode_event, encode_event, key_hash, rank
 from schemas.fields import NO_DEFAULT
@@ -68,11 +68,12 @@ class Pipe:
         self.clock = Clock()
         self.folder = Path(folder)
         self.entities = {each.name: each for each in entities}
-        self.catalog = replace(CATALOG, entities=self.entities)
+        versions = [schema for each in entities for schema in each.versions]
+        self.catalog = Catalog(self.entities, Registry(versions))
         self.stream = InMemoryStream(now=self.clock)
         self.log = InMemoryLog()
-        for each in entities:
-            self.log.put_schema(each.schema)
+        for schema in versions:
+            self.log.put_schema(schema)
         self.letters = InMemoryLetters()
         self.warehouse: SqliteWarehouse = open_warehouse(self.url, entities, clock=self.clock)
         self.warehouse.ensure()

@@ -14,7 +14,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValu
 | json | any type; a set is a sorted array |
 
 NULL is null. No type is coerced into another, but for the kinds that a field declares casts from: items of
-before the change and after it are there together. An attribute that no field names is never looked at (INV-7).
+before the change and after it are there together. What no field names is never looked at (INV-7).
 """
 
 from __future__ import annotations

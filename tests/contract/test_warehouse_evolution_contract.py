@@ -4,14 +4,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from consumers_world import event
-from evolutions import STEPS, Step
+from evolutions import STEPS, Step, consume, rebuild_into
 
-from consumers.consume import Consumer, project
-from consumers.facts import read_fact
 from consumers.warehouse.port import Row, Warehouse
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, Entity
+from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, encode_event
 from schemas.rules import Category
@@ -39,12 +35,6 @@ def written(step: Step, of: Entity, some: Sequence[object]) -> list[bytes]:
     return [*frames, encode_event(event(of, gone, 9, Operation.DELETE))]
 
 
-def consume(warehouse: Warehouse, of: Entity, frames: Sequence[bytes]) -> None:
-    letters = InMemoryLetters()
-    Consumer(Catalog({of.name: of}, Registry(of.versions)), warehouse, letters).consume(frames)
-    assert not letters.letters
-
-
 def lacks(warehouse: Warehouse) -> list[str]:
     """What of the entity's table and view is missing; roles are not in question here."""
     return [each for each in warehouse.lacks() if "thing" in each]
@@ -70,22 +60,9 @@ def test_a_live_table_is_widened_in_place(connect: Connect, step: Step) -> None:
     assert newest.select("thing")[0] == [*[column.field.name for column in newer.columns], "_source"]
 
     fresh = newest.create_revision("thing")
-    consume_into(newest, newer, [*after, *before], fresh)
+    rebuild_into(newest, newer, [*after, *before], fresh)
     assert table(newest) == table(newest, fresh)
     assert [each.schema_version for each in newest.revisions("thing")] == [2, 2]
-
-
-def consume_into(warehouse: Warehouse, of: Entity, frames: Sequence[bytes], revision: int) -> None:
-    """As a rebuild does: into a revision that is not live, and swapped in afterwards."""
-    catalog = Catalog({of.name: of}, Registry(of.versions))
-    facts = [read_fact(frame, catalog.registry) for frame in frames]
-
-    def refuse(refusals: Sequence[object]) -> None:
-        raise AssertionError(refusals)
-
-    project(facts, catalog, warehouse, refuse, revisions={of.name: revision})
-    with warehouse.transaction(exclusive=[of.name]) as transaction:
-        transaction.swap(of.name, revision)
 
 
 @named(REBUILT)
@@ -105,7 +82,7 @@ def test_a_table_that_needs_a_rebuild_is_left_until_then(connect: Connect, step:
 
     revision = newest.create_revision("thing")
     as_if = table(newest)
-    consume_into(newest, newer, before, revision)
+    rebuild_into(newest, newer, before, revision)
     assert table(newest, revision) == as_if
     assert lacks(newest) == []
     consume(newest, newer, after)
@@ -119,10 +96,10 @@ def test_a_retired_revision_is_widened_too_and_can_be_gone_back_to(connect: Conn
     lived = connect([older])
     lived.ensure()
     second = lived.create_revision("thing")
-    consume_into(lived, older, written(step, older, ()), second)
+    rebuild_into(lived, older, written(step, older, ()), second)
     newest = connect([newer])
     newest.ensure()
-    consume_into(newest, newer, written(step, newer, step.new_values), 1)
+    rebuild_into(newest, newer, written(step, newer, step.new_values), 1)
     assert len(newest.select("thing")[1]) == 2
 
 

@@ -1,0 +1,112 @@
+"""A rebuild under a newer version of the schema: beside the older one's table, and equal to it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from consumers_world import event
+from evolutions import STEPS, Step
+from replay_world import Pipe, business
+
+from replay.as_of import plan_as_of
+from replay.compare import compare
+from replay.rebuild import plan_rollback
+from replay.run import run
+from schemas.entity import Entity
+from schemas.errors import ConfigurationError
+from schemas.event import Event, Operation
+from schemas.rules import Category
+
+by_name = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
+
+
+def thing(step: Step, of: Entity, number: int, operation: Operation = Operation.UPSERT) -> Event:
+    some = step.new_values if of.schema.version == 2 else step.old_values
+    values = {"id": f"k{number % 3}", "note": f"n{number}"}
+    values |= {f.name: some[number % len(some)] for f in of.schema.fields if f.name not in values}
+    return event(of, values, number, operation)
+
+
+def world(step: Step, folder: Path) -> tuple[Pipe, Pipe]:
+    """Two installations on one stream, log and warehouse: of the older version and of the newer."""
+    before, after = (Pipe(folder, [of]) for of in step.entities())
+    after.stream, after.published = before.stream, before.published
+    before.log = after.log
+    return before, after
+
+
+@by_name
+def test_inv3_a_rebuild_under_the_newer_version_equals_the_table_of_the_older(
+    step: Step, tmp_path: Path
+) -> None:
+    before, after = world(step, tmp_path)
+    older, newer = step.entities()
+    before.publish(*(thing(step, older, n) for n in range(1, 8)), thing(step, older, 8, Operation.DELETE))
+    before.flush()
+    if step.category < Category.REBUILD:
+        after.consume()
+    else:
+        with pytest.raises(ConfigurationError, match="replay rebuild thing"):
+            after.consume()
+        assert before.consume().applied == 3
+    expected = business(after.table(newer))
+    assert len(expected) == 3
+    assert list(compare(after.ports(), newer)) == []
+
+    outcome = after.rebuild(newer)
+
+    assert (outcome.swapped, outcome.differences) == (True, ())
+    assert business(after.table(newer)) == expected
+    after.publish(*(thing(step, newer, n) for n in range(9, 12)))
+    after.consume()
+    assert after.rebuild(newer).differences == ()
+
+
+REBUILT = next(step for step in STEPS if step.name == "a number that becomes text")
+
+
+def test_there_is_no_way_back_to_a_table_that_only_a_rebuild_makes_new(tmp_path: Path) -> None:
+    before, after = world(REBUILT, tmp_path)
+    older, newer = REBUILT.entities()
+    before.publish(thing(REBUILT, older, 1))
+    before.consume()
+    before.flush()
+    assert after.rebuild(newer).swapped
+    with pytest.raises(ConfigurationError, match=r"revision 1 is of schema version 1.*replay rebuild thing"):
+        run(plan_rollback(after.ports(), newer), after.ports())
+    assert after.live(newer) == 2
+
+
+def test_a_rebuild_that_was_broken_off_under_the_older_version_is_not_gone_on_with(tmp_path: Path) -> None:
+    before, after = world(REBUILT, tmp_path)
+    older, newer = REBUILT.entities()
+    before.publish(thing(REBUILT, older, 1))
+    before.consume()
+    before.flush()
+    before.warehouse.create_revision("thing")
+    outcome = after.rebuild(newer)
+    assert (outcome.revision, outcome.swapped) == (3, True)
+    assert [(each.number, each.state) for each in after.warehouse.revisions("thing")] == [
+        (1, "retired"),
+        (3, "live"),
+    ]
+
+
+def test_a_table_as_of_a_moment_is_of_the_newest_version(tmp_path: Path) -> None:
+    before, after = world(REBUILT, tmp_path)
+    older, newer = REBUILT.entities()
+    first = thing(REBUILT, older, 1)
+    before.publish(first, thing(REBUILT, older, 4), thing(REBUILT, newer, 7))
+    before.flush()
+    moment = datetime.fromtimestamp(first.occurred_at / 1_000_000, UTC)
+    outcome = run(plan_as_of(after.ports(), newer, moment), after.ports())
+    assert [row.values for row in after.table(newer, outcome.revision)] == [("k1", "2475512", "n1")]
+
+
+def test_a_log_of_a_newer_version_stops_whoever_does_not_know_it(tmp_path: Path) -> None:
+    before, _ = world(REBUILT, tmp_path)
+    older, newer = REBUILT.entities()
+    before.publish(thing(REBUILT, newer, 1))
+    before.flush()
+    with pytest.raises(ConfigurationError, match="event of schema version 2 has come, and version 1"):
+        before.rebuild(older)
