@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from schemas.aws_errors import aws_errors, is_missing
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ class LogDocuments:
         try:
             with aws_errors(f"reading s3://{self._bucket}/{key}"):
                 return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
+        except Exception as error:
             if not is_missing(error):
                 raise
         return None
