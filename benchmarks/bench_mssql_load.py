@@ -23,8 +23,11 @@ from typing import Any, NamedTuple
 import pymssql
 
 from benchmarks.bench_consume import ENTITY
+from consumers.warehouse.columns import converted
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
-from consumers.warehouse.mssql_load import loads
+from consumers.warehouse.mssql_load import JSON_TEXT_ROWS, json_text, loads
+from consumers.warehouse.mssql_sql import listed, quoted
+from consumers.warehouse.mssql_values import storage_of
 from consumers.warehouse.port import Batch, Row
 from consumers.warehouse.tables import StagingTable
 from schemas.event import key_hash
@@ -286,6 +289,26 @@ def bare_load(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
         for load in loads(StagingTable(ENTITY, "staging."), rows):
             statement = f"DECLARE @loaded INT; BEGIN TRANSACTION; {load.statement} DROP TABLE #rows; COMMIT"
             connection.exec_driver_sql(statement, load.parameters)
+
+
+def business_load(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
+    """The columns of the entity alone, by the same path: no key hash, no rank, nothing of ours."""
+    fields = ENTITY.schema.fields
+    columns = [
+        converted(column, storage_of(field).write)
+        for field, column in zip(fields, zip(*(row.values for row in rows), strict=True), strict=True)
+    ]
+    names = listed(field.name for field in fields)
+    shape = ", ".join(
+        f"{quoted(field.name)} {storage_of(field).sql_type} '$[{place}]'"
+        for place, field in enumerate(fields)
+    )
+    texts = tuple(map(json_text, cut(list(zip(*columns, strict=True)), JSON_TEXT_ROWS)))
+    made = [f"SELECT {names} INTO #rows", *[f"INSERT INTO #rows SELECT {names}"] * (len(texts) - 1)]
+    read = "".join(f"SET @json = %s; {each} FROM OPENJSON(@json) WITH ({shape}); " for each in made)
+    statement = f"DECLARE @json NVARCHAR(MAX); BEGIN TRANSACTION; {read}DROP TABLE #rows; COMMIT"
+    with warehouse.engine.connect() as connection:
+        connection.exec_driver_sql(statement, texts)
 
 
 def staged(n: int, version: int) -> Row:
