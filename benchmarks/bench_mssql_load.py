@@ -28,7 +28,7 @@ from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_load import JSON_TEXT_ROWS, json_text, loads
 from consumers.warehouse.mssql_sql import listed, quoted
 from consumers.warehouse.mssql_values import storage_of
-from consumers.warehouse.port import Batch, Row
+from consumers.warehouse.port import Batch, Counts, Row
 from consumers.warehouse.tables import StagingTable
 from schemas.event import key_hash
 
@@ -279,9 +279,9 @@ def applied(url: str) -> Iterator[tuple[str, float, float, str]]:
         yield f"guarded apply, rows {words}", APPLIED / spent[words], spent["bare"] / spent[words], "rows/s"
 
 
-def apply(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
+def apply(warehouse: MssqlWarehouse, rows: Sequence[Row], revision: int = 1) -> Counts:
     with warehouse.transaction(shared=[ENTITY.name]) as transaction:
-        transaction.apply(Batch({ENTITY.name: rows}))
+        return transaction.apply(Batch({ENTITY.name: rows}), {ENTITY.name: revision})
 
 
 def bare_load(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
