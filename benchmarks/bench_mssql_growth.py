@@ -17,9 +17,9 @@ from hashlib import md5
 from statistics import median
 
 from benchmarks.bench_consume import ENTITY
-from benchmarks.bench_mssql_load import VARIABLE, apply, close_kept, new_database, staged, url_of
+from benchmarks.bench_mssql_load import Figure, apply, on_a_new_warehouse, staged
 from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
+from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.port import Counts, Row
 from consumers.warehouse.tables import StagingTable
 
@@ -35,20 +35,14 @@ TABLE = StagingTable(ENTITY, "staging.")
 DIGITS = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))"
 
 
-def run() -> Iterator[tuple[str, float, float, str]]:
-    """Name, figure, share of the smallest table's, unit."""
-    if not os.environ.get(VARIABLE):
-        print(f"   ({VARIABLE} is not set: no SQL Server to measure)")
-        return
+def run() -> Iterator[Figure]:
+    """Shares of the smallest table's."""
+    return on_a_new_warehouse(_figures)
+
+
+def _figures(warehouse: MssqlWarehouse) -> Iterator[Figure]:
     sizes = [size for size in SIZES if size <= int(os.environ.get(LARGEST, "1000000"))]
-    with new_database() as name:
-        warehouse = open_warehouse(url_of(name), [ENTITY])
-        try:
-            warehouse.ensure()
-            medians = _measured(warehouse, sizes)
-        finally:
-            warehouse.close()
-            close_kept()
+    medians = _measured(warehouse, sizes)
     for size, seconds in zip(sizes, medians, strict=True):
         yield f"batch of 5,000 into a table of {size:,} rows", seconds * 1_000, seconds / medians[0], "ms"
 

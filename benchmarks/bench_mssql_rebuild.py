@@ -9,17 +9,16 @@ Below: replay's whole work, from the log's frames to the table.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
 from benchmarks.bench_consume import ENTITY, REGISTRY, frame_of
-from benchmarks.bench_mssql_load import VARIABLE, apply, close_kept, new_database, staged, url_of
+from benchmarks.bench_mssql_load import Figure, apply, on_a_new_warehouse, staged
 from benchmarks.bench_replay import log_of
 from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
+from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.mssql_load import Load, loads
 from consumers.warehouse.port import Row
 from consumers.warehouse.tables import StagingTable
@@ -34,28 +33,23 @@ CHUNKS = 3
 CHUNK = 100_000
 ROWS = CHUNKS * CHUNK
 CLUSTERED, HEAP, RAW = "[clustered]", "[heap]", "[raw]"
+LIMIT = "raw: a heap without a key"
 TABLE = StagingTable(ENTITY, "staging.")
 
 Way = Callable[[Sequence[Row]], None]
 
 
-def run() -> Iterator[tuple[str, float, float, str]]:
-    """Name, figure, share of the raw limit, unit."""
-    if not os.environ.get(VARIABLE):
-        print(f"   ({VARIABLE} is not set: no SQL Server to measure)")
-        return
-    with new_database() as name:
-        warehouse = open_warehouse(url_of(name), [ENTITY])
-        try:
-            warehouse.ensure()
-            apply(warehouse, [staged(n, 1) for n in range(5_000)])  # what is first is slow
-            spent = _measured(warehouse)
-            spent["replay: the log into a revision"] = _replayed(warehouse)
-        finally:
-            warehouse.close()
-            close_kept()
+def run() -> Iterator[Figure]:
+    """Shares of the raw limit."""
+    return on_a_new_warehouse(_figures)
+
+
+def _figures(warehouse: MssqlWarehouse) -> Iterator[Figure]:
+    apply(warehouse, [staged(n, 1) for n in range(5_000)])  # what is first is slow
+    spent = _measured(warehouse)
+    spent["replay: the log's frames into a revision"] = _replayed(warehouse)
     for words, seconds in spent.items():
-        yield words, ROWS / seconds, spent["raw: a heap without a key"] / seconds, "rows/s"
+        yield words, ROWS / seconds, spent[LIMIT] / seconds, "rows/s"
 
 
 def _measured(warehouse: MssqlWarehouse) -> dict[str, float]:
@@ -68,7 +62,7 @@ def _measured(warehouse: MssqlWarehouse) -> dict[str, float]:
             "fresh revision through the guard": lambda rows: apply(warehouse, rows, revision),
             "  straight into the clustered key": lambda rows: _load(connection, CLUSTERED, rows),
             "  a heap, the key afterwards": lambda rows: _load(connection, HEAP, rows),
-            "raw: a heap without a key": lambda rows: _load(connection, RAW, rows),
+            LIMIT: lambda rows: _load(connection, RAW, rows),
         }
         spent = dict.fromkeys(ways, 0.0)
         for chunk in range(CHUNKS):
