@@ -99,8 +99,8 @@ def _rewritten(
     _connection: object, cursor: Any, statement: str, parameters: Any, _context: object, _many: bool
 ) -> tuple[str, Any]:
     statement = rewrite(statement, cursor.execute)
-    if "OPENJSON(%s)" in statement and "\\" in parameters[0]:
-        return unescaped(statement, parameters[0])
+    if any("\\" in parameters[place] for place in json_places(statement)):
+        return unescaped(statement, parameters)
     return statement, parameters
 
 
@@ -113,7 +113,13 @@ def rewrite(statement: str, execute: Callable[[str], object]) -> str:
     return statement
 
 
-def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
+def json_places(statement: str) -> list[int]:
+    """Which of its parameters OPENJSON reads."""
+    before = statement.split("%s")[:-1]
+    return [place for place, each in enumerate(before) if each.endswith(("OPENJSON(", "SET @json = "))]
+
+
+def unescaped(statement: str, parameters: tuple[object, ...]) -> tuple[str, tuple[object, ...]]:
     """OPENJSON there gives a string's JSON as it is written, escapes and all, where SQL Server gives what it
     means. Each escape goes as one character for private use, and REPLACE makes it what it stands for."""
     stand_ins: dict[str, str] = {}
@@ -121,7 +127,10 @@ def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
     def stand_in(escape: re.Match[str]) -> str:
         return stand_ins.setdefault(escape[0], chr(PRIVATE + len(stand_ins)))
 
-    sent = _ESCAPE.sub(stand_in, json_text)
+    texts = json_places(statement)
+    sent = tuple(
+        _ESCAPE.sub(stand_in, str(each)) if place in texts else each for place, each in enumerate(parameters)
+    )
 
     def replaced(column: re.Match[str]) -> str:
         shown = column[1]
@@ -130,7 +139,7 @@ def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
             shown = f"REPLACE({shown}, N'{character}', NCHAR({meant}))"
         return f"{shown} COLLATE {column[2]} AS {column[1]}"
 
-    return _TEXT_COLUMN.sub(replaced, statement), (sent,)
+    return _TEXT_COLUMN.sub(replaced, statement), sent
 
 
 def _renumbered(context: ExceptionContext) -> None:

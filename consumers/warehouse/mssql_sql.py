@@ -200,17 +200,19 @@ def write_rows(table: StagingTable, revision: int) -> str:
     """#rows into the table, and how many came, changed the table, and are there with their rank.
 
     Floors first: a row below the floor of its source and bucket is a tombstone. The bucket is the first byte
-    of the key hash, and a position its rank's prefix.
+    of the key hash, and a position its rank's prefix. Where all rows were absent, as in a rebuild, the second
+    half has nothing to do.
     """
     return (
         "UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f "
         f"ON f.entity = {text(table.entity.name)} AND f.revision = {revision} AND f.source = r.[_source] "
         "AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; "
-        f"{insert_absent(table, revision)}; SET @changed = @@ROWCOUNT; "
-        f"{update_lesser(table, revision)}; SET @changed = @changed + @@ROWCOUNT; SET @equal = @loaded; "
+        f"{insert_absent(table, revision)}; SET @changed = @@ROWCOUNT; SET @equal = @loaded; "
+        f"IF @changed < @loaded BEGIN {update_lesser(table, revision)}; "
+        "SET @changed = @changed + @@ROWCOUNT; "
         "IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN "
         f"{quoted(table.physical(revision))} AS t ON t.[_key_hash] = s.[_key_hash] "
-        "WHERE t.[_rank] = s.[_rank]; "
+        "WHERE t.[_rank] = s.[_rank]; END; "
         "DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal"
     )
 

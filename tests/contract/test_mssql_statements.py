@@ -13,6 +13,7 @@ from mssql_server import emptied, url_of
 from mssql_statements import parsed, recorded, shape
 
 from consumers.warehouse.engines import open_warehouse
+from consumers.warehouse.mssql_load import JSON_TEXT_ROWS
 from consumers.warehouse.port import LIVE_READER, Checkpoint, padded
 
 pytest_plugins = ("warehouse_engines",)
@@ -30,6 +31,8 @@ def sent(mssql_database: str) -> list[str]:
         warehouse.ensure()
         warehouse.ensure()
         apply(warehouse, ITEM, made, sweeps=[floor(made, 2)])
+        others = [row(ITEM, item(f"{n}"), n) for n in range(JSON_TEXT_ROWS)]
+        apply(warehouse, ITEM, made._replace(deleted=True, source="other", schema_version=0), *others)
         apply(warehouse, EVERY, row(EVERY, {"id": UUID(int=1), "some_bytes": b"x"}, 1))
         number = warehouse.create_revision("item")
         shown = warehouse.create_revision("item")

@@ -1,5 +1,6 @@
 """What is SQL Server's own and needs no server: its errors as ours, types, what is sent, what is refused."""
 
+import json
 import traceback
 from decimal import Decimal
 from uuid import UUID
@@ -20,7 +21,7 @@ from consumers.warehouse.mssql_errors import (
     number_of,
     ours,
 )
-from consumers.warehouse.mssql_load import JSON_ROWS, JSON_TEXT, LITERAL_ROWS, loads
+from consumers.warehouse.mssql_load import JSON_ROWS, JSON_TEXT, JSON_TEXT_ROWS, LITERAL_ROWS, loads
 from consumers.warehouse.mssql_sql import MAX_RANK, create_table, create_view, quoted, text
 from consumers.warehouse.mssql_values import storage_of
 from consumers.warehouse.port import RefusedRowError, TransactionLostError
@@ -200,12 +201,40 @@ def test_a_view_with_a_preference_tells_trailing_blanks_apart() -> None:
 # What is sent.
 
 
-def test_rows_go_as_one_json_text_in_the_order_of_their_keys() -> None:
+def test_rows_go_as_json_texts_in_the_order_of_their_keys() -> None:
     rows = [row(ITEM, item(f"{n}"), 1) for n in range(JSON_ROWS + 1)]
     first, second = loads(TABLE, rows)
     assert (first.rows, second.rows) == (JSON_ROWS, 1)
-    assert first.statement == second.statement
     assert list(loads(TABLE, reversed(rows))) == [first, second]  # type: ignore[arg-type]
+    texts = [json.loads(str(each)) for each in (first.parameters or ())[-JSON_ROWS // JSON_TEXT_ROWS :]]
+    assert [len(each) for each in texts] == [JSON_TEXT_ROWS] * (JSON_ROWS // JSON_TEXT_ROWS)
+    keys = [UUID(sent[0]).bytes_le for text in texts for sent in text]
+    assert keys == sorted(each.key_hash for each in rows)[:JSON_ROWS]
+
+
+def test_what_all_rows_have_in_common_is_said_once() -> None:
+    alike = [row(ITEM, item(f"{n}"), n)._replace(source="csv:50% %s") for n in (10, 11)]
+    (load,) = loads(TABLE, alike)
+    assert "%" not in load.statement.replace("%s", "")
+    (prefix, *once, text) = load.parameters or ()
+    assert (prefix, once) == ("2024-00001", [False, "csv:50% %s", 1])
+    assert {len(sent) for sent in json.loads(str(text))} == {len(TABLE.columns) - 1 - 3}
+
+
+def test_what_differs_is_said_in_each_row() -> None:
+    one = row(ITEM, item("x"), 1)
+    other = row(ITEM, item("y"), 1)._replace(deleted=True, source="csv:other", schema_version=2)
+    (load,) = loads(TABLE, [one, other])
+    (_prefix, text) = load.parameters or ()
+    said = [(sent[11], sent[12], sent[14]) for sent in json.loads(str(text))]
+    assert sorted(said) == sorted((each.deleted, each.source, each.schema_version) for each in (one, other))
+
+
+@pytest.mark.parametrize("ranks", [["a"], ["a", "a"], ["ab", "a"], ["a", "b"], ["", "a"], ["aXb", "aYb"]])
+def test_ranks_of_any_shape_come_whole(ranks: list[str]) -> None:
+    (load,) = loads(TABLE, [row(ITEM, item(f"{n}"), 1)._replace(rank=rank) for n, rank in enumerate(ranks)])
+    prefix, *_, text = load.parameters or ()
+    assert sorted(f"{prefix}{sent[9]}" for sent in json.loads(str(text))) == sorted(ranks)
 
 
 def test_rows_with_binary_columns_go_as_literals() -> None:
