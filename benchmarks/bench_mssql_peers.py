@@ -11,8 +11,8 @@ dlt wants a driver named "ODBC Driver 18 for SQL Server"; where it is not the sy
 
 Two things are measured of each. "Whole", from what it is given: dlt dicts, target-mssql lines of Singer,
 Headwater Kinesis records of Avro events. "Load", without what it does to its input: dlt's load step,
-target-mssql's batches, Headwater's guarded apply of rows. Headwater's transactions are of 5,000. The share is
-that of the better peer.
+target-mssql's batches, Headwater's guarded apply of rows, in transactions of 5,000. The share is that of the
+best peer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,10 +50,12 @@ FOLDER = "HEADWATER_BENCH_PEERS"
 ROUNDS = 2
 BATCH = 5_000
 AGGREGATE = 500
-PEERS = {"dlt": "run_dlt.py", "target-mssql": "run_target_mssql.py"}
 TABLE = "[staging].[subscription__r1]"
 COUNT = "SELECT COUNT(*), COUNT(CASE WHEN price - FLOOR(price) = 0.02 THEN 1 END) FROM {}"
 GENERATION = "2024-05-01T10:00:00.000000"
+
+Lanes = list[list[bytes]]
+"""Frames by shard."""
 
 
 class Seconds(NamedTuple):
@@ -61,26 +65,45 @@ class Seconds(NamedTuple):
     load: float
 
 
+class Peer(NamedTuple):
+    """Its environment, what runs in it, and settings beside its defaults."""
+
+    folder: str
+    script: str
+    settings: Mapping[str, str] = {}
+
+
+PEERS = {
+    "dlt": Peer("dlt", "run_dlt.py"),
+    "dlt, 4 files at once": Peer("dlt", "run_dlt.py", {"NORMALIZE__DATA_WRITER__FILE_MAX_ITEMS": "25000"}),
+    "target-mssql": Peer("target-mssql", "run_target_mssql.py"),
+}
+
+Way = Callable[[str], Seconds]
+"""Upserts into a database."""
+
+
 def run() -> Iterator[tuple[str, float, float, str]]:
-    """Name, figure, share of the better peer, unit."""
+    """Name, figure, share of the best peer, unit."""
     if not os.environ.get(VARIABLE):
         print(f"   ({VARIABLE} is not set: no SQL Server to measure)")
         return
-    there = environments()
-    for name in PEERS.keys() - there.keys():
+    ways: dict[str, Way] = {
+        "Headwater": partial(headwater, shards=1),
+        "Headwater, 2 shards at once": partial(headwater, shards=2),
+    }
+    theirs = {name: partial(peer, name) for name in PEERS if python_of(name).exists()}
+    for name in PEERS.keys() - theirs.keys():
         print(f"   ({name} is absent: {FOLDER} does not name a folder with it)")
-    ways: dict[str, Callable[[str], Seconds]] = {"Headwater": headwater}
-    for name, python in there.items():
-        ways[name] = lambda database, name=name, python=python: peer(name, python, database)
-    best = measured(ways)
+    best = measured({**ways, **theirs})
     for part in Seconds._fields:
         rates = {name: ROWS / getattr(seconds, part) for name, seconds in best.items()}
-        limit = max((rate for name, rate in rates.items() if name in there), default=rates["Headwater"])
+        limit = max((rates[name] for name in theirs), default=max(rates.values()))
         for name, rate in rates.items():
             yield f"upsert, {part}: {name}", rate, rate / limit, "rows/s"
 
 
-def measured(ways: dict[str, Callable[[str], Seconds]]) -> dict[str, Seconds]:
+def measured(ways: Mapping[str, Way]) -> dict[str, Seconds]:
     """The least of each, in turns, each time in a database of its own."""
     found: dict[str, list[Seconds]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
@@ -94,33 +117,38 @@ def measured(ways: dict[str, Callable[[str], Seconds]]) -> dict[str, Seconds]:
 # Headwater.
 
 
-def headwater(database: str) -> Seconds:
+def headwater(database: str, shards: int) -> Seconds:
     warehouse = open_warehouse(url_of(database), [ENTITY])
     warehouse.ensure()
     try:
         made = frames(ROWS, 2)
-        return Seconds(from_records(warehouse, made), from_rows(warehouse, made))
+        lanes = [made[lane::shards] for lane in range(shards)]
+        return Seconds(from_records(warehouse, lanes), from_rows(warehouse, lanes))
     finally:
         warehouse.close()
 
 
-def from_records(warehouse: MssqlWarehouse, made: Sequence[bytes]) -> float:
-    fill(warehouse)
+def from_records(warehouse: MssqlWarehouse, lanes: Lanes) -> float:
     consumer = Consumer(Catalog({ENTITY.name: ENTITY}, REGISTRY), warehouse, InMemoryLetters())
-    batches = [list(map(aggregate, cut(some, AGGREGATE))) for some in cut(made, BATCH)]
-    begun = time.perf_counter()
-    for batch in batches:
-        consumer.consume(batch)
-    return checked(warehouse, time.perf_counter() - begun)
+    batches = [[list(map(aggregate, cut(some, AGGREGATE))) for some in cut(lane, BATCH)] for lane in lanes]
+    return upserted(warehouse, consumer.consume, batches)
 
 
-def from_rows(warehouse: MssqlWarehouse, made: Sequence[bytes]) -> float:
+def from_rows(warehouse: MssqlWarehouse, lanes: Lanes) -> float:
+    batches = [list(cut(list(map(as_row, lane)), BATCH)) for lane in lanes]
+    return upserted(warehouse, partial(apply, warehouse), batches)
+
+
+def upserted(warehouse: MssqlWarehouse, take: Callable[[Any], object], batches: list[list[Any]]) -> float:
+    """Seconds to take all batches, those of each shard one after another."""
     fill(warehouse)
-    ready = list(map(as_row, made))
     begun = time.perf_counter()
-    for some in cut(ready, BATCH):
-        apply(warehouse, some)
-    return checked(warehouse, time.perf_counter() - begun)
+    with ThreadPoolExecutor(len(batches)) as pool:
+        list(pool.map(lambda lane: list(map(take, lane)), batches))
+    seconds = time.perf_counter() - begun
+    with warehouse.engine.connect() as connection:
+        check("Headwater", tuple(connection.exec_driver_sql(COUNT.format(TABLE)).one()))
+    return seconds
 
 
 def fill(warehouse: MssqlWarehouse) -> None:
@@ -129,12 +157,6 @@ def fill(warehouse: MssqlWarehouse) -> None:
         connection.exec_driver_sql(f"TRUNCATE TABLE {TABLE}")
     for some in cut(list(map(as_row, frames(THERE, 1))), BATCH):
         apply(warehouse, some)
-
-
-def checked(warehouse: MssqlWarehouse, seconds: float) -> float:
-    with warehouse.engine.connect() as connection:
-        check("Headwater", tuple(connection.exec_driver_sql(COUNT.format(TABLE)).one()))
-    return seconds
 
 
 def frames(count: int, version: int) -> list[bytes]:
@@ -170,19 +192,18 @@ def aggregate(frames: Sequence[bytes]) -> bytes:
 # The peers.
 
 
-def environments() -> dict[str, Path]:
-    """The Python of each peer that is there."""
-    folder = Path(os.environ.get(FOLDER) or "/nowhere")
-    pythons = {name: folder.absolute() / name / "bin" / "python" for name in PEERS}
-    return {name: python for name, python in pythons.items() if python.exists()}
+def python_of(name: str) -> Path:
+    return Path(os.environ.get(FOLDER) or "/nowhere").absolute() / PEERS[name].folder / "bin" / "python"
 
 
-def peer(name: str, python: Path, database: str) -> Seconds:
+def peer(name: str, database: str) -> Seconds:
     """Its own process, which prints its figures as its last line."""
-    script = Path(__file__).parent / "peers" / PEERS[name]
+    python = python_of(name)
+    script = Path(__file__).parent / "peers" / PEERS[name].script
     drivers = python.parents[2] / "odbc"
     environ = {
         **os.environ,
+        **PEERS[name].settings,
         "HEADWATER_BENCH_DATABASE": server().set(database=database, query={}).render_as_string(False),
         "HEADWATER_BENCH_BABELFISH": "yes" if is_babelfish() else "",
         **({"ODBCSYSINI": str(drivers)} if drivers.exists() else {}),
@@ -192,7 +213,7 @@ def peer(name: str, python: Path, database: str) -> Seconds:
         raise RuntimeError(f"{name} failed:\n{ended.stderr[-2_000:]}")
     told = json.loads(ended.stdout.splitlines()[-1])
     print(
-        f"   ({name}: {told['staging']:.1f} s of {told['load']:.1f} s of its load are for its staging table)"
+        f"   ({name}: {told['load']:.1f} s to load, of them {told['staging']:.1f} s into its staging table)"
     )
     with bare(database) as connection:
         cursor = connection.cursor()
