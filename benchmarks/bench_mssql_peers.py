@@ -93,7 +93,7 @@ def run() -> Iterator[tuple[str, float, float, str]]:
         "Headwater, 2 shards at once": partial(headwater, shards=2),
     }
     theirs = {name: partial(peer, name) for name in PEERS if python_of(name).exists()}
-    for name in PEERS.keys() - theirs.keys():
+    for name in sorted(PEERS.keys() - theirs.keys()):
         print(f"   ({name} is absent: {FOLDER} does not name a folder with it)")
     best = measured({**ways, **theirs})
     for part in Seconds._fields:
@@ -171,7 +171,7 @@ def frame(number: int, version: int, values: dict[str, Any]) -> bytes:
             operation=Operation.UPDATE,
             key=canonical_key([values["subscription_id"]]),
             position=dynamodb_position(GENERATION, str(version * 10**20 + number)),
-            occurred_at=1_714_557_600_000_000,
+            occurred_at=(1_714_557_600 + number // 1_000) * 1_000_000,  # DynamoDB tells whole seconds
             schema_fingerprint=SCHEMA.fingerprint,
             after=SCHEMA.encode(values),
         )
