@@ -1,4 +1,4 @@
-"""`headwater` for a warehouse on Babelfish, as a program: SQLAlchemy finds the plugin of the URL (babelfish.py)."""
+"""`headwater` as a program in which SQLAlchemy finds the plugin of the tests' URL (babelfish.py)."""
 
 import sys
 
