@@ -1,5 +1,6 @@
 """What is SQL Server's own and needs no server: its errors as ours, types, what is sent, what is refused."""
 
+import re
 import traceback
 from decimal import Decimal
 from uuid import UUID
@@ -189,6 +190,16 @@ def test_text_columns_are_in_a_binary_collation_and_no_other_is() -> None:
 def test_names_and_texts_are_quoted() -> None:
     assert quoted("staging.or]der") == "[staging].[or]]der]"
     assert text("it's") == "N'it''s'"
+
+
+@pytest.mark.parametrize("value", ["a\\\nb", "\\\r\n", "\\\\\n\\\n", "it's\\\n'"])
+def test_no_literal_has_a_backslash_at_the_end_of_a_line(value: str) -> None:
+    """T-SQL would take both away, and join the lines."""
+    shown = text(value)
+    assert "\\\n" not in shown
+    assert "\\\r" not in shown
+    assert shown.startswith("CAST(N'' AS NVARCHAR(MAX)) + N'")
+    assert "".join(re.findall(r"N'((?:[^']|'')*)'", shown)).replace("''", "'") == value
 
 
 def test_a_view_with_a_preference_tells_trailing_blanks_apart() -> None:
