@@ -96,6 +96,8 @@ SELECT TOP (1) * FROM [staging].[item] ORDER BY [id];
 
 SELECT coalesce(max(headwater.revisions.number), %(coalesce_1)s) + %(coalesce_2)s AS anon_1 FROM headwater.revisions WHERE headwater.revisions.entity = %(entity_1)s;
 
+SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME();
+
 SELECT definition FROM [headwater].[views] WHERE name = %s AND OBJECT_ID(%s, N'?') IS NOT NULL;
 
 SELECT headwater.floors.source, headwater.floors.bucket, headwater.floors.position FROM headwater.floors WHERE headwater.floors.entity = %(entity_1)s AND headwater.floors.revision = %(revision_1)s;
