@@ -134,7 +134,10 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     49918: (TransientError, "too few resources"),
     49919: (TransientError, "too many operations"),
     49920: (TransientError, "too many operations"),
-    20002: (TransientError, "the connection could not be made: is there a server, and does it offer TLS?"),
+    20002: (
+        TransientError,
+        "the connection could not be made: is a server there, with TLS, and its certificate right?",
+    ),
     SERVER_SAYS: (TransientError, "the server refuses the connection"),
     20008: (TransientError, "no socket"),
     20009: (TransientError, "no server answers"),
@@ -204,7 +207,7 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     266: (ConfigurationError, "a transaction that does not end where it began"),
     207: (ConfigurationError, "a column is missing"),
     # OPENJSON, too, is "an object" that is not there where the compatibility level is below 130.
-    208: (ConfigurationError, "a table, view or function is missing: run `headwater warehouse check`"),
+    208: (ConfigurationError, "a table or view is missing: run `headwater warehouse init`, then `check`"),
     229: (ConfigurationError, "no permission: run `headwater warehouse check`"),
     230: (ConfigurationError, "no permission: run `headwater warehouse check`"),
     262: (ConfigurationError, "no permission: run `headwater warehouse check`"),
