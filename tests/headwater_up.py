@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -45,7 +45,20 @@ def command(*argv: str) -> list[str]:
     return [sys.executable, "-m", "headwater", *argv]
 
 
-def headwater(*argv: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 90) -> Done:
+def command_on_mssql(*argv: str) -> list[str]:
+    """The same with the plugin of tests/babelfish.py, which the URL asks for where the server needs it."""
+    start = (
+        f"import sys; sys.path.append({str(ROOT / 'tests')!r}); import babelfish; import headwater.cli as cli"
+    )
+    return [sys.executable, "-c", f"{start}; sys.exit(cli.main())", *argv]
+
+
+def headwater(
+    *argv: str | Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 90,
+    command: Callable[..., list[str]] = command,
+) -> Done:
     """Runs one command to its end."""
     done = subprocess.run(
         command(*map(str, argv)),
@@ -62,7 +75,12 @@ def headwater(*argv: str | Path, environment: Mapping[str, str] | None = None, t
 class Up:
     """A running `headwater up`, and commands in the environment that it prints. Killed on leaving."""
 
-    def __init__(self, *argv: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *argv: str | Path,
+        environment: Mapping[str, str] | None = None,
+        command: Callable[..., list[str]] = command,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="headwater-up-")  # of what a kill leaves behind
         self._clients: dict[str, Any] = {}
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on leaving; a pipe would fill up
