@@ -42,16 +42,23 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 PROGRAM = ("-m", "headwater")
+ON_MSSQL = (str(ROOT / "tests" / "with_babelfish.py"),)
+"""The same with a plugin that the URL asks for where the server of the tests needs it."""
 
 
 def command(*argv: str, program: Sequence[str] = PROGRAM) -> list[str]:
     return [sys.executable, *program, *argv]
 
 
-def headwater(*argv: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 90) -> Done:
+def headwater(
+    *argv: str | Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 90,
+    program: Sequence[str] = PROGRAM,
+) -> Done:
     """Runs one command to its end."""
     done = subprocess.run(
-        command(*map(str, argv)),
+        command(*map(str, argv), program=program),
         cwd=ROOT,
         env=clean_environment(environment),
         capture_output=True,

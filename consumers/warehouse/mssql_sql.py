@@ -1,5 +1,6 @@
 """The T-SQL that the SQL Server engine sends. Its tables and views, and the guard."""
 
+import re
 from collections.abc import Collection, Iterable
 
 from consumers.warehouse.mssql_values import BINARY_COLLATION, storage_of
@@ -54,9 +55,19 @@ def quoted(name: str) -> str:
     return ".".join(f"[{part.replace(']', ']]')}]" for part in name.split("."))
 
 
+_CONTINUED = re.compile(r"\\(?=\r?\n)")
+
+
 def text(value: str) -> str:
-    """A text literal. The quote is all that T-SQL escapes in one."""
-    return "N'" + value.replace("'", "''") + "'"
+    """A text literal. T-SQL doubles the quote, and takes a backslash at the end of a line out of it, and the
+    line's end with it: such text is made of parts, the first of MAX, as a sum of others ends at 4,000.
+
+    https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash
+    """
+    literal = "N'" + value.replace("'", "''") + "'"
+    if not _CONTINUED.search(literal):
+        return literal
+    return "CAST(N'' AS NVARCHAR(MAX)) + " + _CONTINUED.sub(r"\\' + N'", literal)
 
 
 def listed(names: Iterable[str], alias: str = "") -> str:

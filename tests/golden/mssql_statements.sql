@@ -1,3 +1,5 @@
+ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT;
+
 COMMIT TRANSACTION;
 
 CREATE OR ALTER VIEW [staging].[chosen] AS SELECT [id], [size], [_source] FROM (SELECT [id], [size], [_source], ROW_NUMBER() OVER (PARTITION BY [id], DATALENGTH([id]) ORDER BY CASE [_source] WHEN N'?' THEN 0 WHEN N'?' THEN 1 ELSE 2 END, [_source]) AS [_place] FROM [staging].[chosen__r1] WHERE [_deleted] = 0) AS ranked WHERE [_place] = 1;
@@ -46,6 +48,14 @@ DROP TABLE [staging].[item__r3];
 
 DROP VIEW [staging].[item__as_of_then];
 
+GRANT INSERT, UPDATE ON [headwater].[checkpoints] TO [headwater_writer];
+
+GRANT INSERT, UPDATE ON [headwater].[floors] TO [headwater_writer];
+
+GRANT SELECT ON SCHEMA::[headwater] TO [headwater_writer];
+
+GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [headwater_writer];
+
 IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[chosen] TO [headwater_reader];
@@ -56,7 +66,13 @@ IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[item] TO [
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[item__as_of_then] TO [headwater_reader];
 
-IF SCHEMA_ID(N'?') IS NULL EXEC(N'?');
+IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_reader];
+
+IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_writer];
+
+IF SCHEMA_ID(N'?') IS NULL EXEC(N'CREATE SCHEMA [headwater]');
+
+IF SCHEMA_ID(N'?') IS NULL EXEC(N'CREATE SCHEMA [staging]');
 
 INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s);
 
@@ -66,17 +82,23 @@ INSERT INTO headwater.revisions (entity, number, state, schema_version, schema_f
 
 SELECT * FROM [staging].[item] ORDER BY [id];
 
+SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME();
+
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[chosen__r1];
 
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[every__r1];
 
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[item__r2];
 
+SELECT DATABASE_PRINCIPAL_ID(N'?');
+
 SELECT OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?');
 
 SELECT TOP (1) * FROM [staging].[item] ORDER BY [id];
 
 SELECT coalesce(max(headwater.revisions.number), %(coalesce_1)s) + %(coalesce_2)s AS anon_1 FROM headwater.revisions WHERE headwater.revisions.entity = %(entity_1)s;
+
+SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME();
 
 SELECT definition FROM [headwater].[views] WHERE name = %s AND OBJECT_ID(%s, N'?') IS NOT NULL;
 
@@ -87,6 +109,8 @@ SELECT headwater.revisions.number, headwater.revisions.state, headwater.revision
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s AND headwater.revisions.state = %(state_2)s;
 
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s ORDER BY headwater.revisions.number;
+
+SELECT name FROM [headwater].[views] ORDER BY name;
 
 SELECT number, state, created_at, schema_version, as_of, schema_fingerprint, entity FROM [headwater].[revisions] WHERE entity IN (N'?') AND state <> N'?';
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import gias_links
 import outages
-from headwater_up import PROGRAM, ROOT, Done, Up
+from headwater_up import ON_MSSQL, PROGRAM, Done, Up
 from localstack_client.session import Session
 
 from consumers.facts import frames_of
@@ -74,7 +74,7 @@ class Place:
     def up(self) -> Up:
         """The runtime, in a process of its own."""
         on_babelfish = "plugin=babelfish" in self.warehouse_url
-        program = (str(ROOT / "tests" / "with_babelfish.py"),) if on_babelfish else PROGRAM
+        program = ON_MSSQL if on_babelfish else PROGRAM
         return Up(environment=self.environment, program=program)
 
     def stream(self) -> StreamReader:
