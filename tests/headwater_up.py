@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,27 +41,24 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **(more or {})}
 
 
-def command(*argv: str) -> list[str]:
-    return [sys.executable, "-m", "headwater", *argv]
+PROGRAM = ("-m", "headwater")
+ON_MSSQL = (str(ROOT / "tests" / "with_babelfish.py"),)
+"""The same with a plugin that the URL asks for where the server of the tests needs it."""
 
 
-def command_on_mssql(*argv: str) -> list[str]:
-    """The same with the plugin of tests/babelfish.py, which the URL asks for where the server needs it."""
-    start = (
-        f"import sys; sys.path.append({str(ROOT / 'tests')!r}); import babelfish; import headwater.cli as cli"
-    )
-    return [sys.executable, "-c", f"{start}; sys.exit(cli.main())", *argv]
+def command(*argv: str, program: Sequence[str] = PROGRAM) -> list[str]:
+    return [sys.executable, *program, *argv]
 
 
 def headwater(
     *argv: str | Path,
     environment: Mapping[str, str] | None = None,
     timeout: float = 90,
-    command: Callable[..., list[str]] = command,
+    program: Sequence[str] = PROGRAM,
 ) -> Done:
     """Runs one command to its end."""
     done = subprocess.run(
-        command(*map(str, argv)),
+        command(*map(str, argv), program=program),
         cwd=ROOT,
         env=clean_environment(environment),
         capture_output=True,
@@ -79,13 +76,13 @@ class Up:
         self,
         *argv: str | Path,
         environment: Mapping[str, str] | None = None,
-        command: Callable[..., list[str]] = command,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="headwater-up-")  # of what a kill leaves behind
         self._clients: dict[str, Any] = {}
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on leaving; a pipe would fill up
         self.process = subprocess.Popen(
-            command("up", *map(str, argv)),
+            command("up", *map(str, argv), program=program),
             cwd=ROOT,
             env={**clean_environment(environment), "TMPDIR": self._folder.name},
             stdout=subprocess.PIPE,

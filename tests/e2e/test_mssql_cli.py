@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from babelfish import close_kept
-from headwater_up import Done, Up, command_on_mssql, headwater
+from headwater_up import ON_MSSQL, Done, Up, headwater
 from mssql_server import bare, new_database, url_of
 from sqlalchemy.engine import make_url
 
@@ -62,7 +62,7 @@ def both(database: str) -> Iterator[tuple[Played, Played]]:
     flag = ("--warehouse", shown)
     with ExitStack() as stack:
         sqlite = stack.enter_context(Up())
-        mssql = stack.enter_context(Up(*flag, environment=environment, command=command_on_mssql))
+        mssql = stack.enter_context(Up(*flag, environment=environment, program=ON_MSSQL))
         yield Played(sqlite), Played(mssql, flag)
 
 
@@ -193,7 +193,7 @@ def test_a_clean_stop_leaves_the_tables(both: tuple[Played, Played], database: s
     kept = headwater(
         *("tables", "school", "--limit", "0", "--json", "--warehouse", shown),
         environment=environment,
-        command=command_on_mssql,
+        program=ON_MSSQL,
     )
     assert kept.code == 0, kept
     assert len(json.loads(kept.out)) == len(REGISTER)
@@ -229,9 +229,7 @@ def test_it_is_said_in_one_line_without_the_password(
 ) -> None:
     url = changed(url_of(database), kind)
     shown, environment = spoken(url)
-    done = headwater(
-        *(*verbose, *argv, "--warehouse", shown), environment=environment, command=command_on_mssql
-    )
+    done = headwater(*(*verbose, *argv, "--warehouse", shown), environment=environment, program=ON_MSSQL)
     assert (done.code, done.out) == (code, ""), done
     said = [line for line in done.err.splitlines() if line.startswith("headwater: ")]
     assert len(said) == 1
