@@ -4,11 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(shell command -v uv 2>/dev/null)
+# Where `make e2e` installs LocalStack when no Docker runs one; several checkouts may share a folder.
+HEADWATER_LOCALSTACK ?= .localstack
+export HEADWATER_LOCALSTACK
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench up e2e down clean
 
 help:            ## what there is
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +44,21 @@ format: $(READY) ## rewrite the code in the house's form
 bench: $(READY)  ## measure; each figure stands beside its raw limit of the same run
 	$(BIN)/python -m benchmarks
 
+up: .env         ## LocalStack and SQL Server in Docker, on loopback ports
+	docker compose up --detach --wait --wait-timeout 300
+
+.env:
+	@umask 077 && $(PYTHON) -c 'import secrets; print("MSSQL_SA_PASSWORD=Aa1-" + secrets.token_urlsafe(24))' >$@.new && mv $@.new $@
+
+e2e: $(READY)    ## end-to-end tests on what `make up` started, else on a LocalStack of their own without Docker
+	@if $(BIN)/python tests/localstack_server.py; then \
+	  if [ -f .env ]; then . ./.env; : "$${HEADWATER_TEST_MSSQL=mssql+pymssql://sa:$$MSSQL_SA_PASSWORD@127.0.0.1:1433/master}"; fi; \
+	else PYTHON='$(PYTHON)' tests/localstack/host install "$$HEADWATER_LOCALSTACK" || exit; fi; \
+	export HEADWATER_TEST_MSSQL; exec $(BIN)/python -m pytest -q tests/localstack
+
+down:            ## end what `make up` started; the volumes stay
+	docker compose down
+
 clean:           ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .localstack .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

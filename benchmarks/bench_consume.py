@@ -74,7 +74,7 @@ ENTITY = Entity("subscription", SCHEMA.key, (DynamoDbSource(SOURCE, "subscriptio
 
 def run() -> list[tuple[str, float, float, str]]:
     """Name, figure, share of the raw limit, unit."""
-    batches = [_lambda_event(frames) for frames in _cut(_frames(), BATCH)]
+    batches = [lambda_event(frames) for frames in _cut(_frames(), BATCH)]
     ours, bare = _best(batches)
     return [
         ("Kinesis batches to committed rows in SQLite", EVENTS / ours, bare / ours, "events/s"),
@@ -159,10 +159,10 @@ def _frames() -> Iterator[bytes]:
             key = dice.randrange(keys)
         else:
             key, keys = keys, keys + 1
-        yield _frame(f"subscription-{key:08}", number)
+        yield frame_of(f"subscription-{key:08}", number)
 
 
-def _frame(key: str, number: int) -> bytes:
+def frame_of(key: str, number: int) -> bytes:
     moment = datetime(2024, 5, 1, tzinfo=UTC) + timedelta(milliseconds=number)
     values = {
         "subscription_id": key,
@@ -193,7 +193,7 @@ def _cut(frames: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
     return (made[start : start + size] for start in range(0, len(made), size))
 
 
-def _lambda_event(frames: list[bytes]) -> dict[str, Any]:
+def lambda_event(frames: list[bytes]) -> dict[str, Any]:
     return {
         "Records": [_record(number, each) for number, each in enumerate(_cut(iter(frames), AGGREGATE), 1)]
     }

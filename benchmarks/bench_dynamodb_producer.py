@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 def run() -> list[tuple[str, float, float, str]]:
     """Name, figure, share of the raw limit, unit."""
-    small = Case("subscription", load_catalog().entity("subscription"), _subscription)
+    small = Case("subscription", load_catalog().entity("subscription"), subscription)
     return [line for case in (Case("order", ORDER, _order), small) for line in _measure(case)]
 
 
@@ -74,7 +74,9 @@ def _least(case: Case, producer: Producer, schema: Any, start: int) -> tuple[flo
     for turn in range(ROUNDS):
         numbers = range(turn * RECORDS + start, turn * RECORDS + start + BATCH)
         images = [(case.values(number, 0), case.values(number, 1)) for number in numbers]
-        records = json.loads(json.dumps([_record(case, number, *pair) for number, pair in enumerate(images)]))
+        records = json.loads(
+            json.dumps([stream_record(case, number, *pair) for number, pair in enumerate(images)])
+        )
         ours.append(_seconds(_publish, producer, records))
         bare.append(_seconds(_write_bare, schema, images))
     return min(ours), min(bare)
@@ -125,7 +127,7 @@ def _event(number: int, before: bytes, after: bytes) -> dict[str, Any]:
     }
 
 
-def _record(case: Case, number: int, old: Values, new: Values) -> dict[str, Any]:
+def stream_record(case: Case, number: int, old: Values, new: Values) -> dict[str, Any]:
     (source,) = case.entity.sources
     assert isinstance(source, DynamoDbSource)
     arn = f"arn:aws:dynamodb:eu-west-1:000000000000:table/{source.table}/stream/2024-05-01T10:00:00.000"
@@ -148,7 +150,7 @@ def _record(case: Case, number: int, old: Values, new: Values) -> dict[str, Any]
     }
 
 
-def _subscription(number: int, change: int) -> Values:
+def subscription(number: int, change: int) -> Values:
     return {
         "subscription_id": f"sub-{number:08}",
         "urn": 100000 + number,

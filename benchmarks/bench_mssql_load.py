@@ -23,9 +23,12 @@ from typing import Any, NamedTuple
 import pymssql
 
 from benchmarks.bench_consume import ENTITY
+from consumers.warehouse.columns import converted
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
-from consumers.warehouse.mssql_load import loads
-from consumers.warehouse.port import Batch, Row
+from consumers.warehouse.mssql_load import JSON_TEXT_ROWS, json_text, loads
+from consumers.warehouse.mssql_sql import listed, quoted
+from consumers.warehouse.mssql_values import storage_of
+from consumers.warehouse.port import Batch, Counts, Row
 from consumers.warehouse.tables import StagingTable
 from schemas.event import key_hash
 
@@ -58,21 +61,41 @@ TYPES = {
 WIDE = ["NVARCHAR(60)", "INT", "NVARCHAR(60)", "DECIMAL(38,10)", "INT", "BIT", "DATE", "DATETIME2(6)"]
 
 
-def run() -> Iterator[tuple[str, float, float, str]]:
-    """Name, figure, share of the fastest right way, unit."""
+Figure = tuple[str, float, float, str]
+"""Name, value, share of what it is measured by, unit."""
+
+
+def run() -> Iterator[Figure]:
+    """Shares of the fastest right way."""
+    return on_a_new_warehouse(measured)
+
+
+def on_a_new_warehouse(measure: Callable[[MssqlWarehouse], Iterator[Figure]]) -> Iterator[Figure]:
+    """Figures from a database of their own, which is dropped whatever happens; none without a server."""
     if not os.environ.get(VARIABLE):
         print(f"   ({VARIABLE} is not set: no SQL Server to measure)")
         return
     with new_database() as name:
-        wrong = {way: wrong_types(name, load) for way, load in WAYS.items()}
-        for shape, rows in SHAPES.items():
-            rates = {way: rate(name, way, rows) for way in WAYS if not wrong[way].intersection(rows.types)}
-            for way, figure in rates.items():
-                yield f"{shape}: {way}", figure, figure / max(rates.values()), "rows/s"
-        for way, types in wrong.items():
-            print(f"   {way} is wrong for: {', '.join(sorted(types)) or 'nothing'}")
-        yield from applied(url_of(name))
-        close_kept()
+        warehouse = open_warehouse(url_of(name), [ENTITY])
+        try:
+            warehouse.ensure()
+            yield from measure(warehouse)
+        finally:
+            warehouse.close()
+            close_kept()
+
+
+def measured(warehouse: MssqlWarehouse) -> Iterator[Figure]:
+    """The ways, what they are wrong for, and the engine."""
+    name = str(warehouse.engine.url.database)
+    wrong = {way: wrong_types(name, load) for way, load in WAYS.items()}
+    for shape, rows in SHAPES.items():
+        rates = {way: rate(name, way, rows) for way in WAYS if not wrong[way].intersection(rows.types)}
+        for way, figure in rates.items():
+            yield f"{shape}: {way}", figure, figure / max(rates.values()), "rows/s"
+    for way, types in wrong.items():
+        print(f"   {way} is wrong for: {', '.join(sorted(types)) or 'nothing'}")
+    yield from applied(warehouse)
 
 
 # The ways.
@@ -251,11 +274,9 @@ def cut(rows: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def applied(url: str) -> Iterator[tuple[str, float, float, str]]:
+def applied(warehouse: MssqlWarehouse) -> Iterator[Figure]:
     """The engine in transactions of 5,000 rows, in turn with the bare load of the same rows, all 16 columns,
     into an empty heap."""
-    warehouse = open_warehouse(url, [ENTITY])
-    warehouse.ensure()
     spent = {"bare": 0.0, "new": 0.0, "half new, half changed": 0.0}
     for number in range(APPLIED // BATCH + 1):  # what is first is slow
         rows = [staged(n, 1) for n in range(number * BATCH * 2, number * BATCH * 2 + BATCH)]
@@ -270,15 +291,14 @@ def applied(url: str) -> Iterator[tuple[str, float, float, str]]:
             begun = time.perf_counter()
             work()
             spent[words] += (time.perf_counter() - begun) * (number > 0)
-    warehouse.close()
     yield "the same rows bare, all 16 columns, into an empty heap", APPLIED / spent["bare"], 1.0, "rows/s"
     for words in ("new", "half new, half changed"):
         yield f"guarded apply, rows {words}", APPLIED / spent[words], spent["bare"] / spent[words], "rows/s"
 
 
-def apply(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
+def apply(warehouse: MssqlWarehouse, rows: Sequence[Row], revision: int = 1) -> Counts:
     with warehouse.transaction(shared=[ENTITY.name]) as transaction:
-        transaction.apply(Batch({ENTITY.name: rows}))
+        return transaction.apply(Batch({ENTITY.name: rows}), {ENTITY.name: revision})
 
 
 def bare_load(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
@@ -286,6 +306,26 @@ def bare_load(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
         for load in loads(StagingTable(ENTITY, "staging."), rows):
             statement = f"DECLARE @loaded INT; BEGIN TRANSACTION; {load.statement} DROP TABLE #rows; COMMIT"
             connection.exec_driver_sql(statement, load.parameters)
+
+
+def business_load(warehouse: MssqlWarehouse, rows: Sequence[Row]) -> None:
+    """The columns of the entity alone, by the same path: no key hash, no rank, nothing of ours."""
+    fields = ENTITY.schema.fields
+    columns = [
+        converted(column, storage_of(field).write)
+        for field, column in zip(fields, zip(*(row.values for row in rows), strict=True), strict=True)
+    ]
+    names = listed(field.name for field in fields)
+    shape = ", ".join(
+        f"{quoted(field.name)} {storage_of(field).sql_type} '$[{place}]'"
+        for place, field in enumerate(fields)
+    )
+    texts = tuple(map(json_text, cut(list(zip(*columns, strict=True)), JSON_TEXT_ROWS)))
+    made = [f"SELECT {names} INTO #rows", *[f"INSERT INTO #rows SELECT {names}"] * (len(texts) - 1)]
+    read = "".join(f"SET @json = %s; {each} FROM OPENJSON(@json) WITH ({shape}); " for each in made)
+    statement = f"DECLARE @json NVARCHAR(MAX); BEGIN TRANSACTION; {read}DROP TABLE #rows; COMMIT"
+    with warehouse.engine.connect() as connection:
+        connection.exec_driver_sql(statement, texts)
 
 
 def staged(n: int, version: int) -> Row:

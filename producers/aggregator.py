@@ -19,22 +19,25 @@ sys.path[:] = _path
 MAX_AGGREGATE_BYTES = 1_024_000
 DIGEST_BYTES = 16
 # At most, since no length in an aggregate takes more than three bytes, and no index more than three:
-RECORD_OVERHEAD = 12  # of a frame: tag and length of the record and of its bytes, tag and index of its key
-KEY_OVERHEAD = 4  # of a partition key, once: tag and length
+RECORD_OVERHEAD = 14  # of a frame: tag and length of the record and of its bytes, tags and indexes of keys
+KEY_OVERHEAD = 4  # of a partition key or hash key, once: tag and length
 
 
 class Aggregate:
     """One Kinesis record in the making: many frames, each with its partition key, all of one shard.
 
-    The frames carry no explicit hash keys: each one's partition key hashes into the shard by itself.
+    Each frame says `hash_key`, under which the whole is put, as its own: after a split that we do not know
+    of yet, partition keys may hash outside the shard that takes the record, and readers on the Kinesis Client
+    Library drop a record whole, without a word, of which one frame does (its AggregatorUtil.deaggregate).
     """
 
     __slots__ = ("_indexes", "_message", "size")
 
-    def __init__(self) -> None:
-        self._message = messages_pb2.AggregatedRecord()
+    def __init__(self, hash_key: str = "0") -> None:
+        self._message = messages_pb2.AggregatedRecord(explicit_hash_key_table=[hash_key])
         self._indexes: dict[str, int] = {}
-        self.size = len(MAGIC) + DIGEST_BYTES  # no less than the bytes of the contents
+        # no less than the bytes of the contents
+        self.size = len(MAGIC) + len(hash_key) + KEY_OVERHEAD + DIGEST_BYTES
 
     def add(self, partition_key: str, frame: bytes) -> bool:
         """False: there is no room for the frame, and nothing was added."""
@@ -47,7 +50,7 @@ class Aggregate:
         if index is None:
             index = self._indexes[partition_key] = len(self._indexes)
             self._message.partition_key_table.append(partition_key)
-        self._message.records.add(partition_key_index=index, data=frame)
+        self._message.records.add(partition_key_index=index, explicit_hash_key_index=0, data=frame)
         self.size = size
         return True
 

@@ -187,7 +187,7 @@ class _Filling:
 
     def __init__(self, route: _Route) -> None:
         self.route = route  # of its first event
-        self.aggregate = Aggregate()
+        self.aggregate = Aggregate(route.hash_key)
         self.tags: list[Hashable] = []
 
     def sealed(self) -> _Sealed:

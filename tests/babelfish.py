@@ -14,6 +14,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 
+from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
+
 _VIEW = re.compile(r"CREATE OR ALTER VIEW (\S+) AS ", re.DOTALL)
 
 _ALTERED = re.compile(
@@ -103,13 +105,15 @@ def _rewritten(
     _connection: object, cursor: Any, statement: str, parameters: Any, _context: object, _many: bool
 ) -> tuple[str, Any]:
     statement = rewrite(statement, cursor.execute)
-    if "OPENJSON(%s)" in statement and "\\" in parameters[0]:
-        return unescaped(statement, parameters[0])
+    if any("\\" in parameters[place] for place in json_places(statement)):
+        return unescaped(statement, parameters)
     return statement, parameters
 
 
 def rewrite(statement: str, execute: Callable[[str], object]) -> str:
     """The statement as Babelfish takes it; `execute` runs what has to go before it."""
+    if statement == SELECT_LEVEL:  # says 120, and has OPENJSON
+        return f"SELECT {LEVEL}"
     view = _VIEW.match(statement)
     if view:  # not supported; a view that is dropped loses its grants, which CREATE OR ALTER keeps
         execute(f"DROP VIEW IF EXISTS {view[1]}")
@@ -121,7 +125,13 @@ def rewrite(statement: str, execute: Callable[[str], object]) -> str:
     return statement
 
 
-def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
+def json_places(statement: str) -> list[int]:
+    """Which of its parameters OPENJSON reads."""
+    before = statement.split("%s")[:-1]
+    return [place for place, each in enumerate(before) if each.endswith(("OPENJSON(", "SET @json = "))]
+
+
+def unescaped(statement: str, parameters: tuple[object, ...]) -> tuple[str, tuple[object, ...]]:
     """OPENJSON there gives a string's JSON as it is written, escapes and all, where SQL Server gives what it
     means. Each escape goes as one character for private use, and REPLACE makes it what it stands for."""
     stand_ins: dict[str, str] = {}
@@ -129,7 +139,10 @@ def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
     def stand_in(escape: re.Match[str]) -> str:
         return stand_ins.setdefault(escape[0], chr(PRIVATE + len(stand_ins)))
 
-    sent = _ESCAPE.sub(stand_in, json_text)
+    texts = json_places(statement)
+    sent = tuple(
+        _ESCAPE.sub(stand_in, str(each)) if place in texts else each for place, each in enumerate(parameters)
+    )
 
     def replaced(column: re.Match[str]) -> str:
         shown = column[1]
@@ -138,7 +151,7 @@ def unescaped(statement: str, json_text: str) -> tuple[str, tuple[str]]:
             shown = f"REPLACE({shown}, N'{character}', NCHAR({meant}))"
         return f"{shown} COLLATE {column[2]} AS {column[1]}"
 
-    return _TEXT_COLUMN.sub(replaced, statement), (sent,)
+    return _TEXT_COLUMN.sub(replaced, statement), sent
 
 
 def _renumbered(context: ExceptionContext) -> None:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,14 +41,24 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **(more or {})}
 
 
-def command(*argv: str) -> list[str]:
-    return [sys.executable, "-m", "headwater", *argv]
+PROGRAM = ("-m", "headwater")
+ON_MSSQL = (str(ROOT / "tests" / "with_babelfish.py"),)
+"""The same with a plugin that the URL asks for where the server of the tests needs it."""
 
 
-def headwater(*argv: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 90) -> Done:
+def command(*argv: str, program: Sequence[str] = PROGRAM) -> list[str]:
+    return [sys.executable, *program, *argv]
+
+
+def headwater(
+    *argv: str | Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 90,
+    program: Sequence[str] = PROGRAM,
+) -> Done:
     """Runs one command to its end."""
     done = subprocess.run(
-        command(*map(str, argv)),
+        command(*map(str, argv), program=program),
         cwd=ROOT,
         env=clean_environment(environment),
         capture_output=True,
@@ -62,12 +72,17 @@ def headwater(*argv: str | Path, environment: Mapping[str, str] | None = None, t
 class Up:
     """A running `headwater up`, and commands in the environment that it prints. Killed on leaving."""
 
-    def __init__(self, *argv: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *argv: str | Path,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="headwater-up-")  # of what a kill leaves behind
         self._clients: dict[str, Any] = {}
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on leaving; a pipe would fill up
         self.process = subprocess.Popen(
-            command("up", *map(str, argv)),
+            command("up", *map(str, argv), program=program),
             cwd=ROOT,
             env={**clean_environment(environment), "TMPDIR": self._folder.name},
             stdout=subprocess.PIPE,

@@ -34,11 +34,17 @@ def is_babelfish() -> bool:
 
 
 def url_of(database: str) -> str:
-    """URL of a database, for `open_warehouse`."""
+    """URL of a database, for `open_warehouse`. Encrypted if the server's URL says so, or says nothing and is
+    not Babelfish, which has no certificate unless it is given one."""
     url = server().set(database=database)
-    if is_babelfish():  # built without a certificate
-        url = url.update_query_dict({"encryption": "off", "plugin": "babelfish"})
+    if is_babelfish():
+        url = url.set(query={"encryption": "off", "plugin": "babelfish", **url.query})
     return url.render_as_string(hide_password=False)
+
+
+def is_encrypted() -> bool:
+    """Whether the tests' connections are."""
+    return make_url(url_of("any")).query.get("encryption", "require") == "require"
 
 
 @contextmanager

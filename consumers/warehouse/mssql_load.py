@@ -1,12 +1,12 @@
 """Rows into #rows, the temporary table that the guard reads: the one way that carries many values.
 
-One JSON text of arrays, read by OPENJSON, is the fastest way that is right for all types but binary ones, and
-for text that is not long (DECISIONS.md has the figures). Elsewhere it is VALUES with literals, at most 1,000
-rows a statement.
+JSON texts of arrays, read by OPENJSON, are the fastest way that is right for all types but binary ones, and
+for text that is not long (DECISIONS.md has the figures). A text costs by its length: what all rows have in
+common is said once beside it. Elsewhere it is VALUES with literals, at most 1,000 rows a statement.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from consumers.warehouse.columns import converted
@@ -24,16 +24,23 @@ from consumers.warehouse.mssql_values import (
     binary_text,
     instant_text,
     storage_of,
+    uuid_text,
 )
 from consumers.warehouse.port import RefusedRowError, Row
 from consumers.warehouse.tables import KEY_HASH, StagingTable
 from schemas.fields import Field
 
 JSON_ROWS = 5_000
+"""Of one statement."""
+JSON_TEXT_ROWS = 1_000
+"""Of one JSON text in it."""
 JSON_TEXT = 2_000
 """Characters: at most 4,000 units of UTF-16, which is as far as JSON functions go for certain."""
 LITERAL_ROWS = 1_000
 """What a table value constructor takes."""
+
+_ONCE = ("_deleted", "_source", "_schema_version")
+"""Mostly the same in all rows of a batch."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -43,7 +50,7 @@ class Load(NamedTuple):
 
     rows: int
     statement: str
-    parameters: tuple[str, ...] | None
+    parameters: tuple[object, ...] | None
 
 
 def loads(table: StagingTable, rows: Sequence[Row]) -> Iterator[Load]:
@@ -76,18 +83,46 @@ def _key_hash(row: Row) -> bytes:
 
 
 def _json(table: StagingTable, rows: Sequence[Row]) -> Load:
-    columns = table.columns[:-1]
+    sent = dict(zip(table.columns, _columns(table, rows), strict=False))
+    once = {name: sent.pop(name)[0] for name in _ONCE if len(set(sent[name])) == 1}
+    prefix = _common_prefix([row.rank for row in rows])
+    sent["_rank"] = [row.rank[len(prefix) :] for row in rows]
+    arrays = list(zip(*sent.values(), strict=True))
+    texts = [_encode(arrays[start : start + JSON_TEXT_ROWS]) for start in range(0, len(rows), JSON_TEXT_ROWS)]
+    declared = "".join(f", @{name} {types_of(table)[name]} = %s" for name in once)
+    statement = (
+        f"DECLARE @prefix VARCHAR({MAX_RANK}) = %s{declared}, @json NVARCHAR(MAX); SET @loaded = 0; "
+        + "".join(_json_text(table, list(sent), once, into) for into in (True, *[False] * (len(texts) - 1)))
+    )
+    return Load(len(rows), statement, (prefix, *once.values(), *texts))
+
+
+def _common_prefix(ranks: Sequence[str]) -> str:
+    least, greatest = min(ranks), max(ranks)
+    for place, character in enumerate(least):
+        if greatest[place] != character:  # the greatest of equal beginning is no shorter
+            return least[:place]
+    return least
+
+
+def _json_text(table: StagingTable, sent: Sequence[str], once: Mapping[str, object], into: bool) -> str:
+    """The next text, which makes #rows or adds to it."""
     types = {KEY_HASH: "UNIQUEIDENTIFIER", **types_of(table)}
-    shape = ", ".join(f"{quoted(name)} {types[name]} '$[{place}]'" for place, name in enumerate(columns))
-    chosen = ", ".join(_chosen(name, name in collated(table)) for name in columns)
-    statement = f"SELECT {chosen} INTO #rows FROM OPENJSON(%s) WITH ({shape}); SET @loaded = @@ROWCOUNT; "
-    return Load(len(rows), statement, (_encode(list(zip(*_columns(table, rows), strict=True))),))
+    shape = ", ".join(f"{quoted(name)} {types[name]} '$[{place}]'" for place, name in enumerate(sent))
+    columns = table.columns[:-1]
+    chosen = ", ".join(_chosen(name, name in once, name in collated(table)) for name in columns)
+    made = f"SELECT {chosen} INTO #rows" if into else f"INSERT INTO #rows ({listed(columns)}) SELECT {chosen}"
+    read = f"{made} FROM OPENJSON(@json) WITH ({shape})"
+    return f"SET @json = %s; {read}; SET @loaded = @loaded + @@ROWCOUNT; "
 
 
-def _chosen(name: str, is_text: bool) -> str:
+def _chosen(name: str, is_once: bool, is_text: bool) -> str:
     if name == KEY_HASH:
         return f"CAST({quoted(name)} AS BINARY(16)) AS {quoted(name)}"
-    return f"{quoted(name)} COLLATE {BINARY_COLLATION} AS {quoted(name)}" if is_text else quoted(name)
+    value = f"@{name}" if is_once else f"@prefix + {quoted(name)}" if name == "_rank" else quoted(name)
+    if is_text:
+        return f"{value} COLLATE {BINARY_COLLATION} AS {quoted(name)}"
+    return f"{value} AS {quoted(name)}" if is_once else value
 
 
 def _literals(table: StagingTable, rows: Sequence[Row]) -> Load:
@@ -139,13 +174,8 @@ def _columns(table: StagingTable, rows: Sequence[Row]) -> Iterator[Sequence[obje
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
         yield _written(table, field, column, rows)
     yield ranks
-    yield [_uuid_text(each) for each in event_ids]
+    yield [uuid_text(each) for each in event_ids]
     yield from (deleted, sources, [instant_text(each) for each in occurred], versions)
-
-
-def _uuid_text(value: bytes) -> str:
-    shown = value.hex()
-    return f"{shown[:8]}-{shown[8:12]}-{shown[12:16]}-{shown[16:20]}-{shown[20:]}"
 
 
 def _written(

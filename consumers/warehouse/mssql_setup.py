@@ -11,6 +11,9 @@ from consumers.warehouse.mssql_sql import READER_ROLE, WRITER_ROLE, grant_view, 
 from consumers.warehouse.tables import StagingTables
 from schemas.errors import ConfigurationError
 
+LEVEL = 130
+"""The compatibility level from which on there is OPENJSON."""
+SELECT_LEVEL = "SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME()"
 SNAPSHOT_IS_ON = "SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME()"
 # NO_WAIT: it needs the database to itself, and is not to throw others out or to hang.
 SNAPSHOT_ON = "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT"
@@ -42,14 +45,17 @@ def make_roles(connection: Connection) -> None:
 
 
 def lacks(connection: Connection, tables: StagingTables, missing_tables: list[str]) -> list[str]:
-    """What is not as `init` makes it, in words."""
+    """What is not as `init` makes it, in words. Who is no owner sees only the roles that he is in."""
     found = [
-        f"the role {role} is missing"
+        f"the role {role} is missing, or not to be seen by this login"
         for role in ROLES
         if run(connection, f"SELECT DATABASE_PRINCIPAL_ID(N'{role}')").scalar_one() is None
     ]
     if not run(connection, SNAPSHOT_IS_ON).scalar_one():
         found.append("READ_COMMITTED_SNAPSHOT is off: readers wait for writers")
+    level = run(connection, SELECT_LEVEL).scalar_one()
+    if level < LEVEL:
+        found.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")
     if missing_tables:
         return [*found, *(f"the table headwater.{name} is missing" for name in missing_tables)]
     return [*found, *_lacking_entities(connection, tables)]

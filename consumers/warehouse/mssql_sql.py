@@ -1,5 +1,6 @@
 """The T-SQL that the SQL Server engine sends. Its tables and views, and the guard."""
 
+import re
 from collections.abc import Collection, Iterable
 
 from consumers.warehouse.mssql_values import BINARY_COLLATION, storage_of
@@ -54,9 +55,19 @@ def quoted(name: str) -> str:
     return ".".join(f"[{part.replace(']', ']]')}]" for part in name.split("."))
 
 
+_CONTINUED = re.compile(r"\\(?=\r?\n)")
+
+
 def text(value: str) -> str:
-    """A text literal. The quote is all that T-SQL escapes in one."""
-    return "N'" + value.replace("'", "''") + "'"
+    """A text literal. T-SQL doubles the quote, and takes a backslash at the end of a line out of it, and the
+    line's end with it: such text is made of parts, the first of MAX, as a sum of others ends at 4,000.
+
+    https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash
+    """
+    literal = "N'" + value.replace("'", "''") + "'"
+    if not _CONTINUED.search(literal):
+        return literal
+    return "CAST(N'' AS NVARCHAR(MAX)) + " + _CONTINUED.sub(r"\\' + N'", literal)
 
 
 def listed(names: Iterable[str], alias: str = "") -> str:
@@ -217,17 +228,19 @@ def write_rows(table: StagingTable, revision: int) -> str:
     """#rows into the table, and how many came, changed the table, and are there with their rank.
 
     Floors first: a row below the floor of its source and bucket is a tombstone. The bucket is the first byte
-    of the key hash, and a position its rank's prefix.
+    of the key hash, and a position its rank's prefix. Where all rows were absent, as in a rebuild, the second
+    half has nothing to do.
     """
     return (
         "UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f "
         f"ON f.entity = {text(table.entity.name)} AND f.revision = {revision} AND f.source = r.[_source] "
         "AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; "
-        f"{insert_absent(table, revision)}; SET @changed = @@ROWCOUNT; "
-        f"{update_lesser(table, revision)}; SET @changed = @changed + @@ROWCOUNT; SET @equal = @loaded; "
+        f"{insert_absent(table, revision)}; SET @changed = @@ROWCOUNT; SET @equal = @loaded; "
+        f"IF @changed < @loaded BEGIN {update_lesser(table, revision)}; "
+        "SET @changed = @changed + @@ROWCOUNT; "
         "IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN "
         f"{quoted(table.physical(revision))} AS t ON t.[_key_hash] = s.[_key_hash] "
-        "WHERE t.[_rank] = s.[_rank]; "
+        "WHERE t.[_rank] = s.[_rank]; END; "
         "DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal"
     )
 

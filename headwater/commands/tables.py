@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime, time
 
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from headwater.exit_codes import DONE
@@ -56,9 +57,9 @@ def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> in
     as_of = options.as_of and view_suffix(options.as_of)
     with here.warehouse() as warehouse:
         columns, rows = warehouse.select(entity.name, limit and limit + 1, as_of)
-    booleans = {column.field.name for column in entity.columns if column.field.kind == FieldType.BOOLEAN}
+    kinds = {column.field.name: column.field.kind for column in entity.columns}
     shown = [
-        [_shown(value, name in booleans) for name, value in zip(columns, row, strict=True)]
+        [_shown(value, kinds.get(name)) for name, value in zip(columns, row, strict=True)]
         for row in rows[:limit]
     ]
     if options.json:
@@ -70,6 +71,11 @@ def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> in
     return DONE
 
 
-def _shown(value: object, is_boolean: bool) -> object:
-    """SQLite keeps a boolean as a number."""
-    return bool(value) if is_boolean and value is not None else value
+def _shown(value: object, kind: FieldType | None) -> object:
+    """In one form for all engines: SQLite keeps a boolean as a number, and moments as text in this form; SQL
+    Server's moments are UTC and do not say so."""
+    if isinstance(value, (datetime, time)):
+        digits = "milliseconds" if str(kind).endswith("millis") else "microseconds"
+        is_utc = isinstance(value, datetime) and str(kind).startswith("timestamp")
+        return (value.replace(tzinfo=UTC) if is_utc else value).isoformat(timespec=digits)
+    return bool(value) if kind == FieldType.BOOLEAN and value is not None else value

@@ -11,10 +11,12 @@ from babelfish import close_kept
 from conftest import Aws
 from consumers_world import ENTITIES, ITEM, apply, floor, item, row
 from mssql_server import bare, connected, new_database, server, url_of
+from sqlalchemy import event as engine_event
 from sqlalchemy.engine import make_url
 
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
+from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
 from consumers.warehouse.port import Batch, Counts
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
@@ -70,7 +72,7 @@ def user(warehouse: MssqlWarehouse, database: str) -> Iterator[Any]:
 def test_init_makes_all_and_may_be_repeated(database: str) -> None:
     made = open_warehouse(url_of(database), ENTITIES)
     assert {each for each in made.lacks() if "missing" in each} >= {
-        "the role headwater_writer is missing",
+        "the role headwater_writer is missing, or not to be seen by this login",
         "the table headwater.revisions is missing",
     }
     made.init()
@@ -80,6 +82,17 @@ def test_init_makes_all_and_may_be_repeated(database: str) -> None:
     assert made.lacks() == []
     assert len(made.select("item")[1]) == 1
     made.close()
+
+
+def test_a_database_of_an_older_level_is_found(warehouse: MssqlWarehouse) -> None:
+    """OPENJSON is not there below it: SQL Server would say that a table is missing."""
+
+    def older(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        asked = statement in (SELECT_LEVEL, f"SELECT {LEVEL}")  # the latter as tests/babelfish.py asks
+        return "SELECT 120" if asked else statement, parameters
+
+    engine_event.listen(warehouse.engine, "before_cursor_execute", older, retval=True)
+    assert warehouse.lacks() == ["the database's compatibility level is 120: OPENJSON needs 130"]
 
 
 def test_a_writer_writes_and_makes_nothing(warehouse: MssqlWarehouse, user: Any) -> None:

@@ -107,6 +107,17 @@ def test_rows_come_in_the_order_of_their_key_hashes(warehouse: Warehouse) -> Non
     assert table(warehouse) == sorted(rows)
 
 
+def test_many_rows_come_whole_whether_they_differ_in_source_and_deletion_or_not(warehouse: Warehouse) -> None:
+    alike = [row(ITEM, item(f"{n}", label='a "\\n" %s'), n)._replace(source="50%s's") for n in range(1_500)]
+    mixed = [
+        deleted(ITEM, {"id": f"x{n}"}, n) if n % 3 else row(ITEM, item(f"x{n}", label="\\"), n, source=B)
+        for n in range(1_500)
+    ]
+    apply(warehouse, ITEM, *alike)
+    apply(warehouse, ITEM, *mixed)
+    assert table(warehouse) == sorted([*alike, *mixed], key=lambda each: each.key_hash)
+
+
 # Tombstones and sweeps.
 
 

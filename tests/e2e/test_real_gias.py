@@ -5,8 +5,6 @@ After each the table is exactly that file; as of a moment between two drops it i
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Aws
-from pipe import write_entity
+from gias_links import FILES, rows_of, seen, write_links
 
 from consumers import handler as consumers
 from consumers.kinesis import StreamReader
@@ -36,29 +34,6 @@ from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import run
 from schemas.codec import Registry
-
-LINK_TOML = """
-key = ["urn", "link_urn", "link_type"]
-[[source]]
-csv = "school_links"
-mode = "snapshot"
-encoding = "cp1252"
-effective = "links_%Y%m%d.csv"
-"""
-LINK_FIELDS: Sequence[Mapping[str, Any]] = (
-    {"name": "urn", "type": "int", "from": "URN"},
-    {"name": "link_urn", "type": "int", "from": "LinkURN"},
-    {"name": "link_name", "type": "string", "from": "LinkName"},
-    {"name": "link_type", "type": "string", "from": "LinkType"},
-    {
-        "name": "established_on",
-        "type": ["null", {"type": "int", "logicalType": "date"}],
-        "default": None,
-        "from": "LinkEstablishedDate",
-        "format": "%d-%m-%Y",
-    },
-)
-FILES = ("links_20230421.csv", "links_20240129.csv", "links_20250422.csv")
 
 
 @dataclass(frozen=True)
@@ -87,7 +62,7 @@ class Flow:
 
 @pytest.fixture
 def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
-    write_entity(tmp_path, "school_link", LINK_TOML, *LINK_FIELDS)
+    write_links(tmp_path)
     environment = {
         "AWS_ENDPOINT_URL": aws.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -122,24 +97,6 @@ def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     log = S3Log(clients.s3, settings.log_bucket)
     yield Flow(here, clients.s3, pollers, warehouse, Ports(warehouse, log, stream, Registry()))
     warehouse.close()
-
-
-def rows_of(file: Path) -> dict[tuple[object, ...], tuple[object, ...]]:
-    """What the file says, by key."""
-    text = io.StringIO(file.read_bytes().decode("cp1252"), newline="")
-    rows: dict[tuple[object, ...], tuple[object, ...]] = {}
-    for row in csv.DictReader(text):
-        day = row["LinkEstablishedDate"]
-        key = int(row["URN"]), int(row["LinkURN"]), row["LinkType"]
-        established = datetime.strptime(day, "%d-%m-%Y").date() if day else None  # noqa: DTZ007 - a date
-        assert key not in rows
-        rows[key] = (*key[:2], row["LinkName"], key[2], established)
-    return rows
-
-
-def seen(rows: Sequence[Row]) -> dict[tuple[object, ...], tuple[object, ...]]:
-    """The live rows, by key."""
-    return {(*row.values[:2], row.values[3]): row.values for row in rows if not row.deleted}
 
 
 @pytest.mark.timeout(900)  # half a minute of work, on a machine that may be busy

@@ -12,10 +12,11 @@ from uuid import UUID
 import pymssql
 import pytest
 from consumers_world import CATALOG, ENTITIES, EVERY, ITEM, apply, event, item, row, table
-from mssql_server import bare, emptied, is_babelfish, url_of
+from mssql_server import bare, emptied, is_encrypted, url_of
 from mssql_world import batches, checkpoint, consume, opened, oracle
 from sqlalchemy import event as engine_event
 from sqlalchemy.engine import make_url
+from tcp_proxy import proxy
 
 from consumers.consume import Consumer
 from consumers.warehouse.engines import open_warehouse
@@ -85,7 +86,7 @@ def test_a_server_that_does_not_answer_is_transient_whatever_failed_before(mssql
 
 
 def test_encryption_that_the_server_has_not_is_not_done_without(mssql_database: str) -> None:
-    if not is_babelfish():
+    if is_encrypted():
         pytest.skip("this server offers TLS")
     url = make_url(url_of(mssql_database)).difference_update_query(["encryption"])
     with (
@@ -93,6 +94,21 @@ def test_encryption_that_the_server_has_not_is_not_done_without(mssql_database: 
         pytest.raises(TransientError, match="TLS"),
     ):
         required.ensure()
+
+
+def test_values_are_not_to_be_read_on_the_wire(mssql_database: str) -> None:
+    if not is_encrypted():
+        pytest.skip("HEADWATER_TEST_MSSQL says no encryption=require: this server may have no certificate")
+    emptied(mssql_database)
+    url, seen = make_url(url_of(mssql_database)), bytearray()
+    with proxy(str(url.host), url.port or 1433) as between:
+        between.cut = seen.extend  # looks on, and cuts nothing
+        here = url.host if url.host == "localhost" else "127.0.0.1"  # by the name that a certificate may say
+        with opened(url.set(host=here, port=between.port).render_as_string(hide_password=False)) as far:
+            far.ensure()
+            assert apply(far, ITEM, row(ITEM, item("swordfish"), 1)) == Counts(applied=1)
+    assert len(seen) > 1_000
+    assert "swordfish".encode("utf-16-le") not in seen
 
 
 def test_a_table_that_someone_dropped_is_a_configuration_error(

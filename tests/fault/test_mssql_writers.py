@@ -185,7 +185,7 @@ def test_a_deadlock_costs_one_of_two_a_second_attempt_and_nothing_else(warehouse
 def test_a_lock_that_is_not_free_in_time_is_transient(
     warehouse: MssqlWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "LOCK_MILLISECONDS", 200)
+    monkeypatch.setattr(sql, "LOCK_MILLISECONDS", 2_000)  # the application lock, too, has to come within it
     with (
         warehouse.transaction(exclusive=["item"]),
         pytest.raises(TransientError, match="lock") as caught,
@@ -200,7 +200,7 @@ def test_a_row_that_is_not_free_in_time_is_transient(
     warehouse: MssqlWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply(warehouse, ITEM, OLDER)
-    monkeypatch.setattr(sql, "LOCK_MILLISECONDS", 200)
+    monkeypatch.setattr(sql, "LOCK_MILLISECONDS", 2_000)  # the application lock, too, has to come within it
     with warehouse.transaction(shared=["item"]) as first:
         first.apply(Batch({"item": [NEWER]}))
         with pytest.raises(TransientError, match="1222"):

@@ -69,7 +69,24 @@ def text() -> st.SearchStrategy[str]:
     forbidden = "\x00" if is_babelfish() else ""  # PostgreSQL's text has no NUL
     characters = st.characters(exclude_categories=categories, exclude_characters=forbidden)
     marked = st.sampled_from(
-        ["a ", " ", "é", "e\u0301", "ｅ", "😀", "👩‍👩‍👧", "'", '"', "\\", "%s", "\r\n", "NULL", "\u2028"]
+        [
+            "a ",
+            " ",
+            "é",
+            "e\u0301",
+            "ｅ",
+            "😀",
+            "👩‍👩‍👧",
+            "'",
+            '"',
+            "\\",
+            "\\\n",
+            "\\\r\n",
+            "%s",
+            "\r\n",
+            "NULL",
+            "\u2028",
+        ]
     )
     return st.text(st.one_of(characters, marked.map(lambda each: each[0])), max_size=40) | marked
 
@@ -169,6 +186,12 @@ def test_text_at_the_borders_of_its_column_comes_back(warehouse: Warehouse) -> N
 
 def test_long_text_comes_back_where_its_column_has_no_bound(warehouse: Warehouse) -> None:
     values = [fill * size for fill in "x😀" for size in (2_000, 2_001, 4_000, 4_001, 100_000)]
+    for of in (JSON, LITERALS):
+        there_and_back(warehouse, of, "a_string", values)
+
+
+def test_text_with_a_backslash_at_the_end_of_a_line_comes_back_whole(warehouse: Warehouse) -> None:
+    values = [f"{fill}\\{end}{fill}\\" for fill in ("x", "x" * 4_000) for end in ("\n", "\r\n", "\r")]
     for of in (JSON, LITERALS):
         there_and_back(warehouse, of, "a_string", values)
 

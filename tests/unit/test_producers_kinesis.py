@@ -12,7 +12,7 @@ from schemas.kpl import parse_aggregate
 
 
 def filled(*records: tuple[str, bytes]) -> Aggregate:
-    aggregate = Aggregate()
+    aggregate = Aggregate("7")
     for key, frame in records:
         assert aggregate.add(key, frame)
     return aggregate
@@ -26,7 +26,7 @@ def test_an_aggregate_is_byte_for_byte_what_the_library_makes() -> None:
 
     reference = AggRecord()
     for key, frame in RECORDS:
-        assert reference.add_user_record(key.encode(), frame)
+        assert reference.add_user_record(key.encode(), frame, explicit_hash_key="7")
     assert filled(*RECORDS).contents() == reference.get_contents()[2]
 
 

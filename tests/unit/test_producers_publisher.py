@@ -6,6 +6,7 @@ from hashlib import md5
 import pytest
 from dynamodb_world import ORDER, TEACHER, Stream, event, frames
 
+from producers.aggregator import messages_pb2
 from producers.kinesis import MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Fault, InMemoryStream, Shard
 from producers.publisher import Publisher, PublishError
 from producers.schema_log import InMemorySchemaLog
@@ -267,6 +268,26 @@ def test_after_a_reshard_events_land_in_their_own_shards_again() -> None:
         mine = [encode_event(event(n)) for n in range(200, 300) if shard.start <= hash_of(n) <= shard.end]
         assert added[shard.id] == mine
     assert sum(map(len, added.values())) == len(expected)
+
+
+def test_inv6_no_reader_drops_a_record_that_was_put_with_the_shards_of_before_a_reshard() -> None:
+    """The Kinesis Client Library gives nothing of a record of which one frame hashes outside its shard."""
+    stream = InMemoryStream(2)
+    into = publisher(stream)
+    add(into, [0])
+    into.flush()  # it knows the shards now
+    first, second = stream.shards()
+    stream.split(first.id)
+    stream.merge(stream.shards()[1].id, second.id)
+    add(into, range(1, 100))
+    into.flush()
+    taken = [(shard, entry) for shard in stream.shards() for entry in stream.taken[shard.id]]
+    assert len({shard.id for shard, _ in taken}) == 2
+    for shard, entry in taken:
+        made = messages_pb2.AggregatedRecord.FromString(entry.payload[4:-16])
+        keys = [int(made.explicit_hash_key_table[each.explicit_hash_key_index]) for each in made.records]
+        assert keys
+        assert all(shard.start <= key <= shard.end for key in keys)
 
 
 def test_a_reshard_between_two_attempts_loses_nothing() -> None:
