@@ -18,10 +18,10 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "Headwater needs Python 3.11 or later; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 ..."; exit 2; }
 ifeq ($(UV),)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=localstack-client --constraint constraints.txt --editable '.[dev]'
 else
 	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python --only-binary :all: --no-binary headwater --constraint constraints.txt --editable '.[dev]'
+	uv pip install --quiet --python $(BIN)/python --only-binary :all: --no-binary headwater --no-binary localstack-client --constraint constraints.txt --editable '.[dev]'
 endif
 	@touch $@
 

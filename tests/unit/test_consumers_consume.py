@@ -121,7 +121,7 @@ def damaged(payload: bytes, at: int) -> bytes:
 
 def with_a_wrong_index(payload: bytes) -> bytes:
     """Index 5 into a table of one partition key, the digest made right again."""
-    body = payload[4:-16].replace(b"\x08\x00\x1a", b"\x08\x05\x1a", 1)
+    body = payload[4:-16].replace(b"\x08\x00\x10", b"\x08\x05\x10", 1)
     return payload[:4] + body + md5(body, usedforsecurity=False).digest()
 
 
