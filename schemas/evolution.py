@@ -146,6 +146,14 @@ class Evolution:
             for rule in _rules(column, place, self.versions, names):
                 yield column.name, field.name if field else "", rule
 
+    def sides(self, change: Change) -> tuple[Field | None, Field | None]:
+        """The field of a change in the older version and in the newer one."""
+        for column in self._every:
+            older, newer = column.fields[change.older - 1], column.fields[change.newer - 1]
+            if change.field in {each.name for each in (older, newer) if each}:
+                return older, newer
+        return None, None
+
     def _names(self, count: int) -> set[str]:
         """All that the first versions have used."""
         versions = self.versions[:count]
