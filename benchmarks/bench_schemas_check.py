@@ -24,7 +24,9 @@ def run() -> list[tuple[str, float, float, str]]:
     """Name, figure, share of the raw limit, unit."""
     with tempfile.TemporaryDirectory() as home:
         make_home(Path(home))
-        rounds = [(_seconds(lambda: _check(home)), _seconds(lambda: _read(Path(home)))) for _ in range(ROUNDS)]
+        rounds = [
+            (_seconds(lambda: _check(home)), _seconds(lambda: _read(Path(home)))) for _ in range(ROUNDS)
+        ]
     ours, bare = (min(seconds) for seconds in zip(*rounds, strict=True))
     name = f"schemas check: {ENTITIES} entities of {VERSIONS} versions"
     return [
@@ -83,7 +85,9 @@ def _versions(count: int) -> Iterator[list[dict[str, Any]]]:
     yield fields
     for version in range(2, count):
         added = {"name": f"added_{version}", "type": ["null", "long"], "default": None}
-        fields = [{**each, "maxLength": 100 * version} if each["name"] == "title" else each for each in fields]
+        fields = [
+            {**each, "maxLength": 100 * version} if each["name"] == "title" else each for each in fields
+        ]
         fields = [*fields, added]
         yield fields
     yield [{**each, "type": _decimal(14, 4)} if each["name"] == "amount" else each for each in fields]

@@ -136,7 +136,7 @@ class Evolution:
 
     @cached_property
     def _steps(self) -> list[list[tuple[str, str, str]]]:
-        """Of each version but the first: SQL column, name of the field, and name of the rule that it meets."""
+        """Of each version but the first: SQL column, name of the field, name of the rule that it meets."""
         return [list(self._step(place)) for place in range(1, len(self.versions))]
 
     def _step(self, place: int) -> Iterator[tuple[str, str, str]]:

@@ -72,8 +72,8 @@ def against_table(entity: Entity, revision: int, version: int, made_by: bytes) -
         older = entity.until(made_by).schema.version
         return list(_changes(entity, older, entity.schema.version, table))
     remedy = (
-        f"the warehouse's table was made by version {version} with fingerprint {made_by.hex()}, which is none "
-        "of these versions; allowed: a folder that has that version, as it was"
+        f"the warehouse's table was made by version {version} with fingerprint {made_by.hex()}, which is "
+        "none of these versions; allowed: a folder that has that version, as it was"
     )
     rule = FILE_RULES["table of another version"]
     return [Finding(entity.name, table, f"v{entity.schema.version}", "", rule, remedy)]

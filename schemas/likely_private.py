@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class Suspicion(IntEnum):
-    """How likely. POSSIBLE: a private field where the row has LIKELY ones, such as the postcode of a person."""
+    """How likely. POSSIBLE: private where the row has LIKELY ones, such as the postcode of a person."""
 
     NONE = 0
     POSSIBLE = 1
@@ -18,8 +18,8 @@ class Suspicion(IntEnum):
 
 
 _PEOPLE = (
-    "applicant author carer client contact customer employee guardian head headteacher manager member nominee "
-    "owner parent patient person pupil staff student subscriber teacher tenant user"
+    "applicant author carer client contact customer employee guardian head headteacher manager member "
+    "nominee owner parent patient person pupil staff student subscriber teacher tenant user"
 )
 _NAMES: tuple[tuple[str, Suspicion, str], ...] = (
     (r"e?_?mail(_?address)?|email\w*", Suspicion.LIKELY, "a mail address"),

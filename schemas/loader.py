@@ -103,7 +103,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def entity_folders(folder: Path) -> list[Path]:
-    """A folder for each entity, in the order of their names. Raises ConfigurationError where there is none."""
+    """A folder for each entity, in the order of their names. Raises ConfigurationError for none."""
     if not folder.is_dir():
         raise ConfigurationError(
             f"{folder}: there is no such folder; allowed: one with a folder for each entity"

@@ -27,7 +27,21 @@ MAX_COLUMNS = 1_024 - 8
 
 _HASH, _MASK = "hash", "mask"
 _HASHED_LENGTH = 200  # a hash is longer than what it hides
-_KEY_WORDS = {"id", "key", "code", "urn", "uuid", "guid", "ref", "reference", "number", "no", "num", "isbn", "sku"}
+_KEY_WORDS = {
+    "id",
+    "key",
+    "code",
+    "urn",
+    "uuid",
+    "guid",
+    "ref",
+    "reference",
+    "number",
+    "no",
+    "num",
+    "isbn",
+    "sku",
+}
 _NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON, FieldType.DECIMAL)
 _LONGEST_KEY = 200  # characters: longer texts are no names of things
 
@@ -40,9 +54,14 @@ class ColumnSample:
     texts: TextSample
     known: Field | None = None
     """The kind, where the source itself knows it."""
+    known_review: str = ""
     nulls: int = 0
     looked_at: LookedAt = field(default_factory=LookedAt)
-    hashes: array[int] = field(default_factory=lambda: array("q"))
+    hashes: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def kind(self) -> tuple[Field, str]:
+        """A field of the likeliest kind, and what a person should look at, if anything."""
+        return (self.known, self.known_review) if self.known else self.texts.kind()
 
     def add(self, text: str) -> None:
         """The text of one row; none is null."""
@@ -117,7 +136,14 @@ class Proposal:
 
     def toml(self, source: Mapping[str, object]) -> str:
         """The text of entity.toml with this one source."""
-        notes = [*self.remarks, *(f"as unique in the sample: key = {json.dumps(each)}" for each in self.other_keys)]
+        notes = [
+            *self.remarks,
+            *(f"as unique in the sample: key = {json.dumps(each)}" for each in self.other_keys),
+        ]
+        if "csv" in source and self.key:
+            notes.append(
+                'mode = "snapshot" where each file is everything there is: what it leaves out is gone'
+            )
         lines = [f"# review: {note}" for note in notes]
         if self.key:
             lines.append(f"key = {json.dumps(list(self.key))}")
@@ -131,12 +157,12 @@ def _toml(value: object) -> str:
 
 
 def propose(columns: Sequence[ColumnSample], key: Sequence[str] | None = None) -> Proposal:
-    """`key`: names of columns or fields, where they are known. Raises ConfigurationError for more columns than
-    a table takes, and for a key that is none of the sample's rows."""
+    """`key`: names of columns or fields, where they are known. Raises ConfigurationError for more columns
+    than a table takes, and for a key that is none of the sample's rows."""
     if len(columns) > MAX_COLUMNS:
         raise ConfigurationError(
-            f"found {len(columns):,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL Server "
-            "has beside Headwater's own 8: leave out those that nobody needs"
+            f"found {len(columns):,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL "
+            "Server has beside Headwater's own 8: leave out those that nobody needs"
         )
     names = field_names([each.source_name for each in columns])
     suspected = [_suspect(name, each) for name, each in zip(names, columns, strict=True)]
@@ -207,7 +233,7 @@ def _field(
     name: str, column: ColumnSample, suspected: tuple[Suspicion, str], has_person: bool, in_key: bool
 ) -> ProposedField:
     suspicion, what = suspected
-    made, review = (column.known, "") if column.known else column.texts.kind()
+    made, review = column.kind()
     made = _named(made, name, column, in_key)
     if suspicion is Suspicion.LIKELY or (suspicion is Suspicion.POSSIBLE and has_person):
         return _private(made, column, f"likely {what}", in_key)
@@ -223,19 +249,23 @@ def _named(made: Field, name: str, column: ColumnSample, in_key: bool) -> Field:
 
 
 def _private(made: Field, column: ColumnSample, review: str, in_key: bool) -> ProposedField:
-    """Hidden at least as far as nobody may need it plain: only a text can be masked or hashed."""
-    if made.kind in (FieldType.STRING, FieldType.INT, FieldType.LONG) and (
-        column.known is None or column.known.kind is FieldType.STRING
-    ):
-        length = None if made.max_length is None and made.kind is FieldType.STRING else _HASHED_LENGTH
-        longest = column.texts.longest
-        text = replace(
-            made, kind=FieldType.STRING, max_length=length and max(length, longest, made.max_length or 0)
-        )
-        return ProposedField(text, _HASH if in_key else _MASK, review)
+    """Hidden as far as can be: only a text can be masked or hashed, and a key cannot be left out."""
+    is_text = made.kind is FieldType.STRING
+    may_be_text = is_text or (
+        column.known is None and (in_key or made.kind in (FieldType.INT, FieldType.LONG))
+    )
+    if may_be_text:
+        return ProposedField(_hidden(made, column), _HASH if in_key else _MASK, review)
     if in_key:
         return ProposedField(made, "", f"{review}, in the key: it can be neither hashed nor left out")
     return ProposedField(made, DROP, review)
+
+
+def _hidden(made: Field, column: ColumnSample) -> Field:
+    """A text with room for what hides it."""
+    text, _ = column.texts.string()
+    length = text.max_length and max(text.max_length, _HASHED_LENGTH)
+    return replace(made, kind=FieldType.STRING, max_length=length, format=None, precision=0, scale=0)
 
 
 # The key
@@ -262,20 +292,20 @@ def _given_place(given: str, names: Sequence[str], columns: Sequence[ColumnSampl
         raise unknown("--key: not a column of the sample", given, source_names)
     place = source_names.index(given) if given in source_names else names.index(given)
     column = columns[place]
-    kind = (column.known or column.texts.kind()[0]).kind
+    kind = column.kind()[0].kind
     if kind in (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON):
         raise ConfigurationError(f"--key: the column {given} is {kind}; allowed: no float, double or json")
     if column.nulls:
         raise ConfigurationError(
-            f"--key: the column {given} is empty in {column.nulls:,} rows of the sample; allowed: a column that "
-            "always has a value"
+            f"--key: the column {given} is empty in {column.nulls:,} rows of the sample; allowed: a column "
+            "that always has a value"
         )
     return place
 
 
 def _fit(columns: Sequence[ColumnSample]) -> Iterable[int]:
     for place, column in enumerate(columns):
-        kind = (column.known or column.texts.kind()[0]).kind
+        kind = column.kind()[0].kind
         if not column.nulls and column.texts.longest <= _LONGEST_KEY and kind not in _NOT_IN_A_KEY:
             yield place
 

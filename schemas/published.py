@@ -26,7 +26,7 @@ def read_published(folder: Path) -> dict[str, str]:
 
 
 def changed(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The published versions that were changed or taken away since: file, and the sentence that refuses it."""
+    """The published versions that were changed or taken away since: file, and what refuses it."""
     now = fingerprints(entity)
     for file, fingerprint in published.items():
         if now.get(file) != fingerprint:

@@ -161,8 +161,8 @@ FILE_RULES = _rules(
     Rule(
         "malformed",
         Category.REFUSED,
-        "a file that is not what it should be, a gap between versions, an alias that clashes, a key field that "
-        "may be null",
+        "a file that is not what it should be, a gap between versions, an alias that clashes, a key "
+        "field that may be null",
         "the message says file, field and what is allowed",
     ),
     Rule(

@@ -103,6 +103,11 @@ class TextSample:
             tried = [(each, reading(each)) for each in moments()]
         self._moments = [(each, read) for each, read in tried if _reads(read, text)]
 
+    @property
+    def is_number(self) -> bool:
+        """Whether a number of Avro's holds each of them exactly."""
+        return self._number() is not None
+
     def kind(self) -> tuple[Field, str]:
         """A field of the likeliest kind, and what a person should look at, if anything."""
         if not self.texts:
@@ -138,7 +143,9 @@ class TextSample:
         orders = {(each.format or "").replace("%m", "%d") for each in found}
         if len(found) > 1 and len(orders) < len(found):
             return chosen, SWAPPED
-        return chosen, "a year of two digits: see that its century is right" if "%y" in str(chosen.format) else ""
+        return chosen, "a year of two digits: see that its century is right" if "%y" in str(
+            chosen.format
+        ) else ""
 
     def _number(self) -> tuple[Field, str] | None:
         if not self.numbers or not self._is_number:
@@ -150,7 +157,9 @@ class TextSample:
         scale = max(self._scale, 2)
         if self._whole_digits + scale > _DIGITS:
             return None
-        return Field("f", FieldType.DECIMAL, precision=min(_DIGITS, self._whole_digits + scale + 3), scale=scale), ""
+        return Field(
+            "f", FieldType.DECIMAL, precision=min(_DIGITS, self._whole_digits + scale + 3), scale=scale
+        ), ""
 
     def _whole(self) -> tuple[Field, str] | None:
         if self._greatest > _LONG:

@@ -8,9 +8,9 @@ from typing import Any
 
 import fastavro
 import pytest
+from fastavro.schema import to_parsing_canonical_form
 from hypothesis import given
 from hypothesis import strategies as st
-from fastavro.schema import to_parsing_canonical_form
 
 from schemas.codec import (
     Registry,

@@ -37,7 +37,9 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "the replay that is named), or refused. Changes nothing. Exit code 0, 3 when a rebuild is needed, 2 "
         "when anything is refused.",
     )
-    parser.add_argument("entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named")
+    parser.add_argument(
+        "entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named"
+    )
     parser.add_argument("--all", action="store_true", help="published versions as well")
     add_home(parser)
     add_json(parser)
@@ -126,9 +128,7 @@ def _of_tables(here: Installation) -> list[Finding]:
         for entity in here.catalog.entities.values():
             for each in warehouse.revisions(entity.name):
                 if each.state == "live":
-                    found += against_table(
-                        entity, each.number, each.schema_version, each.schema_fingerprint
-                    )
+                    found += against_table(entity, each.number, each.schema_version, each.schema_fingerprint)
     return found
 
 

@@ -22,10 +22,13 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater schemas publish school",
         run,
         "Writes the fingerprint of each version into published.json beside it: commit that file with them. "
-        "From then on an edit is refused. Publishes nothing of any entity, with exit code 2, where `headwater "
-        "schemas check` refuses something; a rebuild that is needed is no obstacle. Repeating is harmless.",
+        "From then on an edit is refused. Publishes nothing of any entity, with exit code 2, where "
+        "`headwater schemas check` refuses something; a rebuild that is needed is no obstacle. Repeating is "
+        "harmless.",
     )
-    parser.add_argument("entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named")
+    parser.add_argument(
+        "entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named"
+    )
     add_home(parser)
 
 

@@ -19,8 +19,8 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "show the fields of an entity and their SQL columns",
         "headwater schemas show school --version 1",
         run,
-        "The fields of the newest version, or of another as if it were the newest, with what it drops and the "
-        "columns of retired fields.",
+        "The fields of the newest version, or of another as if it were the newest, with what it drops and "
+        "the columns of retired fields.",
     )
     parser.add_argument("entity", metavar="ENTITY", help="such as school")
     parser.add_argument("--version", type=count, metavar="N", help="1 for v1.avsc; else the newest")
