@@ -15,7 +15,7 @@ from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError, TextRows, decoded
 from schemas.errors import ConfigurationError
 from schemas.fields import Field
-from schemas.proposal import ColumnSample, text_column
+from schemas.proposal import ColumnSample, check_width, text_column
 
 DELIMITERS = (",", ";", "\t", "|")
 GUESSES = ("utf-8", "cp1252", "latin-1")
@@ -98,6 +98,10 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
                 f"{path}: the column {name} is there {times} times; allowed: each once, since nobody "
                 "could tell which is meant"
             )
+    try:
+        check_width(len(header))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
     if not any(header):
         raise ConfigurationError(f"{path}: the first row names no column; allowed: a header")
 

@@ -42,6 +42,7 @@ _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"(?:\+|00?|\(0)[\d ()./-]{8,18}", re.ASCII)
 _POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}", re.ASCII | re.IGNORECASE)
 _LOOKED_AT = 1_000  # texts
+_LONGEST = 254  # characters of a mail address (RFC 5321)
 _ENOUGH = 0.5  # of them
 
 
@@ -66,6 +67,8 @@ class LookedAt:
         if self.texts >= _LOOKED_AT:
             return
         self.texts += 1
+        if len(text) > _LONGEST:
+            return
         self.mails += "@" in text and bool(_MAIL.fullmatch(text.strip()))
         self.phones += bool(_PHONE.fullmatch(text.strip())) and _digits(text) >= 10
         self.postcodes += bool(_POSTCODE.fullmatch(text.strip()))

@@ -42,7 +42,7 @@ _KEY_WORDS = {
     "isbn",
     "sku",
 }
-_NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON, FieldType.DECIMAL)
+_NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON, FieldType.DECIMAL, FieldType.BOOLEAN)
 _LONGEST_KEY = 200  # characters: longer texts are no names of things
 
 
@@ -156,14 +156,19 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def check_width(columns: int) -> None:
+    """Raises ConfigurationError for more columns than a table takes."""
+    if columns > MAX_COLUMNS:
+        raise ConfigurationError(
+            f"found {columns:,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL Server has "
+            "beside Headwater's own 8: leave out those that nobody needs"
+        )
+
+
 def propose(columns: Sequence[ColumnSample], key: Sequence[str] | None = None) -> Proposal:
     """`key`: names of columns or fields, where they are known. Raises ConfigurationError for more columns
     than a table takes, and for a key that is none of the sample's rows."""
-    if len(columns) > MAX_COLUMNS:
-        raise ConfigurationError(
-            f"found {len(columns):,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL "
-            "Server has beside Headwater's own 8: leave out those that nobody needs"
-        )
+    check_width(len(columns))
     names = field_names([each.source_name for each in columns])
     suspected = [_suspect(name, each) for name, each in zip(names, columns, strict=True)]
     places, others = _key(names, columns, suspected, key)
@@ -283,7 +288,8 @@ def _key(
     likely = sorted(_fit(columns), key=lambda place: _likeliness(place, names, columns, suspected))
     found = candidate_keys([columns[place].hashes for place in likely])
     keys = [tuple(sorted(likely[each] for each in places)) for places in found]
-    return (keys[0], keys[1:]) if keys else ((), [])
+    others = [key for key in keys[1:] if all(suspected[each][0] is Suspicion.NONE for each in key)]
+    return (keys[0], others) if keys else ((), [])
 
 
 def _given_place(given: str, names: Sequence[str], columns: Sequence[ColumnSample]) -> int:

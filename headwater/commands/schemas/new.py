@@ -91,14 +91,13 @@ def _new_folder(home: Path | None, entity: str) -> Path:
 def _of_file(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]:
     from headwater.csv_sample import sample_file
 
-    limit = _ROWS if options.rows is None else options.rows
-    sample = sample_file(options.file, _delimiter(options.delimiter), options.encoding, limit)
+    sample = sample_file(
+        options.file, _delimiter(options.delimiter), options.encoding, _limit(options.rows, _ROWS)
+    )
     proposal = propose(sample.columns, _key(options.key))
     tell(f"{options.file}: looked at {'all' if sample.whole else 'the first'} {counted(sample.rows, 'row')}")
     if sample.odd:
-        tell(
-            f"{counted(sample.odd, 'row')} of them will be rejected: not as many cells as the header, or a NUL"
-        )
+        tell(f"{counted(sample.odd, 'row')} of them will be rejected: more or fewer cells, or a NUL")
     if sample.unnamed:
         tell(f"{counted(sample.unnamed, 'column')} without a name left out")
     source: dict[str, object] = {"csv": options.entity, "mode": "upsert" if proposal.key else "append"}
@@ -113,13 +112,17 @@ def _of_table(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]
     from headwater.aws import connect
     from headwater.table_sample import sample_table
 
-    sample = sample_table(
-        connect().dynamodb, options.from_table, _ITEMS if options.rows is None else options.rows
-    )
+    sample = sample_table(connect().dynamodb, options.from_table, _limit(options.rows, _ITEMS))
     proposal = propose(sample.columns, _key(options.key) or sample.key)
     items = counted(sample.items, "item")
     tell(f"table {options.from_table}: looked at {'all' if sample.whole else 'the first'} {items}")
     return proposal, {"dynamodb": options.from_table}
+
+
+def _limit(given: int | None, usual: int) -> int:
+    if given == 0:
+        raise ConfigurationError("--rows: found 0; allowed: 1 or more")
+    return usual if given is None else given
 
 
 def _key(given: str | None) -> list[str] | None:
