@@ -8,7 +8,9 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from producers.csv.cells import packed_cell
@@ -20,6 +22,7 @@ from schemas.proposal import ColumnSample, check_width, text_column
 DELIMITERS = (",", ";", "\t", "|")
 GUESSES = ("utf-8", "cp1252", "latin-1")
 _CHUNK = 256 * 1024  # bytes
+_FEW_ROWS = 10
 _CELLS = 5_000_000  # of the sample: 40 MB of hashes
 
 
@@ -85,7 +88,7 @@ def _made(
     delimiter: str,
 ) -> CsvSample:
     if not taken:
-        found = f"{odd} rows, none of which has as many cells as the header" if odd else "a header and 0 rows"
+        found = "no row with as many cells as the header" if odd else "a header and 0 rows"
         raise ConfigurationError(f"{path}: found {found}; allowed: at least one row to see what columns hold")
     named = [column for column in columns if column.source_name]
     return CsvSample(named, taken + odd, odd, len(columns) - len(named), whole, encoding, delimiter)
@@ -140,15 +143,14 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _delimiter(path: Path, encoding: str) -> str:
-    """The one that cuts the first rows into most columns, and into as many each."""
+    """The one that cuts the first rows into most cells, counted where they are as many as the header's."""
     text = next(decoded(_chunks(path), encoding), "")
-    return max(DELIMITERS, key=lambda each: _fit(text, each))
+    return max(DELIMITERS, key=lambda each: _cuts(text, each))
 
 
-def _fit(text: str, delimiter: str) -> tuple[bool, int]:
+def _cuts(text: str, delimiter: str) -> int:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        widths = [len(row) for row, _ in zip(rows, range(10), strict=False) if row]
-    except csv.Error:
-        return False, 0
-    return len({*widths}) == 1, widths[0] if widths else 0
+    widths: list[int] = []
+    with suppress(csv.Error):
+        widths += (len(row) for row in islice(rows, _FEW_ROWS) if row)
+    return sum(width - 1 for width in widths if width == widths[0])
