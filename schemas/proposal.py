@@ -177,8 +177,11 @@ def propose(columns: Sequence[ColumnSample], key: Sequence[str] | None = None) -
         _field(name, column, suspicion, has_person, place in places)
         for place, (name, column, suspicion) in enumerate(zip(names, columns, suspected, strict=True))
     ]
-    if all(each.private == DROP for each in made):
-        raise ConfigurationError("all columns are likely private: write the schema by hand")
+    if all(each.private == DROP for each in made):  # a schema has a field
+        made = [
+            ProposedField(_hidden(each.field, column), _MASK, each.review)
+            for each, column in zip(made, columns, strict=True)
+        ]
     return Proposal(
         tuple(made),
         tuple(names[place] for place in places),
@@ -255,10 +258,8 @@ def _named(made: Field, name: str, column: ColumnSample, in_key: bool) -> Field:
 
 def _private(made: Field, column: ColumnSample, review: str, in_key: bool) -> ProposedField:
     """Hidden as far as can be: only a text can be masked or hashed, and a key cannot be left out."""
-    is_text = made.kind is FieldType.STRING
-    may_be_text = is_text or (
-        column.known is None and (in_key or made.kind in (FieldType.INT, FieldType.LONG))
-    )
+    is_moment = made.kind is FieldType.DATE or "timestamp" in made.kind
+    may_be_text = made.kind is FieldType.STRING or (column.known is None and (in_key or not is_moment))
     if may_be_text:
         return ProposedField(_hidden(made, column), _HASH if in_key else _MASK, review)
     if in_key:
