@@ -66,31 +66,31 @@ def make_home(home: Path, entities: int = ENTITIES, versions: int = VERSIONS) ->
         (folder / "entity.toml").write_text(
             f'key = ["id"]\n[[source]]\ncsv = "feed_{number}"\nmode = "upsert"\n'
         )
-        for version, fields in enumerate(_versions(versions), 1):
+        for version, fields in enumerate(_versions(number, versions), 1):
             record = {"type": "record", "name": f"Entity{number}", "fields": fields}
             (folder / f"v{version}.avsc").write_text(json.dumps(record, indent=2))
 
 
-def _versions(count: int) -> Iterator[list[dict[str, Any]]]:
-    """Each with a change since the one before; the last one's asks for a rebuild."""
+def _versions(entity: int, count: int) -> Iterator[list[dict[str, Any]]]:
+    """Each with a change since the one before; the last one's asks for a rebuild. No two entities have a
+    field in common."""
+    title, amount = f"title_{entity}", f"amount_{entity}"
     fields: list[dict[str, Any]] = [
         {"name": "id", "type": "string", "maxLength": 64},
-        {"name": "title", "type": "string", "from": "Title", "maxLength": 100},
-        {"name": "amount", "type": _decimal(10, 2)},
-        {"name": "count", "type": "int", "default": 0},
-        {"name": "on", "type": ["null", {"type": "int", "logicalType": "date"}], "default": None},
-        {"name": "state", "type": {"type": "enum", "name": "State", "symbols": ["open", "closed"]}},
-        *({"name": f"note_{n}", "type": ["null", "string"], "default": None} for n in range(6)),
+        {"name": title, "type": "string", "from": "Title", "maxLength": 100},
+        {"name": amount, "type": _decimal(10, 2)},
+        {"name": f"count_{entity}", "type": "int", "default": 0},
+        {"name": f"on_{entity}", "type": ["null", {"type": "int", "logicalType": "date"}], "default": None},
+        {"name": f"state_{entity}", "type": {"type": "enum", "name": "State", "symbols": ["open", "closed"]}},
+        *({"name": f"note_{n}_{entity}", "type": ["null", "string"], "default": None} for n in range(6)),
     ]
     yield fields
     for version in range(2, count):
-        added = {"name": f"added_{version}", "type": ["null", "long"], "default": None}
-        fields = [
-            {**each, "maxLength": 100 * version} if each["name"] == "title" else each for each in fields
-        ]
+        added = {"name": f"added_{version}_{entity}", "type": ["null", "long"], "default": None}
+        fields = [{**each, "maxLength": 100 * version} if each["name"] == title else each for each in fields]
         fields = [*fields, added]
         yield fields
-    yield [{**each, "type": _decimal(14, 4)} if each["name"] == "amount" else each for each in fields]
+    yield [{**each, "type": _decimal(14, 4)} if each["name"] == amount else each for each in fields]
 
 
 def _decimal(precision: int, scale: int) -> dict[str, Any]:

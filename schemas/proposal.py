@@ -160,8 +160,8 @@ def check_width(columns: int) -> None:
     """Raises ConfigurationError for more columns than a table takes."""
     if columns > MAX_COLUMNS:
         raise ConfigurationError(
-            f"found {columns:,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL Server has "
-            "beside Headwater's own 8: leave out those that nobody needs"
+            f"found {columns:,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL Server "
+            "has beside Headwater's own 8: leave out those that nobody needs"
         )
 
 

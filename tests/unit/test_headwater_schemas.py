@@ -1,4 +1,4 @@
-"""`headwater schemas check`, show, diff, history, publish and rules, as a user's CI and a person call them."""
+"""`headwater schemas check`, show, diff, history, publish and rules, as a CI and a person call them."""
 
 from __future__ import annotations
 
@@ -339,8 +339,14 @@ def test_show_tells_columns_and_what_is_private_retired_or_dropped(schemas: Sche
     fields = {each["field"]: each for each in shown["fields"]}
     assert list(fields) == ["urn", "g", "mail", "secret", "old"]
     assert fields["g"] | {"default": "5"} == {
-        **{"field": "g", "type": "long", "null": False, "default": "5", "column": "f"},
-        **{"private": "", "from": "G", "state": ""},
+        "field": "g",
+        "type": "long",
+        "null": False,
+        "default": "5",
+        "column": "f",
+        "private": "",
+        "from": "G",
+        "state": "",
     }
     assert (fields["mail"]["private"], fields["secret"]["private"]) == ("hash", "drop")
     assert (fields["old"]["state"], fields["old"]["type"], fields["old"]["null"]) == (

@@ -193,7 +193,8 @@ def test_a_key_that_is_given_may_name_columns_or_fields(new: New) -> None:
         ("Ur", '--key: not a column of the sample: found "Ur"; did you mean "Urn"? allowed: Urn, Share, Day'),
         (
             "Day",
-            "--key: the column Day is empty in 1 rows of the sample; allowed: a column that always has a value",
+            "--key: the column Day is empty in 1 rows of the sample; allowed: a column that always has "
+            "a value",
         ),
         ("Share", "--key: the column Share is double; allowed: no float, double or json"),
     ],
@@ -279,13 +280,14 @@ WIDE = ",".join(f"c{number}" for number in range(2_000))
         (
             b"a,b\n1\n",
             (),
-            "found no row with as many cells as the header; allowed: at least one row to see what columns hold",
+            "found no row with as many cells as the header; allowed: at least one row to see what columns "
+            "hold",
         ),
         (
             f"{WIDE}\n{WIDE}\n".encode(),
             (),
-            "found 2,000 columns; allowed: at most 1,016, as many as a table of SQL Server has beside Headwater's "
-            "own 8: leave out those that nobody needs",
+            "found 2,000 columns; allowed: at most 1,016, as many as a table of SQL Server has beside "
+            "Headwater's own 8: leave out those that nobody needs",
         ),
         (
             b"a,b,a\n1,2,3\n",
