@@ -12,7 +12,18 @@ import traceback
 from collections.abc import Sequence
 
 from headwater import output
-from headwater.commands import dead_letters, demo, drain, drop, replay, status, tables, up, warehouse
+from headwater.commands import (
+    dead_letters,
+    demo,
+    drain,
+    drop,
+    replay,
+    schemas,
+    status,
+    tables,
+    up,
+    warehouse,
+)
 from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
 from schemas.aws_errors import aws_errors
 from schemas.errors import (
@@ -23,7 +34,7 @@ from schemas.errors import (
     TransientError,
 )
 
-_COMMANDS = (demo, up, drop, drain, status, tables, replay, dead_letters, warehouse)
+_COMMANDS = (demo, up, drop, drain, status, tables, replay, dead_letters, schemas, warehouse)
 _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
     (LogIntegrityError, DAMAGED_LOG),

@@ -3,6 +3,7 @@
 Every error is a ConfigurationError that names the field, what was found and what is allowed.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def read_fields(avro: Mapping[str, Any]) -> tuple[Field, ...]:
     specs = avro.get("fields")
     if not isinstance(specs, list) or not specs:
         raise refused("record, fields", specs, "a list of at least one field")
-    fields = tuple(_read_field(f"field {number}", spec, names) for number, spec in enumerate(specs, 1))
+    fields = tuple(_known_field(f"field {number}", spec, names) for number, spec in enumerate(specs, 1))
     _refuse_duplicates(fields)
     return fields
 
@@ -110,6 +111,29 @@ def _refuse_duplicates(fields: tuple[Field, ...]) -> None:
         if field.name in seen:
             raise ConfigurationError(f"field {field.name}: found two of that name; allowed: one")
         seen.add(field.name)
+
+
+def _known_field(number: str, spec: object, names: _Names) -> Field:
+    """A field that was read before is not read again: versions have most of theirs in common."""
+    if not isinstance(spec, dict) or not _is_unnamed(spec.get("type")):
+        return _read_field(number, spec, names)
+    text = json.dumps(spec)
+    if text not in _READ:
+        if len(_READ) >= _REMEMBERED:
+            _READ.clear()
+        _READ[text] = _read_field(number, spec, names)
+    return _READ[text]
+
+
+_READ: dict[str, Field] = {}
+_REMEMBERED = 4096
+
+
+def _is_unnamed(kind: object) -> bool:
+    """Whether the type means the same in every record."""
+    if isinstance(kind, list):
+        return all(each == "null" or _is_unnamed(each) for each in kind)
+    return (kind.get("type") if isinstance(kind, dict) else kind) in PRIMITIVES
 
 
 def _read_field(number: str, spec: object, names: _Names) -> Field:
@@ -136,10 +160,11 @@ def _read_field(number: str, spec: object, names: _Names) -> Field:
         aliases=_aliases(where, spec, name),
         private=_private(where, spec, made.kind),
     )
-    field = replace(field, casts=_casts(where, spec, field))
-    return (
-        replace(field, default=_default(where, spec["default"], made, field)) if "default" in spec else field
-    )
+    if "headwater.casts" in spec:
+        field = replace(field, casts=_casts(where, spec, field))
+    if "default" in spec:
+        field = replace(field, default=_default(where, spec["default"], made, field))
+    return field
 
 
 def _json_type(where: str, spec: Mapping[str, Any], made: _Type) -> _Type:
@@ -260,8 +285,8 @@ def _aliases(where: str, spec: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _casts(where: str, spec: Mapping[str, Any], field: Field) -> tuple[FieldType, ...]:
-    given = spec.get("headwater.casts", [])
-    if not isinstance(given, list) or ("headwater.casts" in spec and not given):
+    given = spec["headwater.casts"]
+    if not isinstance(given, list) or not given:
         raise refused(f"{where}, headwater.casts", given, "a list of kinds that the field had")
     for kind in given:
         if kind not in cast_kinds(field):

@@ -5,9 +5,11 @@ not given to it. What is no conversion is refused by its rule (schemas.rules).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from schemas.fields import Field, FieldType, canonical_json, plain_digits
 from schemas.privacy import Privacy, mask
@@ -208,3 +210,39 @@ def _declared(old: Field, new: Field) -> Conversion:
     if old.kind not in new.casts or old.kind not in cast_kinds(new):
         return Conversion(("kind changed",), None)
     return Conversion(("declared cast",), cast(new, old.kind))
+
+
+_EXAMPLES: dict[FieldType, object] = {
+    FieldType.INT: -5,
+    FieldType.LONG: 2_475_512,
+    FieldType.DECIMAL: Decimal("12.50"),
+    FieldType.FLOAT: 0.5,
+    FieldType.DOUBLE: 0.1,
+    FieldType.BOOLEAN: True,
+    FieldType.UUID: UUID(int=1),
+    FieldType.DATE: date(2024, 2, 29),
+    FieldType.TIME_MILLIS: time(12, 30),
+    FieldType.TIME_MICROS: time(12, 30, 1, 5),
+    FieldType.LOCAL_TIMESTAMP_MILLIS: datetime(2024, 2, 29, 12, 30),  # noqa: DTZ001 - it has no zone
+    FieldType.LOCAL_TIMESTAMP_MICROS: datetime(2024, 2, 29, 12, 30, 1, 5),  # noqa: DTZ001
+    FieldType.TIMESTAMP_MILLIS: datetime(2024, 2, 29, 12, 30, tzinfo=UTC),
+    FieldType.TIMESTAMP_MICROS: datetime(2024, 2, 29, 12, 30, 1, 5, tzinfo=UTC),
+    FieldType.STRING: 'a "b"',
+}
+
+
+def casts_as_markdown() -> str:
+    """The table of all casts that a field may declare, each with an example, for docs/evolution.md."""
+    lines = ["| to | from | for example | becomes | least `maxLength` |", "|---|---|---|---|---|"]
+    for new in map(_plainest, (FieldType.STRING, FieldType.JSON, *_MIDNIGHTS)):
+        for kind in cast_kinds(new):
+            example = _EXAMPLES[kind]
+            convert = _declared(_plainest(kind), replace(new, casts=(kind,))).convert
+            assert convert is not None
+            length = str(_TEXTS[kind][1]) if new.kind is FieldType.STRING else ""
+            lines.append(f"| {new.kind} | {kind} | `{example}` | `{convert(example)}` | {length} |")
+    return "\n".join(lines)
+
+
+def _plainest(kind: FieldType) -> Field:
+    return Field("f", kind, precision=38 if kind is FieldType.DECIMAL else 0)

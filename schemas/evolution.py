@@ -6,7 +6,7 @@ column stays. Rows are made by going through the versions one by one, so that wh
 depend on which versions it met on its way (INV-3).
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
@@ -127,15 +127,32 @@ class Evolution:
         the order of the columns."""
         found: dict[tuple[str, str], Change] = {}
         for place in range(older, newer):
-            names = self._names(place)
-            for column in self._every:
-                field = column.fields[place] or column.fields[place - 1]
-                for rule in _rules(column, place, self.versions, names):
-                    found[column.name, rule] = Change(older, newer, field.name if field else "", RULES[rule])
+            for column, field, rule in self._steps[place - 1]:
+                found[column, rule] = Change(older, newer, field, RULES[rule])
         if self._key(older) != self._key(newer):
             key = ", ".join(self.versions[newer - 1].key)
             found["", ""] = Change(older, newer, key, RULES["key changed"])
         return list(found.values())
+
+    @cached_property
+    def _steps(self) -> list[list[tuple[str, str, str]]]:
+        """Of each version but the first: SQL column, name of the field, name of the rule that it meets."""
+        return [list(self._step(place)) for place in range(1, len(self.versions))]
+
+    def _step(self, place: int) -> Iterator[tuple[str, str, str]]:
+        names = self._names(place)
+        for column in self._every:
+            field = column.fields[place] or column.fields[place - 1]
+            for rule in _rules(column, place, self.versions, names):
+                yield column.name, field.name if field else "", rule
+
+    def sides(self, change: Change) -> tuple[Field | None, Field | None]:
+        """The field of a change in the older version and in the newer one."""
+        for column in self._every:
+            older, newer = column.fields[change.older - 1], column.fields[change.newer - 1]
+            if change.field in {each.name for each in (older, newer) if each}:
+                return older, newer
+        return None, None
 
     def _names(self, count: int) -> set[str]:
         """All that the first versions have used."""
@@ -174,6 +191,8 @@ def _columns(versions: tuple[Schema, ...]) -> tuple[Column, ...]:
 
 def _owner(lines: Sequence[Sequence[Field | None]], field: Field, schema: Schema) -> int | None:
     """Which field of the version before this one is."""
+    if not field.aliases:  # nearly always
+        return next((n for n, line in enumerate(lines) if line[-1] and line[-1].name == field.name), None)
     where = f"v{schema.version}.avsc, field {field.name}, aliases"
     for alias in field.aliases:
         if alias in (each.name for each in schema.fields):

@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import fastavro.schema
-
 _PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
 _NAMED = {"record", "enum", "fixed"}
 _KEPT = {"logicalType", "precision", "scale", "default", "aliases", "from", "maxLength", "format"}
@@ -18,7 +16,27 @@ def fingerprint(avro: object) -> bytes:
     microseconds would have one fingerprint. Ours keeps logicalType, precision, scale, default and Headwater's
     own properties. Documentation, the order of names and white space do not count.
     """
-    return bytes.fromhex(fastavro.schema.fingerprint(canonical_form(avro), "CRC-64-AVRO"))
+    return crc_64_avro(canonical_form(avro).encode())
+
+
+_EMPTY = 0xC15D213AA4D7A795
+
+
+def _table_entry(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte >> 1) ^ (_EMPTY if byte & 1 else 0)
+    return byte
+
+
+_TABLE = tuple(map(_table_entry, range(256)))
+
+
+def crc_64_avro(text: bytes) -> bytes:
+    """Avro specification, "Schema Fingerprints". fastavro's makes its table again for each schema."""
+    crc, table = _EMPTY, _TABLE
+    for byte in text:
+        crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
+    return crc.to_bytes(8, "little")
 
 
 def canonical_form(avro: object, namespace: str = "") -> str:
@@ -69,5 +87,4 @@ def _kept(avro: Mapping[str, Any]) -> list[str]:
     return [f"{_text(name)}:{_text(avro[name])}" for name in names]
 
 
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode

@@ -8,7 +8,6 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +17,10 @@ from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Sou
 from schemas.errors import ConfigurationError
 from schemas.evolution import Evolution, keys_of
 from schemas.fields import ANY_SOURCE, FieldType
-from schemas.fingerprint import fingerprint
+from schemas.gate import refusals
 from schemas.privacy import Privacy
-from schemas.published import check_published
+from schemas.published import read_published
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
-from schemas.rules import Category
 from schemas.sources import read_source
 
 SAMPLE_ENTITIES = Path(__file__).parent / "entities"
@@ -35,12 +33,24 @@ def load_catalog(home: Path | None = None) -> Catalog:
 
     Raises ConfigurationError.
     """
-    folder = SAMPLE_ENTITIES if home is None else home / "entities"
-    entities = {path.name: load_entity(path) for path in _entity_folders(folder)}
+    folder = entities_of(home)
+    entities = {path.name: load_entity(path) for path in entity_folders(folder)}
     with _naming(folder):
-        _one_entity_per_feed(entities)
-        _one_key_per_table(entities)
+        check_together(entities)
     return Catalog(entities, Registry([each for entity in entities.values() for each in entity.versions]))
+
+
+def entities_of(home: Path | None) -> Path:
+    """The folder of a home's entities, or of the sample entities."""
+    return SAMPLE_ENTITIES if home is None else home / "entities"
+
+
+def entity_folder(home: Path | None, name: str) -> Path:
+    """The folder of one entity. Raises ConfigurationError that tells the nearest name."""
+    folders = {path.name: path for path in entity_folders(entities_of(home))}
+    if name not in folders:
+        raise unknown("entity", name, folders)
+    return folders[name]
 
 
 def load_entity(folder: Path) -> Entity:
@@ -51,9 +61,8 @@ def load_entity(folder: Path) -> Entity:
     """
     entity = read_entity(folder)
     with _naming(folder):
-        check_published(folder, entity)
-        _check_aliases(entity)
-        _refuse_changes(entity)
+        for finding in refusals(entity, read_published(folder)):
+            raise ConfigurationError(finding.sentence)
     return entity
 
 
@@ -85,31 +94,6 @@ def _read_record(file: Path) -> dict[str, Any]:
     return record
 
 
-def _check_aliases(entity: Entity) -> None:
-    older: set[str] = set()
-    for schema in entity.versions:
-        for field in schema.fields:
-            for alias in sorted(set(field.aliases).difference(older)):
-                where = f"v{schema.version}.avsc, field {field.name}, aliases: not a name of an older version"
-                raise unknown(where, alias, sorted(older))
-        older.update(field.name for field in schema.fields)
-
-
-def _refuse_changes(entity: Entity) -> None:
-    for older, (before, after) in enumerate(pairwise(entity.versions), 1):
-        if fingerprint({**before.avro, "headwater.version": after.version}) == after.fingerprint:
-            raise ConfigurationError(
-                f"v{after.version}.avsc: says what v{before.version}.avsc says; allowed: a version that "
-                "differs in more than documentation"
-            )
-        for change in entity.evolution.changes(older, older + 1):
-            if change.rule.category is Category.REFUSED:
-                raise ConfigurationError(
-                    f"v{change.newer}.avsc, field {change.field}: {change.rule.name} since v{older}.avsc: "
-                    f"{change.rule.what}; allowed: {change.rule.remedy}"
-                )
-
-
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     try:
@@ -118,7 +102,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
-def _entity_folders(folder: Path) -> list[Path]:
+def entity_folders(folder: Path) -> list[Path]:
+    """A folder for each entity, in the order of their names. Raises ConfigurationError for none."""
     if not folder.is_dir():
         raise ConfigurationError(
             f"{folder}: there is no such folder; allowed: one with a folder for each entity"
@@ -267,6 +252,12 @@ def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[s
 
 
 # All entities together
+
+
+def check_together(entities: Mapping[str, Entity]) -> None:
+    """Raises ConfigurationError where two entities read one feed, or disagree about a table."""
+    _one_entity_per_feed(entities)
+    _one_key_per_table(entities)
 
 
 def _one_entity_per_feed(entities: Mapping[str, Entity]) -> None:

@@ -1,6 +1,7 @@
 """Which versions of a schema are published: their fingerprints, recorded beside them for ever."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from schemas.entity import Entity
@@ -24,23 +25,32 @@ def read_published(folder: Path) -> dict[str, str]:
     return found
 
 
-def check_published(folder: Path, entity: Entity) -> None:
-    """Raises ConfigurationError for a published version that was changed or taken away since."""
+def changed(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The published versions that were changed or taken away since: file, and what refuses it."""
     now = fingerprints(entity)
-    for file, fingerprint in read_published(folder).items():
+    for file, fingerprint in published.items():
         if now.get(file) != fingerprint:
             found = "is not there" if file not in now else f"was changed: its fingerprint is {now[file]}"
-            raise ConfigurationError(
+            yield (
+                file,
                 f"{file}: is published as {fingerprint} and {found}; allowed: the file and the entity's key "
-                f"as they were: a change is a new version, v{len(now) + 1}.avsc"
+                f"as they were: a change is a new version, v{len(now) + 1}.avsc",
             )
 
 
 def publish(folder: Path, entity: Entity) -> None:
-    """Record all versions that there are. Raises ConfigurationError as `check_published` does."""
-    check_published(folder, entity)
+    """Record all versions that there are, all or none. Raises ConfigurationError for a published version that
+    was changed, and where the folder cannot be written."""
+    for _, sentence in changed(entity, read_published(folder)):
+        raise ConfigurationError(sentence)
     text = json.dumps(fingerprints(entity), indent=2) + "\n"
-    (folder / PUBLISHED).write_text(text, encoding="utf-8")
+    file = folder / PUBLISHED
+    made = file.with_name(f".{PUBLISHED}")
+    try:
+        made.write_text(text, encoding="utf-8")
+        made.replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def fingerprints(entity: Entity) -> dict[str, str]:

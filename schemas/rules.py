@@ -156,3 +156,45 @@ RULES = _rules(
         "take a new name",
     ),
 )
+
+FILE_RULES = _rules(
+    Rule(
+        "malformed",
+        Category.REFUSED,
+        "a file that is not what it should be, a gap between versions, an alias that clashes, a key "
+        "field that may be null",
+        "the message says file, field and what is allowed",
+    ),
+    Rule(
+        "published version changed",
+        Category.REFUSED,
+        "a published version, or the entity's key, is not as it was",
+        "put it back, and make a new version",
+    ),
+    Rule(
+        "equal versions",
+        Category.REFUSED,
+        "a version that says what the one before says",
+        "take it away",
+    ),
+    Rule(
+        "unknown alias",
+        Category.REFUSED,
+        "an alias that is no name of an older version",
+        "name the field as an older version does",
+    ),
+    Rule(
+        "table of another version",
+        Category.REFUSED,
+        "the warehouse's table was made by a version that is not here",
+        "use the folder that has it",
+    ),
+)
+"""What is wrong with the files whatever they change."""
+
+
+def rules_as_markdown() -> str:
+    """The table of all rules, the cheapest first, for docs/evolution.md."""
+    rules = sorted((*RULES.values(), *FILE_RULES.values()), key=lambda rule: rule.category)
+    lines = [f"| {rule.name} | {rule.category.word} | {rule.what} | {rule.remedy} |" for rule in rules]
+    return "\n".join(["| rule | category | what | what to do |", "|---|---|---|---|", *lines])

@@ -107,6 +107,7 @@ class Revision(NamedTuple):
     created_at: str
     schema_version: int
     as_of: str | None
+    schema_fingerprint: bytes
 
 
 class TableStatus(NamedTuple):

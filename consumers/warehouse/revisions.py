@@ -275,5 +275,5 @@ def _schema(table: StagingTable) -> dict[str, object]:
 
 
 def _revision(row: RevisionRow) -> Revision:
-    number, state, created_at, schema_version, as_of, *_ = row
-    return Revision(number, state, created_at, schema_version, as_of)
+    number, state, created_at, schema_version, as_of, fingerprint, *_ = row
+    return Revision(number, state, created_at, schema_version, as_of, bytes(fingerprint))

@@ -36,7 +36,7 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_readme_has_the_scripts_and_files_that_are_tried_here() -> None:
     assert len(SCRIPTS) == 2
-    assert {"schools.csv", "customers.csv", "home/entities/customer/v1.avsc"} <= FILES.keys()
+    assert {"schools.csv", "edubase.csv"} <= FILES.keys()
 
 
 def test_using_it_goes_as_the_readme_says(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_using_it_goes_as_the_readme_says(tmp_path: Path) -> None:
 def test_adding_a_source_goes_as_the_readme_says(tmp_path: Path) -> None:
     done = run(SCRIPTS[1], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Grace" in done.stdout
-    assert "never leaves the source" not in done.stdout
+    assert re.search(r"head_last_name +string\(200\) +mask", done.stdout)
+    assert "100021 " in done.stdout.rpartition("establishment_name")[2]
 
 
 @pytest.mark.parametrize("target", re.findall(r"(?:`|^    )make (\w+)", README, re.M))

@@ -9,6 +9,8 @@ from typing import Any
 import fastavro
 import pytest
 from fastavro.schema import to_parsing_canonical_form
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.codec import (
     Registry,
@@ -19,7 +21,7 @@ from schemas.codec import (
     schema_log_key,
 )
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
-from schemas.fingerprint import canonical_form, fingerprint
+from schemas.fingerprint import canonical_form, crc_64_avro, fingerprint
 
 Avro = dict[str, Any]
 
@@ -363,3 +365,8 @@ def test_the_registry_finds_a_schema_by_its_fingerprint_or_says_that_it_is_not_k
     assert caught.value.cause == "schema"
     registry.add(other)
     assert registry.find(other.fingerprint) is other
+
+
+@given(st.text(max_size=50))
+def test_the_fingerprint_is_avros_own_crc(text: str) -> None:
+    assert crc_64_avro(text.encode()).hex() == fastavro.schema.fingerprint(text, "CRC-64-AVRO")

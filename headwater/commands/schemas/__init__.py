@@ -1,0 +1,21 @@
+"""`headwater schemas`: versions of schemas, and the gate that a new one has to pass."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command
+from headwater.commands.schemas import check, diff, history, new, publish, rules, show
+
+_ACTIONS = (check, new, show, diff, history, publish, rules)
+"""Modules with an `add_parser` each, in the order of the help."""
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands, "schemas", "make, show, check and publish versions of schemas", "headwater schemas check"
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action in _ACTIONS:
+        action.add_parser(actions)

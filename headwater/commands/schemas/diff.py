@@ -1,0 +1,48 @@
+"""`headwater schemas diff`: what changes between two versions."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command, add_json, count
+from headwater.commands.schemas.places import add_home, at_version, named_entity
+from headwater.exit_codes import DONE
+from headwater.output import show_json, show_table, tell
+from schemas.described import type_of
+from schemas.errors import ConfigurationError
+
+_COLUMNS = ("field", "before", "after", "rule", "category", "what")
+
+
+def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        actions, "diff", "show what changes between two versions", "headwater schemas diff school 1 2", run
+    )
+    parser.add_argument("entity", metavar="ENTITY", help="such as school")
+    parser.add_argument("older", type=count, metavar="A", help="the older version, such as 1")
+    parser.add_argument("newer", type=count, metavar="B", help="the newer one")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0, whatever the changes cost."""
+    _, entity = named_entity(options)
+    for version in (options.older, options.newer):
+        at_version(entity, version)
+    if options.older >= options.newer:
+        raise ConfigurationError(
+            f"found versions {options.older} and {options.newer}; allowed: the older one first"
+        )
+    rows = []
+    for change in entity.evolution.changes(options.older, options.newer):
+        sides = [each and f"{each.name} {type_of(each)}" for each in entity.evolution.sides(change)]
+        rows.append((change.field, *sides, change.rule.name, change.rule.category.word, change.rule.what))
+    if options.json:
+        show_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+    elif rows:
+        show_table(_COLUMNS, rows)
+    else:
+        tell("nothing changes")
+    return DONE

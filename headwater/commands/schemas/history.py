@@ -1,0 +1,52 @@
+"""`headwater schemas history`: the versions of an entity."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.commands.schemas.places import add_home, named_entity
+from headwater.exit_codes import DONE
+from headwater.output import show_json, show_table
+from schemas.described import VersionLine, version_lines
+from schemas.published import read_published
+
+
+def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        actions,
+        "history",
+        "list the versions of an entity, and what each changed",
+        "headwater schemas history school",
+        run,
+        "Each version with its fingerprint, whether it is published, a draft, or a published one that was "
+        "changed, and what it changes since the version before.",
+    )
+    parser.add_argument("entity", metavar="ENTITY", help="such as school")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    folder, entity = named_entity(options)
+    lines = list(version_lines(entity, read_published(folder)))
+    if options.json:
+        show_json([_as_json(line) for line in lines])
+    else:
+        rows = [[f"v{line.version}", line.fingerprint, line.state, _changes(line)] for line in lines]
+        show_table(("version", "fingerprint", "state", "changes"), rows)
+    return DONE
+
+
+def _changes(line: VersionLine) -> str:
+    return "; ".join(f"{rule} ({', '.join(fields)}): {category}" for category, rule, fields in line.changes)
+
+
+def _as_json(line: VersionLine) -> dict[str, object]:
+    changes = [
+        {"category": category, "rule": rule, "fields": list(fields)}
+        for category, rule, fields in line.changes
+    ]
+    return {**line._asdict(), "changes": changes}

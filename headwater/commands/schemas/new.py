@@ -1,0 +1,151 @@
+"""`headwater schemas new`: an entity proposed from a CSV file or a DynamoDB table."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from headwater.commands.parsing import Commands, add_command, count
+from headwater.commands.schemas.places import settings_of
+from headwater.exit_codes import DONE
+from headwater.output import counted, show_table, tell
+from schemas.described import type_of
+from schemas.errors import ConfigurationError
+from schemas.loader import load_entity
+from schemas.proposal import Proposal, propose
+from schemas.refusals import snake_case
+
+_ROWS = 100_000
+_ITEMS = 10_000
+
+
+def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        actions,
+        "new",
+        "propose entity.toml and v1.avsc from a CSV file or a DynamoDB table",
+        "headwater schemas new school_link --from links.csv --encoding cp1252 --out home",
+        run,
+        "Looks at the first rows and writes a folder for the entity: types, what may be null, a key, and "
+        "likely private fields, hidden until you say otherwise. What a person should look at is marked "
+        "review. Nothing that is there is overwritten.",
+    )
+    parser.add_argument("entity", metavar="ENTITY", help="its name in lower snake case, such as school_link")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--from", dest="file", type=Path, metavar="FILE.csv", help="a file as it will be dropped"
+    )
+    source.add_argument("--from-table", metavar="TABLE", help="a DynamoDB table: some of its items are read")
+    parser.add_argument("--key", metavar="A,B", help="the columns of the key; else those that are unique")
+    parser.add_argument("--delimiter", metavar="C", help="of the file; else the likeliest of , ; | and tab")
+    parser.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252 (utf-8)")
+    parser.add_argument(
+        "--rows", type=count, metavar="N", help=f"rows to look at ({_ROWS:,}; items: {_ITEMS:,})"
+    )
+    parser.add_argument(
+        "--out", dest="home", type=Path, metavar="HOME", help="where entities/ is (HEADWATER_HOME)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    entity = snake_case("ENTITY", options.entity)
+    folder = _new_folder(settings_of(options).home, entity)
+    proposal, source = _of_file(options) if options.file else _of_table(options)
+    _write(folder, proposal, source)
+    show_table(
+        ("field", "type", "null", "key", "private", "from", "review"),
+        [
+            (
+                each.field.name,
+                type_of(each.field),
+                "null" if each.field.nullable else "",
+                "key" if each.field.name in proposal.key else "",
+                each.private,
+                each.field.from_names.get("*", ""),
+                each.review,
+            )
+            for each in proposal.fields
+        ],
+    )
+    for remark in proposal.remarks:
+        tell(f"review: {remark}")
+    tell(f"made {folder}: look at what is marked review, then `headwater schemas publish {entity}`")
+    return DONE
+
+
+def _new_folder(home: Path | None, entity: str) -> Path:
+    if home is None:
+        raise ConfigurationError("--out: say the folder that holds your entities/, or set HEADWATER_HOME")
+    folder = home / "entities" / entity
+    if folder.exists():
+        raise ConfigurationError(
+            f"{folder}: is there already and is never overwritten: a change is a new version, such as v2.avsc"
+        )
+    return folder
+
+
+def _of_file(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]:
+    from headwater.csv_sample import sample_file
+
+    sample = sample_file(
+        options.file, _delimiter(options.delimiter), options.encoding, _limit(options.rows, _ROWS)
+    )
+    proposal = propose(sample.columns, _key(options.key))
+    tell(f"{options.file}: looked at {'all' if sample.whole else 'the first'} {counted(sample.rows, 'row')}")
+    if sample.odd:
+        tell(f"{counted(sample.odd, 'row')} of them will be rejected: more or fewer cells, or a NUL")
+    if sample.unnamed:
+        tell(f"{counted(sample.unnamed, 'column')} without a name left out")
+    source: dict[str, object] = {"csv": options.entity, "mode": "upsert" if proposal.key else "append"}
+    if sample.encoding != "utf-8":
+        source["encoding"] = sample.encoding
+    if sample.delimiter != ",":
+        source["delimiter"] = sample.delimiter
+    return proposal, source
+
+
+def _of_table(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]:
+    from headwater.aws import connect
+    from headwater.table_sample import sample_table
+
+    sample = sample_table(connect().dynamodb, options.from_table, _limit(options.rows, _ITEMS))
+    proposal = propose(sample.columns, _key(options.key) or sample.key)
+    items = counted(sample.items, "item")
+    tell(f"table {options.from_table}: looked at {'all' if sample.whole else 'the first'} {items}")
+    return proposal, {"dynamodb": options.from_table}
+
+
+def _limit(given: int | None, usual: int) -> int:
+    if given == 0:
+        raise ConfigurationError("--rows: found 0; allowed: 1 or more")
+    return usual if given is None else given
+
+
+def _key(given: str | None) -> list[str] | None:
+    return [name.strip() for name in given.split(",")] if given else None
+
+
+def _delimiter(given: str | None) -> str | None:
+    given = {"\\t": "\t", "tab": "\t"}.get(given or "", given)
+    if given is not None and (len(given) != 1 or given in '"\r\n\0'):
+        raise ConfigurationError("--delimiter: allowed: one character, but no quote, line end or NUL; or tab")
+    return given
+
+
+def _write(folder: Path, proposal: Proposal, source: Mapping[str, object]) -> None:
+    """All of the folder or nothing, and only what loads."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as place:
+            made = Path(place) / folder.name
+            made.mkdir()
+            (made / "entity.toml").write_text(proposal.toml(source), encoding="utf-8")
+            (made / "v1.avsc").write_text(proposal.avsc(folder.name), encoding="utf-8")
+            load_entity(made)
+            made.rename(folder)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,47 @@
+"""Which entities a command is about, and its files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from headwater.settings import Settings, read_settings
+from schemas.entity import Entity
+from schemas.errors import ConfigurationError
+from schemas.loader import entities_of, entity_folder, entity_folders, read_entity
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """`--home`."""
+    parser.add_argument(
+        "--home", type=Path, metavar="HOME", help="the folder that holds entities/ (HEADWATER_HOME)"
+    )
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What the environment says, but for `--home`."""
+    settings = read_settings(os.environ)
+    return replace(settings, home=options.home) if options.home else settings
+
+
+def folders_of(home: Path | None, names: Iterable[str]) -> list[Path]:
+    """The folders of these entities, of all where none is named. Raises ConfigurationError."""
+    return [entity_folder(home, name) for name in names] or entity_folders(entities_of(home))
+
+
+def named_entity(options: argparse.Namespace) -> tuple[Path, Entity]:
+    """The one entity of the command line, whatever the gate says of it. Raises ConfigurationError."""
+    folder = entity_folder(settings_of(options).home, options.entity)
+    return folder, read_entity(folder)
+
+
+def at_version(entity: Entity, version: int) -> Entity:
+    """As it was when this version was the newest. Raises ConfigurationError."""
+    if not 1 <= version <= len(entity.versions):
+        raise ConfigurationError(
+            f"entity {entity.name}: found version {version}; allowed: 1 to {len(entity.versions)}"
+        )
+    return entity.until(entity.versions[version - 1].fingerprint)

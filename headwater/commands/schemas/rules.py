@@ -1,0 +1,29 @@
+"""`headwater schemas rules`: what the gate knows, as docs/evolution.md has it."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command
+from headwater.exit_codes import DONE
+from headwater.output import show
+from schemas.conversions import casts_as_markdown
+from schemas.rules import rules_as_markdown
+
+
+def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        actions,
+        "rules",
+        "print the rules of the gate as a table in Markdown",
+        "headwater schemas rules --casts",
+        run,
+    )
+    parser.add_argument("--casts", action="store_true", help="the casts that a field may declare, instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    show(casts_as_markdown() if options.casts else rules_as_markdown())
+    return DONE

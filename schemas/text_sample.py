@@ -1,0 +1,176 @@
+"""What kind of values the texts of one column may be: counted text by text, in constant memory. Pure.
+
+A kind is proposed only where every text of the sample is a value of it, exactly: 007 is no number, since its
+zeros would be lost.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import isfinite
+
+from schemas.errors import PoisonEventError
+from schemas.fields import Field, FieldType
+
+Reading = Callable[[Field], Callable[[str], object]]
+"""How a source reads the texts of a field. What it gives raises ValueError or PoisonEventError."""
+
+DATES = (
+    "%d-%m-%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%m-%d-%Y",
+    "%Y/%m/%d",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%b-%y",
+)
+TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
+BOOLEANS = ("Y|N", "y|n", "Yes|No", "YES|NO", "yes|no", "T|F", "t|f")
+LENGTHS = (50, 100, 200, 500, 1_000, 2_000, 4_000)
+SWAPPED = "day and month may be the other way round: no day above 12 was seen"
+
+_WHOLE = re.compile(r"0|-?[1-9]\d*", re.ASCII)
+_POINT = re.compile(r"-?(?:0|[1-9]\d*)\.\d+", re.ASCII)
+_EXPONENT = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?[eE][+-]?\d{1,3}", re.ASCII)
+_FEW = 20  # different texts that are kept
+_SHORT = 40  # characters of such a text
+_INT, _LONG = 1_000_000_000, 2**63 - 1
+_DIGITS = 38
+_MANY = 1_000  # rows that say something about how many values there are
+
+
+def moments() -> Iterator[Field]:
+    """The kinds of dates and times that are tried, the likeliest first."""
+    local = FieldType.LOCAL_TIMESTAMP_MICROS
+    yield Field("f", FieldType.DATE)
+    yield from (Field("f", FieldType.DATE, format=each) for each in DATES)
+    yield Field("f", FieldType.TIMESTAMP_MICROS)
+    yield Field("f", local)
+    yield from (Field("f", local, format=f"{day} {time}") for day in DATES for time in TIMES)
+
+
+@dataclass(slots=True)
+class TextSample:
+    """The texts of one column. `reading` is None where they can be no dates; `numbers` says whether they can
+    be numbers and booleans."""
+
+    reading: Reading | None
+    numbers: bool = True
+    texts: int = 0
+    longest: int = 0
+    few: set[str] | None = field(default_factory=set)
+    """The different texts; None where they are many."""
+    _moments: list[tuple[Field, Callable[[str], object]]] | None = None
+    _is_number: bool = True
+    _exponent: bool = False
+    _greatest: int = 0
+    _whole_digits: int = 0
+    _scale: int = 0
+
+    def add(self, text: str) -> None:
+        """One text that is not empty."""
+        self.texts += 1
+        self.longest = max(self.longest, len(text))
+        if self.few is not None and text not in self.few:
+            self.few = {*self.few, text} if len(self.few) < _FEW and len(text) <= _SHORT else None
+        if self.numbers and self._is_number:
+            self._add_number(text)
+        if self._moments != [] and self.reading is not None:
+            self._add_moment(text, self.reading)
+
+    def _add_number(self, text: str) -> None:
+        if _WHOLE.fullmatch(text) and len(text) <= _DIGITS:
+            self._greatest = max(self._greatest, abs(int(text)))
+            self._whole_digits = max(self._whole_digits, len(text.lstrip("-")))
+        elif _POINT.fullmatch(text) and len(text) <= 2 * _DIGITS:
+            whole, _, behind = text.lstrip("-").partition(".")
+            self._whole_digits = max(self._whole_digits, len(whole))
+            self._scale = max(self._scale, len(behind))
+        elif _EXPONENT.fullmatch(text) and isfinite(float(text)):
+            self._exponent = True
+        else:
+            self._is_number = False
+
+    def _add_moment(self, text: str, reading: Reading) -> None:
+        tried = self._moments
+        if tried is None:
+            tried = [(each, reading(each)) for each in moments()]
+        self._moments = [(each, read) for each, read in tried if _reads(read, text)]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a number of Avro's holds each of them exactly."""
+        return self._number() is not None
+
+    def kind(self) -> tuple[Field, str]:
+        """A field of the likeliest kind, and what a person should look at, if anything."""
+        if not self.texts:
+            return Field("f", FieldType.STRING, max_length=200), "no value was seen"
+        return self._boolean() or self._moment() or self._number() or self.string()
+
+    def string(self) -> tuple[Field, str]:
+        """A string of a generous length."""
+        length = next((each for each in LENGTHS if each >= 2 * self.longest), None)
+        return Field("f", FieldType.STRING, max_length=length), self._few_values()
+
+    def _few_values(self) -> str:
+        if self.few is None or self.texts < _MANY or len(self.few) > 10:
+            return ""
+        if not all(re.fullmatch(r"[A-Za-z_]\w*", each, re.ASCII) for each in self.few):
+            return ""
+        return f"{len(self.few)} different values: an enum, if there will be no others"
+
+    def _boolean(self) -> tuple[Field, str] | None:
+        few = self.few or set()
+        if not self.numbers or not few:
+            return None
+        if {each.lower() for each in few} <= {"true", "false"}:
+            return Field("f", FieldType.BOOLEAN), ""
+        found = next((each for each in BOOLEANS if few == {*each.split("|")}), None)
+        return found and (Field("f", FieldType.BOOLEAN, format=found), "")  # type: ignore[return-value]
+
+    def _moment(self) -> tuple[Field, str] | None:
+        if not self._moments:
+            return None
+        found = [each for each, _ in self._moments]
+        chosen = found[0]
+        orders = {(each.format or "").replace("%m", "%d") for each in found}
+        if len(found) > 1 and len(orders) < len(found):
+            return chosen, SWAPPED
+        return chosen, "a year of two digits: see that its century is right" if "%y" in str(
+            chosen.format
+        ) else ""
+
+    def _number(self) -> tuple[Field, str] | None:
+        if not self.numbers or not self._is_number:
+            return None
+        if self._exponent:
+            return Field("f", FieldType.DOUBLE), ""
+        if not self._scale:
+            return self._whole()
+        scale = max(self._scale, 2)
+        if self._whole_digits + scale > _DIGITS:
+            return None
+        return Field(
+            "f", FieldType.DECIMAL, precision=min(_DIGITS, self._whole_digits + scale + 3), scale=scale
+        ), ""
+
+    def _whole(self) -> tuple[Field, str] | None:
+        if self._greatest > _LONG:
+            return None
+        review = "0 and 1 alone: perhaps a boolean, with the format 1|0" if self.few == {"0", "1"} else ""
+        return Field("f", FieldType.INT if self._greatest <= _INT else FieldType.LONG), review
+
+
+def _reads(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except (ValueError, PoisonEventError):
+        return False
+    return True
