@@ -52,9 +52,43 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write_outage(home: Path, table: str = "outages") -> None:
-    """The entity, as a user would declare it."""
-    fields = [{"name": "outage_key", "type": "string"}, *map(_field, COLUMNS)]
-    write_entity(home, "outage", f'key = ["outage_key"]\n[[source]]\ndynamodb = "{table}"\n', *fields)
+    """The entity, as a user would declare it who knows all that is to come."""
+    _write(home, map(_field, COLUMNS), table)
+
+
+def write_first_version(home: Path) -> None:
+    """As a user would declare it who has seen the first day: an attribute that only came then, another that
+    was a number, and three that were always null, which he did not want."""
+    _write(home, (_numbered(_field(column)) for column in COLUMNS if column not in TEXTS))
+
+
+def write_second_version(home: Path) -> None:
+    """As the same user does in August 2025, beside the first, when the nulls become text."""
+    write_first_version(home)
+    columns = [column for column in COLUMNS if column != VANISHED]
+    _write(home, (_named(_field(column)) for column in columns), version=2)
+
+
+TEXTS = ("OUTAGE_START_TEXT", "LAST_UPDATE_TEXT", "CURRENT_ETOR_TEXT")
+VANISHED = "OBJECTID"
+
+
+def _numbered(field: dict[str, Any]) -> dict[str, Any]:
+    return {"name": field["name"], "type": "long", "from": field["from"]} if _turns(field) else field
+
+
+def _named(field: dict[str, Any]) -> dict[str, Any]:
+    named = {"name": field["name"], "type": "string", "from": field["from"], "headwater.casts": ["long"]}
+    return named if _turns(field) else field
+
+
+def _turns(field: Mapping[str, Any]) -> bool:
+    return bool(field["name"] == "f_outage_id")
+
+
+def _write(home: Path, fields: Iterable[dict[str, Any]], table: str = "outages", version: int = 1) -> None:
+    toml = f'key = ["outage_key"]\n[[source]]\ndynamodb = "{table}"\n'
+    write_entity(home, "outage", toml, {"name": "outage_key", "type": "string"}, *fields, version=version)
 
 
 def _field(column: str) -> dict[str, Any]:

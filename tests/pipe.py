@@ -52,13 +52,13 @@ Image = Mapping[str, Mapping[str, Any]]
 Record = Mapping[str, Any]
 
 
-def write_entity(home: Path, name: str, toml: str, *fields: Mapping[str, Any]) -> None:
-    """The folder of one entity in a HEADWATER_HOME."""
+def write_entity(home: Path, name: str, toml: str, *fields: Mapping[str, Any], version: int = 1) -> None:
+    """One version of one entity in a HEADWATER_HOME."""
     folder = home / "entities" / name
     folder.mkdir(parents=True, exist_ok=True)
     folder.joinpath("entity.toml").write_text(toml)
     avro = {"type": "record", "name": name.title().replace("_", ""), "fields": list(fields)}
-    folder.joinpath("v1.avsc").write_text(json.dumps(avro))
+    folder.joinpath(f"v{version}.avsc").write_text(json.dumps(avro))
 
 
 class Killed(BaseException):
