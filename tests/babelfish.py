@@ -10,7 +10,7 @@ from json import loads
 from typing import Any
 
 import pymssql
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 
@@ -102,9 +102,11 @@ def close_kept() -> None:
 
 
 def _rewritten(
-    _connection: object, cursor: Any, statement: str, parameters: Any, _context: object, _many: bool
+    connection: Connection, cursor: Any, statement: str, parameters: Any, _context: object, _many: bool
 ) -> tuple[str, Any]:
     statement = rewrite(statement, cursor.execute)
+    # There an application lock is the server's, not the database's: two tests would wait for each other.
+    statement = statement.replace("@Resource = N'", f"@Resource = N'{connection.engine.url.database}:")
     if any("\\" in parameters[place] for place in json_places(statement)):
         return unescaped(statement, parameters)
     return statement, parameters

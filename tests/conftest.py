@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share: the real HTTP AWS on this machine, and the real data."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ settings.register_profile(
 )
 settings.register_profile("deep", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# A shell's background job has it ignored, and would hand that on to the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
