@@ -14,7 +14,7 @@ from schemas.conversions import cast_kinds
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.fields import ANY_SOURCE, Field, FieldType, canonical_json_of
 from schemas.fingerprint import full_name
-from schemas.privacy import DROP, PRIVACY, Privacy
+from schemas.privacy import DROP, HASHED, MASKED, PRIVACY, Privacy
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
 from schemas.values import coder
 
@@ -147,6 +147,7 @@ def _read_field(number: str, spec: object, names: _Names) -> Field:
     if "type" not in spec:
         raise missing(where, "type", "an Avro type")
     made = _json_type(where, spec, _read_type(where, spec["type"], names))
+    private = _private(where, spec, made.kind)
     field = Field(
         name=name,
         kind=made.kind,
@@ -154,11 +155,11 @@ def _read_field(number: str, spec: object, names: _Names) -> Field:
         precision=made.precision,
         scale=made.scale,
         symbols=made.symbols,
-        max_length=_max_length(where, spec, made.kind),
+        max_length=_published_length(where, _max_length(where, spec, made.kind), private),
         from_names=_from_names(where, spec),
         format=_format(where, spec, made.kind),
         aliases=_aliases(where, spec, name),
-        private=_private(where, spec, made.kind),
+        private=private,
     )
     if "headwater.casts" in spec:
         field = replace(field, casts=_casts(where, spec, field))
@@ -263,6 +264,15 @@ def _max_length(where: str, spec: Mapping[str, Any], kind: FieldType) -> int | N
     if kind not in (FieldType.STRING, FieldType.BYTES, FieldType.JSON):
         raise refused(f"{where}, maxLength", spec["maxLength"], f"on string and bytes only; this is {kind}")
     return _whole(f"{where}, maxLength", spec["maxLength"], 1, 1_000_000)
+
+
+def _published_length(where: str, given: int | None, private: Privacy) -> int | None:
+    """`maxLength` is of what is published, which for a hash is known."""
+    least = {Privacy.PUBLIC: 1, Privacy.MASK: MASKED, Privacy.HASH: HASHED}[private]
+    if given is not None and given < least:
+        what = f"a {'mask' if private is Privacy.MASK else 'hash'} has up to {least} characters"
+        raise refused(f"{where}, maxLength", given, f"{least} or more: {what}, and it is what is published")
+    return HASHED if given is None and private is Privacy.HASH else given
 
 
 def _from_names(where: str, spec: Mapping[str, Any]) -> Mapping[str, str]:

@@ -6,24 +6,28 @@ from functools import cache, lru_cache
 
 from producers.texts import REMEMBERED, Read, reader
 from schemas.fields import Field, FieldType
+from schemas.privacy import Protect
+from schemas.values import Pack
 
 FEW_VALUES = {FieldType.BOOLEAN, FieldType.ENUM, FieldType.DATE}  # in all the rows of a file
 
 
 @cache
-def packed_cell(field: Field, trim: bool) -> Read:
+def packed_cell(field: Field, trim: bool, protect: Protect | None = None) -> Read:
     """How a cell is packed: no text is null; where there is no null, it is the empty text, or refused.
 
-    A column of few values has each text packed once.
+    A column of few values has each text packed once. `protect` is done to the text of a private field.
     """
-    packed = _text(field) if field.kind is FieldType.STRING else _typed(field)
+    packed = _text(field, protect) if field.kind is FieldType.STRING else _typed(field)
     if field.kind in FEW_VALUES:
         packed = lru_cache(REMEMBERED)(packed)
     return (lambda text: packed(text.strip())) if trim else packed
 
 
-def _text(field: Field) -> Read:
+def _text(field: Field, protect: Protect | None) -> Read:
     pack, nothing = field.pack, None if field.nullable else ""
+    if protect is not None:
+        pack = _protected(protect, pack)
 
     def packed(text: str) -> object:
         if "\0" in text:
@@ -31,6 +35,10 @@ def _text(field: Field) -> Read:
         return pack(text or nothing)
 
     return packed
+
+
+def _protected(protect: Protect, pack: Pack) -> Pack:
+    return lambda text: pack(protect(str(text)) if text else text)
 
 
 def _typed(field: Field) -> Read:

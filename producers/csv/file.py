@@ -25,6 +25,7 @@ from schemas.entity import CsvSource, Entity, Mode
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
 from schemas.positions import SWEEP_ROW, csv_position
+from schemas.privacy import HashKey
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class File:
     source: CsvSource
     publisher: Publisher
     letters: LetterStore
+    hash_key: HashKey | None = None
 
     def take(self) -> None:
         """When it returns the file is done for good: published and archived, or rejected with a dead letter.
@@ -72,7 +74,8 @@ class File:
         """The file from its start, its header read. Raises BadFileError."""
         rows = iter(TextRows(self.bucket.read(self.upload), sheet.encoding, sheet.delimiter))
         columns = sheet.columns(rows)
-        return _Opened(RowReader(self.entity, self.source, sheet, columns), columns, rows)
+        reader = RowReader(self.entity, self.source, sheet, columns, self.hash_key)
+        return _Opened(reader, columns, rows)
 
     def _survey(self, sheet: Sheet) -> None:
         """Reads all of it before anything is published. Raises BadFileError."""

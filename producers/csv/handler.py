@@ -24,6 +24,7 @@ from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.entity import Catalog
 from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
+from schemas.privacy import HashKey
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +42,10 @@ def _producer() -> Producer:
 
 
 def build(environ: Mapping[str, str]) -> Producer:
-    """The producer that the environment describes. Raises ConfigurationError."""
+    """The producer that the environment describes. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
-    return Producer(wiring.catalog, wiring.publisher, wiring.letters, lambda name: S3Bucket(wiring.s3, name))
+    catalog, publisher, letters, s3, hash_key = wiring
+    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key)
 
 
 class Producer:
@@ -55,11 +57,13 @@ class Producer:
         publisher: Publisher,
         letters: LetterStore,
         bucket: Callable[[str], Bucket],
+        hash_key: HashKey | None = None,
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher
         self._letters = letters
         self._bucket = bucket
+        self._hash_key = hash_key
 
     def handle(self, lambda_event: Mapping[str, Any]) -> dict[str, Any]:
         """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS."""
@@ -105,7 +109,9 @@ class Producer:
         bucket = self._bucket(notice.bucket)
         try:
             upload = bucket.pin(notice.key, notice.version)
-            File(bucket, location, upload, entity, source, self._publisher, self._letters).take()
+            File(
+                bucket, location, upload, entity, source, self._publisher, self._letters, self._hash_key
+            ).take()
         except ObjectGoneError:
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
                 self._report(notice, "the object was gone before it was read, and the archive has no copy")

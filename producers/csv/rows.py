@@ -13,18 +13,29 @@ from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event
 from schemas.fields import NO_DEFAULT
 from schemas.keys import canonical_key
+from schemas.privacy import HashKey, protection
 
 
 class RowReader:
     """Reads the rows of one file. Compiled once for it."""
 
-    def __init__(self, entity: Entity, source: CsvSource, sheet: Sheet, columns: Sequence[str]) -> None:
-        """Raises BadFileError where a field's column is missing or is there twice. Others are ignored."""
+    def __init__(
+        self,
+        entity: Entity,
+        source: CsvSource,
+        sheet: Sheet,
+        columns: Sequence[str],
+        key: HashKey | None = None,
+    ) -> None:
+        """Raises BadFileError where a field's column is missing or is there twice. Others are ignored.
+
+        `key` hashes the hashed fields. Raises ConfigurationError where there are some and no key.
+        """
         _check(entity, source, columns)
         places = {column: index for index, column in enumerate(columns)}
         there = {f.name: places.get(f.source_name(source.name)) for f in entity.schema.fields}
         self._cells = [
-            (field.name, index, packed_cell(field, source.trim))
+            (field.name, index, packed_cell(field, source.trim, protection(field.private, key)))
             for field in entity.schema.fields
             if (index := there[field.name]) is not None
         ]

@@ -20,6 +20,7 @@ from producers.publisher import Publisher, PublishError
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
 from schemas.errors import PoisonEventError, TransientError
+from schemas.privacy import HashKey
 
 _log = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ def _producer() -> Producer:
 
 
 def build(environ: Mapping[str, str]) -> Producer:
-    """The producer that the environment describes. Raises ConfigurationError."""
+    """The producer that the environment describes. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
-    return Producer(wiring.catalog, wiring.publisher, wiring.letters)
+    return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key)
 
 
 class Outcome(NamedTuple):
@@ -63,8 +64,14 @@ class Outcome(NamedTuple):
 class Producer:
     """Publishes what the records of a stream say, in their order."""
 
-    def __init__(self, catalog: Catalog, publisher: Publisher, letters: LetterStore) -> None:
-        self._reader = RecordReader(catalog)
+    def __init__(
+        self,
+        catalog: Catalog,
+        publisher: Publisher,
+        letters: LetterStore,
+        hash_key: HashKey | None = None,
+    ) -> None:
+        self._reader = RecordReader(catalog, hash_key)
         self._publisher = publisher
         self._letters = letters
 

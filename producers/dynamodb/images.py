@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValu
 
 | kind of field | takes |
 |---|---|
-| string, enum, uuid | S |
+| string, enum, uuid | S; N too, as plain digits, where the field is masked or hashed |
 | date, time, timestamp | S, ISO 8601 or the field's format; N where the format is an epoch |
 | int, long, decimal | N, exactly |
 | float, double | N, the nearest |
@@ -24,7 +24,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import compress
 from json.encoder import encode_basestring
 from operator import itemgetter, ne
@@ -36,6 +36,7 @@ from schemas.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
 from schemas.keys import canonical_key
+from schemas.privacy import HashKey, Protect, protection
 
 Attribute: TypeAlias = Mapping[str, Any]
 Image: TypeAlias = Mapping[str, Attribute]
@@ -63,14 +64,16 @@ NO_STATE = State()
 class ItemReader:
     """Reads the items of one table that are rows of one entity. Compiled once."""
 
-    def __init__(self, entity: Entity, source: DynamoDbSource) -> None:
+    def __init__(self, entity: Entity, source: DynamoDbSource, key: HashKey | None = None) -> None:
+        """`key` hashes the hashed fields. Raises ConfigurationError where there are some and no key."""
         self.entity = entity
         self.source = source
         self._where = tuple(source.where.items())
-        self._columns = [_column(made, source.name) for made in entity.schema.fields]
+        forms = {made.name: _form(made, protection(made.private, key)) for made in entity.schema.fields}
+        self._columns = [_column(made, forms[made.name], source.name) for made in entity.schema.fields]
         self._attributes = [column.attribute for column in self._columns]
-        self._key_columns = [_column(made, source.name) for made in entity.key_fields]
-        self._key_values = [_value(made, source.name) for made in entity.key_fields]
+        self._key_columns = [_column(made, forms[made.name], source.name) for made in entity.key_fields]
+        self._key_values = [_value(made, forms[made.name], source.name) for made in entity.key_fields]
         self.key_attributes = {column.attribute for column in self._key_columns}
         self._key_of = itemgetter(*entity.key)
         self._write = entity.schema.write
@@ -133,15 +136,29 @@ class _Column(NamedTuple):
     other: Callable[[Attribute | None], object]  # of any other attribute, or none
 
 
-def _column(made: Field, source: str) -> _Column:
-    wanted, convert = _types(made)
+class _Form(NamedTuple):
+    """What stands in the attribute of one field, before it is packed."""
+
+    type: str  # that the attribute must have
+    convert: Read  # of the value in it
+    others: Mapping[str, Read] = {}  # of further types that it may have
+
+
+def _form(made: Field, protect: Protect | None) -> _Form:
+    if protect is None:
+        return _Form(*_types(made), dict(_cast(made, kind) for kind in made.casts))
+    return _Form("S", protect, {"N": lambda text: protect(plain_digits(_decimal(text)))})
+
+
+def _column(made: Field, form: _Form, source: str) -> _Column:
+    wanted, convert, _ = form
     pack = replace(made, nullable=False).pack  # an attribute of the wanted type is never null
 
     def converted(value: Any) -> object:
         return pack(convert(value))
 
     def other(typed: Attribute | None) -> object:
-        return made.pack(_other(made, wanted, typed))
+        return made.pack(_other(made, form, typed))
 
     if made.kind is FieldType.DECIMAL:
         read: Read = lru_cache(REMEMBERED)(converted)
@@ -150,14 +167,14 @@ def _column(made: Field, source: str) -> _Column:
     return _Column(made.source_name(source), wanted, made.name, read, other)
 
 
-def _value(made: Field, source: str) -> Callable[[Image], object]:
+def _value(made: Field, form: _Form, source: str) -> Callable[[Image], object]:
     """Reads the value of one field, as it is before it is packed."""
     attribute = made.source_name(source)
-    wanted, convert = _types(made)
+    wanted, convert, _ = form
 
     def value(image: Image) -> object:
         typed = image.get(attribute)
-        return _other(made, wanted, typed) if typed is None or wanted not in typed else convert(typed[wanted])
+        return _other(made, form, typed) if typed is None or wanted not in typed else convert(typed[wanted])
 
     return value
 
@@ -182,7 +199,7 @@ def _pack(image: Image, columns: Iterable[_Column]) -> dict[str, object]:
     raise PoisonEventError(reason)
 
 
-def _other(made: Field, wanted: str, typed: Attribute | None) -> object:
+def _other(made: Field, form: _Form, typed: Attribute | None) -> object:
     """The value of a field whose attribute does not have the wanted type, or is not there."""
     if typed is None:
         if made.default is NO_DEFAULT:
@@ -192,19 +209,15 @@ def _other(made: Field, wanted: str, typed: Attribute | None) -> object:
         return None
     if made.kind is FieldType.JSON:
         return _json(typed)
-    for older, read in _older(made):
-        if older in typed:
-            return read(typed[older])
+    for kind, convert in form.others.items():
+        if kind in typed:
+            return convert(typed[kind])
+    wanted = " or ".join((form.type, *form.others))
     raise ValueError(f"takes an attribute of type {wanted}, got {', '.join(typed)}")
 
 
-@cache
-def _older(made: Field) -> list[tuple[str, Read]]:
-    """The attribute types of the kinds that a field had, and how the values in them are read."""
-    return [_cast(made, kind) for kind in made.casts]
-
-
 def _cast(made: Field, kind: FieldType) -> tuple[str, Read]:
+    """The attribute type of a kind that the field had, and how the value in it is read."""
     wanted, convert = _types(Field(made.name, kind))
     onto = cast(made, kind)
     return wanted, lambda value: onto(convert(value))

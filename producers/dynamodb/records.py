@@ -19,6 +19,7 @@ from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import Event, Operation, event_id, make_event
 from schemas.positions import dynamodb_position, generation_of
+from schemas.privacy import HashKey
 
 StreamRecord: TypeAlias = Mapping[str, Any]
 
@@ -45,8 +46,10 @@ class Reading:
 class RecordReader:
     """Reads the records of the streams of all tables in a catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, key: HashKey | None = None) -> None:
+        """`key` hashes the hashed fields."""
         self._catalog = catalog
+        self._key = key
         self._tables: dict[str, _Table] = {}  # by the stream's ARN
 
     def read(self, record: StreamRecord) -> Reading:
@@ -58,7 +61,7 @@ class RecordReader:
             raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
         table = self._tables.get(arn)
         if table is None:
-            table = self._tables[arn] = _Table(self._catalog, arn)
+            table = self._tables[arn] = _Table(self._catalog, arn, self._key)
         table.check(change.get("StreamViewType"), keys)
         reading = Reading(record, [], [])
         try:
@@ -71,10 +74,10 @@ class RecordReader:
 class _Table:
     """One table's stream: what its items may be, and the generation of its positions."""
 
-    def __init__(self, catalog: Catalog, arn: str) -> None:
+    def __init__(self, catalog: Catalog, arn: str, hash_key: HashKey | None) -> None:
         self._generation = generation_of(arn)
         self._name = arn.split("/")[1]
-        self._readers = [ItemReader(entity, source) for entity, source in catalog.for_table(self._name)]
+        self._readers = [ItemReader(*pair, hash_key) for pair in catalog.for_table(self._name)]
         self._key: Set[str] | None = None  # the table's own, once a record told it
         if not self._readers:
             raise ConfigurationError(
