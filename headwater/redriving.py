@@ -152,11 +152,12 @@ class Redriven:
 
 
 class _Piece(NamedTuple):
-    """Letters of one object."""
+    """Letters of one object, and what is known of it."""
 
     store: LetterLedger
     key: str
     letters: list[DeadLetter]
+    known: frozenset[Outcome]
 
 
 def redrive(
@@ -194,9 +195,9 @@ def _redrive_stage(
     made = {each.name: each for each in sorted(outcomes_of, key=lambda each: STATES.index(each.state))}
     for piece in pieces:
         outcomes = [made.get(letter.name) for letter in piece.letters]
-        known = [outcome for outcome in outcomes if outcome]
-        if known:
-            piece.store.record(piece.key, known)
+        new = [outcome for outcome in outcomes if outcome and outcome not in piece.known]
+        if new:  # what fails again and again for one reason is written once
+            piece.store.record(piece.key, new)
         for letter, outcome in zip(piece.letters, outcomes, strict=True):
             done.count(letter, outcome)
 
@@ -208,7 +209,7 @@ def _pieces(stores: Iterable[LetterLedger], choice: Choice) -> Iterator[_Piece]:
             names = {each.letter.name for each in batch.standings() if choice.takes(each, batch.stored_at)}
             chosen = [letter for letter in batch.letters if letter.name in names]
             while chosen:
-                piece = _Piece(store, batch.key, _first(chosen))
+                piece = _Piece(store, batch.key, _first(chosen), frozenset(batch.outcomes))
                 del chosen[: len(piece.letters)]
                 yield piece
 

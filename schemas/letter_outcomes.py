@@ -1,6 +1,6 @@
 """What became of dead letters: objects beside those of the letters, and the fold of both into the present.
 
-`dead-letters/<stage>/<hash>.jsonl` holds the letters of one batch, and `dead-letters/<stage>/<hash>/<hash>.jsonl`
+`dead-letters/<stage>/<hash>.jsonl` holds the letters of one batch, `dead-letters/<stage>/<hash>/<hash>.jsonl`
 what one run made of some of them. Nothing is ever changed or removed. An outcome has no clock in it and its
 object is named by its bytes: a retry writes the same (INV-5), and the store itself tells when.
 """
@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
 from schemas.dead_letter import (
     PREFIX,
     DeadLetter,
-    InMemoryLetters,
     decode_letters,
     encode_letters,
     letters_key,
@@ -158,8 +157,8 @@ class Redriver(Protocol):
     """The normal path of the letters of one stage."""
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
-        """What became of each: redriven, or failed again with its reason. A letter without an outcome can't be
-        redriven at all.
+        """What became of each: redriven, or failed again with its reason. A letter without an outcome has no
+        redrive.
 
         Repeats are harmless (INV-2). Raises TransientError, ConfigurationError: then nothing is known of any
         of them, and the environment is to be mended.
@@ -182,13 +181,13 @@ class Refusals:
 
 
 @dataclass(slots=True)
-class InMemoryLedger(InMemoryLetters):
-    """Letters and outcomes in memory, under the keys and as the bytes that an object store would keep."""
+class InMemoryLedger:
+    """Letters and outcomes in memory, under the keys and as the bytes that an object store would keep. A
+    `LetterStore`, too."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
-        InMemoryLetters.put(self, letters)
         self.objects[letters_key(letters)] = encode_letters(letters)
 
     def batches(self) -> Iterator[LetterBatch]:

@@ -19,8 +19,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater drop schools.csv --entity school && headwater drain && headwater tables school",
         run,
         "Returns when all changes and files that the sources held at the call are in the tables and in the "
-        "log. Exit code 3 when dead letters wait for a person, 5 when it takes longer than --timeout or when no "
-        "`headwater up` is running.",
+        "log. Exit code 3 when dead letters wait for a person, 5 when it takes longer than --timeout or when "
+        "no `headwater up` is running.",
     )
     add_warehouse(parser)
     parser.add_argument(

@@ -20,8 +20,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater status --json",
         run,
         "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
-        "applied; the objects of the log; dead letters that wait for a person, and rejected rows. Refreshes the "
-        "summary of dead letters in the warehouse.",
+        "applied; the objects of the log; dead letters that wait for a person, and rejected rows. Refreshes "
+        "the summary of dead letters in the warehouse.",
     )
     add_json(parser)
     add_warehouse(parser)

@@ -1,4 +1,4 @@
-"""The present state of dead letters is a function of the set of letters and outcomes, whoever wrote them when."""
+"""The present state of dead letters is a function of the letters and outcomes, whoever wrote them when."""
 
 from random import Random
 
