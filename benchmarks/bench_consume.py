@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import md5
@@ -74,7 +74,7 @@ ENTITY = Entity("subscription", SCHEMA.key, (DynamoDbSource(SOURCE, "subscriptio
 
 def run() -> list[tuple[str, float, float, str]]:
     """Name, figure, share of the raw limit, unit."""
-    batches = [lambda_event(frames) for frames in _cut(_frames(), BATCH)]
+    batches = [lambda_event(some) for some in cut(frames(), BATCH)]
     ours, bare = _best(batches)
     return [
         ("Kinesis batches to committed rows in SQLite", EVENTS / ours, bare / ours, "events/s"),
@@ -151,7 +151,8 @@ def _ready(batch: dict[str, Any]) -> list[tuple[object, ...]]:
     return parameters(StagingTable(ENTITY), rows, {}, "2024-05-01T10:00:00.000000+00:00")
 
 
-def _frames() -> Iterator[bytes]:
+def frames() -> Iterator[bytes]:
+    """Half of them change a row that an earlier one made."""
     dice = random.Random(3)
     keys = 0
     for number in range(EVENTS):
@@ -188,15 +189,14 @@ def frame_of(key: str, number: int) -> bytes:
     )
 
 
-def _cut(frames: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+def cut(frames: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """In pieces of so many."""
     made = list(frames)
     return (made[start : start + size] for start in range(0, len(made), size))
 
 
 def lambda_event(frames: list[bytes]) -> dict[str, Any]:
-    return {
-        "Records": [_record(number, each) for number, each in enumerate(_cut(iter(frames), AGGREGATE), 1)]
-    }
+    return {"Records": [_record(number, each) for number, each in enumerate(cut(frames, AGGREGATE), 1)]}
 
 
 def _record(number: int, frames: list[bytes]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Dead letters and rejected rows as they lie in S3."""
+"""Objects and rejected rows as they lie in S3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 from headwater.aws import Aws
 from headwater.settings import Settings
 from schemas.aws_errors import aws_errors
-from schemas.dead_letter import DeadLetter, decode_letters
 
 ROWS = ".csv"
 """Ending of a key under rejects/ that holds the rejected rows of a file."""
@@ -45,17 +44,6 @@ def read_object(aws: Aws, bucket: str, key: str) -> bytes:
     """The whole object. Raises TransientError, ConfigurationError."""
     with aws_errors(f"reading s3://{bucket}/{key}"):
         return aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-
-def read_letters(aws: Aws, settings: Settings) -> list[DeadLetter]:
-    """Every dead letter of producers and consumers, each once, in order of stage and id."""
-    letters = {
-        (letter.stage, letter.id): letter
-        for bucket in (settings.source_bucket, settings.log_bucket)
-        for item in list_objects(aws, bucket, "dead-letters/")
-        for letter in decode_letters(read_object(aws, bucket, item.key))
-    }
-    return [letters[name] for name in sorted(letters)]
 
 
 def count_rejects(aws: Aws, settings: Settings) -> Rejects:

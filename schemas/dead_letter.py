@@ -13,6 +13,9 @@ from typing import Protocol
 
 from schemas.errors import Cause, ConfigurationError
 
+PREFIX = "dead-letters/"
+"""Of the keys of all letters, and of what became of them (schemas/letter_outcomes.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -31,6 +34,11 @@ class DeadLetter:
     payload: bytes
     occurred_at: int | None
     """Microseconds since 1970 in UTC, from the source fact."""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Stage and id: what a letter is known by."""
+        return self.stage, self.id
 
 
 def letter_id(payload: bytes) -> str:
@@ -51,7 +59,7 @@ def decode_letters(body: bytes) -> list[DeadLetter]:
 def letters_key(letters: Sequence[DeadLetter]) -> str:
     """The name of the object that holds these letters, all of one stage."""
     (stage,) = {letter.stage for letter in letters}
-    return f"dead-letters/{stage}/{sha256(encode_letters(letters)).hexdigest()[:32]}.jsonl"
+    return f"{PREFIX}{stage}/{sha256(encode_letters(letters)).hexdigest()[:32]}.jsonl"
 
 
 def _line(letter: DeadLetter) -> str:

@@ -240,14 +240,15 @@ class Pipe:
 
     def dynamodb_producer(self) -> DynamoDbProducer:
         """One container of the Lambda."""
-        return DynamoDbProducer(self.catalog, self._publisher(), Mortal(self.source_letters, self.fates))
+        return DynamoDbProducer(self.catalog, self.publisher(), Mortal(self.source_letters, self.fates))
 
     def csv_producer(self) -> CsvProducer:
         """One container of the Lambda."""
         letters, bucket = Mortal(self.source_letters, self.fates), Mortal(self.bucket, self.fates)
-        return CsvProducer(self.catalog, self._publisher(), letters, lambda _name: bucket)
+        return CsvProducer(self.catalog, self.publisher(), letters, lambda _name: bucket)
 
-    def _publisher(self) -> Publisher:
+    def publisher(self) -> Publisher:
+        """Of one container of a producer."""
         stream, schema_log = Mortal(self.stream, self.fates), Mortal(self.schema_log, self.fates)
         return Publisher(stream, schema_log, sleep=lambda _seconds: None, max_attempts=2)
 

@@ -5,7 +5,7 @@ read under them are one round trip. The database is to be in READ_COMMITTED_SNAP
 last committed state, each statement one moment of it, and never wait for a writer (INV-8).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 
@@ -13,9 +13,11 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from consumers.warehouse import letter_counts
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
 from consumers.warehouse.mssql_ddl import (
+    SYSTEM,
     make_system_tables,
     missing_system_tables,
     revisions_in,
@@ -25,8 +27,8 @@ from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
 from consumers.warehouse.mssql_rows import read_rows
 from consumers.warehouse.mssql_setup import lacks, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql_transaction import MssqlTransaction
-from consumers.warehouse.mssql_values import instant_of
-from consumers.warehouse.port import Revision, Row, TableStatus
+from consumers.warehouse.mssql_values import instant_of, instant_text
+from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
@@ -161,6 +163,16 @@ class MssqlWarehouse:
     def status(self) -> list[TableStatus]:
         with self._reading("status") as connection:
             return [self._status(connection, table) for table in self._tables]
+
+    def save_letter_counts(self, counts: Sequence[LetterCount]) -> None:
+        with self._writing("save letter counts") as connection:
+            run(connection, sql.begin((), [""]))
+            letter_counts.save(connection, SYSTEM.dead_letters, counts, instant_text, self._instant())
+            run(connection, sql.COMMIT)
+
+    def letter_counts(self) -> list[LetterCount]:
+        with self._reading("letter counts") as connection:
+            return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -13,7 +13,7 @@ from consumers.warehouse.tables import StagingTable
 Result: TypeAlias = "CursorResult[*tuple[Any, ...]]"
 
 SCHEMAS = ("headwater", "staging")
-_SYSTEM = system_tables(schema="headwater")
+SYSTEM = system_tables(schema="headwater")
 
 
 def run(connection: Connection, statement: str) -> Result:
@@ -23,7 +23,7 @@ def run(connection: Connection, statement: str) -> Result:
 
 def revisions_in(connection: Connection) -> Revisions:
     """The revisions of a SQL Server warehouse, in the transaction of this connection."""
-    return Revisions(connection, _SYSTEM, MssqlDdl(connection))
+    return Revisions(connection, SYSTEM, MssqlDdl(connection))
 
 
 def missing_system_tables(connection: Connection) -> list[str]:
@@ -40,6 +40,18 @@ def make_system_tables(connection: Connection) -> None:
         run(connection, f"IF SCHEMA_ID(N'{schema}') IS NULL EXEC(N'CREATE SCHEMA [{schema}]')")
     for name in missing_system_tables(connection):
         run(connection, sql.SYSTEM_TABLES[name])
+        if name == "dead_letters":
+            _show(connection, sql.LETTER_VIEW, sql.CREATE_LETTER_VIEW)
+
+
+def _show(connection: Connection, view: str, definition: str) -> None:
+    """A view, for readers, as it is remembered."""
+    run(connection, definition)
+    run(connection, sql.grant_view(view))
+    connection.exec_driver_sql("DELETE FROM [headwater].[views] WHERE name = %s", (view,))
+    connection.exec_driver_sql(
+        "INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s)", (view, definition)
+    )
 
 
 class MssqlDdl:
@@ -72,17 +84,8 @@ class MssqlDdl:
         return bool(there == sql.create_view(table, view, number))
 
     def show(self, table: StagingTable, view: str, number: int) -> None:
-        definition = sql.create_view(table, view, number)
-        run(self._connection, definition)
-        run(self._connection, sql.grant_view(view))
-        self._forget(view)
-        self._connection.exec_driver_sql(
-            "INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s)", (view, definition)
-        )
+        _show(self._connection, view, sql.create_view(table, view, number))
 
     def drop_view(self, view: str) -> None:
         run(self._connection, f"DROP VIEW {sql.quoted(view)}")
-        self._forget(view)
-
-    def _forget(self, view: str) -> None:
         self._connection.exec_driver_sql("DELETE FROM [headwater].[views] WHERE name = %s", (view,))

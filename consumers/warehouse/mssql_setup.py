@@ -24,8 +24,9 @@ WRITER_GRANTS = (
     f"GRANT INSERT, UPDATE ON [headwater].[floors] TO [{WRITER_ROLE}]",
     f"GRANT INSERT, UPDATE ON [headwater].[checkpoints] TO [{WRITER_ROLE}]",
     f"GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [{WRITER_ROLE}]",
+    f"GRANT INSERT, DELETE ON [headwater].[dead_letters] TO [{WRITER_ROLE}]",
 )
-"""What the consumer does, and no more: it deletes nothing and makes no tables."""
+"""What the consumer does, and no more: it makes no tables, and deletes but the summary that it replaces."""
 
 
 def make_snapshot_readers(connection: Connection) -> None:

@@ -30,7 +30,20 @@ SYSTEM_TABLES = {
     # What a view was made of: SQL Server's own text of it needs a right that a writer has not.
     "views": f"""CREATE TABLE [headwater].[views] (
         name VARCHAR(256) {_ASCII} PRIMARY KEY, definition NVARCHAR(MAX) NOT NULL)""",
+    # After `views`, which remembers its view.
+    "dead_letters": f"""CREATE TABLE [headwater].[dead_letters] (
+        entity VARCHAR(128) {_ASCII}, stage VARCHAR(16) {_ASCII}, cause VARCHAR(16) {_ASCII},
+        state VARCHAR(16) {_ASCII}, letters INT NOT NULL, oldest DATETIME2(6) NOT NULL,
+        newest DATETIME2(6) NOT NULL, refreshed_at DATETIME2(6) NOT NULL,
+        PRIMARY KEY (entity, stage, cause, state))""",
 }
+
+LETTER_VIEW = "headwater.dead_letter_summary"
+"""What readers see of dead letters: in the schema that no entity's name can clash with."""
+CREATE_LETTER_VIEW = (
+    "CREATE OR ALTER VIEW [headwater].[dead_letter_summary] AS SELECT entity, stage, cause, state, letters, "
+    "oldest, newest, refreshed_at FROM [headwater].[dead_letters]"
+)
 
 SYSTEM_TYPES = dict(
     zip(

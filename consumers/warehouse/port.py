@@ -121,6 +121,19 @@ class TableStatus(NamedTuple):
     newest: int | None
 
 
+class LetterCount(NamedTuple):
+    """How many dead letters of one kind there are. `entity` is empty where a letter knows none; `state` as in
+    schemas.letter_outcomes. `oldest` and `newest` moment in microseconds since the epoch, UTC."""
+
+    entity: str
+    stage: str
+    cause: str
+    state: str
+    letters: int
+    oldest: int
+    newest: int
+
+
 class RefusedRowError(PoisonEventError):
     """The engine refuses this one row whatever is retried. The transaction is to be rolled back and made
     again without it."""
@@ -233,6 +246,12 @@ class Warehouse(Transactions, Protocol):
 
     def status(self) -> list[TableStatus]:
         """Figures of each live table, in name order."""
+
+    def save_letter_counts(self, counts: Sequence[LetterCount]) -> None:
+        """Replace the summary of dead letters that report people read, in one transaction (INV-8)."""
+
+    def letter_counts(self) -> list[LetterCount]:
+        """The summary as it was last saved, by entity, stage, cause and state."""
 
     def close(self) -> None:
         """Let go of the database."""

@@ -7,7 +7,7 @@ and ranks stays true until it commits.
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
-from consumers.warehouse.port import Revision, Row, TableStatus
-from consumers.warehouse.sqlite_ddl import revisions_in
+from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
+from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
 from consumers.warehouse.sqlite_errors import sqlite_errors
 from consumers.warehouse.sqlite_rows import read_rows
 from consumers.warehouse.sqlite_transaction import SqliteTransaction
-from consumers.warehouse.sqlite_values import instant_of
+from consumers.warehouse.sqlite_values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
@@ -103,7 +104,7 @@ class SqliteWarehouse:
 
     def lacks(self) -> list[str]:
         with self._reading("check") as connection:
-            names = {"headwater_revisions", "headwater_floors", "headwater_checkpoints"}
+            names = {table.name for table in SYSTEM}
             there = connection.exec_driver_sql(
                 "SELECT name FROM sqlite_master WHERE type = 'table'"
             ).scalars()
@@ -157,6 +158,14 @@ class SqliteWarehouse:
     def status(self) -> list[TableStatus]:
         with self._reading("status") as connection:
             return [self._status(connection, table) for table in self._tables]
+
+    def save_letter_counts(self, counts: Sequence[LetterCount]) -> None:
+        with self._writing("save letter counts") as connection:
+            letter_counts.save(connection, SYSTEM.dead_letters, counts, instant_text, stamp(self._clock))
+
+    def letter_counts(self) -> list[LetterCount]:
+        with self._reading("letter counts") as connection:
+            return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -9,12 +9,12 @@ from consumers.warehouse.sqlite_values import storage_of
 from consumers.warehouse.system import system_tables
 from consumers.warehouse.tables import StagingTable
 
-_SYSTEM = system_tables(prefix="headwater_")
+SYSTEM = system_tables(prefix="headwater_")
 
 
 def revisions_in(connection: Connection) -> Revisions:
     """The revisions of a SQLite warehouse, in the transaction of this connection."""
-    return Revisions(connection, _SYSTEM, SqliteDdl(connection))
+    return Revisions(connection, SYSTEM, SqliteDdl(connection))
 
 
 class SqliteDdl:

@@ -17,6 +17,10 @@ SYSTEM_TABLES = (
     """CREATE TABLE IF NOT EXISTS headwater_checkpoints (
         reader TEXT NOT NULL, stream TEXT NOT NULL, shard TEXT NOT NULL, sequence TEXT NOT NULL,
         PRIMARY KEY (reader, stream, shard)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS headwater_dead_letters (
+        entity TEXT NOT NULL, stage TEXT NOT NULL, cause TEXT NOT NULL, state TEXT NOT NULL,
+        letters INTEGER NOT NULL, oldest TEXT NOT NULL, newest TEXT NOT NULL, refreshed_at TEXT NOT NULL,
+        PRIMARY KEY (entity, stage, cause, state)) WITHOUT ROWID""",
 )
 
 SAVE_CHECKPOINT = """INSERT INTO headwater_checkpoints VALUES (?, ?, ?, ?)

@@ -5,13 +5,19 @@ from typing import NamedTuple
 
 from sqlalchemy import LargeBinary, TableClause, column, table
 
+from consumers.warehouse.port import LetterCount
+
+LETTER_COLUMNS = (*LetterCount._fields, "refreshed_at")
+"""`oldest`, `newest` and `refreshed_at` are text, ISO 8601 in UTC: as wide as microseconds make it."""
+
 
 class SystemTables(NamedTuple):
-    """Revisions of staging tables, floors of sweeps, checkpoints of readers."""
+    """Revisions of staging tables, floors of sweeps, checkpoints of readers, the summary of dead letters."""
 
     revisions: TableClause
     floors: TableClause
     checkpoints: TableClause
+    dead_letters: TableClause
 
 
 def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
@@ -34,4 +40,5 @@ def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
             *map(column, ("reader", "stream", "shard", "sequence")),
             schema=schema,
         ),
+        table(f"{prefix}dead_letters", *map(column, LETTER_COLUMNS), schema=schema),
     )

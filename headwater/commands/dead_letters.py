@@ -1,31 +1,69 @@
-"""`headwater dead-letters`: what could not be used, why, and its payload."""
+"""`headwater dead-letters`: what could not be used, why, its payload; once more, or never."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json
-from headwater.exit_codes import DONE
-from headwater.installation import load
-from headwater.output import cell, show, show_json, show_table, tell
-from schemas.dead_letter import DeadLetter
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
+from headwater.exit_codes import DONE, FINDINGS
+from headwater.installation import Installation, load
+from headwater.output import cell, counted, instant, show, show_json, show_table, tell
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import decode_event
 from schemas.frames import check_frame
+from schemas.letter_outcomes import STATES, WAITING, Standing, State
+
+if TYPE_CHECKING:
+    from headwater.letters import S3Ledger
+    from headwater.redriving import Choice, Listed, Name, Redriven
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
+_WAITING, _ALL = "waiting", "all"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Adds the command."""
     parser = add_command(
-        commands, "dead-letters", "list or show what could not be used", "headwater dead-letters list"
+        commands,
+        "dead-letters",
+        "list, show, redrive or discard what could not be used",
+        "headwater dead-letters list",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_list(actions)
+    _add_show(actions)
+    _add_redrive(actions)
+    _add_discard(actions)
+
+
+def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
     listing = add_command(
-        actions, "list", "list every dead letter with its reason", "headwater dead-letters list", _list
+        actions,
+        "list",
+        "list dead letters with their reasons",
+        "headwater dead-letters list --entity school --since 2026-01-31T00:00:00Z",
+        _list,
+        "Those that wait for a person, unless --state asks for others.",
     )
+    _add_filters(listing)
+    listing.add_argument(
+        "--state",
+        choices=(_WAITING, *STATES, _ALL),
+        default=_WAITING,
+        help="waiting (open or failed-again) unless told otherwise",
+    )
+    listing.add_argument(
+        "--limit", type=count, default=1_000, metavar="N", help="at most N letters (1,000); 0: all"
+    )
+    add_json(listing)
+
+
+def _add_show(actions: Commands[argparse.ArgumentParser]) -> None:
     showing = add_command(
         actions,
         "show",
@@ -34,25 +72,97 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         _show,
     )
     showing.add_argument("id", metavar="ID", help="its id, or the beginning of it")
-    for each in (listing, showing):
-        add_json(each)
+    _add_stage(showing)
+    add_json(showing)
+
+
+def _add_redrive(actions: Commands[argparse.ArgumentParser]) -> None:
+    redriving = add_command(
+        actions,
+        "redrive",
+        "take dead letters through the normal path once more",
+        "headwater dead-letters redrive --entity school --dry-run",
+        _redrive,
+        "Those with these ids, or all that wait for a person and fit the filters. A letter that fails again "
+        "keeps its new reason, and the exit code is 3. Harmless to repeat, and for two people at once.",
+    )
+    redriving.add_argument("ids", metavar="ID", nargs="*", help="an id, or the beginning of it")
+    _add_filters(redriving)
+    redriving.add_argument(
+        "--dry-run", action="store_true", help="say how many letters would be redriven, and do nothing"
+    )
+    add_json(redriving)
+    add_warehouse(redriving)
+
+
+def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
+    discarding = add_command(
+        actions,
+        "discard",
+        "say why nothing will be done about a dead letter",
+        'headwater dead-letters discard 3f2a91c0 --reason "a test row of the platform"',
+        _discard,
+        "The letter stays as a record with its payload, and is no longer among those that wait.",
+    )
+    discarding.add_argument("ids", metavar="ID", nargs="+", help="an id, or the beginning of it")
+    discarding.add_argument("--reason", required=True, type=_reason, help="why, for who reads it in a year")
+    _add_stage(discarding)
+    add_warehouse(discarding)
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--entity", help="those of this entity")
+    parser.add_argument("--cause", choices=("data", "schema"), help="those with this cause")
+    parser.add_argument(
+        "--since", type=moment, metavar="TIME", help="those whose source changed at TIME or later"
+    )
+    _add_stage(parser)
+
+
+def _add_stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", choices=("dynamodb", "csv", "consumer"), help="those refused there")
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say why, in a few words")
+    return text.strip()
 
 
 def _list(options: argparse.Namespace) -> int:
-    letters = _letters()
-    rows = [[getattr(letter, column) for column in _COLUMNS] for letter in letters]
+    from headwater.redriving import listed
+
+    choice = _choice(options, _states(options.state))
+    letters = [each for each in listed(_ledgers(load())) if choice.takes(each.standing, each.moment)]
+    shown = letters[: options.limit or None]
     if options.json:
-        show_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
-    elif rows:
-        show_table(_COLUMNS, rows)
+        show_json([_members(each) for each in shown])
+    elif shown:
+        show_table(
+            [*_COLUMNS, "state", "outcome", "moment"], [list(_members(each).values()) for each in shown]
+        )
     else:
-        tell("no dead letters")
+        tell("no dead letters" if options.state == _ALL else f"no dead letters are {options.state}")
+    if len(shown) < len(letters):
+        tell(f"the first {len(shown):,} of {counted(len(letters), 'letter')}; --limit 0 shows all")
     return DONE
 
 
+def _members(each: Listed) -> dict[str, Any]:
+    return {**_described(each.standing), "moment": instant(each.moment)}
+
+
+def _described(standing: Standing) -> dict[str, Any]:
+    letter = {column: getattr(standing.letter, column) for column in _COLUMNS}
+    return {**letter, "state": standing.state, "outcome": "; ".join(standing.reasons) or None}
+
+
 def _show(options: argparse.Namespace) -> int:
-    letter = _named(_letters(), options.id)
-    members = {**{column: getattr(letter, column) for column in _COLUMNS}, **_payload(letter.payload)}
+    from headwater.redriving import Choice, named
+
+    everything = Choice(frozenset(STATES), options.stage)
+    standing = named(_ledgers(load()), options.id, everything)
+    members = {**_described(standing), **_payload(standing.letter.payload)}
     if options.json:
         show_json(members)
     else:
@@ -61,20 +171,116 @@ def _show(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _letters() -> list[DeadLetter]:
-    from headwater.stored import read_letters
+def _redrive(options: argparse.Namespace) -> int:
+    from headwater.redriving import redrive
 
     here = load()
-    return read_letters(here.aws(), here.settings)
+    stores = _ledgers(here)
+    choice = _named(stores, options) if options.ids else _choice(options, WAITING)
+    if options.dry_run:
+        return _tell_plan(stores, choice, options.json)
+    with here.warehouse() as warehouse:
+        from headwater.redrivers import redrivers
+
+        done = redrive(stores, redrivers(here, here.aws(), warehouse), choice, _report)
+    _refresh(here, stores)
+    return _tell_end(done, options.json)
 
 
-def _named(letters: list[DeadLetter], beginning: str) -> DeadLetter:
-    found = [letter for letter in letters if letter.id.startswith(beginning)]
-    if len(found) != 1:
-        raise ConfigurationError(
-            f"{len(found)} dead letters begin with {beginning!r}: see `headwater dead-letters list`"
-        )
-    return found[0]
+def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> Choice:
+    """Whoever names a discarded letter wants it after all; a redriven one is done."""
+    found = _names(stores, options.ids, _choice(options, frozenset(STATES)))
+    for name in (name for name, state in found.items() if state == "redriven"):
+        tell(f"{name[1]} is redriven already")
+    return _choice(options, frozenset(STATES) - {"redriven"}, frozenset(found))
+
+
+def _names(stores: Sequence[S3Ledger], ids: Iterable[str], choice: Choice) -> dict[Name, State]:
+    from headwater.redriving import named
+
+    found = (named(stores, beginning, choice) for beginning in ids)
+    return {standing.letter.name: standing.state for standing in found}
+
+
+def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int:
+    from headwater.redriving import listed
+
+    chosen = (each.standing.letter for each in listed(stores) if choice.takes(each.standing, each.moment))
+    kinds = Counter((each.stage, each.entity or "", each.cause) for each in chosen)
+    rows = [(*kind, number) for kind, number in sorted(kinds.items())]
+    columns = ("stage", "entity", "cause", "letters")
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        show_table(columns, rows)
+    tell(f"dry run: {counted(sum(kinds.values()), 'letter')} would be redriven, and nothing was")
+    return DONE
+
+
+def _report(done: Redriven, seconds: float) -> None:
+    rate = f"{done.letters / seconds:,.0f}/s" if seconds else ""
+    tell(f"{counted(done.letters, 'letter')}, {done.failed_again:,} of them failed again, {rate}")
+
+
+def _tell_end(done: Redriven, as_json: bool) -> int:
+    from producers.csv.redrive import CORRECT_IT
+
+    members = {
+        "redriven": done.redriven,
+        "failed_again": done.failed_again,
+        "not_redrivable": done.not_redrivable,
+    }
+    if as_json:
+        show_json(members)
+    else:
+        show(f"{counted(done.redriven, 'letter')} redriven, {done.failed_again:,} failed again")
+    if done.failed_again:
+        tell("see `headwater dead-letters list --state failed-again`")
+    if done.not_redrivable:
+        tell(f"{counted(done.not_redrivable, 'letter')} of files left as they are: {CORRECT_IT}")
+    return FINDINGS if done.failed_again or done.not_redrivable else DONE
+
+
+def _discard(options: argparse.Namespace) -> int:
+    from headwater.redriving import Choice, discard
+
+    here = load()
+    stores = _ledgers(here)
+    found = _names(stores, options.ids, Choice(frozenset(STATES), options.stage))
+    if done := sorted(name[1] for name, state in found.items() if state == "redriven"):
+        raise ConfigurationError(f"{', '.join(done)}: redriven already, there is nothing to discard")
+    discard(stores, frozenset(found), options.reason)
+    _refresh(here, stores)
+    show(f"{counted(len(found), 'letter')} discarded")
+    return DONE
+
+
+def _refresh(here: Installation, stores: Sequence[S3Ledger]) -> None:
+    from headwater.letter_summary import refresh
+    from headwater.redriving import listed
+
+    refresh(here, listed(stores))
+
+
+def _ledgers(here: Installation) -> list[S3Ledger]:
+    from headwater.letters import ledgers
+
+    return ledgers(here.aws(), here.settings)
+
+
+def _states(name: str) -> frozenset[State]:
+    if name == _WAITING:
+        return WAITING
+    return frozenset(state for state in STATES if name in (state, _ALL))
+
+
+def _choice(
+    options: argparse.Namespace, states: frozenset[State], names: frozenset[Name] | None = None
+) -> Choice:
+    from headwater.redriving import Choice
+
+    since = options.since and (options.since - _EPOCH) // timedelta(microseconds=1)
+    return Choice(states, options.stage, options.entity, options.cause, since, names)
 
 
 def _payload(payload: bytes) -> dict[str, Any]:

@@ -19,8 +19,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater drop schools.csv --entity school && headwater drain && headwater tables school",
         run,
         "Returns when all changes and files that the sources held at the call are in the tables and in the "
-        "log. Exit code 3 when there are dead letters, 5 when it takes longer than --timeout or when no "
-        "`headwater up` is running.",
+        "log. Exit code 3 when dead letters wait for a person, 5 when it takes longer than --timeout or when "
+        "no `headwater up` is running.",
     )
     add_warehouse(parser)
     parser.add_argument(
@@ -30,14 +30,16 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0, or 3 when there are dead letters."""
+    """Exit code 0, or 3 when dead letters wait for a person."""
     from headwater.draining import drain
-    from headwater.stored import read_letters
+    from headwater.letter_summary import waiting
+    from headwater.letters import ledgers
+    from headwater.redriving import listed
 
     here = load()
     aws = here.aws()
     drain(here, aws, options.timeout)
-    letters = len(read_letters(aws, here.settings))
+    letters = waiting(listed(ledgers(aws, here.settings)))
     if options.json:
         show_json({"drained": True, "dead_letters": letters})
     elif letters:

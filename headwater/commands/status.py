@@ -20,7 +20,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater status --json",
         run,
         "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
-        "applied; the objects of the log; dead letters and rejected rows.",
+        "applied; the objects of the log; dead letters that wait for a person, and rejected rows. Refreshes "
+        "the summary of dead letters in the warehouse.",
     )
     add_json(parser)
     add_warehouse(parser)
@@ -37,10 +38,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_status(here: Installation) -> dict[str, Any]:
-    """The status as `--json` prints it. Raises TransientError, ConfigurationError."""
+    """The status as `--json` prints it; refreshes the summary of dead letters. Raises TransientError,
+    ConfigurationError."""
     from consumers.kinesis import StreamReader
     from consumers.warehouse.port import LIVE_READER
-    from headwater.stored import count_rejects, read_letters
+    from headwater.letter_summary import counts_of, refresh, waiting
+    from headwater.letters import ledgers
+    from headwater.redriving import listed
+    from headwater.stored import count_rejects
     from replay.log import S3Log
 
     aws = here.aws()
@@ -50,11 +55,17 @@ def read_status(here: Installation) -> dict[str, Any]:
         with warehouse.transaction() as transaction:
             checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
     log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
+    letters = listed(ledgers(aws, here.settings))
+    refresh(here, letters)
     return {
         "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in tables],
         "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
         "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
-        "dead_letters": len(read_letters(aws, here.settings)),
+        "dead_letters": waiting(letters),
+        "dead_letter_summary": [
+            {**each._asdict(), "oldest": instant(each.oldest), "newest": instant(each.newest)}
+            for each in counts_of(letters)
+        ],
         "rejects": {
             **count_rejects(aws, here.settings)._asdict(),
             "place": f"s3://{here.settings.source_bucket}/rejects/",
@@ -73,5 +84,8 @@ def _show(status: dict[str, Any]) -> None:
     log, rejects = status["log"], status["rejects"]
     show(f"log: {counted(log['objects'], 'object')}, {counted(log['bytes'], 'byte')}")
     show(f"dead letters: {status['dead_letters']:,}")
+    for each in status["dead_letter_summary"]:
+        kind = " ".join(filter(None, (each["entity"], each["stage"], each["cause"])))
+        show(f"  {kind}: {each['letters']:,} {each['state']}, {each['oldest']} to {each['newest']}")
     where = f", in {rejects['place']}" if rejects["rows"] or rejects["files"] else ""
     show(f"rejected: {counted(rejects['rows'], 'row')}, {counted(rejects['files'], 'whole file')}{where}")

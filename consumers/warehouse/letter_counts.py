@@ -1,0 +1,38 @@
+"""The summary of dead letters in a warehouse, for people who have no way to S3. For every engine."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, TableClause, delete, insert, select
+
+from consumers.warehouse.port import LetterCount
+from consumers.warehouse.system import LETTER_COLUMNS
+
+
+def save(
+    connection: Connection,
+    table: TableClause,
+    counts: Sequence[LetterCount],
+    instant: Callable[[int], str],
+    now: str,
+) -> None:
+    """Replace all rows in this connection's transaction. `instant` writes a moment as the engine reads it."""
+    connection.execute(delete(table))
+    rows = [
+        {
+            **count._asdict(),
+            "oldest": instant(count.oldest),
+            "newest": instant(count.newest),
+            "refreshed_at": now,
+        }
+        for count in counts
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def saved(connection: Connection, table: TableClause, instant_of: Callable[[Any], int]) -> list[LetterCount]:
+    """All rows, in order."""
+    *kind, letters, oldest, newest, _ = (table.c[name] for name in LETTER_COLUMNS)
+    rows = connection.execute(select(*kind, letters, oldest, newest).order_by(*kind))
+    return [LetterCount(*row[:-2], *map(instant_of, row[-2:])) for row in rows]

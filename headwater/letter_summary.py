@@ -1,0 +1,44 @@
+"""Dead letters counted for report people, and the table of it in the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from headwater.installation import Installation
+from headwater.output import tell
+from headwater.redriving import Listed
+from schemas.errors import ConfigurationError
+from schemas.letter_outcomes import WAITING
+
+if TYPE_CHECKING:
+    from consumers.warehouse.port import LetterCount
+
+
+def counts_of(letters: Iterable[Listed]) -> list[LetterCount]:
+    """By entity, stage, cause and state, in this order."""
+    from consumers.warehouse.port import LetterCount
+
+    counts: dict[tuple[str, str, str, str], LetterCount] = {}
+    for (letter, state, _), moment in letters:
+        kind = letter.entity or "", letter.stage, letter.cause, state
+        held = counts.get(kind) or LetterCount(*kind, 0, moment, moment)
+        counts[kind] = LetterCount(
+            *kind, held.letters + 1, min(held.oldest, moment), max(held.newest, moment)
+        )
+    return [counts[kind] for kind in sorted(counts)]
+
+
+def refresh(here: Installation, letters: Iterable[Listed]) -> None:
+    """Replaces the table. Where there is no warehouse to write to it says so: the letters are in S3 all the
+    same. Raises TransientError."""
+    try:
+        with here.warehouse() as warehouse:
+            warehouse.save_letter_counts(counts_of(letters))
+    except ConfigurationError as error:
+        tell(f"the summary of dead letters in the warehouse was not refreshed: {error}")
+
+
+def waiting(letters: Iterable[Listed]) -> int:
+    """How many a person has still to see to."""
+    return sum(letter.standing.state in WAITING for letter in letters)

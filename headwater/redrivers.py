@@ -1,0 +1,42 @@
+"""The normal path of each stage's dead letters, put together for one installation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consumers.consume import STAGE as CONSUMER
+from consumers.consume import Consumer
+from consumers.log_documents import LogDocuments
+from consumers.redrive import ConsumerRedriver
+from consumers.warehouse.port import Warehouse
+from headwater.aws import Aws
+from headwater.installation import Installation
+from producers.csv.archive import S3Bucket
+from producers.csv.file import STAGE as CSV
+from producers.csv.handler import Producer as CsvProducer
+from producers.csv.redrive import CsvRedriver
+from producers.dynamodb.handler import Producer as DynamoDbProducer
+from producers.dynamodb.records import STAGE as DYNAMODB
+from producers.dynamodb.redrive import DynamoDbRedriver
+from producers.kinesis import KinesisWriter
+from producers.letters import S3Letters
+from producers.publisher import Publisher
+from producers.schema_log import S3SchemaLog
+from schemas.letter_outcomes import Redriver
+
+
+def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str, Redriver]:
+    """By stage."""
+    catalog, settings = here.catalog, here.settings
+    documents = LogDocuments(aws.s3, settings.log_bucket)
+    publisher = Publisher(
+        KinesisWriter(aws.kinesis, settings.stream), S3SchemaLog(aws.s3, settings.log_bucket)
+    )
+    return {
+        CONSUMER: ConsumerRedriver(lambda store: Consumer(catalog, warehouse, store, documents.read)),
+        DYNAMODB: DynamoDbRedriver(catalog, lambda store: DynamoDbProducer(catalog, publisher, store)),
+        CSV: CsvRedriver(
+            lambda store: CsvProducer(catalog, publisher, store, lambda name: S3Bucket(aws.s3, name)),
+            S3Letters(aws.s3, settings.source_bucket),
+        ),
+    }

@@ -1,0 +1,81 @@
+"""Dead letters of the CSV source: which of them can be taken again, and taking them.
+
+A file that was read is under rejects/ or archive/, and a person corrects it: put back as it is, it would be a
+later upload, and win over what came since. What was never read is still where it was dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from urllib.parse import quote_plus
+
+from producers.csv.file import STAGE
+from producers.csv.handler import Producer
+from producers.csv.notices import CREATED
+from schemas.dead_letter import DeadLetter, LetterStore
+from schemas.letter_outcomes import Outcome
+
+CORRECT_IT = (
+    "a file that was read is never read again as it is: correct it and drop it, or its rejects under "
+    "corrections/, then discard the letter"
+)
+"""Why the letter of a file has no redrive."""
+
+
+class CsvRedriver:
+    """`schemas.letter_outcomes.Redriver` of the stage "csv"."""
+
+    def __init__(self, producer: Callable[[LetterStore], Producer], letters: LetterStore) -> None:
+        """`producer` makes the producer that puts what it refuses in that store; `letters` takes what it says
+        of a file that it now has read."""
+        self._same = _Same(letters)
+        self._producer = producer(self._same)
+
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+        """One by one: each may be a whole file. Those with CORRECT_IT have no outcome."""
+        return [self._redriven(letter, told) for letter in letters if (told := _notification(letter.payload))]
+
+    def _redriven(self, letter: DeadLetter, notification: str) -> Outcome:
+        self._same.of(letter)
+        self._producer.take(notification)
+        if self._same.reason is not None:
+            return Outcome(STAGE, letter.id, "failed-again", self._same.reason)
+        return Outcome(STAGE, letter.id, "redriven")
+
+
+class _Same:
+    """A `LetterStore` that keeps back one letter that comes again, and passes on all others: a file that is
+    now read and found bad is moved, and only its own letter says where (INV-1)."""
+
+    def __init__(self, letters: LetterStore) -> None:
+        self._letters = letters
+        self._name: tuple[str, str] | None = None
+        self.reason: str | None = None
+
+    def of(self, letter: DeadLetter) -> None:
+        self._name, self.reason = letter.name, None
+
+    def put(self, letters: Sequence[DeadLetter]) -> None:
+        others = [letter for letter in letters if letter.name != self._name]
+        if others:
+            self._letters.put(others)
+        for letter in letters:
+            if letter.name == self._name:
+                self.reason = letter.reason
+
+
+def _notification(payload: bytes) -> str | None:
+    """What S3 said, or would say now, of what was not read; None for a file that was read."""
+    text = payload.decode(errors="replace")
+    try:
+        place = json.loads(text)
+        key, version = place["key"], place["version"]
+        bucket, moved_to = place["bucket"], place["moved_to"]
+    except (ValueError, LookupError, TypeError):
+        return text
+    if moved_to is not None:
+        return None
+    described = {"key": quote_plus(key), "versionId": version}
+    s3 = {"bucket": {"name": bucket}, "object": described}
+    return json.dumps({"Records": [{"eventName": f"{CREATED}Put", "s3": s3}]})

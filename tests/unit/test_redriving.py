@@ -1,0 +1,368 @@
+"""Dead letters chosen, redriven, discarded, listed: over ledgers in memory and a real SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from consumers_world import CATALOG, ENTITIES, ITEM, OTHER, event, item, other_schema, seen, sweep
+
+from consumers.consume import Consumer, letter_of
+from consumers.redrive import ConsumerRedriver
+from consumers.warehouse.port import LetterCount
+from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from headwater import redriving
+from headwater.letter_summary import counts_of, waiting
+from headwater.redriving import Choice, Redriven, discard, listed, named, redrive
+from producers.aggregator import Aggregate
+from schemas.dead_letter import DeadLetter
+from schemas.entity import Catalog
+from schemas.errors import ConfigurationError, PoisonEventError, TransientError
+from schemas.event import encode_event
+from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver, State
+
+MENDED = PoisonEventError("something that was mended since")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[SqliteWarehouse]:
+    made = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}", ENTITIES)
+    made.ensure()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def redrivers(warehouse: SqliteWarehouse) -> dict[str, Redriver]:
+    return {"consumer": ConsumerRedriver(lambda store: Consumer(CATALOG, warehouse, store))}
+
+
+def frame(key: str, number: int = 1) -> bytes:
+    return encode_event(event(ITEM, item(key), number))
+
+
+def poison(key: str, number: int = 1) -> bytes:
+    return encode_event(event(ITEM, item(key), number, after=b"\x00"))
+
+
+def letter(payload: bytes, error: PoisonEventError = MENDED) -> DeadLetter:
+    return letter_of(payload, error)
+
+
+def ledger_of(*batches: Sequence[bytes]) -> InMemoryLedger:
+    """One object of letters for each."""
+    ledger = InMemoryLedger()
+    for payloads in batches:
+        ledger.put([letter(payload) for payload in payloads])
+    return ledger
+
+
+def states(*ledgers: InMemoryLedger) -> dict[str, State]:
+    return {each.standing.letter.id: each.standing.state for each in listed(ledgers)}
+
+
+def test_letters_that_can_be_used_now_are_applied_and_are_redriven(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
+) -> None:
+    ledger = ledger_of([frame("a"), frame("b")], [frame("c")])
+    done = redrive([ledger], redrivers, Choice())
+    assert (done.redriven, done.failed_again, done.not_redrivable) == (3, 0, 0)
+    assert [each[0] for each in seen(warehouse)] == ["a", "b", "c"]
+    assert set(states(ledger).values()) == {"redriven"}
+
+
+def test_a_letter_that_fails_again_has_its_new_reason_and_is_no_new_letter(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
+) -> None:
+    ledger = ledger_of([frame("a"), poison("b")])
+    done = redrive([ledger], redrivers, Choice())
+    assert (done.redriven, done.failed_again) == (1, 1)
+    assert [each[0] for each in seen(warehouse)] == ["a"]
+    _, failed = sorted(listed([ledger]), key=lambda each: each.standing.state == "failed-again")
+    assert failed.standing.letter.reason == MENDED.reason
+    (reason,) = failed.standing.reasons
+    assert reason
+    assert reason != MENDED.reason
+    assert len(listed([ledger])) == 2
+
+
+def test_redriving_twice_changes_nothing(warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]) -> None:
+    ledger = ledger_of([frame("a"), poison("b")])
+    redrive([ledger], redrivers, Choice())
+    objects, rows = dict(ledger.objects), list(warehouse.rows("item", 1))
+    again = redrive([ledger], redrivers, Choice())
+    assert (again.redriven, again.failed_again) == (0, 1)  # what failed waits, and is tried again
+    assert ledger.objects == objects
+    assert list(warehouse.rows("item", 1)) == rows
+
+
+class Stale(InMemoryLedger):
+    """A ledger as a second person reads it, who began before the first one wrote anything."""
+
+    def __init__(self, ledger: InMemoryLedger) -> None:
+        super().__init__(ledger.objects)
+        self._read = list(ledger.batches())
+
+    def batches(self) -> Iterator[LetterBatch]:
+        yield from self._read
+
+
+def test_redriving_by_two_people_at_once_changes_nothing(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
+) -> None:
+    ledger = ledger_of([frame("a"), frame("b")], [poison("c")])
+    other = Stale(ledger)
+    redrive([ledger], redrivers, Choice())
+    objects, rows = dict(ledger.objects), list(warehouse.rows("item", 1))
+    redrive([other], redrivers, Choice())
+    assert ledger.objects == objects
+    assert list(warehouse.rows("item", 1)) == rows
+
+
+def test_a_letter_discarded_while_another_person_redrives_it_is_redriven_whoever_is_first(
+    redrivers: dict[str, Redriver],
+) -> None:
+    for first in ("redrive", "discard"):
+        ledger = ledger_of([frame("a")])
+        other, names = Stale(ledger), frozenset({letter(frame("a")).name})
+        if first == "redrive":
+            redrive([ledger], redrivers, Choice())
+            discard([other], names, "a test row")
+        else:
+            discard([ledger], names, "a test row")
+            redrive([other], redrivers, Choice())
+        assert list(states(ledger).values()) == ["redriven"]
+
+
+def test_a_discarded_letter_stays_with_its_reason_and_is_left_alone_until_it_is_named(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
+) -> None:
+    ledger = ledger_of([frame("a"), frame("b")])
+    name = letter(frame("a")).name
+    discard([ledger], frozenset({name}), "a test row")
+    assert redrive([ledger], redrivers, Choice()).redriven == 1
+    kept = named([ledger], name[1], Choice(frozenset(STATES)))
+    assert (kept.state, kept.reasons, kept.letter.payload) == ("discarded", ("a test row",), frame("a"))
+    assert [each[0] for each in seen(warehouse)] == ["b"]
+    after_all = Choice(frozenset({"discarded"}), names=frozenset({name}))
+    assert redrive([ledger], redrivers, after_all).redriven == 1
+    assert states(ledger)[name[1]] == "redriven"
+
+
+def test_a_letter_that_lies_in_two_objects_is_one(redrivers: dict[str, Redriver]) -> None:
+    """A batch was read again with another cut."""
+    ledger = ledger_of([frame("a"), frame("b")], [frame("b"), frame("c")])
+    assert len(listed([ledger])) == 3
+    done = redrive([ledger], redrivers, Choice())
+    assert (done.redriven, done.letters) == (3, 3)
+    assert set(states(ledger).values()) == {"redriven"}
+    assert redrive([ledger], redrivers, Choice()).letters == 0
+
+
+def test_a_letter_that_came_again_after_it_was_settled_is_still_settled_in_the_list(
+    redrivers: dict[str, Redriver],
+) -> None:
+    ledger = ledger_of([frame("a")])
+    redrive([ledger], redrivers, Choice())
+    ledger.put([letter(frame("a")), letter(frame("b"))])
+    assert sorted(states(ledger).values()) == ["open", "redriven"]
+
+
+def test_a_whole_aggregate_that_can_be_cut_now_is_one_letter_of_all_its_frames(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
+) -> None:
+    good, bad = Aggregate(), Aggregate()
+    for payload in (frame("a"), frame("b")):
+        good.add("any", payload)
+    for payload in (frame("c"), poison("d")):
+        bad.add("any", payload)
+    ledger = ledger_of([good.contents()], [bad.contents()])
+    done = redrive([ledger], redrivers, Choice())
+    assert (done.redriven, done.failed_again) == (1, 1)
+    assert [each[0] for each in seen(warehouse)] == ["a", "b", "c"]
+
+
+def test_two_frames_that_tell_one_fact_are_both_tried_and_one_is_enough(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
+) -> None:
+    """Of two deployments: one event id, other bytes."""
+    ledger = ledger_of([poison("a"), frame("a")])
+    assert letter(poison("a")).name == letter(frame("a")).name
+    done = redrive([ledger], redrivers, Choice())
+    assert (done.redriven, done.failed_again) == (1, 0)
+    assert [each[0] for each in seen(warehouse)] == ["a"]
+
+
+def test_an_event_of_a_schema_that_came_since_is_applied(tmp_path: Path) -> None:
+    newer = other_schema(OTHER)
+    told = encode_event(
+        event(
+            OTHER,
+            {"id": "x"},
+            1,
+            schema_fingerprint=newer.fingerprint,
+            after=newer.encode({"id": "x", "note": None, "added": 7}),
+        )
+    )
+    ledger = InMemoryLedger()
+    before = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}", [OTHER])
+    before.ensure()
+    old = Catalog({"other": OTHER}, CATALOG.registry)
+    Consumer(old, before, ledger).consume([told])
+    assert [each.standing.letter.cause for each in listed([ledger])] == ["schema"]
+    same = {"consumer": ConsumerRedriver(lambda store: Consumer(old, before, store))}
+    assert redrive([ledger], same, Choice()).failed_again == 1
+    before.close()
+
+
+def test_a_sweep_is_redriven_as_any_event(warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]) -> None:
+    ledger = ledger_of([encode_event(sweep(ITEM, 3, 9))])
+    assert redrive([ledger], redrivers, Choice()).redriven == 1
+
+
+def test_choices_by_stage_entity_cause_time_state_and_name(redrivers: dict[str, Redriver]) -> None:
+    ledger, other = InMemoryLedger(), InMemoryLedger()
+    ledger.put([letter(frame("a", 1)), letter(frame("b", 5), PoisonEventError("?", "schema"))])
+    ledger.put([letter(b"no frame")])
+    other.put([DeadLetter("ab", "csv", "school", "csv:school", "1", "?", "data", b"{}", 7)])
+    first, second = (letter(frame(key, n)) for key, n in (("a", 1), ("b", 5)))
+
+    def chosen(choice: Choice) -> int:
+        return sum(choice.takes(each.standing, each.moment) for each in listed([ledger, other]))
+
+    assert chosen(Choice()) == 4
+    assert chosen(Choice(stage="consumer")) == 3
+    assert chosen(Choice(entity="item")) == 2
+    assert chosen(Choice(cause="schema")) == 1
+    assert chosen(Choice(since=second.occurred_at)) == 1  # what knows no moment has that of its object: 0
+    assert chosen(Choice(since=0)) == 4
+    assert chosen(Choice(frozenset({"redriven"}))) == 0
+    assert chosen(Choice(names=frozenset({first.name}))) == 1
+    assert redrive([ledger], redrivers, Choice(entity="item", cause="schema")).letters == 1
+    assert states(ledger)[first.id] == "open"
+    assert states(ledger)[second.id] == "redriven"
+
+
+def test_a_stage_without_a_normal_path_is_counted_and_nothing_is_recorded() -> None:
+    ledger = ledger_of([frame("a")])
+    done = redrive([ledger], {}, Choice())
+    assert (done.redriven, done.not_redrivable, len(ledger.objects)) == (0, 1, 1)
+
+
+def test_an_environment_that_fails_stops_it_and_what_was_done_before_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Failing:
+        def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+            if any(b"stop" in each.payload for each in letters):
+                raise TransientError("the database is away")
+            return [Outcome(each.stage, each.id, "redriven") for each in letters]
+
+    monkeypatch.setattr(redriving, "TAKEN_LETTERS", 2)
+    ledger = ledger_of([b"1", b"2"], [b"stop", b"3"], [b"4"])
+    with pytest.raises(TransientError):
+        redrive([ledger], {"consumer": Failing()}, Choice())
+    assert set(states(ledger).values()) <= {"open", "redriven"}
+    assert states(ledger)[letter(b"stop").id] == states(ledger)[letter(b"3").id] == "open"
+
+
+class Watching:
+    """Redrives all, and remembers how much it was given at once."""
+
+    def __init__(self) -> None:
+        self.given: list[int] = []
+
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+        self.given.append(len(letters))
+        return [Outcome(each.stage, each.id, "redriven") for each in letters]
+
+
+def test_many_small_objects_go_together_and_a_large_one_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redriving, "TAKEN_LETTERS", 10)
+    small = ledger_of(*[[b"%d" % number] for number in range(25)])
+    watching = Watching()
+    redrive([small], {"consumer": watching}, Choice())
+    assert watching.given == [10, 10, 5]
+    large, watching = ledger_of([b"%d" % number for number in range(25)]), Watching()
+    assert redrive([large], {"consumer": watching}, Choice()).redriven == 25
+    assert watching.given == [10, 10, 5]
+    assert set(states(large).values()) == {"redriven"}
+
+
+def test_letters_go_in_pieces_of_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redriving, "TAKEN_BYTES", 100)
+    watching = Watching()
+    redrive([ledger_of([bytes([number]) * 60 for number in range(3)])], {"consumer": watching}, Choice())
+    assert watching.given == [1, 1, 1]
+
+
+def test_memory_holds_one_object_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the objects read, no more are alive than those that are taken together."""
+    monkeypatch.setattr(redriving, "TAKEN_LETTERS", 1)
+    ledger, read = ledger_of(*[[b"%d" % number] for number in range(9)]), list[int]()
+
+    class Counting(InMemoryLedger):
+        def batches(self) -> Iterator[LetterBatch]:
+            for number, batch in enumerate(ledger.batches()):
+                read.append(number)
+                yield batch
+
+    class Level:
+        def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+            done.append(len(letters))
+            assert len(read) - len(done) <= 1
+            return []
+
+    done: list[int] = []
+    redrive([Counting()], {"consumer": Level()}, Choice())
+    assert len(done) == 9
+
+
+def test_progress_is_told_at_most_once_a_second() -> None:
+    ledger = ledger_of([frame("a")])
+    told: list[float] = []
+    ticks = iter([0.0, 0.5])
+    redrive([ledger], {}, Choice(), lambda _done, seconds: told.append(seconds), lambda: next(ticks))
+    assert told == []
+    ticks = iter([0.0, 2.5])
+
+    def report(done: Redriven, seconds: float) -> None:
+        told.append(seconds)
+        assert done.letters == 1
+
+    redrive([ledger], {}, Choice(), report, lambda: next(ticks))
+    assert told == [2.5]
+
+
+def test_an_id_names_one_letter_or_it_is_said_how_to_name_it(redrivers: dict[str, Redriver]) -> None:
+    ledger, everything = ledger_of([b"1", b"2"]), Choice(frozenset(STATES))
+    one, two = letter(b"1"), letter(b"2")
+    assert named([ledger], one.id, everything).letter == one
+    with pytest.raises(ConfigurationError, match=r"2 dead letters begin with ''.*say more of the id"):
+        named([ledger], "", everything)
+    with pytest.raises(ConfigurationError, match=r"0 dead letters begin with 'zz': see .*list --state all`$"):
+        named([ledger], "zz", everything)
+    discard([ledger], frozenset({two.name}), "no")
+    assert named([ledger], "", everything).letter == one  # the one that waits
+
+
+def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
+    """A letter of a producer that was redriven, and died once more at the consumer."""
+    ledger = ledger_of([b"1"])
+    ledger.put([DeadLetter(letter(b"1").id, "dynamodb", None, None, None, "?", "data", b"{}", None)])
+    with pytest.raises(ConfigurationError, match="its --stage"):
+        named([ledger], letter(b"1").id, Choice())
+    assert named([ledger], letter(b"1").id, Choice(stage="dynamodb")).letter.payload == b"{}"
+
+
+def test_inv4_the_summary_counts_each_letter_once() -> None:
+    ledger = ledger_of([frame("a", 1), frame("b", 5)], [frame("b", 5), b"no frame"])
+    discard([ledger], frozenset({letter(frame("a", 1)).name}), "no")
+    first, last = (letter(frame(key, n)).occurred_at or 0 for key, n in (("a", 1), ("b", 5)))
+    assert counts_of(listed([ledger])) == [
+        LetterCount("", "consumer", "data", "open", 1, 0, 0),
+        LetterCount("item", "consumer", "data", "discarded", 1, first, first),
+        LetterCount("item", "consumer", "data", "open", 1, last, last),
+    ]
+    assert waiting(listed([ledger])) == 2
