@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from consumers.consume import STAGE as CONSUMER
@@ -18,6 +19,7 @@ from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.dynamodb.records import STAGE as DYNAMODB
 from producers.dynamodb.redrive import DynamoDbRedriver
+from producers.hash_keys import read_hash_key
 from producers.kinesis import KinesisWriter
 from producers.letters import S3Letters
 from producers.publisher import Publisher
@@ -26,17 +28,18 @@ from schemas.letter_outcomes import Redriver
 
 
 def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str, Redriver]:
-    """By stage."""
+    """By stage. Raises ConfigurationError where a field is hashed and no key is set."""
     catalog, settings = here.catalog, here.settings
     documents = LogDocuments(aws.s3, settings.log_bucket)
     publisher = Publisher(
         KinesisWriter(aws.kinesis, settings.stream), S3SchemaLog(aws.s3, settings.log_bucket)
     )
+    key = read_hash_key(os.environ, catalog)
     return {
         CONSUMER: ConsumerRedriver(lambda store: Consumer(catalog, warehouse, store, documents.read)),
-        DYNAMODB: DynamoDbRedriver(catalog, lambda store: DynamoDbProducer(catalog, publisher, store)),
+        DYNAMODB: DynamoDbRedriver(catalog, lambda store: DynamoDbProducer(catalog, publisher, store, key)),
         CSV: CsvRedriver(
-            lambda store: CsvProducer(catalog, publisher, store, lambda name: S3Bucket(aws.s3, name)),
+            lambda store: CsvProducer(catalog, publisher, store, lambda name: S3Bucket(aws.s3, name), key),
             S3Letters(aws.s3, settings.source_bucket),
         ),
     }

@@ -42,6 +42,7 @@ from schemas.codec import Registry
 from schemas.dead_letter import InMemoryLetters
 from schemas.errors import TransientError
 from schemas.loader import load_catalog
+from schemas.privacy import HashKey
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = timedelta(hours=5)
@@ -196,6 +197,7 @@ class Pipe:
     stream: InMemoryStream = field(default_factory=lambda: InMemoryStream(2))
     fates: Fates = field(default_factory=Fates)
     now: datetime = START
+    hash_key: HashKey | None = None
 
     def __post_init__(self) -> None:
         self.catalog = load_catalog(self.home)
@@ -240,12 +242,13 @@ class Pipe:
 
     def dynamodb_producer(self) -> DynamoDbProducer:
         """One container of the Lambda."""
-        return DynamoDbProducer(self.catalog, self.publisher(), Mortal(self.source_letters, self.fates))
+        letters = Mortal(self.source_letters, self.fates)
+        return DynamoDbProducer(self.catalog, self.publisher(), letters, self.hash_key)
 
     def csv_producer(self) -> CsvProducer:
         """One container of the Lambda."""
         letters, bucket = Mortal(self.source_letters, self.fates), Mortal(self.bucket, self.fates)
-        return CsvProducer(self.catalog, self.publisher(), letters, lambda _name: bucket)
+        return CsvProducer(self.catalog, self.publisher(), letters, lambda _name: bucket, self.hash_key)
 
     def publisher(self) -> Publisher:
         """Of one container of a producer."""
