@@ -66,4 +66,5 @@ def wire(environ: Mapping[str, str]) -> Wiring:
 
 def _silence(foreign: logging.Logger) -> None:
     """Its debug log holds whole requests and answers: items, rows and secrets (INV-7)."""
-    foreign.setLevel(max(foreign.level, logging.INFO))
+    if foreign.getEffectiveLevel() < logging.INFO:
+        foreign.setLevel(logging.INFO)

@@ -108,7 +108,7 @@ def check_use(s3: S3Client, bucket: str, key: HashKey, catalog: Catalog) -> None
                 raise ConfigurationError(
                     f"hash key {key.id}: the rows of {entity.name} are known by keys that {so_far} hashed: "
                     f"each would come again, beside the one it was. Use {so_far}; or make all rows again as "
-                    f'docs/entities.md says under "A new hash key", and delete s3://{bucket}/{place}'
+                    f'docs/private-fields.md says under "A new hash key", and delete s3://{bucket}/{place}'
                 )
 
 
