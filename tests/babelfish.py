@@ -13,6 +13,7 @@ import pymssql
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
+from sqlalchemy.engine.interfaces import IsolationLevel
 
 from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
 
@@ -56,9 +57,15 @@ class Babelfish(CreateEnginePlugin):
         dialect_args["supports_comments"] = False
 
     def engine_created(self, engine: Engine) -> None:
+        # Now and then its list of sessions lacks the very one that asks, and SQLAlchemy's probe has no row.
+        engine.dialect.get_default_isolation_level = _read_committed  # type: ignore[method-assign]
         event.listen(engine, "do_connect", _reconnected)
         event.listen(engine, "before_cursor_execute", _rewritten, retval=True)
         event.listen(engine, "handle_error", _renumbered)
+
+
+def _read_committed(_connection: object) -> IsolationLevel:
+    return "READ COMMITTED"
 
 
 plugins.register("babelfish", __name__, "Babelfish")
