@@ -143,7 +143,8 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
     physical = quoted(table.physical(revision))
     rows = f"SELECT {shown} FROM {physical} WHERE [_deleted] = 0"
     if table.entity.prefer and table.entity.key:
-        ranked = f"SELECT *, ROW_NUMBER() OVER ({_best_source(table)}) AS [_place]"
+        columns = listed((*table.business_columns, "_source"))
+        ranked = f"SELECT {columns}, ROW_NUMBER() OVER ({_best_source(table)}) AS [_place]"
         live = f"{ranked} FROM {physical} WHERE [_deleted] = 0"
         rows = f"SELECT {shown} FROM ({live}) AS ranked WHERE [_place] = 1"
     return f"CREATE OR ALTER VIEW {quoted(view)} AS {rows}"

@@ -104,7 +104,8 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
     )
     rows = f"SELECT {shown} FROM {quoted(table.physical(revision))} WHERE _deleted = 0"
     if table.entity.prefer and table.entity.key:
-        ranked = f"SELECT *, ROW_NUMBER() OVER ({_best_source(table)}) AS _place"
+        columns = _listed((*table.business_columns, "_source"))
+        ranked = f"SELECT {columns}, ROW_NUMBER() OVER ({_best_source(table)}) AS _place"
         rows = (
             f"SELECT {shown} FROM ({ranked} FROM {quoted(table.physical(revision))} WHERE _deleted = 0) "
             "WHERE _place = 1"

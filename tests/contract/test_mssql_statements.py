@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from babelfish import close_kept
 from consumers_world import CHOSEN, EVERY, ITEM, apply, floor, item, row, table
+from evolutions import STEPS, Step
 from mssql_server import new_database, url_of
 from mssql_statements import READ_BY_EYE, parsed, recorded, shape, unread
 from sqlalchemy import event as engine_event
@@ -19,7 +20,7 @@ from sqlalchemy import event as engine_event
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_load import JSON_TEXT_ROWS
 from consumers.warehouse.mssql_setup import SNAPSHOT_IS_ON, SNAPSHOT_ON
-from consumers.warehouse.port import LIVE_READER, Checkpoint, padded
+from consumers.warehouse.port import LIVE_READER, Checkpoint, LetterCount, padded
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -35,12 +36,21 @@ def database() -> Iterator[str]:
 
 
 @pytest.fixture
-def sent(database: str) -> list[str]:
+def other() -> Iterator[str]:
+    with new_database() as name:
+        yield name
+        close_kept()
+
+
+@pytest.fixture
+def sent(database: str, other: str) -> list[str]:
     """One of everything."""
     with recorded() as statements:
         warehouse = open_warehouse(url_of(database), [ITEM, EVERY, CHOSEN])
         assert isinstance(warehouse, MssqlWarehouse)
         _sends_all(warehouse)
+        _widens(url_of(database), next(step for step in STEPS if step.name == "added, with a default"))
+        _widens(url_of(other), next(step for step in STEPS if step.name == "longer"))
         warehouse.close()
     return sorted(statement for statement in statements if not statement.startswith("SELECT CAST(SERVERPROP"))
 
@@ -70,9 +80,19 @@ def _sends_all(warehouse: MssqlWarehouse) -> None:
     warehouse.select("item")
     warehouse.revisions("item")
     warehouse.status()
+    warehouse.save_letter_counts([LetterCount("item", "consumer", "data", "open", 1, 0, 0)])
+    warehouse.letter_counts()
     table(warehouse)
     with pytest.raises(KeyboardInterrupt), warehouse.transaction():
         raise KeyboardInterrupt
+
+
+def _widens(url: str, step: Step) -> None:
+    """The table of an older version, in place."""
+    for of in step.entities():
+        warehouse = open_warehouse(url, [of])
+        warehouse.ensure()
+        warehouse.close()
 
 
 def _readers_wait_here(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
