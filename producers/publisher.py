@@ -25,7 +25,7 @@ FIRST_PAUSE = 0.1  # seconds, before the second attempt; doubles with each one
 LONGEST_PAUSE = 5.0  # seconds
 # An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
 # its aggregate, and in the entry): what the aggregate takes for a frame, for a key and for itself.
-EVENT_OVERHEAD = 64
+EVENT_OVERHEAD = 80
 
 
 class PublishError(TransientError):

@@ -1,6 +1,12 @@
 ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT;
 
+ALTER TABLE [staging].[thing__r1] ADD [f] DECIMAL(9,2) NULL;
+
+ALTER TABLE [staging].[thing__r1] ALTER COLUMN [f] NVARCHAR(10) COLLATE Latin1_General_100_BIN2 NULL;
+
 COMMIT TRANSACTION;
+
+CREATE OR ALTER VIEW [headwater].[dead_letter_summary] AS SELECT entity, stage, cause, state, letters, oldest, newest, refreshed_at FROM [headwater].[dead_letters];
 
 CREATE OR ALTER VIEW [staging].[chosen] AS SELECT [id], [size], [_source] FROM (SELECT [id], [size], [_source], ROW_NUMBER() OVER (PARTITION BY [id], DATALENGTH([id]) ORDER BY CASE [_source] WHEN N'?' THEN 0 WHEN N'?' THEN 1 ELSE 2 END, [_source]) AS [_place] FROM [staging].[chosen__r1] WHERE [_deleted] = 0) AS ranked WHERE [_place] = 1;
 
@@ -12,7 +18,13 @@ CREATE OR ALTER VIEW [staging].[item] AS SELECT [id], [size], [label], [price], 
 
 CREATE OR ALTER VIEW [staging].[item__as_of_then] AS SELECT [id], [size], [label], [price], [state], [active], [day], [at], [_source] FROM [staging].[item__r3] WHERE [_deleted] = 0;
 
+CREATE OR ALTER VIEW [staging].[thing] AS SELECT [id], [f], [note], [_source] FROM [staging].[thing__r1] WHERE [_deleted] = 0;
+
+CREATE OR ALTER VIEW [staging].[thing] AS SELECT [id], [note], [_source] FROM [staging].[thing__r1] WHERE [_deleted] = 0;
+
 CREATE TABLE [headwater].[checkpoints] ( reader VARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, stream VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL, shard VARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, sequence VARCHAR(129) COLLATE Latin1_General_100_BIN2 NOT NULL, PRIMARY KEY (reader, stream, shard));
+
+CREATE TABLE [headwater].[dead_letters] ( entity VARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, stage VARCHAR(16) COLLATE Latin1_General_100_BIN2 NOT NULL, cause VARCHAR(16) COLLATE Latin1_General_100_BIN2 NOT NULL, state VARCHAR(16) COLLATE Latin1_General_100_BIN2 NOT NULL, letters INT NOT NULL, oldest DATETIME2(6) NOT NULL, newest DATETIME2(6) NOT NULL, refreshed_at DATETIME2(6) NOT NULL, PRIMARY KEY (entity, stage, cause, state));
 
 CREATE TABLE [headwater].[floors] ( entity VARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, revision INT NOT NULL, source NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, bucket INT NOT NULL, position VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL, PRIMARY KEY (entity, revision, source, bucket));
 
@@ -30,6 +42,10 @@ CREATE TABLE [staging].[item__r2] ([_key_hash] BINARY(16) NOT NULL PRIMARY KEY, 
 
 CREATE TABLE [staging].[item__r3] ([_key_hash] BINARY(16) NOT NULL PRIMARY KEY, [id] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [size] INT NULL, [label] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [price] DECIMAL(12,2) NULL, [state] NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NULL, [active] BIT NULL, [day] DATE NULL, [at] DATETIME2(6) NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL, [_event_id] UNIQUEIDENTIFIER NOT NULL, [_deleted] BIT NOT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, [_occurred_at] DATETIME2(6) NOT NULL, [_schema_version] INT NOT NULL, [_applied_at] DATETIME2(6) NOT NULL);
 
+CREATE TABLE [staging].[thing__r1] ([_key_hash] BINARY(16) NOT NULL PRIMARY KEY, [id] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [f] NVARCHAR(6) COLLATE Latin1_General_100_BIN2 NULL, [note] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL, [_event_id] UNIQUEIDENTIFIER NOT NULL, [_deleted] BIT NOT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, [_occurred_at] DATETIME2(6) NOT NULL, [_schema_version] INT NOT NULL, [_applied_at] DATETIME2(6) NOT NULL);
+
+CREATE TABLE [staging].[thing__r1] ([_key_hash] BINARY(16) NOT NULL PRIMARY KEY, [id] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [note] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL, [_event_id] UNIQUEIDENTIFIER NOT NULL, [_deleted] BIT NOT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, [_occurred_at] DATETIME2(6) NOT NULL, [_schema_version] INT NOT NULL, [_applied_at] DATETIME2(6) NOT NULL);
+
 DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; CREATE TABLE #rows ([_key_hash] BINARY(16) NULL, [id] UNIQUEIDENTIFIER NULL, [a_string] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [an_int] INT NULL, [a_long] BIGINT NULL, [a_float] REAL NULL, [a_double] FLOAT(53) NULL, [a_boolean] BIT NULL, [some_bytes] VARBINARY(MAX) NULL, [an_enum] NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NULL, [a_decimal] DECIMAL(38,10) NULL, [a_date] DATE NULL, [time_millis] TIME(3) NULL, [time_micros] TIME(6) NULL, [timestamp_millis] DATETIME2(3) NULL, [timestamp_micros] DATETIME2(6) NULL, [local_millis] DATETIME2(3) NULL, [local_micros] DATETIME2(6) NULL, [a_json] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, [_event_id] UNIQUEIDENTIFIER NULL, [_deleted] BIT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL, [_occurred_at] DATETIME2(6) NULL, [_schema_version] INT NULL); INSERT INTO #rows ([_key_hash], [id], [a_string], [an_int], [a_long], [a_float], [a_double], [a_boolean], [some_bytes], [an_enum], [a_decimal], [a_date], [time_millis], [time_micros], [timestamp_millis], [timestamp_micros], [local_millis], [local_micros], [a_json], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version]) VALUES (?); SET @loaded = @@ROWCOUNT; UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f ON f.entity = N'?' AND f.revision = 1 AND f.source = r.[_source] AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; INSERT INTO [staging].[every__r1] ([_key_hash], [id], [a_string], [an_int], [a_long], [a_float], [a_double], [a_boolean], [some_bytes], [an_enum], [a_decimal], [a_date], [time_millis], [time_micros], [timestamp_millis], [timestamp_micros], [local_millis], [local_micros], [a_json], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version], [_applied_at]) SELECT s.[_key_hash], s.[id], s.[a_string], s.[an_int], s.[a_long], s.[a_float], s.[a_double], s.[a_boolean], s.[some_bytes], s.[an_enum], s.[a_decimal], s.[a_date], s.[time_millis], s.[time_micros], s.[timestamp_millis], s.[timestamp_micros], s.[local_millis], s.[local_micros], s.[a_json], s.[_rank], s.[_event_id], s.[_deleted], s.[_source], s.[_occurred_at], s.[_schema_version], @now FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM [staging].[every__r1] AS t WITH (UPDLOCK, HOLDLOCK) WHERE t.[_key_hash] = s.[_key_hash]); SET @changed = @@ROWCOUNT; SET @equal = @loaded; IF @changed < @loaded BEGIN UPDATE t SET t.[id] = s.[id], t.[a_string] = s.[a_string], t.[an_int] = s.[an_int], t.[a_long] = s.[a_long], t.[a_float] = s.[a_float], t.[a_double] = s.[a_double], t.[a_boolean] = s.[a_boolean], t.[some_bytes] = s.[some_bytes], t.[an_enum] = s.[an_enum], t.[a_decimal] = s.[a_decimal], t.[a_date] = s.[a_date], t.[time_millis] = s.[time_millis], t.[time_micros] = s.[time_micros], t.[timestamp_millis] = s.[timestamp_millis], t.[timestamp_micros] = s.[timestamp_micros], t.[local_millis] = s.[local_millis], t.[local_micros] = s.[local_micros], t.[a_json] = s.[a_json], t.[_rank] = s.[_rank], t.[_event_id] = s.[_event_id], t.[_deleted] = s.[_deleted], t.[_source] = s.[_source], t.[_occurred_at] = s.[_occurred_at], t.[_schema_version] = s.[_schema_version], t.[_applied_at] = @now FROM [staging].[every__r1] AS t WITH (UPDLOCK, HOLDLOCK) INNER JOIN #rows AS s ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] < s.[_rank]; SET @changed = @changed + @@ROWCOUNT; IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN [staging].[every__r1] AS t ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] = s.[_rank]; END; DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal;
 
 DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; DECLARE @prefix VARCHAR(400) = %s, @_deleted BIT = %s, @_source NVARCHAR(300) = %s, @_schema_version INT = %s, @json NVARCHAR(MAX); SET @loaded = 0; SET @json = %s; SELECT CAST([_key_hash] AS BINARY(16)) AS [_key_hash], [id] COLLATE Latin1_General_100_BIN2 AS [id], [size], [label] COLLATE Latin1_General_100_BIN2 AS [label], [price], [state] COLLATE Latin1_General_100_BIN2 AS [state], [active], [day], [at], @prefix + [_rank] COLLATE Latin1_General_100_BIN2 AS [_rank], [_event_id], @_deleted AS [_deleted], @_source COLLATE Latin1_General_100_BIN2 AS [_source], [_occurred_at], @_schema_version AS [_schema_version] INTO #rows FROM OPENJSON(@json) WITH ([_key_hash] UNIQUEIDENTIFIER '$[0]', [id] NVARCHAR(MAX) '$[1]', [size] INT '$[2]', [label] NVARCHAR(MAX) '$[3]', [price] DECIMAL(12,2) '$[4]', [state] NVARCHAR(255) '$[5]', [active] BIT '$[6]', [day] DATE '$[7]', [at] DATETIME2(6) '$[8]', [_rank] VARCHAR(400) '$[9]', [_event_id] UNIQUEIDENTIFIER '$[10]', [_occurred_at] DATETIME2(6) '$[11]'); SET @loaded = @loaded + @@ROWCOUNT; UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f ON f.entity = N'?' AND f.revision = 1 AND f.source = r.[_source] AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; INSERT INTO [staging].[item__r1] ([_key_hash], [id], [size], [label], [price], [state], [active], [day], [at], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version], [_applied_at]) SELECT s.[_key_hash], s.[id], s.[size], s.[label], s.[price], s.[state], s.[active], s.[day], s.[at], s.[_rank], s.[_event_id], s.[_deleted], s.[_source], s.[_occurred_at], s.[_schema_version], @now FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM [staging].[item__r1] AS t WITH (UPDLOCK, HOLDLOCK) WHERE t.[_key_hash] = s.[_key_hash]); SET @changed = @@ROWCOUNT; SET @equal = @loaded; IF @changed < @loaded BEGIN UPDATE t SET t.[id] = s.[id], t.[size] = s.[size], t.[label] = s.[label], t.[price] = s.[price], t.[state] = s.[state], t.[active] = s.[active], t.[day] = s.[day], t.[at] = s.[at], t.[_rank] = s.[_rank], t.[_event_id] = s.[_event_id], t.[_deleted] = s.[_deleted], t.[_source] = s.[_source], t.[_occurred_at] = s.[_occurred_at], t.[_schema_version] = s.[_schema_version], t.[_applied_at] = @now FROM [staging].[item__r1] AS t WITH (UPDLOCK, HOLDLOCK) INNER JOIN #rows AS s ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] < s.[_rank]; SET @changed = @changed + @@ROWCOUNT; IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN [staging].[item__r1] AS t ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] = s.[_rank]; END; DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal;
@@ -42,11 +58,15 @@ DELETE FROM [headwater].[views] WHERE name = %s;
 
 DELETE FROM headwater.checkpoints WHERE headwater.checkpoints.reader = %(reader_1)s;
 
+DELETE FROM headwater.dead_letters;
+
 DELETE FROM headwater.floors WHERE headwater.floors.entity = %(entity_1)s AND headwater.floors.revision = %(revision_1)s;
 
 DROP TABLE [staging].[item__r3];
 
 DROP VIEW [staging].[item__as_of_then];
+
+GRANT INSERT, DELETE ON [headwater].[dead_letters] TO [headwater_writer];
 
 GRANT INSERT, UPDATE ON [headwater].[checkpoints] TO [headwater_writer];
 
@@ -58,6 +78,8 @@ GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [headwater_writer];
 
 IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;
 
+IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [headwater].[dead_letter_summary] TO [headwater_reader];
+
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[chosen] TO [headwater_reader];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[every] TO [headwater_reader];
@@ -65,6 +87,8 @@ IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[every] TO 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[item] TO [headwater_reader];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[item__as_of_then] TO [headwater_reader];
+
+IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[thing] TO [headwater_reader];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_reader];
 
@@ -77,6 +101,8 @@ IF SCHEMA_ID(N'?') IS NULL EXEC(N'CREATE SCHEMA [staging]');
 INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s);
 
 INSERT INTO headwater.checkpoints (reader, stream, shard, sequence) SELECT %(param_1)s AS anon_1, headwater.checkpoints.stream, headwater.checkpoints.shard, headwater.checkpoints.sequence FROM headwater.checkpoints WHERE headwater.checkpoints.reader = %(reader_1)s;
+
+INSERT INTO headwater.dead_letters (entity, stage, cause, state, letters, oldest, newest, refreshed_at) VALUES (%(entity)s, %(stage)s, %(cause)s, %(state)s, %(letters)s, %(oldest)s, %(newest)s, %(refreshed_at)s);
 
 INSERT INTO headwater.revisions (entity, number, state, schema_version, schema_fingerprint, created_at) VALUES (%(entity)s, %(number)s, %(state)s, %(schema_version)s, %(schema_fingerprint)s, %(created_at)s);
 
@@ -92,7 +118,7 @@ SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at])
 
 SELECT DATABASE_PRINCIPAL_ID(N'?');
 
-SELECT OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?');
+SELECT OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?'), OBJECT_ID(N'?', N'?');
 
 SELECT TOP (1) * FROM [staging].[item] ORDER BY [id];
 
@@ -102,7 +128,11 @@ SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME();
 
 SELECT definition FROM [headwater].[views] WHERE name = %s AND OBJECT_ID(%s, N'?') IS NOT NULL;
 
+SELECT headwater.dead_letters.entity, headwater.dead_letters.stage, headwater.dead_letters.cause, headwater.dead_letters.state, headwater.dead_letters.letters, headwater.dead_letters.oldest, headwater.dead_letters.newest FROM headwater.dead_letters ORDER BY headwater.dead_letters.entity, headwater.dead_letters.stage, headwater.dead_letters.cause, headwater.dead_letters.state;
+
 SELECT headwater.floors.source, headwater.floors.bucket, headwater.floors.position FROM headwater.floors WHERE headwater.floors.entity = %(entity_1)s AND headwater.floors.revision = %(revision_1)s;
+
+SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s;
 
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s AND headwater.revisions.number = %(number_1)s;
 
@@ -126,9 +156,15 @@ SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT 30000; BEGIN TRANSACTION; DE
 
 SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT 30000; BEGIN TRANSACTION; DECLARE @locked INT = 0; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END;;
 
+SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT 30000; BEGIN TRANSACTION; DECLARE @locked INT = 0; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END;;
+
 SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT 30000; BEGIN TRANSACTION; DECLARE @locked INT = 0; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END;;
 
 SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT 30000; BEGIN TRANSACTION; DECLARE @locked INT = 0; EXEC @locked = sp_getapplock @Resource = N'?', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 30000; IF @locked = -3 BEGIN THROW 50003, N'?', 1; END; IF @locked < 0 BEGIN THROW 50001, N'?', 1; END; SELECT number, state, created_at, schema_version, as_of, schema_fingerprint, entity FROM [headwater].[revisions] WHERE entity IN (N'?') AND state <> N'?';
+
+UPDATE [staging].[thing__r1] SET [f] = N'?';
+
+UPDATE headwater.revisions SET schema_version=%(schema_version)s, schema_fingerprint=%(schema_fingerprint)s WHERE headwater.revisions.entity = %(entity_1)s AND headwater.revisions.number = %(number_1)s;
 
 UPDATE headwater.revisions SET state=%(state)s, as_of=%(as_of)s WHERE headwater.revisions.entity = %(entity_1)s AND headwater.revisions.number = %(number_1)s;
 

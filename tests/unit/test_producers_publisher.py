@@ -6,9 +6,9 @@ from hashlib import md5
 import pytest
 from dynamodb_world import ORDER, TEACHER, Stream, event, frames
 
-from producers.aggregator import messages_pb2
+from producers.aggregator import Aggregate, messages_pb2
 from producers.kinesis import MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Fault, InMemoryStream, Shard
-from producers.publisher import Publisher, PublishError
+from producers.publisher import EVENT_OVERHEAD, Publisher, PublishError
 from producers.schema_log import InMemorySchemaLog
 from schemas.codec import Schema, schema_document, schema_log_key
 from schemas.errors import ConfigurationError, PoisonEventError, TransientError
@@ -245,6 +245,15 @@ def test_inv6_no_event_is_published_while_its_schema_can_not_be_logged() -> None
     add(into, [1])
     into.flush()
     assert len(stream.calls) == 1
+
+
+@pytest.mark.parametrize("size", [0, 100, 127, 128, 300, 16_384, 999_000])
+def test_a_call_counts_no_less_for_an_event_than_it_takes_alone(size: int) -> None:
+    """Else a call that looks nearly full would be refused by Kinesis, which counts data and partition key."""
+    key, hash_key = "entity/255", "9" * 39
+    aggregate = Aggregate(hash_key)
+    assert aggregate.add(key, bytes(size))
+    assert len(aggregate.contents()) + len(key) <= size + 2 * len(key) + EVENT_OVERHEAD
 
 
 # Reshards
