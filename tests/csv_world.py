@@ -21,6 +21,7 @@ from schemas.dead_letter import InMemoryLetters
 from schemas.entity import Catalog, CsvSource, Entity, Mode
 from schemas.event import Event, decode_event
 from schemas.kpl import parse_aggregate
+from schemas.privacy import HashKey
 
 MORNING = datetime(2025, 4, 22, 9, 30, tzinfo=UTC)
 BUCKET = "school-files"
@@ -63,6 +64,9 @@ def links(**source: Any) -> Entity:
     return entity(LINK_FIELDS, **{"key": ("urn",), **source})
 
 
+HASH_KEY = HashKey("k1", bytes(32))
+
+
 @dataclass
 class World:
     """The whole CSV source of one entity. Files are dropped a minute apart."""
@@ -84,7 +88,7 @@ class World:
         one = self.entity
         catalog = Catalog({one.name: one}, Registry([one.schema]))
         publisher = Publisher(writer or self.stream, self.schema_log, sleep=lambda _: None)
-        return Producer(catalog, publisher, self.letters, lambda _name: self.bucket)
+        return Producer(catalog, publisher, self.letters, lambda _name: self.bucket, HASH_KEY)
 
     def upload(self, body: bytes | str, key: str = "drop/links/a.csv") -> Upload:
         self.minutes += 1
