@@ -48,8 +48,10 @@ FIELD_PROPERTIES = (
     "headwater.private",
 )
 RECORD_PROPERTIES = ("type", "name", "namespace", "doc", "fields")
-ADDED_PROPERTIES = ("headwater.entity", "headwater.version", "headwater.key", "headwater.dropped")
+ADDED_PROPERTIES = ("headwater.entity", "headwater.version", "headwater.key")
 """Of the record, which the loader writes into it: nobody's own file has them."""
+DROPPED = "headwater.dropped"
+"""One more, where a field never leaves its source: name to `from`."""
 
 
 class _Type(NamedTuple):
@@ -92,7 +94,7 @@ def _avro_name(where: str, name: object) -> str:
 
 def read_fields(avro: Mapping[str, Any]) -> tuple[Field, ...]:
     """The fields of an Avro record schema. Raises ConfigurationError for what we do not take."""
-    only_known("record", avro, (*RECORD_PROPERTIES, *ADDED_PROPERTIES))
+    only_known("record", avro, (*RECORD_PROPERTIES, *ADDED_PROPERTIES, DROPPED))
     if avro.get("type") != "record":
         raise refused("record, type", avro.get("type"), '"record"')
     names = _Names(_namespace("record", avro, ""), {})

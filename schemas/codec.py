@@ -9,7 +9,7 @@ from fastavro import parse_schema
 from fastavro.schema import to_parsing_canonical_form
 
 from schemas.avro import read_avro, write_avro
-from schemas.avsc import ADDED_PROPERTIES, RECORD_PROPERTIES, read_fields
+from schemas.avsc import ADDED_PROPERTIES, DROPPED, RECORD_PROPERTIES, read_fields
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.fields import NO_DEFAULT, Field
 from schemas.fingerprint import fingerprint
@@ -45,7 +45,7 @@ class Schema:
             "version": self.avro["headwater.version"],
             "key": tuple(self.avro["headwater.key"]),
             "fields": fields,
-            "dropped": self.avro.get("headwater.dropped", {}),
+            "dropped": self.avro.get(DROPPED, {}),
             "fingerprint": fingerprint(self.avro),
             # Without logical types: values come here as their base types (schemas.values).
             "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
@@ -111,10 +111,10 @@ def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str
     only_known("record", avro, RECORD_PROPERTIES)
     read_fields(avro)  # what is dropped is checked, too
     dropped = {each["name"]: each.get("from", each["name"]) for each in avro["fields"] if _is_dropped(each)}
-    added: dict[str, Any] = dict(zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=False))
+    added: dict[str, Any] = dict(zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=True))
     if dropped:
         fields = [each for each in avro["fields"] if not _is_dropped(each)]
-        added |= {"fields": fields, "headwater.dropped": dropped}
+        added |= {"fields": fields, DROPPED: dropped}
     return Schema({**avro, **added})
 
 
