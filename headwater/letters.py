@@ -45,6 +45,12 @@ class S3Ledger:
         if letters:
             yield self._batch(letters, beside)
 
+    def outcomes(self) -> Iterator[Outcome]:
+        """One request for each object of outcomes, and none for those of letters."""
+        for item in list_objects(self._aws, self._bucket, PREFIX):
+            if letters_of_outcomes(item.key):
+                yield from self._read(item.key, decode_outcomes)
+
     def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
         body = encode_outcomes(outcomes)
         with aws_errors(f"PutObject of outcomes of dead letters to the bucket {self._bucket}"):

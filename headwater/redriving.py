@@ -20,6 +20,7 @@ from schemas.letter_outcomes import (
     Standing,
     State,
     merged,
+    stronger,
 )
 
 TAKEN_LETTERS = 5_000
@@ -133,9 +134,7 @@ class Redriven:
     _seen: set[bytes] = field(default_factory=set)
 
     def count(self, letter: DeadLetter, outcome: Outcome | None) -> None:
-        digest = sha256(f"{letter.stage}/{letter.id}".encode()).digest()[
-            :16
-        ]  # a name in memory is ten times that
+        digest = _digest(letter.name)
         if digest in self._seen:
             return
         self._seen.add(digest)
@@ -151,6 +150,11 @@ class Redriven:
         return self.redriven + self.failed_again + self.not_redrivable
 
 
+def _digest(name: Name) -> bytes:
+    """What is remembered of a name: the name itself takes ten times that in memory."""
+    return sha256("/".join(name).encode()).digest()[:16]
+
+
 class _Piece(NamedTuple):
     """Letters of one object, and what is known of it."""
 
@@ -161,7 +165,7 @@ class _Piece(NamedTuple):
 
 
 def redrive(
-    stores: Iterable[LetterLedger],
+    stores: Sequence[LetterLedger],
     redrivers: Mapping[str, Redriver],
     choice: Choice,
     report: Callable[[Redriven, float], None] = lambda _done, _seconds: None,
@@ -169,9 +173,11 @@ def redrive(
 ) -> Redriven:
     """Takes the chosen letters through their normal path, and records beside them what became of each.
 
-    Object by object: memory holds the letters of one object and TAKEN_LETTERS more. Whatever part of it is
-    made again, by the same person or by another meanwhile, changes nothing (INV-2). Raises TransientError and
-    ConfigurationError, of the environment: what was recorded by then is right, and nothing else is.
+    A letter's state is that over all objects that it lies in, as in `listed`. Object by object: memory holds
+    the letters of one object and TAKEN_LETTERS more, and a digest of each letter with an outcome. Whatever
+    part of it is made again, by the same person or by another meanwhile, changes nothing (INV-2). Raises
+    TransientError and ConfigurationError, of the environment: what was recorded by then is right, and nothing
+    else is.
     """
     done, start, told = Redriven(), clock(), 0.0
     for pieces in _taken(_pieces(stores, choice)):
@@ -202,16 +208,38 @@ def _redrive_stage(
             done.count(letter, outcome)
 
 
-def _pieces(stores: Iterable[LetterLedger], choice: Choice) -> Iterator[_Piece]:
+def _states_everywhere(stores: Iterable[LetterLedger]) -> dict[bytes, State]:
+    """Of letters with an outcome: a batch read again with another cut lies there without the old outcomes."""
+    states: dict[bytes, State] = {}
+    for store in stores:
+        for outcome in store.outcomes():
+            digest = _digest(outcome.name)
+            states[digest] = stronger(outcome.state, states.get(digest, "open"))
+    return states
+
+
+def _pieces(stores: Sequence[LetterLedger], choice: Choice) -> Iterator[_Piece]:
     """The chosen letters of each object, all of one stage, never more than are taken in one go."""
+    states = _states_everywhere(stores)
     for store in stores:
         for batch in store.batches():
-            names = {each.letter.name for each in batch.standings() if choice.takes(each, batch.stored_at)}
+            names = {
+                each.letter.name
+                for each in batch.standings()
+                if choice.takes(_everywhere(each, states), batch.stored_at)
+            }
             chosen = [letter for letter in batch.letters if letter.name in names]
             while chosen:
                 piece = _Piece(store, batch.key, _first(chosen), frozenset(batch.outcomes))
                 del chosen[: len(piece.letters)]
                 yield piece
+
+
+def _everywhere(standing: Standing, states: Mapping[bytes, State]) -> Standing:
+    if not states:  # the first redrive of many letters
+        return standing
+    known = states.get(_digest(standing.letter.name), "open")
+    return standing._replace(state=stronger(standing.state, known))
 
 
 def _first(letters: Sequence[DeadLetter]) -> list[DeadLetter]:

@@ -125,6 +125,11 @@ def _one_of(*copies: DeadLetter) -> DeadLetter:
     return min(copies, key=lambda letter: encode_letters([letter]))
 
 
+def stronger(one: State, other: State) -> State:
+    """The one that counts, whichever came first."""
+    return max(one, other, key=_place)
+
+
 def _place(state: State) -> int:
     return STATES.index(state)
 
@@ -148,6 +153,9 @@ class LetterLedger(Protocol):
 
     def batches(self) -> Iterator[LetterBatch]:
         """Object by object, in order of their keys: memory does not grow with their number."""
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Of all letters, without reading these. An outcome may come more than once."""
 
     def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
         """Of letters of the object at `key`. Durable when it returns; again, it changes nothing (INV-5)."""
@@ -198,6 +206,11 @@ class InMemoryLedger:
         for key in sorted(self.objects):
             if letters_of_outcomes(key) is None:
                 yield LetterBatch(key, decode_letters(self.objects[key]), beside.get(key, ()), 0)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        for key, body in self.objects.items():
+            if letters_of_outcomes(key):
+                yield from decode_outcomes(body)
 
     def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
         body = encode_outcomes(outcomes)

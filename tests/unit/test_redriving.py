@@ -109,6 +109,9 @@ class Stale(InMemoryLedger):
     def batches(self) -> Iterator[LetterBatch]:
         yield from self._read
 
+    def outcomes(self) -> Iterator[Outcome]:
+        yield from (outcome for batch in self._read for outcome in batch.outcomes)
+
 
 def test_redriving_by_two_people_at_once_changes_nothing(
     warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]
@@ -169,6 +172,30 @@ def test_a_letter_that_came_again_after_it_was_settled_is_still_settled_in_the_l
     redrive([ledger], redrivers, Choice())
     ledger.put([letter(frame("a")), letter(frame("b"))])
     assert sorted(states(ledger).values()) == ["open", "redriven"]
+
+
+@pytest.mark.parametrize("again_first", [True, False])
+def test_a_discarded_letter_that_came_again_in_another_object_is_left_alone(
+    warehouse: SqliteWarehouse, redrivers: dict[str, Redriver], again_first: bool
+) -> None:
+    """In whatever order the two objects are read, and in whichever bucket the other one lies."""
+    ledger, other = ledger_of([frame("a")]), InMemoryLedger()
+    discard([ledger], frozenset({letter(frame("a")).name}), "a test row")
+    other.put([letter(frame("a")), letter(frame("b"))])  # read again with another cut
+    stores = [other, ledger] if again_first else [ledger, other]
+    assert redrive(stores, redrivers, Choice()).letters == 1
+    assert [each[0] for each in seen(warehouse)] == ["b"]
+    assert states(*stores)[letter(frame("a")).id] == "discarded"
+
+
+def test_a_redriven_letter_that_came_again_in_another_object_is_not_taken_again() -> None:
+    ledger, watching = ledger_of([frame("a")]), Watching()
+    redrive([ledger], {"consumer": watching}, Choice())
+    ledger.put([letter(frame("a")), letter(frame("b"))])
+    redrive([ledger], {"consumer": watching}, Choice())
+    named_again = Choice(frozenset(STATES) - {"redriven"}, names=frozenset({letter(frame("a")).name}))
+    redrive([ledger], {"consumer": watching}, named_again)
+    assert watching.given == [1, 1]
 
 
 def test_a_whole_aggregate_that_can_be_cut_now_is_one_letter_of_all_its_frames(
