@@ -11,6 +11,7 @@ from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.letter_outcomes import Outcome, Refusals
+from schemas.privacy import HashKey
 
 
 class DynamoDbRedriver:
@@ -19,11 +20,13 @@ class DynamoDbRedriver:
     A record is published whole: what of it was published before is a duplicate, with the same bytes (INV-5).
     """
 
-    def __init__(self, catalog: Catalog, producer: Callable[[LetterStore], Producer]) -> None:
-        """`producer` makes the producer that puts what it refuses in that store."""
+    def __init__(
+        self, catalog: Catalog, producer: Callable[[LetterStore], Producer], key: HashKey | None = None
+    ) -> None:
+        """`producer` makes the producer that puts what it refuses in that store; `key` is the one it has."""
         self._refusals = Refusals()
         self._producer = producer(self._refusals)
-        self._reader = RecordReader(catalog)
+        self._reader = RecordReader(catalog, key)
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
