@@ -93,6 +93,7 @@ def commands(up: Up) -> Iterator[tuple[str, str]]:
         ("dead-letters", "list"),
         ("dead-letters", "redrive", "--dry-run"),
         ("schemas", "show", "person"),
+        ("schemas", "drift"),
     ):
         for more in ((), ("--json",)):
             done = up.run(*argv, *more)
@@ -192,3 +193,15 @@ def test_up_does_not_start_without_a_good_key(tmp_path: Path, given: dict[str, s
     assert words in done.err
     assert "too-short" not in done.err
     assert "Traceback" not in done.err
+
+
+def test_names_that_no_schema_has_are_told_by_name(up: Up) -> None:
+    drift = up.json("schemas", "drift")
+    assert [(each["entity"], each["source"], each["name"], each["days"]) for each in drift] == [
+        ("contact", "csv:contacts", "other", 1),
+        ("person", "dynamodb:people", "unnamed", 1),
+    ]
+    assert up.json("schemas", "drift", "contact") == drift[:1]
+    assert up.json("status")["drift"] == drift
+    assert "no schema names unnamed of dynamodb:people, entity person: 1 day" in up.run("status").out
+    assert up.run("schemas", "drift", "nobody").code == 2
