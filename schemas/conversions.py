@@ -58,7 +58,18 @@ def _privacy(old: Field, new: Field) -> Conversion | None:
     if (old.private, new.private) != (Privacy.PUBLIC, Privacy.MASK):
         return Conversion((rule,), _nothing)
     kind = _kind(old, new)
-    return Conversion((*kind.rules, rule), kind.convert and (lambda value: mask(str(value))))
+    return Conversion((*kind.rules, rule), kind.convert and _masking(new))
+
+
+def _masking(new: Field) -> Convert:
+    """A mail address of one character before its @ has a longer mask: where that is too long, its length
+    alone."""
+
+    def masked(value: object) -> str:
+        text = mask(str(value))
+        return text if _holds(new, len(text)) else mask(str(value).replace("@", "."))
+
+    return masked
 
 
 def _nothing(_value: object) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consumers_world import CATALOG, ENTITIES, ITEM, OTHER, event, item, other_schema, seen, sweep
+from consumers_world import CATALOG, ENTITIES, ITEM, OTHER, A, event, item, other_schema, seen, sweep
 
 from consumers.consume import Consumer, letter_of
 from consumers.redrive import ConsumerRedriver
@@ -16,6 +17,7 @@ from headwater import redriving
 from headwater.letter_summary import counts_of, waiting
 from headwater.redriving import Choice, Redriven, discard, listed, named, redrive
 from producers.aggregator import Aggregate
+from schemas.codec import Registry
 from schemas.dead_letter import DeadLetter
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError, TransientError
@@ -214,6 +216,15 @@ def test_an_event_of_a_schema_that_came_since_is_applied(tmp_path: Path) -> None
     same = {"consumer": ConsumerRedriver(lambda store: Consumer(old, before, store))}
     assert redrive([ledger], same, Choice()).failed_again == 1
     before.close()
+
+    now = replace(OTHER, schema=newer, older=(OTHER.schema,))
+    after = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}", [now])
+    after.ensure()
+    known = Catalog({"other": now}, Registry(now.versions))
+    came = {"consumer": ConsumerRedriver(lambda store: Consumer(known, after, store))}
+    assert redrive([ledger], came, Choice()).redriven == 1
+    assert after.select("other") == (["id", "note", "added", "_source"], [("x", None, 7, A)])
+    after.close()
 
 
 def test_a_sweep_is_redriven_as_any_event(warehouse: SqliteWarehouse, redrivers: dict[str, Redriver]) -> None:

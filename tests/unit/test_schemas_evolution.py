@@ -88,6 +88,12 @@ def test_a_schema_that_is_none_of_the_versions_is_poison_of_cause_schema() -> No
 # Privacy
 
 
+def test_a_mask_that_is_put_on_later_fits_its_column() -> None:
+    made = versions([f("string", maxLength=13)], [f("string", maxLength=13, **private("mask"))])
+    assert onto(made, 1, f="a@example.org")["f"] == "*****"
+    assert onto(made, 1, f="abc@xampl.org")["f"] == "***@xampl.org"
+
+
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
