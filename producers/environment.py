@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
 
+from producers.drift import S3Sightings, Watch
 from producers.hash_keys import check_use, read_hash_key
 from producers.kinesis import KinesisWriter
 from producers.letters import S3Letters
@@ -41,6 +42,7 @@ class Wiring(NamedTuple):
     letters: S3Letters
     s3: S3Client
     hash_key: HashKey | None
+    watch: Watch
 
 
 def wire(environ: Mapping[str, str]) -> Wiring:
@@ -61,6 +63,7 @@ def wire(environ: Mapping[str, str]) -> Wiring:
         S3Letters(s3, source_bucket),
         s3,
         hash_key,
+        Watch(S3Sightings(s3, source_bucket)),
     )
 
 

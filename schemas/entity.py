@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
 from schemas.codec import Registry, Schema
+from schemas.drift import Unknown
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.evolution import Column, Evolution
 from schemas.fields import Field, FieldType
@@ -70,6 +71,8 @@ class Entity:
     """Source names, best first: the view shows one row per key. Empty: it shows the rows of all sources."""
     older: tuple[Schema, ...] = ()
     """Versions before `schema`, the oldest first."""
+    unknown: Unknown = Unknown.REPORT
+    """What becomes of attributes and columns that no version names."""
     evolution: Evolution = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from schemas.avsc import RECORD_PROPERTIES, read_fields
 from schemas.codec import Registry, Schema, make_schema
+from schemas.drift import Unknown
 from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Source, key_attributes
 from schemas.errors import ConfigurationError
 from schemas.evolution import Evolution, keys_of
@@ -177,7 +178,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _key(settings: Mapping[str, Any]) -> list[str]:
     if "history" in settings:
         raise refused("history", settings["history"], "nothing: history is not there yet")
-    only_known("entity", settings, ("key", "prefer", "source"))
+    only_known("entity", settings, ("key", "prefer", "source", "unknown"))
     key = settings.get("key", [])
     if not isinstance(key, list) or not all(isinstance(name, str) for name in key):
         raise refused("key", key, "a list of names of fields")
@@ -194,7 +195,9 @@ def _entity(settings: Mapping[str, Any], schema: Schema, older: tuple[Schema, ..
         raise refused("source", given, "one or more [[source]]")
     sources = tuple(read_source(number, each, schema) for number, each in enumerate(given, 1))
     _check_sources(sources, schema)
-    return Entity(schema.entity, schema.key, sources, schema, _prefer(settings, sources), older)
+    return Entity(
+        schema.entity, schema.key, sources, schema, _prefer(settings, sources), older, _unknown(settings)
+    )
 
 
 def _check_key(schema: Schema) -> None:
@@ -249,6 +252,13 @@ def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[s
         if name not in names:
             raise unknown("prefer", name, names)
     return tuple(prefer)
+
+
+def _unknown(settings: Mapping[str, Any]) -> Unknown:
+    given = settings.get("unknown", Unknown.REPORT)
+    if given not in list(Unknown):
+        raise refused("unknown", given, ", ".join(Unknown))
+    return Unknown(given)
 
 
 # All entities together

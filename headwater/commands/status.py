@@ -20,8 +20,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater status --json",
         run,
         "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
-        "applied; the objects of the log; dead letters that wait for a person, and rejected rows. Refreshes "
-        "the summary of dead letters in the warehouse.",
+        "applied; the objects of the log; dead letters that wait for a person, and rejected rows; names of "
+        "the last 30 days that no schema has. Refreshes the summary of dead letters in the warehouse.",
     )
     add_json(parser)
     add_warehouse(parser)
@@ -42,6 +42,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     ConfigurationError."""
     from consumers.kinesis import StreamReader
     from consumers.warehouse.port import LIVE_READER
+    from headwater.drift import as_json, read_drift, recently
     from headwater.letter_summary import counts_of, refresh, waiting
     from headwater.letters import ledgers
     from headwater.redriving import listed
@@ -70,6 +71,7 @@ def read_status(here: Installation) -> dict[str, Any]:
             **count_rejects(aws, here.settings)._asdict(),
             "place": f"s3://{here.settings.source_bucket}/rejects/",
         },
+        "drift": [as_json(each) for each in read_drift(aws, here.settings, since=recently())],
     }
 
 
@@ -89,3 +91,6 @@ def _show(status: dict[str, Any]) -> None:
         show(f"  {kind}: {each['letters']:,} {each['state']}, {each['oldest']} to {each['newest']}")
     where = f", in {rejects['place']}" if rejects["rows"] or rejects["files"] else ""
     show(f"rejected: {counted(rejects['rows'], 'row')}, {counted(rejects['files'], 'whole file')}{where}")
+    for each in status["drift"]:
+        there = f"{counted(each['days'], 'day')}, {each['first']} to {each['last']}"
+        show(f"no schema names {each['name']} of {each['source']}, entity {each['entity']}: {there}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from io import BytesIO
 from typing import NamedTuple
@@ -19,8 +19,10 @@ from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
 from producers.csv.rejects import RejectFile
 from producers.csv.rows import RowReader
 from producers.csv.text import BadFileError, TextRows
+from producers.drift import Watch
 from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
+from schemas.drift import Unknown, known_names, told
 from schemas.entity import CsvSource, Entity, Mode
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
@@ -51,6 +53,7 @@ class File:
     publisher: Publisher
     letters: LetterStore
     hash_key: HashKey | None = None
+    watch: Watch | None = None
 
     def take(self) -> None:
         """When it returns the file is done for good: published and archived, or rejected with a dead letter.
@@ -74,6 +77,10 @@ class File:
         """The file from its start, its header read. Raises BadFileError."""
         rows = iter(TextRows(self.bucket.read(self.upload), sheet.encoding, sheet.delimiter))
         columns = sheet.columns(rows)
+        names = self._unknown(columns)
+        if names and self.entity.unknown is Unknown.REJECT:
+            self._see(sheet, names)
+            raise BadFileError(f"no schema names {told(names)}, and unknown = reject")
         reader = RowReader(self.entity, self.source, sheet, columns, self.hash_key)
         return _Opened(reader, columns, rows)
 
@@ -98,9 +105,21 @@ class File:
             if counts.rejected:
                 self.bucket.put(f"{self.location.rejected(sheet.position)}.csv", rejects.written())
         self._sweep(sheet, counts)
+        self._see(sheet, self._unknown(columns))
         self._move(self.location.archived(sheet.position))
         level = logging.WARNING if counts.rejected else logging.INFO
         _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
+
+    def _unknown(self, columns: Sequence[str]) -> Set[str]:
+        """The columns of a dropped file's own header that no version of the schema names."""
+        if self.source.header is not True or self.location.prefix != DROP:
+            return frozenset()
+        return {*columns} - known_names(self.entity.versions, self.source.name)
+
+    def _see(self, sheet: Sheet, names: Set[str]) -> None:
+        if names and self.watch and self.entity.unknown is not Unknown.IGNORE:
+            self.watch.see(self.entity.name, self.source.name, sheet.occurred_at, names)
+            self.watch.flush()
 
     def _add(self, event: Event) -> None:
         self.publisher.add(event, self.entity.schema)

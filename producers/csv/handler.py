@@ -19,6 +19,7 @@ from typing import Any
 from producers.csv.archive import LONGEST_KEY, Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.notices import Notice, read_notices
+from producers.drift import Watch
 from producers.environment import wire
 from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
@@ -44,8 +45,8 @@ def _producer() -> Producer:
 def build(environ: Mapping[str, str]) -> Producer:
     """The producer that the environment describes. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
-    catalog, publisher, letters, s3, hash_key = wiring
-    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key)
+    catalog, publisher, letters, s3, hash_key, watch = wiring
+    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key, watch)
 
 
 class Producer:
@@ -58,12 +59,14 @@ class Producer:
         letters: LetterStore,
         bucket: Callable[[str], Bucket],
         hash_key: HashKey | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher
         self._letters = letters
         self._bucket = bucket
         self._hash_key = hash_key
+        self._watch = watch
 
     def handle(self, lambda_event: Mapping[str, Any]) -> dict[str, Any]:
         """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS."""
@@ -109,9 +112,8 @@ class Producer:
         bucket = self._bucket(notice.bucket)
         try:
             upload = bucket.pin(notice.key, notice.version)
-            File(
-                bucket, location, upload, entity, source, self._publisher, self._letters, self._hash_key
-            ).take()
+            parts = self._publisher, self._letters, self._hash_key, self._watch
+            File(bucket, location, upload, entity, source, *parts).take()
         except ObjectGoneError:
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
                 self._report(notice, "the object was gone before it was read, and the archive has no copy")

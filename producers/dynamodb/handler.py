@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
+from producers.drift import Watch
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
 from producers.environment import wire
 from producers.publisher import Publisher, PublishError
@@ -45,7 +46,7 @@ def _producer() -> Producer:
 def build(environ: Mapping[str, str]) -> Producer:
     """The producer that the environment describes. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
-    return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key)
+    return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key, wiring.watch)
 
 
 class Outcome(NamedTuple):
@@ -70,8 +71,10 @@ class Producer:
         publisher: Publisher,
         letters: LetterStore,
         hash_key: HashKey | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._reader = RecordReader(catalog, hash_key)
+        self._reader = RecordReader(catalog, hash_key, watch)
+        self._watch = watch
         self._publisher = publisher
         self._letters = letters
 
@@ -93,6 +96,8 @@ class Producer:
             self._publisher.forget()  # the next batch must not meet what is left of this one
             raise
         failed, buried = self._bury(letters, failed)
+        if self._watch:
+            self._watch.flush()
         return Outcome(
             published=sum(published[:failed]),
             dead=len(buried),

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -32,6 +32,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from producers.texts import reader
 from schemas.conversions import cast
+from schemas.drift import Unknown, known_names, told
 from schemas.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
@@ -77,6 +78,9 @@ class ItemReader:
         self.key_attributes = {column.attribute for column in self._key_columns}
         self._key_of = itemgetter(*entity.key)
         self._write = entity.schema.write
+        known = known_names(entity.versions, source.name) | source.where.keys()
+        self._known = known | self.key_attributes | {*source.table_key}
+        self._rejects = entity.unknown is Unknown.REJECT
 
     def claims(self, image: Image) -> bool:
         """Whether the item is a row of this entity."""
@@ -86,9 +90,15 @@ class ItemReader:
                 return False
         return True
 
+    def unknown(self, image: Image) -> Set[str]:
+        """The attributes that no version of the schema names."""
+        return image.keys() - self._known
+
     def new_state(self, image: Image) -> State:
         """The whole row. `error` says why there is no payload; the key may be known even then."""
         try:
+            if self._rejects and (names := self.unknown(image)):
+                raise PoisonEventError(f"no schema names {told(names)}, and unknown = reject", "schema")
             packed = _pack(image, self._columns)
             return State(self._key(image), self._write(packed), None, image, packed)
         except PoisonEventError as error:

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from producers.dynamodb.images import NO_STATE, ItemReader, State
+from producers.drift import Watch
+from producers.dynamodb.images import NO_STATE, Image, ItemReader, State
 from schemas.codec import Schema
 from schemas.dead_letter import DeadLetter, letter_id
+from schemas.drift import Unknown
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import Event, Operation, event_id, make_event
@@ -46,10 +48,11 @@ class Reading:
 class RecordReader:
     """Reads the records of the streams of all tables in a catalog."""
 
-    def __init__(self, catalog: Catalog, key: HashKey | None = None) -> None:
-        """`key` hashes the hashed fields."""
+    def __init__(self, catalog: Catalog, key: HashKey | None = None, watch: Watch | None = None) -> None:
+        """`key` hashes the hashed fields; `watch` is told of attributes that no schema names."""
         self._catalog = catalog
         self._key = key
+        self._watch = watch
         self._tables: dict[str, _Table] = {}  # by the stream's ARN
 
     def read(self, record: StreamRecord) -> Reading:
@@ -61,7 +64,7 @@ class RecordReader:
             raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
         table = self._tables.get(arn)
         if table is None:
-            table = self._tables[arn] = _Table(self._catalog, arn, self._key)
+            table = self._tables[arn] = _Table(self._catalog, arn, self._key, self._watch)
         table.check(change.get("StreamViewType"), keys)
         reading = Reading(record, [], [])
         try:
@@ -74,10 +77,11 @@ class RecordReader:
 class _Table:
     """One table's stream: what its items may be, and the generation of its positions."""
 
-    def __init__(self, catalog: Catalog, arn: str, hash_key: HashKey | None) -> None:
+    def __init__(self, catalog: Catalog, arn: str, hash_key: HashKey | None, watch: Watch | None) -> None:
         self._generation = generation_of(arn)
         self._name = arn.split("/")[1]
         self._readers = [ItemReader(*pair, hash_key) for pair in catalog.for_table(self._name)]
+        self._watch = watch
         self._key: Set[str] | None = None  # the table's own, once a record told it
         if not self._readers:
             raise ConfigurationError(
@@ -119,6 +123,12 @@ class _Table:
             now = reader.new_state(new) if new and reader.claims(new) else NO_STATE
             was = reader.old_state(old, now) if old and reader.claims(old) else NO_STATE
             _tell(reading, reader, was, now, first)
+            if new and now is not NO_STATE:
+                self._see(reader, new, reading.occurred_at)
+
+    def _see(self, reader: ItemReader, image: Image, occurred_at: int) -> None:
+        if self._watch and reader.entity.unknown is not Unknown.IGNORE and (names := reader.unknown(image)):
+            self._watch.see(reader.entity.name, reader.source.name, occurred_at, names)
 
 
 def _micros(seconds: object) -> int:

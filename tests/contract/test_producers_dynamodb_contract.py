@@ -10,6 +10,7 @@ from dynamodb_world import arn, frames, record
 from producers.dynamodb.handler import build
 from producers.kinesis import Entry
 from schemas.dead_letter import decode_letters
+from schemas.drift import PREFIX, decode_sighting
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
 from schemas.loader import load_catalog
@@ -121,9 +122,14 @@ def test_real_changes_of_a_real_table_become_events_letters_and_schemas(
     s3 = aws.client("s3")
     logged = s3.list_objects_v2(Bucket=environment["HEADWATER_LOG_BUCKET"])["Contents"]
     assert f"log/_schemas/{schema.fingerprint.hex()}.avsc" in {one["Key"] for one in logged}
-    (letters,) = s3.list_objects_v2(Bucket=environment["HEADWATER_SOURCE_BUCKET"])["Contents"]
-    body = s3.get_object(Bucket=environment["HEADWATER_SOURCE_BUCKET"], Key=letters["Key"])["Body"].read()
-    (letter,) = decode_letters(body)
+    source_bucket = environment["HEADWATER_SOURCE_BUCKET"]
+    kept = s3.list_objects_v2(Bucket=source_bucket)["Contents"]
+    bodies = {one["Key"]: s3.get_object(Bucket=source_bucket, Key=one["Key"])["Body"].read() for one in kept}
+    letters, drift = sorted(bodies, key=lambda key: key.startswith(PREFIX))
+    assert letters.startswith("dead-letters/")
+    assert decode_sighting(bodies[drift]).names == ("owner",)
+    assert b"stays" not in bodies[drift]
+    (letter,) = decode_letters(bodies[letters])
     assert letter.reason == "field value: takes an attribute of type N, got S"
 
 

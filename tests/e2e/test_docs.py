@@ -49,7 +49,10 @@ def test_adding_a_source_goes_as_the_readme_says(tmp_path: Path) -> None:
     done = run(SCRIPTS[1], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"head_last_name +string\(200\) +mask", done.stdout)
-    assert "100021 " in done.stdout.rpartition("establishment_name")[2]
+    table = done.stdout.rpartition("establishment_name")[2]
+    assert "100021 " in table
+    assert re.search(r"^100021 .*\*\*\*", table, re.M)
+    assert not re.search("Example|Sample|Specimen|NW5", table)  # the names and postcodes of the file
 
 
 @pytest.mark.parametrize("target", re.findall(r"(?:`|^    )make (\w+)", README, re.M))

@@ -1,0 +1,42 @@
+"""`headwater schemas drift`: attributes and columns that no schema names."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.exit_codes import DONE
+from headwater.installation import load
+from headwater.output import show_json, show_table
+
+
+def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        actions,
+        "drift",
+        "list attributes and columns that no schema names",
+        "headwater schemas drift school",
+        run,
+        "Each name that a source has and no version of the entity's schema, on how many days it was there, "
+        "and the first and the last of them. Names only, never values. `unknown` in entity.toml says what "
+        "becomes of them.",
+    )
+    parser.add_argument(
+        "entity", metavar="ENTITY", nargs="?", help="such as school; all where it is left out"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    from headwater.drift import as_json, read_drift
+
+    here = load()
+    entity = here.catalog.entity(options.entity).name if options.entity else None
+    found = read_drift(here.aws(), here.settings, entity)
+    if options.json:
+        show_json([as_json(each) for each in found])
+    else:
+        show_table(("entity", "source", "name", "days", "first", "last"), [list(each) for each in found])
+    return DONE

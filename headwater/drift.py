@@ -1,0 +1,46 @@
+"""Names that no schema has, as the producers have told them in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from headwater.aws import Aws
+from headwater.settings import Settings
+from headwater.stored import list_objects, read_object
+from schemas.drift import PREFIX, Drift, Sighting, decode_sighting, fold
+from schemas.errors import ConfigurationError
+
+RECENT = timedelta(days=30)
+
+
+def recently() -> date:
+    """Today, less RECENT."""
+    return datetime.now(UTC).date() - RECENT
+
+
+def read_drift(
+    aws: Aws, settings: Settings, entity: str | None = None, since: date = date.min
+) -> list[Drift]:
+    """What was there on `since` or later, of one entity or all. Raises TransientError,
+    ConfigurationError."""
+    return fold(_sightings(aws, settings.source_bucket, entity, since))
+
+
+def as_json(drift: Drift) -> dict[str, object]:
+    """Days as text."""
+    return {**drift._asdict(), "first": str(drift.first), "last": str(drift.last)}
+
+
+def _sightings(aws: Aws, bucket: str, entity: str | None, since: date) -> Iterator[Sighting]:
+    """The key says day and entity: what is not asked for is not read."""
+    for item in list_objects(aws, bucket, PREFIX):
+        day, _, rest = item.key.removeprefix(PREFIX).partition("/")
+        if day < since.isoformat() or entity not in (None, rest.partition("/")[0]):
+            continue
+        try:
+            yield decode_sighting(read_object(aws, bucket, item.key))
+        except (ValueError, LookupError, TypeError):
+            raise ConfigurationError(
+                f"s3://{bucket}/{item.key} is no report of names that Headwater has written: move it away"
+            ) from None

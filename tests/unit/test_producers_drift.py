@@ -1,0 +1,219 @@
+"""Names that no schema has: told by name and day, once, never a value, and never in the way of events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from csv_world import World, links
+from dynamodb_world import AT, catalog, entity, record
+
+from producers.drift import S3Sightings, Watch
+from producers.dynamodb.handler import Producer
+from producers.kinesis import InMemoryStream
+from producers.publisher import Publisher
+from producers.schema_log import InMemorySchemaLog
+from schemas.dead_letter import InMemoryLetters
+from schemas.drift import (
+    MORE,
+    MOST_NAMES,
+    OTHER_FORM,
+    PREFIX,
+    Drift,
+    Sighting,
+    Unknown,
+    decode_sighting,
+    encode_sighting,
+    fold,
+    shown,
+    sighting_key,
+)
+from schemas.entity import Entity
+from schemas.errors import TransientError
+
+SECRET = "SECRET-3141"
+DAY = 86_400
+TODAY = date(2026, 3, 1)
+FIELDS = [
+    {"name": "id", "type": "string"},
+    {"name": "note", "type": ["null", "string"], "default": None, "from": "remark"},
+    {"name": "gone", "type": "string", "headwater.private": "drop", "from": "hidden"},
+]
+
+
+class Kept:
+    """A store in memory, which may be down."""
+
+    def __init__(self) -> None:
+        self.sightings: list[Sighting] = []
+        self.down = False
+
+    def put(self, sighting: Sighting) -> None:
+        if self.down:
+            raise TransientError("S3 is down")
+        self.sightings.append(sighting)
+
+
+class Items:
+    """One container, its store and what came of its records."""
+
+    def __init__(self, unknown: Unknown = Unknown.REPORT, one: Entity | None = None) -> None:
+        self.kept, self.letters, self.stream = Kept(), InMemoryLetters(), InMemoryStream(1)
+        made = replace(one or entity("order", FIELDS, ["id"]), unknown=unknown)
+        publisher = Publisher(self.stream, InMemorySchemaLog(), sleep=lambda _: None)
+        self.producer = Producer(catalog(made), publisher, self.letters, None, Watch(self.kept))
+
+    def publish(self, *items: Mapping[str, Any], at: float = AT) -> int:
+        said = {"id": {"S": "1"}}
+        records = [record(n, None, {**said, **item}, at=at) for n, item in enumerate(items, 1)]
+        return self.producer.publish(records).published
+
+
+def other(*names: str) -> dict[str, Any]:
+    return {name: {"S": SECRET} for name in names}
+
+
+def test_inv7_a_name_that_no_schema_has_is_told_and_its_value_is_not() -> None:
+    items = Items()
+    assert items.publish(other("colour", "remark", "hidden")) == 1
+    assert items.kept.sightings == [Sighting("order", "dynamodb:orders", TODAY, ("colour",))]
+    assert SECRET not in repr(items.kept.sightings)
+
+
+def test_a_set_of_names_is_told_once_for_a_day_and_new_ones_alone() -> None:
+    items = Items()
+    items.publish(other("colour"), other("colour", "size"))
+    items.publish(other("size"), other("colour"))
+    items.publish(other("size", "weight"))
+    items.publish(other("size"), at=AT + DAY)
+    days = [(each.day.day, each.names) for each in items.kept.sightings]
+    assert days == [(1, ("colour", "size")), (1, ("weight",)), (2, ("size",))]
+
+
+def test_names_of_attributes_that_where_and_the_key_have_are_known() -> None:
+    one = entity("order", FIELDS, ["id"], where={"kind": SECRET})
+    items = Items(one=one)
+    items.publish(other("kind", "colour"))
+    assert [each.names for each in items.kept.sightings] == [("colour",)]
+
+
+def test_an_item_of_another_entity_is_not_looked_at() -> None:
+    items = Items(one=entity("order", FIELDS, ["id"], where={"kind": "order"}))
+    items.publish(other("kind", "colour"))
+    assert items.kept.sightings == []
+
+
+def test_a_name_of_an_older_version_is_known() -> None:
+    older = entity(
+        "order", [*FIELDS, {"name": "colour", "type": ["null", "string"], "default": None}], ["id"]
+    )
+    newer = entity("order", FIELDS, ["id"])
+    schema = replace(newer.schema, avro={**newer.schema.avro, "headwater.version": 2})
+    items = Items(one=replace(newer, schema=schema, older=(older.schema,)))
+    items.publish(other("colour", "size"))
+    assert [each.names for each in items.kept.sightings] == [("size",)]
+
+
+def test_ignored_names_are_not_told() -> None:
+    items = Items(Unknown.IGNORE)
+    assert items.publish(other("colour")) == 1
+    assert items.kept.sightings == []
+
+
+def test_inv7_a_rejected_item_is_a_dead_letter_that_names_names() -> None:
+    items = Items(Unknown.REJECT)
+    assert items.publish(other("colour", "remark"), other("remark")) == 1
+    [letter] = items.letters.letters
+    assert (letter.reason, letter.cause) == ("no schema names colour, and unknown = reject", "schema")
+    assert [each.names for each in items.kept.sightings] == [("colour",)]
+
+
+def test_a_store_that_is_down_holds_no_event_up_and_is_told_when_it_is_back() -> None:
+    items = Items()
+    items.kept.down = True
+    assert items.publish(other("colour")) == 1
+    items.kept.down = False
+    items.publish(other("colour"))
+    assert [each.names for each in items.kept.sightings] == [("colour",)]
+
+
+def test_names_are_bounded_whatever_comes() -> None:
+    items = Items()
+    for number in range(MOST_NAMES * 2):
+        items.publish(other(f"x{number}"))
+    names = [name for each in items.kept.sightings for name in each.names]
+    assert len(names) == len(set(names)) == MOST_NAMES + 1
+    assert MORE in names
+
+
+@pytest.mark.parametrize(
+    "name", ["colour", "TypeOfEstablishment (name)", "_x-1", "Head's name", "a.b:c/d & e"]
+)
+def test_what_looks_like_a_name_is_shown(name: str) -> None:
+    assert shown(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["ada@example.org", "447700900123", "x12345", "Zoë", "", "x" * 65, "a\nb", "1a"]
+)
+def test_inv7_what_may_be_a_value_in_the_place_of_a_name_is_not_shown(name: str) -> None:
+    assert shown(name) == OTHER_FORM
+    items = Items(Unknown.REJECT)
+    items.publish(other(name))
+    assert items.kept.sightings[0].names == (OTHER_FORM,)
+    assert items.letters.letters[0].reason == f"no schema names {OTHER_FORM}, and unknown = reject"
+
+
+def test_a_file_tells_its_columns_and_a_rejected_one_publishes_nothing() -> None:
+    text = f"URN,Name,Since,Open,Extra\n1,Alpha,01-02-2020,Y,{SECRET}\n"
+    kept = Kept()
+    world = World(links())
+    world.watch = Watch(kept)
+    world.drop(text)
+    assert len(world.facts()) == 1
+    assert [(each.source, each.names) for each in kept.sightings] == [("csv:links", ("Extra",))]
+    strict = World(replace(links(), unknown=Unknown.REJECT))
+    strict.drop(text)
+    assert strict.facts() == []
+    assert [each for each in strict.reasons() if "no schema names Extra, and unknown = reject" in each]
+    assert SECRET not in repr(strict.reasons())
+
+
+# Objects
+
+
+def test_inv5_the_same_names_of_a_day_are_one_object() -> None:
+    one = Sighting("order", "dynamodb:orders", TODAY, ("a", "b"))
+    turned = one._replace(names=("b", "a"))
+    assert sighting_key(one) == sighting_key(turned)
+    assert sighting_key(one).startswith(f"{PREFIX}2026-03-01/order/")
+    assert encode_sighting(one) == encode_sighting(turned)
+    assert decode_sighting(encode_sighting(one)) == one
+    assert sighting_key(one) != sighting_key(one._replace(source="csv:orders"))
+
+
+def test_days_are_counted_and_not_sightings() -> None:
+    seen = [Sighting("order", "s", date(2026, 3, day), ("a",)) for day in (4, 2, 2, 3)]
+    seen.append(Sighting("order", "s", date(2026, 3, 2), ("b", "a")))
+    assert (
+        fold(seen)
+        == fold(seen[::-1])
+        == [
+            Drift("order", "s", "a", 3, date(2026, 3, 2), date(2026, 3, 4)),
+            Drift("order", "s", "b", 1, date(2026, 3, 2), date(2026, 3, 2)),
+        ]
+    )
+
+
+def test_inv5_what_is_told_again_is_the_object_that_is_there(aws: Any) -> None:
+    s3, bucket = aws.client("s3"), f"drift-{aws.suffix}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    one = Sighting("order", "dynamodb:orders", TODAY, ("a",))
+    for _ in range(2):
+        S3Sightings(s3, bucket).put(one)
+    [stored] = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert stored["Key"] == sighting_key(one)
+    assert s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read() == encode_sighting(one)
