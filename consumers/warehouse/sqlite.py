@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from consumers.reporting.sqlite_engine import SqliteReports
 from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
@@ -166,6 +167,9 @@ class SqliteWarehouse:
     def letter_counts(self) -> list[LetterCount]:
         with self._reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
+
+    def reports(self) -> SqliteReports:
+        return SqliteReports(self._writing, self._tables, lambda: stamp(self._clock))
 
     def close(self) -> None:
         self.engine.dispose()

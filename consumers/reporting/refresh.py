@@ -1,0 +1,233 @@
+"""What one refresh does in its transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, Protocol
+
+from sqlglot import exp
+
+from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column
+from consumers.reporting.flatten import Expression
+from consumers.reporting.registry import Registry, Sources, Standing
+from consumers.reporting.report import Report
+from consumers.reporting.statements import Relations, null_patterns, of_units, same, unit_selects
+from schemas.errors import ConfigurationError
+
+LARGEST_SHARE = 0.3
+"""Of a report's rows. Where more units changed the whole is made anew, into a table of its own."""
+FEWEST = 10_000
+"""Units that are always made one by one, however small the report."""
+
+
+class Session(Protocol):
+    """One transaction."""
+
+    registry: Registry
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+
+    def run(self, statement: str) -> int:
+        """How many rows it changed."""
+
+    def live(self, entities: Sequence[str]) -> Sources:
+        """What readers of staging see."""
+
+    def checkpoints(self) -> list[tuple[str, str, str]]:
+        """Stream, shard and sequence number of the live consumers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did. It took `changes` pending rows, made `units` anew, and the report has `rows`."""
+
+    how: Literal["nothing", "units", "whole"]
+    changes: int = 0
+    units: int = 0
+    rows: int = 0
+
+
+def refresh_units(session: Session, dialect: Dialect, report: Report, standing: Standing) -> Refreshed | None:
+    """Makes the units of what is pending anew. None, with nothing written, where they are too many."""
+    return _Refresh(session, dialect, report, standing.number, standing.sources).units(standing)
+
+
+def refresh_whole(session: Session, dialect: Dialect, report: Report, number: int) -> Refreshed:
+    """Fills a new revision, and shows it."""
+    return _Refresh(session, dialect, report, number, session.live(report.entities)).whole()
+
+
+class _Refresh:
+    def __init__(
+        self, session: Session, dialect: Dialect, report: Report, number: int, sources: Sources
+    ) -> None:
+        self._session = session
+        self._dialect = dialect
+        self._report = report
+        self._number = number
+        self._sources = sources
+        self._table = dialect.report(report.name, number)
+        self._images: Mapping[str, Sequence[str]] = report.derivation.images if report.derivation else {}
+
+    # The whole
+
+    def whole(self) -> Refreshed:
+        changes = sum(self._take(entity) for entity in self._images)
+        rows = self._write(exp.insert(self._report.query.copy(), self._table.copy(), columns=self._columns()))
+        self._check_key()
+        self._remove_taken()
+        moments = [self._newest(self._dialect.physical(name, self._sources[name][0])) for name in self._sources]
+        self._end(rows, max(filter(None, moments), default=None))
+        for statement in self._dialect.show(self._report.name, self._number):
+            self._session.run(statement)
+        return Refreshed("whole", changes, 0, rows)
+
+    # Unit by unit
+
+    def units(self, standing: Standing) -> Refreshed | None:
+        taken = {entity: self._take(entity) for entity in self._images}
+        changes = sum(taken.values())
+        if not changes:
+            self._forget_all()
+            return Refreshed("nothing", rows=standing.rows)
+        units = self._find_units([entity for entity, count in taken.items() if count])
+        if units > max(FEWEST, LARGEST_SHARE * standing.rows):
+            self._forget_all()
+            return None
+        rows = standing.rows + self._remake()
+        self._remove_taken()
+        moments = [standing.event_time, *(self._newest(self._temporary("now", name)) for name in self._images)]
+        self._end(rows, max(filter(None, moments), default=None))
+        return Refreshed("units", changes, units, rows)
+
+    def _take(self, entity: str) -> int:
+        """What is pending, into a table of this session."""
+        return self._keep("taken", entity, exp.select("*").from_(self._pending(entity)))
+
+    def _find_units(self, entities: Sequence[str]) -> int:
+        before, changed, live = self._relations(entities)
+        assert self._report.derivation is not None
+        derivation = self._report.derivation
+        self._make_empty_units(derivation.unit)
+        found = self._dialect.temporary("found")
+        statements = dict.fromkeys(
+            self._dialect.written(exp.insert(select, found.copy()))
+            for way in derivation.ways
+            if way.places[way.changed] in entities
+            for select in unit_selects(way, derivation.unit, changed, before, live)
+        )
+        for statement in statements:
+            self._session.run(statement)
+        return self._keep("units", "", exp.select("*").distinct().from_(found.copy()))
+
+    def _make_empty_units(self, unit: Sequence[str]) -> None:
+        of_report = exp.select(*(column(name) for name in unit)).from_(self._table.copy()).where("1 = 0")
+        self._keep("found", "", of_report)
+
+    def _relations(self, entities: Sequence[str]) -> tuple[Relations, Relations, Relations]:
+        """Rows as they were, rows that changed as they were and as they are, and rows as they are."""
+        before: dict[str, Expression] = {}
+        changed: dict[str, Expression] = {}
+        live = {name: self._live(name) for name in self._images}
+        for entity in self._images:
+            self._keep("now", entity, self._now(entity))
+        for entity in entities:
+            images = [column(name) for name in self._images[entity]] or [exp.alias_("1", "_none")]
+            was = exp.select(*images).distinct().from_(self._temporary("taken", entity)).where(f"{EXISTED} = 1")
+            if self._keep("before", entity, was):
+                before[entity] = self._temporary("before", entity)
+            now = exp.select(*images).from_(self._temporary("now", entity)).where("_deleted = 0")
+            either = exp.union(was, now, distinct=True)
+            self._keep("changed", entity, either)
+            changed[entity] = self._temporary("changed", entity)
+        return before, changed, live
+
+    def _live(self, entity: str) -> exp.Select:
+        return self._dialect.live(entity, self._sources[entity][0], self._images[entity])
+
+    def _now(self, entity: str) -> exp.Select:
+        """The rows whose keys were taken, as they are, deleted ones too."""
+        keys = exp.select(column(KEY_HASH)).distinct().from_(self._temporary("taken", entity)).subquery("k")
+        rows = exp.alias_(self._dialect.physical(entity, self._sources[entity][0]), "t", table=True)
+        images = self._dialect.images(entity, self._images[entity], "t")
+        same_key = exp.EQ(this=column(KEY_HASH, "t"), expression=column(KEY_HASH, "k"))
+        return (
+            exp.select(*images, column("_deleted", "t"), column("_occurred_at", "t"))
+            .from_(rows)
+            .join(keys, on=same_key)
+        )
+
+    def _remake(self) -> int:
+        """How many rows more there are."""
+        assert self._report.derivation is not None
+        unit, units = self._report.derivation.unit, self._dialect.temporary("units")
+        own = {name: column(name, "t") for name in unit}
+        more = 0
+        for flags in self._session.rows(self._dialect.written(null_patterns(unit, units))):
+            nulls = [name for name, is_null in zip(unit, flags, strict=True) if is_null]
+            condition = same(own, nulls)
+            more -= self._session.run(self._dialect.delete(self._table, units, condition))
+            query = of_units(self._report.query, unit, nulls, units)
+            more += self._write(exp.insert(query, self._table.copy(), columns=self._columns()))
+            self._check_key(self._dialect.written(condition))
+        return more
+
+    # Both
+
+    def _columns(self) -> list[exp.Identifier]:
+        return [exp.to_identifier(name, quoted=True) for name in self._report.columns]
+
+    def _temporary(self, kind: str, entity: str) -> exp.Table:
+        return self._dialect.temporary(f"{kind}_{entity}" if entity else kind)
+
+    def _keep(self, kind: str, entity: str, query: exp.Query) -> int:
+        name = f"{kind}_{entity}" if entity else kind
+        for statement in self._dialect.keep(name, query):
+            self._session.run(statement)
+        counted = exp.select("COUNT(*)").from_(self._dialect.temporary(name))
+        count: int = self._session.rows(self._dialect.written(counted))[0][0]
+        return count
+
+    def _write(self, tree: Expression) -> int:
+        return self._session.run(self._dialect.written(tree))
+
+    def _pending(self, entity: str) -> exp.Table:
+        return self._dialect.pending(self._report, self._number, entity)
+
+    def _remove_taken(self) -> None:
+        """Exactly those: rows with lesser numbers may have come since."""
+        for entity in self._images:
+            taken = exp.select(column(ID)).from_(self._temporary("taken", entity))
+            is_taken = exp.In(this=column(ID), query=taken.subquery())
+            self._write(exp.delete(self._pending(entity)).where(is_taken))
+
+    def _newest(self, rows: exp.Table) -> str | None:
+        query = exp.select(exp.Max(this=column("_occurred_at"))).from_(rows.copy())
+        newest = self._session.rows(self._dialect.written(query))[0][0]
+        return None if newest is None else str(newest)
+
+    def _end(self, rows: int, event_time: str | None) -> None:
+        checkpoints = json.dumps(self._session.checkpoints())
+        self._session.registry.refreshed(self._report.name, self._number, rows, event_time, checkpoints)
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        kinds = ("taken", "before", "changed", "now")
+        names = [f"{kind}_{entity}" for kind in kinds for entity in self._images]
+        for name in [*names, "found", "units"]:
+            self._session.run(self._dialect.forget(name))
+
+    def _check_key(self, only: str = "") -> None:
+        """Raises ConfigurationError that tells clashing keys by hashes alone (INV-7)."""
+        for statement in [self._dialect.clashes(self._report, self._table, only)]:
+            clashes = self._session.rows(statement)
+        if clashes:
+            hashes = ", ".join(sorted(sha256(repr(each).encode()).hexdigest()[:16] for each in clashes))
+            raise ConfigurationError(
+                f"report {self._report.name}: its key {', '.join(self._report.key)} is not unique; hashes of "
+                f"keys that have several rows: {hashes}"
+            )

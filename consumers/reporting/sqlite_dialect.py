@@ -1,0 +1,94 @@
+"""Reports in SQLite."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column, quoted
+from consumers.reporting.flatten import Expression
+from consumers.reporting.report import STAGING, Report
+
+
+class SqliteDialect(Dialect):
+    """`dialect.Dialect`; DDL is part of the transaction."""
+
+    sql = "sqlite"
+    rooms = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
+
+    def written(self, tree: Expression) -> str:
+        def own(node: Expression) -> Expression:
+            if isinstance(node, exp.Table) and node.db == STAGING:
+                table = self.table("staging", node.name)
+                return exp.alias_(table, node.alias, table=True) if node.alias else table
+            return exp.Literal.string(node.this) if isinstance(node, exp.National) else node
+
+        return tree.transform(own).sql("sqlite", comments=False)
+
+    def temporary(self, name: str) -> exp.Table:
+        return exp.Table(this=quoted(f"report_{name}"), db=quoted("temp"))
+
+    def forget(self, name: str) -> str:
+        return f"DROP TABLE IF EXISTS {self.temporary(name).sql('sqlite')}"
+
+    def keep(self, name: str, query: exp.Query) -> list[str]:
+        return [self.forget(name), f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}"]
+
+    def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
+        """Through the units, which lead to rows by the index."""
+        name, condition_ = self.written(table), self.written(condition)
+        return (
+            f"DELETE FROM {name} WHERE rowid IN "
+            f"(SELECT t.rowid FROM {self.written(others)} AS units, {name} AS t WHERE {condition_})"
+        )
+
+    def clashes(self, report: Report, table: exp.Table, only: str) -> str:
+        key = ", ".join(f"t.{quoted(name).sql('sqlite')}" for name in report.key)
+        units = f", {self.written(self.temporary('units'))} AS units WHERE {only}" if only else ""
+        return f"SELECT {key} FROM {self.written(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
+
+    def make_report(self, report: Report, number: int) -> list[str]:
+        table = self.report(report.name, number)
+        made = f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(report.query)}) WHERE 0"
+        if report.derivation is None:
+            return [made]
+        unit = ", ".join(quoted(name).sql("sqlite") for name in report.derivation.unit)
+        index = quoted(f"{table.name}__unit").sql("sqlite")
+        return [made, f"CREATE INDEX {index} ON {self.written(table)} ({unit})"]
+
+    def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
+        pending, staging = self.written(self.pending(report, number, entity)), self.physical(entity, revision)
+        assert report.derivation is not None
+        images = report.derivation.images[entity]
+        columns = "".join(f", {quoted(name).sql('sqlite')}" for name in images)
+        names = {shown: name for name, shown in self.tables[entity].shown}
+        was = "".join(f", OLD.{quoted(names[name]).sql('sqlite')}" for name in images)
+        nothing = ", NULL" * len(images)
+        into = f"INSERT INTO {pending} ({KEY_HASH}, {EXISTED}{columns})"
+        on = f"ON {self.written(staging)} BEGIN {into}"
+        trigger = self.pending(report, number, entity).name
+        return [
+            f"CREATE TABLE {pending} ({ID} INTEGER PRIMARY KEY AUTOINCREMENT, {KEY_HASH} BLOB NOT NULL, "
+            f"{EXISTED} INTEGER NOT NULL{columns})",
+            f"CREATE TRIGGER {quoted(trigger + '__i').sql('sqlite')} AFTER INSERT {on} "
+            f"SELECT NEW.{KEY_HASH}, 0{nothing} WHERE NEW._deleted = 0; END",
+            f"CREATE TRIGGER {quoted(trigger + '__u').sql('sqlite')} AFTER UPDATE {on} "
+            f"SELECT OLD.{KEY_HASH}, 1 - OLD._deleted{was} WHERE NEW._deleted = 0 OR OLD._deleted = 0; END",
+        ]
+
+    def drop(self, report: str, number: int, entities: int) -> list[str]:
+        made = []
+        for place in range(entities):
+            pending = self.pending_at(report, number, place).name
+            made += [
+                f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__i').sql('sqlite')}",
+                f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__u').sql('sqlite')}",
+                f"DROP TABLE IF EXISTS {quoted(pending).sql('sqlite')}",
+            ]
+        return [*made, f"DROP TABLE IF EXISTS {self.written(self.report(report, number))}"]
+
+    def hide(self, name: str) -> str:
+        return f"DROP VIEW IF EXISTS {self.written(self.view(name))}"
+
+    def show(self, name: str, number: int) -> list[str]:
+        view, table = self.written(self.view(name)), self.written(self.report(name, number))
+        return [self.hide(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
