@@ -101,6 +101,14 @@ class Dialect(ABC):
         """The report's table, empty, with the types of its query."""
 
     @abstractmethod
+    def sizes(self, report: Report, number: int) -> str:
+        """A query for its columns, and how many bytes of an index each may take."""
+
+    @abstractmethod
+    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
+        """An index that leads from units to rows."""
+
+    @abstractmethod
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         """The table of pending rows, and the trigger that appends one for each row of a revision of staging
         that changes: its key hash, whether it was there, and the columns as they were."""

@@ -31,8 +31,10 @@ class Session(Protocol):
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What a query gives."""
 
-    def run(self, statement: str) -> int:
-        """How many rows it changed."""
+    def run(self, statement: str) -> None: ...
+
+    def changed(self, statement: str) -> int:
+        """How many rows an INSERT or DELETE changed."""
 
     def live(self, entities: Sequence[str]) -> Sources:
         """What readers of staging see."""
@@ -71,7 +73,7 @@ class _Refresh:
         self._number = number
         self._sources = sources
         self._table = dialect.report(report.name, number)
-        self._images: Mapping[str, Sequence[str]] = report.derivation.images if report.derivation else {}
+        self._images = report.images
 
     # The whole
 
@@ -170,7 +172,7 @@ class _Refresh:
         for flags in self._session.rows(self._dialect.written(null_patterns(unit, units))):
             nulls = [name for name, is_null in zip(unit, flags, strict=True) if is_null]
             condition = same(own, nulls)
-            more -= self._session.run(self._dialect.delete(self._table, units, condition))
+            more -= self._session.changed(self._dialect.delete(self._table, units, condition))
             query = of_units(self._report.query, unit, nulls, units)
             more += self._write(exp.insert(query, self._table.copy(), columns=self._columns()))
             self._check_key(self._dialect.written(condition))
@@ -193,7 +195,7 @@ class _Refresh:
         return count
 
     def _write(self, tree: Expression) -> int:
-        return self._session.run(self._dialect.written(tree))
+        return self._session.changed(self._dialect.written(tree))
 
     def _pending(self, entity: str) -> exp.Table:
         return self._dialect.pending(self._report, self._number, entity)
@@ -223,8 +225,7 @@ class _Refresh:
 
     def _check_key(self, only: str = "") -> None:
         """Raises ConfigurationError that tells clashing keys by hashes alone (INV-7)."""
-        for statement in [self._dialect.clashes(self._report, self._table, only)]:
-            clashes = self._session.rows(statement)
+        clashes = self._session.rows(self._dialect.clashes(self._report, self._table, only))
         if clashes:
             hashes = ", ".join(sorted(sha256(repr(each).encode()).hexdigest()[:16] for each in clashes))
             raise ConfigurationError(

@@ -95,8 +95,11 @@ class Refresher:
         live = session.live(report.entities)
         number = session.registry.next_number(report.name)
         session.registry.add(report.name, number, report.definition, live)
-        statements = self._dialect.make_report(report, number)
-        for entity in report.derivation.images if report.derivation else ():
+        for statement in self._dialect.make_report(report, number):
+            session.run(statement)
+        sizes = dict(session.rows(self._dialect.sizes(report, number)))
+        statements = self._dialect.make_index(report, number, sizes)
+        for entity in report.images:
             statements += self._dialect.make_pending(report, number, entity, live[entity][0])
         for statement in statements:
             session.run(statement)

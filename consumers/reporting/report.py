@@ -67,6 +67,16 @@ class Report:
     """Between two times that it is made anew."""
 
     @property
+    def unit(self) -> tuple[str, ...]:
+        """The columns of its unit: none where it is made anew each time."""
+        return self.derivation.unit if self.derivation else ()
+
+    @property
+    def images(self) -> Mapping[str, tuple[str, ...]]:
+        """What pending rows keep of each entity."""
+        return self.derivation.images if self.derivation else {}
+
+    @property
     def definition(self) -> str:
         """What its table is made of: two files with one definition need one table."""
         types = ", ".join(f"{name} {given}" for name, given in sorted(self.types.items()))

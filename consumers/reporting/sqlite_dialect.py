@@ -20,6 +20,8 @@ class SqliteDialect(Dialect):
             if isinstance(node, exp.Table) and node.db == STAGING:
                 table = self.table("staging", node.name)
                 return exp.alias_(table, node.alias, table=True) if node.alias else table
+            if isinstance(node, exp.Cast) and isinstance(node.this, exp.Null):
+                return node.this
             return exp.Literal.string(node.this) if isinstance(node, exp.National) else node
 
         return tree.transform(own).sql("sqlite", comments=False)
@@ -49,16 +51,22 @@ class SqliteDialect(Dialect):
     def make_report(self, report: Report, number: int) -> list[str]:
         table = self.report(report.name, number)
         made = f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(report.query)}) WHERE 0"
-        if report.derivation is None:
-            return [made]
-        unit = ", ".join(quoted(name).sql("sqlite") for name in report.derivation.unit)
+        return [made]
+
+    def sizes(self, report: Report, number: int) -> str:
+        """An index takes them all."""
+        table = self.report(report.name, number).name
+        return f"SELECT name, 0 FROM pragma_table_info('{table}')"
+
+    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
+        table = self.report(report.name, number)
+        unit = ", ".join(quoted(name).sql("sqlite") for name in sizes if name in report.unit)
         index = quoted(f"{table.name}__unit").sql("sqlite")
-        return [made, f"CREATE INDEX {index} ON {self.written(table)} ({unit})"]
+        return [f"CREATE INDEX {index} ON {self.written(table)} ({unit})"] if unit else []
 
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         pending, staging = self.written(self.pending(report, number, entity)), self.physical(entity, revision)
-        assert report.derivation is not None
-        images = report.derivation.images[entity]
+        images = report.images[entity]
         columns = "".join(f", {quoted(name).sql('sqlite')}" for name in images)
         names = {shown: name for name, shown in self.tables[entity].shown}
         was = "".join(f", OLD.{quoted(names[name]).sql('sqlite')}" for name in images)

@@ -12,6 +12,7 @@ from consumers.reporting.registry import Registry, Sources
 from consumers.reporting.sqlite_dialect import SqliteDialect
 from consumers.warehouse.port import LIVE_READER
 from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
+from consumers.warehouse.sqlite_errors import sqlite_errors
 from consumers.warehouse.tables import StagingTables
 
 
@@ -25,12 +26,23 @@ class SqliteSession:
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[SqliteSession]:  # noqa: ARG002 - it always is
-        yield self
+        with sqlite_errors("report"):
+            self.run("SAVEPOINT report")
+            try:
+                yield self
+            except BaseException:
+                self.run("ROLLBACK TO report")
+                raise
+            finally:
+                self.run("RELEASE report")
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._connection.exec_driver_sql(statement)]
 
-    def run(self, statement: str) -> int:
+    def run(self, statement: str) -> None:
+        self._connection.exec_driver_sql(statement)
+
+    def changed(self, statement: str) -> int:
         return self._connection.exec_driver_sql(statement).rowcount
 
     def live(self, entities: Sequence[str]) -> Sources:
