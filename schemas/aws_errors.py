@@ -118,7 +118,7 @@ def _status(error: BaseException) -> int:
 
 
 def silence_bodies() -> None:
-    """No log of botocore's below INFO, whatever the root logger is set to: its debug log holds whole requests and
+    """No log of botocore's below INFO, whatever the root logger is at: its debug log holds whole requests and
     answers, and so items, rows and secrets (INV-7)."""
     foreign = logging.getLogger("botocore")
     if foreign.getEffectiveLevel() < logging.INFO:
