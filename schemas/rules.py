@@ -146,7 +146,8 @@ RULES = _rules(
     Rule(
         "key changed",
         Category.REFUSED,
-        "other key fields, or one with another kind, format or privacy",
+        "other key fields, or one of another kind or privacy: read by another `from` or `format` it is the "
+        "same",
         "a changed key is a new entity",
     ),
     Rule(

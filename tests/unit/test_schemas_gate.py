@@ -98,8 +98,8 @@ def test_a_name_is_never_used_again(tmp_path: Path) -> None:
 def test_a_key_field_of_another_kind_is_a_new_entity(tmp_path: Path) -> None:
     folder = entity(tmp_path, [URN], [{"name": "urn", "type": "string", "headwater.casts": ["int"]}])
     assert refusal(folder) == (
-        "v2.avsc, field urn: key changed since v1.avsc: other key fields, or one with another kind, format "
-        "or privacy; allowed: a changed key is a new entity"
+        "v2.avsc, field urn: key changed since v1.avsc: other key fields, or one of another kind or privacy: "
+        "read by another `from` or `format` it is the same; allowed: a changed key is a new entity"
     )
 
 
@@ -115,6 +115,16 @@ def test_a_key_field_that_may_be_longer_or_has_a_new_name_is_the_same_key(tmp_pa
     made = load_entity(folder)
     assert [schema.key for schema in made.versions] == [("urn",), ("school",)]
     assert [(column.name, column.field.name) for column in made.columns] == [("urn", "school")]
+
+
+def test_a_key_field_that_the_source_says_otherwise_is_the_same_key(tmp_path: Path) -> None:
+    """Its feed has another name and another order of day and month: the dates are those that they were."""
+    day = {"name": "day", "type": {"type": "int", "logicalType": "date"}, "from": "Day", "format": "%d-%m-%Y"}
+    said = {**day, "from": "DAY", "format": "%Y-%m-%d"}
+    folder = entity(tmp_path, [day], [said], toml=TOML.replace("urn", "day"))
+    assert [schema.key for schema in load_entity(folder).versions] == [("day",), ("day",)]
+    changes = load_entity(folder).evolution.changes(1, 2)
+    assert [change.rule.name for change in changes] == ["read otherwise"]
 
 
 def test_a_key_that_an_older_version_has_not_got(tmp_path: Path) -> None:
