@@ -78,10 +78,10 @@ class Flattener:
     """Takes one qualified query apart."""
 
     def __init__(
-        self, columns: Mapping[str, Sequence[str]], nullable: Mapping[str, frozenset[str]]
+        self, types: Mapping[str, Mapping[str, str]], nullable: Mapping[str, frozenset[str]]
     ) -> None:
-        """Of each entity: the columns of its view, and those of them that may be NULL."""
-        self._columns = columns
+        """Of each entity: the columns of its view with their types, and those of them that may be NULL."""
+        self._types = types
         self._nullable = nullable
         self._entity_of: dict[str, str] = {}
 
@@ -149,7 +149,8 @@ class Flattener:
         place = f"p{len(self._entity_of) + 1}"
         self._entity_of[place] = entity
         return Flat(
-            Part({place: entity}), {name: exp.column(name, place) for name in self._columns[entity]}
+            Part({place: entity}),
+            {name: typed_column(name, place, given) for name, given in self._types[entity].items()},
         )
 
     # SELECT
@@ -184,6 +185,13 @@ class Flattener:
         if not isinstance(expression, exp.Column):
             return True
         return expression.name in self._nullable[self._entity_of[expression.table]]
+
+
+def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
+    """A column whose T-SQL type is known: how an engine compares it hangs on that."""
+    made = exp.column(name, table)
+    made.type = exp.DataType.build(sql_type, dialect="tsql")
+    return made
 
 
 def inline(expression: Expression, aliases: Environment) -> Expression | None:

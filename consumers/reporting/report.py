@@ -22,6 +22,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, ParseError, TokenError
+from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from consumers.reporting.derive import Derivation, Types, derive
@@ -205,6 +206,7 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
             each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
     if not is_full:
         _check_known(made, catalog)
+    annotate_types(made, schema={STAGING: types_of(catalog)}, dialect="tsql")
     return made
 
 
@@ -299,7 +301,7 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
         for name, entity in catalog.entities.items()
     }
     try:
-        flats = Flattener({name: list(each) for name, each in types.items()}, nullable).flatten(query)
+        flats = Flattener(types, nullable).flatten(query)
         return derive(flats, key, types)
     except NotFlatError as error:
         raise _only_full(str(error)) from None

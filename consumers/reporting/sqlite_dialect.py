@@ -7,6 +7,7 @@ from sqlglot import exp
 from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column, quoted
 from consumers.reporting.flatten import Expression
 from consumers.reporting.report import STAGING, Report
+from consumers.reporting.to_sqlite import to_sqlite
 
 
 class SqliteDialect(Dialect):
@@ -16,15 +17,12 @@ class SqliteDialect(Dialect):
     rooms = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
 
     def written(self, tree: Expression) -> str:
-        def own(node: Expression) -> Expression:
-            if isinstance(node, exp.Table) and node.db == STAGING:
-                table = self.table("staging", node.name)
-                return exp.alias_(table, node.alias, table=True) if node.alias else table
-            if isinstance(node, exp.Cast) and isinstance(node.this, exp.Null):
-                return node.this
-            return exp.Literal.string(node.this) if isinstance(node, exp.National) else node
-
-        return tree.transform(own).sql("sqlite", comments=False)
+        made = to_sqlite(tree)
+        for table in list(made.find_all(exp.Table)):
+            if table.db == STAGING:
+                own = self.table("staging", table.name)
+                table.replace(exp.alias_(own, table.alias, table=True) if table.alias else own)
+        return made.sql("sqlite", comments=False)
 
     def temporary(self, name: str) -> exp.Table:
         return exp.Table(this=quoted(f"report_{name}"), db=quoted("temp"))

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from consumers.reporting.sqlite_engine import SqliteReports
+from consumers.reporting.sqlite_functions import register
 from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
@@ -59,6 +60,7 @@ def open_warehouse(
 def _engine(url: str, busy_seconds: float) -> Engine:
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN
+        register(connection)
         _log_ahead(connection, time.monotonic() + busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")  # committed is durable (INV-1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
