@@ -90,7 +90,11 @@ class Writer:
     def _values(self, of: Entity) -> Values:
         choice = self._random.choice
         if of is CUSTOMER:
-            return {"id": choice("abc"), "region": choice([None, "n", "N", "x", "x ", ""]), "tier": choice([0, 1])}
+            return {
+                "id": choice("abc"),
+                "region": choice([None, "n", "N", "x", "x ", ""]),
+                "tier": choice([0, 1]),
+            }
         if of is PRODUCT:
             return {"id": choice("xyn"), "family": choice([None, "f", "g"])}
         return {
@@ -155,11 +159,13 @@ _FILTERS: dict[str, Filter] = {
         e["id"] == o["customer"] and e["tier"] == 1 for e in db["customer"]
     ),
     "NOT EXISTS (SELECT 1 FROM staging.product AS n INNER JOIN staging.purchase AS m ON m.product = n.id "
-    "WHERE m.customer = o.customer AND n.family = 'f')": lambda o, db: not any(
-        n["id"] == m["product"] and m["customer"] == o["customer"] and n["family"] == "f"
-        for n in db["product"]
-        for m in db["purchase"]
-        if o["customer"] is not None
+    "WHERE m.customer = o.customer AND n.family = 'f')": lambda o, db: (
+        not any(
+            n["id"] == m["product"] and m["customer"] == o["customer"] and n["family"] == "f"
+            for n in db["product"]
+            for m in db["purchase"]
+            if o["customer"] is not None
+        )
     ),
     "o.product IN (SELECT q.id FROM staging.product AS q WHERE q.family IS NOT NULL)": lambda o, db: any(
         q["id"] == o["product"] and q["family"] is not None for q in db["product"]
@@ -286,8 +292,8 @@ def _plain(draw: st.DrawFn) -> Made:
     """One row for each purchase, with what a sub-query says of its product."""
     tail = draw(_froms())
     body = (
-        "SELECT o.id AS k0, (SELECT SUM(i.amount) FROM staging.purchase AS i WHERE i.product = o.product) AS v0, "
-        f"o.amount AS v1 {tail.text}"
+        "SELECT o.id AS k0, (SELECT SUM(i.amount) FROM staging.purchase AS i WHERE i.product = o.product) "
+        f"AS v0, o.amount AS v1 {tail.text}"
     )
 
     def rows(database: Database) -> list[tuple[Any, ...]]:
@@ -306,8 +312,8 @@ def _placed(draw: st.DrawFn) -> Made:
     """Purchases in their order within a product, by a window."""
     tail = From((), draw(_froms()).filters)
     body = (
-        "SELECT o.product AS k0, o.id AS k1, ROW_NUMBER() OVER (PARTITION BY o.product ORDER BY o.amount DESC, "
-        f"o.id) AS v0 {tail.text}"
+        "SELECT o.product AS k0, o.id AS k1, ROW_NUMBER() OVER (PARTITION BY o.product "
+        f"ORDER BY o.amount DESC, o.id) AS v0 {tail.text}"
     )
 
     def rows(database: Database) -> list[tuple[Any, ...]]:

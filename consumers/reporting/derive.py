@@ -1,7 +1,7 @@
 """Which units of a report a changed row of an entity may touch.
 
-A **unit** is a set of values of some of a report's key columns: all rows of the report that have them are made
-of the rows of staging that lead to them, and of no others. A change is followed by making its units anew.
+A **unit** is a set of values of some of a report's key columns: all rows of the report that have them are
+made of the rows of staging that lead to them, and of no others. A change is followed by making units anew.
 
 A combination of rows makes a difference only if one of its rows changed, and its unit is told by the rows as
 they were and as they are. Hence for each place in turn: the changed rows there; at later places rows as they
@@ -119,19 +119,26 @@ class _Walk:
             reached.update(*more)
         if apart := sorted({places[place] for place in places.keys() - reached}):
             raise NotFlatError(
-                f"nothing joins staging.{places[self._place]} to staging.{', staging.'.join(apart)}: a change "
-                "of one may touch all rows of the other"
+                f"nothing joins staging.{places[self._place]} to staging.{', staging.'.join(apart)}: a "
+                "change of one may touch all rows of the other"
             )
 
     def ways(self) -> Iterator[Way]:
         """One for each choice of left joins that find nothing."""
-        optional = [part for outer, part in zip(self._path, self._path[1:], strict=False)
-                    if _is_in(part, outer.optionals)]
+        optional = [
+            part
+            for outer, part in zip(self._path, self._path[1:], strict=False)
+            if _is_in(part, outer.optionals)
+        ]
         choices = [*optional, *self._sides]
         for chosen in product((False, True), repeat=len(choices)):
             hidden = [part for part, is_hidden in zip(choices, chosen, strict=True) if is_hidden]
-            if all(_is_in(outer, hidden) <= _is_in(part, hidden) for part in self._sides
-                   for outer in self._sides if _is_in(part, outer.optionals)):
+            if all(
+                _is_in(outer, hidden) <= _is_in(part, hidden)
+                for part in self._sides
+                for outer in self._sides
+                if _is_in(part, outer.optionals)
+            ):
                 yield self._way(hidden)
 
     def _way(self, hidden: Sequence[Part]) -> Way:

@@ -9,11 +9,15 @@ from typing import ClassVar
 from sqlglot import exp
 
 from consumers.reporting.flatten import Expression
+from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
 from consumers.warehouse.tables import StagingTables
 
 ID, EXISTED, KEY_HASH = "_id", "_existed", "_key_hash"
 """Columns of a pending row, beside the image of what was there."""
+ANY_MOMENT = "2000-01-01T00:00:00.000000"
+FRESHNESS = "_freshness"
+"""The view that tells report people how fresh each report is."""
 
 
 def quoted(name: str) -> exp.Identifier:
@@ -30,7 +34,7 @@ class Dialect(ABC):
     sql: ClassVar[str]
     """sqlglot's name of it."""
     rooms: ClassVar[dict[str, str]]
-    """What stands before a name of `staging`, `reporting` and `headwater`: a schema and a dot, or a prefix."""
+    """What stands before a name of `staging`, `reporting`, `headwater`: a schema and a dot, or a prefix."""
 
     def __init__(self, tables: StagingTables) -> None:
         self.tables = tables
@@ -56,7 +60,7 @@ class Dialect(ABC):
         return self.pending_at(report.name, number, report.entities.index(entity))
 
     def pending_at(self, report: str, number: int, place: int) -> exp.Table:
-        """By the place of the entity among those of the report: with its name the table's would be too long."""
+        """By the place of the entity among those of the report: its name might make this one too long."""
         return self.table("headwater", f"pending_{report}__r{number}__{place + 1}")
 
     def physical(self, entity: str, revision: int) -> exp.Table:
@@ -124,3 +128,19 @@ class Dialect(ABC):
     @abstractmethod
     def show(self, report: str, number: int) -> list[str]:
         """Points the view at this revision."""
+
+    @abstractmethod
+    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+        """The view FRESHNESS of these revisions."""
+
+    def waiting(self, standings: Sequence[Standing]) -> str:
+        """A query: name, and how many changes wait, of each live report that is kept change by change."""
+        counts = [
+            f"SELECT '{each.name}' AS name, COUNT(*) AS waiting FROM "
+            f"{self.pending_at(each.name, each.number, place).sql(self.sql)}"
+            for each in standings
+            if each.state == "live" and each.minutes is None
+            for place in range(len(each.sources))
+        ]
+        counted = " UNION ALL ".join(counts) or "SELECT '' AS name, 0 AS waiting"
+        return f"SELECT name, SUM(waiting) AS waiting FROM ({counted}) AS counted GROUP BY name"

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from schemas.errors import ConfigurationError
 
-Expression: TypeAlias = exp.Expression
+Expression: TypeAlias = exp.Expr
 Outputs: TypeAlias = Mapping[str, "Expression | None"]
 """What a query gives under which name, in columns of places. None: not told by the columns of one combination
 of rows, as an aggregate, a window and a sub-query are not."""
@@ -119,7 +119,9 @@ class Flattener:
         made: list[tuple[Part, Environment]] = [(Part(), {})]
         for relation, on, is_optional in _relations(node):
             made = [
-                _joined(part, {**aliases, relation.alias_or_name: added.outputs}, added, seen, on, is_optional)
+                _joined(
+                    part, {**aliases, relation.alias_or_name: added.outputs}, added, seen, on, is_optional
+                )
                 for part, aliases in made
                 for added in self._relation(relation, seen, aliases)
             ]
@@ -204,7 +206,8 @@ def inline(expression: Expression, aliases: Environment) -> Expression | None:
         if given is None:
             return None
         column.replace(given.copy() if isinstance(given, exp.Column) else exp.paren(given))
-    return made.this
+    inlined: Expression = made.this
+    return inlined
 
 
 def _with(with_: exp.With, ctes: Mapping[str, _Cte]) -> Mapping[str, _Cte]:
@@ -282,8 +285,8 @@ def _determining(node: exp.Select, aliases: Environment) -> list[list[Expression
         made.append(_told(group.expressions, aliases))
     elif any(_is_aggregate(each) for one in own for each in _outermost(one, exp.AggFunc)):
         made.append([])
-    for window in (each for one in own for each in _outermost(one, exp.Window)):
-        made.append(_told(window.args.get("partition_by") or (), aliases))
+    windows = (each for one in own for each in _outermost(one, exp.Window))
+    made.extend(_told(window.args.get("partition_by") or (), aliases) for window in windows)
     return made
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from sqlglot import exp
 
-from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, quoted
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.flatten import Expression
+from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
+from consumers.reporting.statements import timed
 from consumers.warehouse.mssql_sql import collated, grant_view, text, types_of
 from consumers.warehouse.mssql_sql import quoted as bracketed
 from consumers.warehouse.mssql_values import BINARY_COLLATION
@@ -19,7 +24,7 @@ class MssqlDialect(Dialect):
     """`dialect.Dialect`. A snapshot transaction may make no index: what it fills was made before."""
 
     sql = "tsql"
-    rooms = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
+    rooms: ClassVar = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
 
     def written(self, tree: Expression) -> str:
         return tree.sql("tsql", comments=False, identify=True)
@@ -54,13 +59,14 @@ class MssqlDialect(Dialect):
         )
 
     def make_report(self, report: Report, number: int) -> list[str]:
-        return [self._into(self.report(report.name, number), report.query, "TOP 0 ")]
+        return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), "TOP 0 ")]
 
     def sizes(self, report: Report, number: int) -> str:
         """-1 is a text without an end."""
         return (
             "SELECT COLUMN_NAME, COALESCE(CHARACTER_OCTET_LENGTH, 20) FROM INFORMATION_SCHEMA.COLUMNS "
-            f"WHERE TABLE_SCHEMA = N'reporting' AND TABLE_NAME = {text(self.report(report.name, number).name)}"
+            "WHERE TABLE_SCHEMA = N'reporting' "
+            f"AND TABLE_NAME = {text(self.report(report.name, number).name)}"
         )
 
     def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
@@ -89,7 +95,8 @@ class MssqlDialect(Dialect):
             f"CREATE TABLE {self.written(pending)} ([{ID}] BIGINT IDENTITY NOT NULL PRIMARY KEY, "
             f"[{KEY_HASH}] BINARY(16) NOT NULL, [{EXISTED}] BIT NOT NULL{columns})",
             f"CREATE TRIGGER {bracketed(f'staging.{pending.name}')} "
-            f"ON {self.written(self.physical(entity, revision))} AFTER INSERT, UPDATE AS BEGIN SET NOCOUNT ON; "
+            f"ON {self.written(self.physical(entity, revision))} AFTER INSERT, UPDATE AS BEGIN "
+            "SET NOCOUNT ON; "
             f"INSERT INTO {self.written(pending)} ([{KEY_HASH}], [{EXISTED}]{into}) SELECT i.[{KEY_HASH}], "
             f"CASE WHEN d.[_deleted] = 0 THEN 1 ELSE 0 END{was} FROM inserted AS i LEFT JOIN deleted AS d "
             f"ON d.[{KEY_HASH}] = i.[{KEY_HASH}] WHERE i.[_deleted] = 0 OR d.[_deleted] = 0; END",
@@ -115,3 +122,15 @@ class MssqlDialect(Dialect):
         view = f"reporting.{report}"
         select = f"SELECT * FROM {self.written(self.report(report, number))}"
         return [f"CREATE OR ALTER VIEW {bracketed(view)} AS {select}", grant_view(view)]
+
+    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+        view = f"reporting.{FRESHNESS}"
+        return [
+            f"CREATE OR ALTER VIEW {bracketed(view)} AS SELECT r.name AS report, r.event_time, "
+            "r.checkpoints, r.row_count AS rows, r.refreshed_at, COALESCE(w.waiting, 0) AS waiting, "
+            "CASE WHEN w.waiting > 0 THEN DATEDIFF(SECOND, r.refreshed_at, SYSUTCDATETIME()) ELSE 0 END "
+            "AS lag_seconds, r.problem FROM [headwater].[reports] AS r "
+            f"LEFT JOIN ({self.waiting(standings)}) AS w "
+            f"ON w.name = r.name COLLATE {BINARY_COLLATION} WHERE r.state = 'live'",
+            grant_view(view),
+        ]

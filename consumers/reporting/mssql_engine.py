@@ -91,13 +91,20 @@ class MssqlReports:
     def __init__(
         self,
         writing: Callable[[str], AbstractContextManager[Connection]],
+        reading: Callable[[str], AbstractContextManager[Connection]],
         tables: StagingTables,
         now: Callable[[], str],
     ) -> None:
         self.dialect = MssqlDialect(tables)
         self._writing = writing
+        self._reading = reading
         self._tables = tables
         self._now = now
+
+    @contextmanager
+    def looking(self) -> Iterator[MssqlSession]:
+        with self._reading("reports") as connection:
+            yield MssqlSession(connection, self._tables, self._now())
 
     @contextmanager
     def holding(self, report: str) -> Iterator[MssqlHolder]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Protocol
@@ -14,7 +14,7 @@ from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column
 from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Registry, Sources, Standing
 from consumers.reporting.report import Report
-from consumers.reporting.statements import Relations, null_patterns, of_units, same, unit_selects
+from consumers.reporting.statements import Relations, null_patterns, of_units, same, timed, unit_selects
 from schemas.errors import ConfigurationError
 
 LARGEST_SHARE = 0.3
@@ -39,7 +39,7 @@ class Session(Protocol):
     def live(self, entities: Sequence[str]) -> Sources:
         """What readers of staging see."""
 
-    def checkpoints(self) -> list[tuple[str, str, str]]:
+    def checkpoints(self) -> list[tuple[Any, ...]]:
         """Stream, shard and sequence number of the live consumers."""
 
 
@@ -63,6 +63,11 @@ def refresh_whole(session: Session, dialect: Dialect, report: Report, number: in
     return _Refresh(session, dialect, report, number, session.live(report.entities)).whole()
 
 
+def differences(session: Session, dialect: Dialect, report: Report, standing: Standing) -> list[str] | None:
+    """Hashes of keys whose rows are not what the query gives now; None where changes are pending."""
+    return _Refresh(session, dialect, report, standing.number, standing.sources).differences()
+
+
 class _Refresh:
     def __init__(
         self, session: Session, dialect: Dialect, report: Report, number: int, sources: Sources
@@ -74,15 +79,18 @@ class _Refresh:
         self._sources = sources
         self._table = dialect.report(report.name, number)
         self._images = report.images
+        self._query = timed(report.query, session.registry.now)
 
     # The whole
 
     def whole(self) -> Refreshed:
         changes = sum(self._take(entity) for entity in self._images)
-        rows = self._write(exp.insert(self._report.query.copy(), self._table.copy(), columns=self._columns()))
+        rows = self._write(exp.insert(self._query.copy(), self._table.copy(), columns=self._columns()))
         self._check_key()
         self._remove_taken()
-        moments = [self._newest(self._dialect.physical(name, self._sources[name][0])) for name in self._sources]
+        moments = [
+            self._newest(self._dialect.physical(name, self._sources[name][0])) for name in self._sources
+        ]
         self._end(rows, max(filter(None, moments), default=None))
         for statement in self._dialect.show(self._report.name, self._number):
             self._session.run(statement)
@@ -102,7 +110,10 @@ class _Refresh:
             return None
         rows = standing.rows + self._remake()
         self._remove_taken()
-        moments = [standing.event_time, *(self._newest(self._temporary("now", name)) for name in self._images)]
+        moments = [
+            standing.event_time,
+            *(self._newest(self._temporary("now", name)) for name in self._images),
+        ]
         self._end(rows, max(filter(None, moments), default=None))
         return Refreshed("units", changes, units, rows)
 
@@ -138,8 +149,11 @@ class _Refresh:
         for entity in self._images:
             self._keep("now", entity, self._now(entity))
         for entity in entities:
-            images = [column(name) for name in self._images[entity]] or [exp.alias_("1", "_none")]
-            was = exp.select(*images).distinct().from_(self._temporary("taken", entity)).where(f"{EXISTED} = 1")
+            images: list[Expression] = [column(name) for name in self._images[entity]]
+            images = images or [exp.alias_("1", "_none")]
+            was = (
+                exp.select(*images).distinct().from_(self._temporary("taken", entity)).where(f"{EXISTED} = 1")
+            )
             if self._keep("before", entity, was):
                 before[entity] = self._temporary("before", entity)
             now = exp.select(*images).from_(self._temporary("now", entity)).where("_deleted = 0")
@@ -173,10 +187,27 @@ class _Refresh:
             nulls = [name for name, is_null in zip(unit, flags, strict=True) if is_null]
             condition = same(own, nulls)
             more -= self._session.changed(self._dialect.delete(self._table, units, condition))
-            query = of_units(self._report.query, unit, nulls, units)
+            query = of_units(self._query, unit, nulls, units)
             more += self._write(exp.insert(query, self._table.copy(), columns=self._columns()))
             self._check_key(self._dialect.written(condition))
         return more
+
+    def differences(self) -> list[str] | None:
+        """None where something is pending in this snapshot: it would be no difference."""
+        if any(self._count(self._pending(entity)) for entity in self._images):
+            return None
+        columns = [column(name) for name in self._report.columns]
+        table = exp.select(*columns).from_(self._table.copy())
+        made = exp.select(*columns).from_(self._query.copy().subquery("q"))
+        found: set[str] = set()
+        for one, other in ((table, made), (made, table)):
+            rows = self._session.rows(self._dialect.written(exp.except_(one.copy(), other.copy())))
+            found.update(self._hash_of(row) for row in rows)
+        return sorted(found)[:10]
+
+    def _hash_of(self, row: Sequence[Any]) -> str:
+        key = [row[self._report.columns.index(name)] for name in self._report.key]
+        return sha256(repr(key).encode()).hexdigest()[:16]
 
     # Both
 
@@ -190,7 +221,10 @@ class _Refresh:
         name = f"{kind}_{entity}" if entity else kind
         for statement in self._dialect.keep(name, query):
             self._session.run(statement)
-        counted = exp.select("COUNT(*)").from_(self._dialect.temporary(name))
+        return self._count(self._dialect.temporary(name))
+
+    def _count(self, table: exp.Table) -> int:
+        counted = exp.select("COUNT(*)").from_(table.copy())
         count: int = self._session.rows(self._dialect.written(counted))[0][0]
         return count
 

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,6 @@ from consumers.reporting.derive import Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
 from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
-from consumers.warehouse.tables import StagingTable
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
@@ -43,9 +41,16 @@ _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")
 _STATEMENT = re.compile(
     r"(^|;)\s*(alter|create|delete|drop|exec|execute|grant|insert|merge|truncate|update|use)\b", re.IGNORECASE
 )
-_CHANGING = (exp.CurrentTimestamp, exp.CurrentTimestampLTZ, exp.CurrentDate, exp.CurrentUser, exp.Rand, exp.Uuid)
+_CHANGING = (
+    exp.CurrentTimestamp,
+    exp.CurrentTimestampLTZ,
+    exp.CurrentDate,
+    exp.CurrentUser,
+    exp.Rand,
+    exp.Uuid,
+)
 _CHANGING_NAMES = frozenset(
-    "SYSUTCDATETIME GETUTCDATE NEWSEQUENTIALID SESSION_USER SYSTEM_USER ORIGINAL_LOGIN HOST_NAME".split()
+    ["SYSUTCDATETIME", "GETUTCDATE", "NEWSEQUENTIALID", "SESSION_USER", "SYSTEM_USER", "HOST_NAME"]
 )
 
 
@@ -107,7 +112,7 @@ def _split(text: str) -> tuple[Mapping[str, Any], str]:
     header = _HEADER.match(text)
     if header is None:
         raise ConfigurationError(
-            'the file does not begin with a comment like /* headwater, key = ["town"], each on a line of its own, */'
+            'the file does not begin with a comment: /* headwater, key = ["town"], */, on lines of their own'
         )
     try:
         properties = tomllib.loads(header["properties"])
@@ -128,7 +133,9 @@ def _minutes(given: object) -> int | None:
 
 def _key(properties: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
     if "key" not in properties:
-        raise missing("the comment at the beginning", "key", 'columns that tell its rows apart: key = ["urn"]')
+        raise missing(
+            "the comment at the beginning", "key", 'columns that tell its rows apart: key = ["urn"]'
+        )
     key = properties["key"]
     if not isinstance(key, list) or not key or len(set(map(str, key))) != len(key):
         raise refused("key", key, 'a list of different columns, as in ["urn"]')
@@ -235,7 +242,9 @@ def _check_tables(query: exp.Query, catalog: Catalog, is_full: bool) -> None:
             if table.name.lower() not in catalog.entities:
                 raise unknown(f"{place}staging", table.name, catalog.entities)
         elif not (is_full or (not table.db and table.name.lower() in ctes)):
-            raise _only_full(f"{place}{table.sql('tsql')} is no table of staging: its changes are not seen here")
+            raise _only_full(
+                f"{place}{table.sql('tsql')} is no table of staging: its changes are not seen here"
+            )
 
 
 def _check_functions(query: exp.Query, is_full: bool) -> None:
@@ -262,7 +271,7 @@ def _check_known(query: exp.Query, catalog: Catalog) -> None:
             raise unknown(f"{_place(column.this)}column", column.name, sorted(names))
 
 
-def _place(identifier: exp.Expression | None) -> str:
+def _place(identifier: exp.Expr | None) -> str:
     meta = identifier.meta if identifier is not None else {}
     return f"line {meta['line']}, column {meta['col']}: " if "line" in meta else ""
 
@@ -278,14 +287,16 @@ def _check_columns(columns: Sequence[str]) -> None:
 def _cast(query: exp.Query, types: Mapping[str, str]) -> exp.Query:
     """The types that the file gives, in every SELECT of a UNION."""
     for select in selects_of(query):
-        for name, each in zip([each.alias_or_name for each in query.selects], list(select.selects), strict=True):
+        for name, each in zip(
+            [each.alias_or_name for each in query.selects], list(select.selects), strict=True
+        ):
             if name in types:
                 made = exp.cast(each.unalias().copy(), types[name], dialect="tsql")
                 each.replace(exp.alias_(made, name))
     return query
 
 
-def selects_of(query: exp.Expression) -> Iterator[exp.Select]:
+def selects_of(query: exp.Expr) -> Iterator[exp.Select]:
     query = query.unnest()
     if isinstance(query, exp.SetOperation):
         yield from selects_of(query.this)
@@ -309,6 +320,6 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
 
 def _only_full(reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f'{reason}. So it can\'t be kept change by change: say refresh = "full every 30 minutes" in the comment '
-        "at the beginning, or change the SELECT"
+        f'{reason}. So it can\'t be kept change by change: say refresh = "full every 30 minutes" in the '
+        "comment at the beginning, or change the SELECT"
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from sqlglot import exp
 
-from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column, quoted
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.flatten import Expression
+from consumers.reporting.registry import Standing
 from consumers.reporting.report import STAGING, Report
+from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import to_sqlite
 
 
@@ -14,7 +19,7 @@ class SqliteDialect(Dialect):
     """`dialect.Dialect`; DDL is part of the transaction."""
 
     sql = "sqlite"
-    rooms = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
+    rooms: ClassVar = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
 
     def written(self, tree: Expression) -> str:
         made = to_sqlite(tree)
@@ -31,7 +36,10 @@ class SqliteDialect(Dialect):
         return f"DROP TABLE IF EXISTS {self.temporary(name).sql('sqlite')}"
 
     def keep(self, name: str, query: exp.Query) -> list[str]:
-        return [self.forget(name), f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}"]
+        return [
+            self.forget(name),
+            f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}",
+        ]
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
         """Through the units, which lead to rows by the index."""
@@ -44,12 +52,13 @@ class SqliteDialect(Dialect):
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
         key = ", ".join(f"t.{quoted(name).sql('sqlite')}" for name in report.key)
         units = f", {self.written(self.temporary('units'))} AS units WHERE {only}" if only else ""
-        return f"SELECT {key} FROM {self.written(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
+        return (
+            f"SELECT {key} FROM {self.written(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
+        )
 
     def make_report(self, report: Report, number: int) -> list[str]:
-        table = self.report(report.name, number)
-        made = f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(report.query)}) WHERE 0"
-        return [made]
+        table, query = self.report(report.name, number), timed(report.query, ANY_MOMENT)
+        return [f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(query)}) WHERE 0"]
 
     def sizes(self, report: Report, number: int) -> str:
         """An index takes them all."""
@@ -98,3 +107,15 @@ class SqliteDialect(Dialect):
     def show(self, name: str, number: int) -> list[str]:
         view, table = self.written(self.view(name)), self.written(self.report(name, number))
         return [self.hide(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
+
+    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+        view = self.written(self.view(FRESHNESS))
+        seconds = "CAST((julianday('now') - julianday(r.refreshed_at)) * 86400 AS INTEGER)"
+        return [
+            self.hide(FRESHNESS),
+            f"CREATE VIEW {view} AS SELECT r.name AS report, r.event_time, r.checkpoints, "
+            "r.row_count AS rows, r.refreshed_at, COALESCE(w.waiting, 0) AS waiting, "
+            f"CASE WHEN w.waiting > 0 THEN {seconds} ELSE 0 END AS lag_seconds, r.problem "
+            f"FROM headwater_reports AS r LEFT JOIN ({self.waiting(standings)}) AS w ON w.name = r.name "
+            "WHERE r.state = 'live'",
+        ]

@@ -63,13 +63,20 @@ class SqliteReports:
     def __init__(
         self,
         writing: Callable[[str], AbstractContextManager[Connection]],
+        reading: Callable[[str], AbstractContextManager[Connection]],
         tables: StagingTables,
         now: Callable[[], str],
     ) -> None:
         self.dialect = SqliteDialect(tables)
         self._writing = writing
+        self._reading = reading
         self._tables = tables
         self._now = now
+
+    @contextmanager
+    def looking(self) -> Iterator[SqliteSession]:
+        with self._reading("reports") as connection:
+            yield SqliteSession(connection, self._tables, self._now())
 
     @contextmanager
     def holding(self, report: str) -> Iterator[SqliteSession]:

@@ -18,6 +18,14 @@ Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""
 
 
+def timed(query: exp.Query, moment: str) -> exp.Query:
+    """With a moment, ISO 8601 in UTC, in place of @as_of."""
+    made = query.copy()
+    for parameter in list(made.find_all(exp.Parameter)):
+        parameter.replace(exp.cast(exp.Literal.string(moment), "DATETIME2(6)", dialect="tsql"))
+    return made
+
+
 def unit_selects(
     way: Way, names: Sequence[str], changed: Relations, before: Relations, live: Relations
 ) -> Iterator[exp.Select]:

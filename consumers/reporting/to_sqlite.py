@@ -1,6 +1,6 @@
 """A report's T-SQL as SQLite's, or why it can't be.
 
-Every kind of node is known here or refused: SQLite would take much of T-SQL for something else, and say nothing.
+Every kind of node is known here or refused: SQLite would take much of T-SQL for something else, silently.
 Types of columns are known (sqlglot's annotate_types), so that decimals, which are text there, go through
 functions of ours (sqlite_functions.py).
 """
@@ -21,13 +21,14 @@ class NeedsSqlServerError(ConfigurationError):
 
 
 _SAME = (
-    exp.Select, exp.Union, exp.Subquery, exp.With, exp.CTE, exp.From, exp.Join, exp.Where, exp.Group, exp.Having,
-    exp.Limit, exp.Order, exp.Ordered, exp.Distinct, exp.Star, exp.Alias, exp.TableAlias, exp.Table, exp.Column,
-    exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.And, exp.Or, exp.Not, exp.Is, exp.In,
-    exp.Exists, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Count, exp.Window, exp.WindowSpec,
+    exp.Select, exp.Union, exp.Except, exp.Subquery, exp.With, exp.CTE, exp.From, exp.Join, exp.Where,
+    exp.Group, exp.Having, exp.Limit, exp.Order, exp.Ordered, exp.Distinct, exp.Star, exp.Alias,
+    exp.TableAlias, exp.Table, exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren,
+    exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Exists, exp.Case, exp.If, exp.Coalesce, exp.Nullif,
+    exp.Count, exp.Window, exp.WindowSpec,
     exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Abs,
-    exp.Replace, exp.Trim, exp.DataType, exp.DataTypeParam, exp.Var, exp.Tuple, exp.Anonymous, exp.Insert,
-    exp.Delete, exp.Schema, exp.Union, exp.Mod, exp.Neg,
+    exp.Replace, exp.Trim, exp.DataType, exp.DataTypeParam, exp.Var, exp.Tuple, exp.Insert,
+    exp.Delete, exp.Schema, exp.Mod, exp.Neg,
 )  # fmt: skip
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _ARITHMETIC: dict[type[Expression], str] = {
@@ -35,7 +36,11 @@ _ARITHMETIC: dict[type[Expression], str] = {
     exp.Sub: "decimal_subtract",
     exp.Mul: "decimal_multiply",
 }
-_EXTREMES: dict[type[Expression], str] = {exp.Sum: "decimal_sum", exp.Min: "decimal_min", exp.Max: "decimal_max"}
+_EXTREMES: dict[type[Expression], str] = {
+    exp.Sum: "decimal_sum",
+    exp.Min: "decimal_min",
+    exp.Max: "decimal_max",
+}
 _WHOLE = ("INT", "BIGINT", "SMALLINT", "TINYINT", "BIT", "BOOLEAN")
 
 
@@ -75,8 +80,10 @@ def is_decimal(node: Expression | None) -> bool:
 
 
 def is_text(node: Expression | None) -> bool:
-    return _is(node, "VARCHAR", "NVARCHAR", "CHAR", "NCHAR", "TEXT") or isinstance(node, exp.National) or (
-        isinstance(node, exp.Literal) and node.is_string
+    return (
+        _is(node, "VARCHAR", "NVARCHAR", "CHAR", "NCHAR", "TEXT")
+        or isinstance(node, exp.National)
+        or (isinstance(node, exp.Literal) and node.is_string)
     )
 
 
@@ -87,7 +94,11 @@ def _call(name: str, *arguments: Expression) -> Expression:
 def _compare(node: Expression) -> Expression:
     if not (is_decimal(node.this) or is_decimal(node.expression)):
         return node
-    if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Column) and isinstance(node.this.unnest(), exp.Column):
+    if (
+        isinstance(node, exp.EQ)
+        and isinstance(node.expression, exp.Column)
+        and isinstance(node.this.unnest(), exp.Column)
+    ):
         return node  # of one scale: the same text, and an index finds it
     return type(node)(
         this=_call("decimal_compare", node.this, node.expression), expression=exp.Literal.number(0)
@@ -127,7 +138,9 @@ def _average(node: Expression) -> Expression:
     if is_decimal(node.this) or isinstance(node.this, exp.Distinct):
         raise _refused(node)
     if _is(node.this, *_WHOLE):
-        return exp.paren(exp.Div(this=exp.Sum(this=node.this.copy()), expression=exp.Count(this=node.this.copy())))
+        return exp.paren(
+            exp.Div(this=exp.Sum(this=node.this.copy()), expression=exp.Count(this=node.this.copy()))
+        )
     return node
 
 
@@ -204,9 +217,7 @@ def _part(node: Expression) -> Expression:
 
 
 def _cut(text: Expression, start: int, length: int) -> Expression:
-    return exp.Substring(
-        this=text.copy(), start=exp.Literal.number(start), length=exp.Literal.number(length)
-    )
+    return exp.Substring(this=text.copy(), start=exp.Literal.number(start), length=exp.Literal.number(length))
 
 
 def _unit(node: Expression) -> Expression:
@@ -234,7 +245,9 @@ def _first_day(node: Expression) -> Expression:
 
 def _concat(node: Expression) -> Expression:
     """CONCAT takes NULL for an empty text."""
-    parts = [_call("COALESCE", exp.cast(each.copy(), "TEXT"), exp.Literal.string("")) for each in node.expressions]
+    parts = [
+        _call("COALESCE", exp.cast(each.copy(), "TEXT"), exp.Literal.string("")) for each in node.expressions
+    ]
     made = parts[0]
     for each in parts[1:]:
         made = exp.DPipe(this=made, expression=each)

@@ -176,7 +176,7 @@ class MssqlWarehouse:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
 
     def reports(self) -> MssqlReports:
-        return MssqlReports(self._writing, self._tables, self._instant)
+        return MssqlReports(self._writing, self._reading, self._tables, self._instant)
 
     def close(self) -> None:
         self.engine.dispose()

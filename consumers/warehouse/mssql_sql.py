@@ -38,7 +38,8 @@ SYSTEM_TABLES = {
         PRIMARY KEY (entity, stage, cause, state))""",
     "reports": f"""CREATE TABLE [headwater].[reports] (
         name VARCHAR(128) {_ASCII}, number INT NOT NULL, state VARCHAR(16) {_ASCII},
-        definition NVARCHAR(MAX) NOT NULL, sources NVARCHAR(MAX) NOT NULL, row_count BIGINT NOT NULL,
+        definition NVARCHAR(MAX) NOT NULL, sources NVARCHAR(MAX) NOT NULL, minutes INT NULL,
+        row_count BIGINT NOT NULL,
         event_time VARCHAR(40) NULL, checkpoints NVARCHAR(MAX) NOT NULL, refreshed_at DATETIME2(6) NULL,
         problem NVARCHAR(MAX) NULL, PRIMARY KEY (name, number))""",
 }
@@ -202,7 +203,7 @@ BEGIN_SNAPSHOT = (
     "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; SET XACT_ABORT ON; SET NOCOUNT ON; "
     f"SET LOCK_TIMEOUT {LOCK_MILLISECONDS}; BEGIN TRANSACTION"
 )
-"""All that it reads is of the moment of its first statement; who changed what it writes since ends it (3960)."""
+"""What it reads is of the moment of its first statement; who changed since what it writes ends it (3960)."""
 
 
 def hold_report(report: str) -> str:
@@ -216,9 +217,7 @@ def hold_report(report: str) -> str:
 
 
 def release_report(report: str) -> str:
-    return (
-        f"EXEC sp_releaseapplock @Resource = {text(f'headwater/report/{report}')}, @LockOwner = 'Session'"
-    )
+    return f"EXEC sp_releaseapplock @Resource = {text(f'headwater/report/{report}')}, @LockOwner = 'Session'"
 
 
 def _lock(name: str, exclusive: bool) -> str:

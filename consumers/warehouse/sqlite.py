@@ -171,7 +171,7 @@ class SqliteWarehouse:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
 
     def reports(self) -> SqliteReports:
-        return SqliteReports(self._writing, self._tables, lambda: stamp(self._clock))
+        return SqliteReports(self._writing, self._reading, self._tables, lambda: stamp(self._clock))
 
     def close(self) -> None:
         self.engine.dispose()

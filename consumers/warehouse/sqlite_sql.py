@@ -23,8 +23,9 @@ SYSTEM_TABLES = (
         PRIMARY KEY (entity, stage, cause, state)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS headwater_reports (
         name TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, definition TEXT NOT NULL,
-        sources TEXT NOT NULL, row_count INTEGER NOT NULL, event_time TEXT, checkpoints TEXT NOT NULL,
-        refreshed_at TEXT, problem TEXT, PRIMARY KEY (name, number)) WITHOUT ROWID""",
+        sources TEXT NOT NULL, minutes INTEGER, row_count INTEGER NOT NULL, event_time TEXT,
+        checkpoints TEXT NOT NULL, refreshed_at TEXT, problem TEXT,
+        PRIMARY KEY (name, number)) WITHOUT ROWID""",
 )
 
 SAVE_CHECKPOINT = """INSERT INTO headwater_checkpoints VALUES (?, ?, ?, ?)

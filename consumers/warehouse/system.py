@@ -17,6 +17,7 @@ REPORT_COLUMNS = (
     "state",
     "definition",
     "sources",
+    "minutes",
     "row_count",
     "event_time",
     "checkpoints",
