@@ -23,6 +23,7 @@ from sqlglot import exp
 from sqlglot.errors import OptimizeError, ParseError, TokenError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import traverse_scope
 
 from consumers.reporting.derive import Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
@@ -197,6 +198,7 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
         node.comments = None
     _check_tables(query, catalog, is_full)
     _check_functions(query, is_full)
+    _check_columns_of_tables(query, catalog)
     try:
         made = qualify(
             query,
@@ -261,6 +263,19 @@ def _check_functions(query: exp.Query, is_full: bool) -> None:
             if not is_full:
                 raise _only_full(f"{name} gives another value each time; @{AS_OF} is the time of the refresh")
             raise ConfigurationError(f"{name} gives another value each time{hint}")
+
+
+def _check_columns_of_tables(query: exp.Query, catalog: Catalog) -> None:
+    """`alias.column` where the alias is that of an entity."""
+    types = types_of(catalog)
+    for scope in traverse_scope(query):
+        tables = {name.lower(): source for name, source in scope.sources.items()}
+        for column in scope.columns:
+            source = tables.get(column.table.lower())
+            if isinstance(source, exp.Table) and source.db.lower() == STAGING:
+                known = types[source.name.lower()]
+                if column.name.lower() not in known:
+                    raise unknown(f"{_place(column.this)}column", column.name, known)
 
 
 def _check_known(query: exp.Query, catalog: Catalog) -> None:
