@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from schemas.dead_letter import DeadLetter
 from schemas.errors import ConfigurationError
+from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT
 from schemas.letter_outcomes import (
     STATES,
     WAITING,
@@ -57,8 +58,10 @@ class Choice:
 
 
 def moment_of(letter: DeadLetter, stored_at: int) -> int:
-    """When the source changed; where the letter does not know, when it was stored."""
-    return stored_at if letter.occurred_at is None else letter.occurred_at
+    """When the source changed; where the letter does not know, or says what no date can be, when it was
+    stored."""
+    told = letter.occurred_at
+    return told if told is not None and MIN_OCCURRED_AT <= told <= MAX_OCCURRED_AT else stored_at
 
 
 class Listed(NamedTuple):

@@ -11,6 +11,7 @@ from csv_world import links
 from dynamodb_world import ORDER, entity, order, record
 from dynamodb_world import World as Stream
 
+from headwater.redriving import Choice, redrive
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer
@@ -19,7 +20,7 @@ from schemas.codec import Registry
 from schemas.dead_letter import DeadLetter
 from schemas.entity import Catalog, DynamoDbSource, Entity
 from schemas.errors import ConfigurationError
-from schemas.letter_outcomes import Outcome
+from schemas.letter_outcomes import InMemoryLedger, Outcome
 
 GOOD = "URN,Name,Since,Open\n1,a,,Y\n"
 
@@ -71,6 +72,23 @@ def test_of_a_record_for_two_entities_each_letter_has_the_outcome_of_its_own() -
     outcomes = redriver(world).redrive([replace(letter, payload=whole) for letter in letters])
     assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
     assert "note" in outcomes[0].reason
+
+
+def test_inv4_two_entities_that_know_no_key_of_one_record_have_a_letter_each() -> None:
+    """One id for both would be one letter, and what became of the one that of the other."""
+    numbers = entity("number", [{"name": "id", "type": "int"}], ["id"])
+    dates = entity("day", [{"name": "id", "type": "bytes"}], ["id"])
+    world = Stream(_of_orders(numbers), _of_orders(dates))
+    world.producer.publish([record(1, new=order("x"))])
+    letters = world.letters.letters
+    assert [letter.entity for letter in letters] == ["number", "day"]
+    assert len({letter.name for letter in letters}) == 2
+    ledger = InMemoryLedger()
+    ledger.put(letters)
+    texts = _of_orders(entity("number", [{"name": "id", "type": "string"}], ["id"]))
+    mended = Stream(texts, _of_orders(dates))
+    done = redrive([ledger], {"dynamodb": redriver(mended)}, Choice())
+    assert (done.redriven, done.failed_again) == (1, 1)
 
 
 def _of_orders(one: Entity) -> Entity:

@@ -15,13 +15,14 @@ from consumers.warehouse.port import LetterCount
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from headwater import redriving
 from headwater.letter_summary import counts_of, waiting
+from headwater.output import instant
 from headwater.redriving import Choice, Listed, Redriven, discard, each_once, listed, named, redrive
 from producers.aggregator import Aggregate
 from schemas.codec import Registry
 from schemas.dead_letter import DeadLetter
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError, TransientError
-from schemas.event import encode_event
+from schemas.event import MAX_OCCURRED_AT, encode_event
 from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver, State
 
 MENDED = PoisonEventError("something that was mended since")
@@ -408,6 +409,19 @@ def test_inv4_the_summary_counts_each_letter_once(
         LetterCount("item", "consumer", "data", "open", 1, last, last),
     ]
     assert waiting(counts) == 2
+
+
+@pytest.mark.parametrize("occurred_at", [2**62, -(2**62), MAX_OCCURRED_AT + 1])
+def test_a_letter_of_a_moment_that_no_date_can_be_has_that_of_its_object(
+    warehouse: SqliteWarehouse, occurred_at: int
+) -> None:
+    """Such an event is refused for it, and must not make its letter impossible to list and to count."""
+    ledger = InMemoryLedger()
+    told = encode_event(event(ITEM, item("a"), 1, occurred_at=occurred_at))
+    assert Consumer(CATALOG, warehouse, ledger).consume([told]).dead == 1
+    [each] = listed([ledger])
+    assert (each.moment, instant(each.moment)) == (0, "1970-01-01T00:00:00Z")
+    warehouse.save_letter_counts(counts_of(each_once([ledger])))
 
 
 def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() -> None:
