@@ -71,8 +71,10 @@ class Writer:
     def batch(self) -> tuple[Entity, Batch]:
         if self._batches and self._random.random() < 0.1:
             return self._random.choice(self._batches)
-        of = self._random.choice([*ENTITIES, PURCHASE, PURCHASE])
-        rows = {each.key_hash: each for each in (self._row(of) for _ in range(self._random.randint(1, 3)))}
+        of = self._random.choice([CUSTOMER, PRODUCT, PRODUCT, PURCHASE, PURCHASE, PURCHASE])
+        rows = {
+            each.key_hash: each for each in (self._row(of) for _ in range(self._random.choice([1, 1, 1, 3])))
+        }
         sweeps = [self._sweep(each) for each in rows.values() if self._random.random() < 0.08]
         self._batches.append((of, Batch({of.name: list(rows.values())}, {of.name: sweeps} if sweeps else {})))
         return self._batches[-1]
@@ -96,7 +98,7 @@ class Writer:
                 "tier": choice([0, 1]),
             }
         if of is PRODUCT:
-            return {"id": choice("xyn"), "family": choice([None, "f", "g"])}
+            return {"id": choice("xy"), "family": choice([None, "f", "g"])}
         return {
             "id": choice("123456"),
             "customer": choice([None, "a", "b", "c", "zz"]),

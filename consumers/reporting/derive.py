@@ -12,7 +12,7 @@ join found a row and finds none, or the reverse, its left side counts with it an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
 
@@ -43,11 +43,15 @@ class Derivation:
 
     unit: tuple[str, ...]
     ways: tuple[Way, ...]
+    shared_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The key of each entity of which readers see one of several rows with one key, by source: there a row
+    that changes shows or hides others."""
 
     @property
     def images(self) -> Mapping[str, tuple[str, ...]]:
         """Of each entity: the columns that the ways read, in order of their names."""
-        columns: dict[str, set[str]] = {entity: set() for way in self.ways for entity in way.places.values()}
+        entities = {entity for way in self.ways for entity in way.places.values()}
+        columns = {entity: set(self.shared_keys.get(entity, ())) for entity in entities}
         for way in self.ways:
             for expression in (*way.conditions, *way.unit):
                 for column in expression.find_all(exp.Column):

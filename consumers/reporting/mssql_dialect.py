@@ -12,7 +12,7 @@ from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
 from consumers.reporting.statements import timed
-from consumers.warehouse.mssql_sql import collated, grant_view, text, types_of
+from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql_sql import quoted as bracketed
 from consumers.warehouse.mssql_values import BINARY_COLLATION
 
@@ -100,6 +100,7 @@ class MssqlDialect(Dialect):
             f"INSERT INTO {self.written(pending)} ([{KEY_HASH}], [{EXISTED}]{into}) SELECT i.[{KEY_HASH}], "
             f"CASE WHEN d.[_deleted] = 0 THEN 1 ELSE 0 END{was} FROM inserted AS i LEFT JOIN deleted AS d "
             f"ON d.[{KEY_HASH}] = i.[{KEY_HASH}] WHERE i.[_deleted] = 0 OR d.[_deleted] = 0; END",
+            grant_insert(f"headwater.{pending.name}"),
         ]
 
     def drop(self, report: str, number: int, entities: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Protocol
@@ -167,14 +167,30 @@ class _Refresh:
 
     def _now(self, entity: str) -> exp.Select:
         """The rows whose keys were taken, as they are, deleted ones too."""
-        keys = exp.select(column(KEY_HASH)).distinct().from_(self._temporary("taken", entity)).subquery("k")
+        shared = self._report.derivation.shared_keys.get(entity) if self._report.derivation else None
+        taken = exp.select(column(KEY_HASH)).distinct().from_(self._temporary("taken", entity))
+        if not shared:
+            return self._rows_with(entity, {KEY_HASH: KEY_HASH}, taken)
+        names = {shown: name for name, shown in self._dialect.tables[entity].shown}
+        own = {name: names[name] for name in shared}
+        self._keep("own", entity, self._rows_with(entity, {KEY_HASH: KEY_HASH}, taken))
+        keys = [
+            exp.select(*map(column, shared)).from_(self._temporary(kind, entity)) for kind in ("own", "taken")
+        ]
+        there = keys[1].where(f"{EXISTED} = 1")
+        return self._rows_with(entity, own, exp.union(keys[0], there, distinct=True))
+
+    def _rows_with(self, entity: str, key: Mapping[str, str], keys: exp.Query) -> exp.Select:
+        """Rows of staging with these keys. `key`: its columns' names there, by those in `keys`."""
         rows = exp.alias_(self._dialect.physical(entity, self._sources[entity][0]), "t", table=True)
         images = self._dialect.images(entity, self._images[entity], "t")
-        same_key = exp.EQ(this=column(KEY_HASH, "t"), expression=column(KEY_HASH, "k"))
+        same_key = exp.and_(
+            *(exp.EQ(this=column(own, "t"), expression=column(name, "k")) for name, own in key.items())
+        )
         return (
             exp.select(*images, column("_deleted", "t"), column("_occurred_at", "t"))
             .from_(rows)
-            .join(keys, on=same_key)
+            .join(keys.subquery("k"), on=same_key)
         )
 
     def _remake(self) -> int:
@@ -252,7 +268,7 @@ class _Refresh:
         self._forget_all()
 
     def _forget_all(self) -> None:
-        kinds = ("taken", "before", "changed", "now")
+        kinds = ("taken", "before", "changed", "own", "now")
         names = [f"{kind}_{entity}" for kind in kinds for entity in self._images]
         for name in [*names, "found", "units"]:
             self._session.run(self._dialect.forget(name))

@@ -9,6 +9,7 @@ of a join (in a model one history of six then ends wrong).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -118,27 +119,25 @@ class Refresher:
 
     def _drop_others(self, session: Session, report: Report, number: int) -> None:
         """The revision before, and what a crash left half made."""
-        for standing in session.registry.of(report.name):
-            if standing.number != number:
-                self._drop(session, standing)
-        self._show_freshness(session)
+        others = [each for each in session.registry.of(report.name) if each.number != number]
+        self._drop(session, others)
 
-    def _drop(self, session: Session, standing: Standing) -> None:
-        for statement in self._dialect.drop(standing.name, standing.number, len(standing.sources)):
+    def _drop(self, session: Session, standings: Sequence[Standing]) -> None:
+        """The view of freshness lets go of their pending rows first."""
+        statements = self._dialect.freshness(
+            [each for each in session.registry.all() if each not in standings]
+        )
+        for each in standings:
+            statements += self._dialect.drop(each.name, each.number, len(each.sources))
+            session.registry.forget(each.name, each.number)
+        for statement in statements:
             session.run(statement)
-        session.registry.forget(standing.name, standing.number)
 
     def drop(self, name: str) -> None:
         """Removes a report: its table, its view, what is pending. Raises HeldError."""
         with self._engine.holding(name) as holder, holder.transaction() as session:
             session.run(self._dialect.hide(name))
-            for standing in session.registry.of(name):
-                self._drop(session, standing)
-            self._show_freshness(session)
-
-    def _show_freshness(self, session: Session) -> None:
-        for statement in self._dialect.freshness(session.registry.all()):
-            session.run(statement)
+            self._drop(session, session.registry.of(name))
 
     def standings(self) -> tuple[list[Standing], dict[str, int]]:
         """Every report that has a table, or could not be made, and how many changes wait, by name."""

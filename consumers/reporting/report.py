@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlglot
@@ -328,7 +328,8 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
     }
     try:
         flats = Flattener(types, nullable).flatten(query)
-        return derive(flats, key, types)
+        shared = {name: each.key for name, each in catalog.entities.items() if each.prefer and each.key}
+        return replace(derive(flats, key, types), shared_keys=shared)
     except NotFlatError as error:
         raise _only_full(str(error)) from None
 

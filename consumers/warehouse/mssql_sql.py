@@ -179,6 +179,14 @@ def grant_view(view: str) -> str:
     )
 
 
+def grant_insert(table: str) -> str:
+    """What a trigger appends, the writer appends, on a server that does not chain the rights of owners."""
+    return (
+        f"IF DATABASE_PRINCIPAL_ID(N'{WRITER_ROLE}') IS NOT NULL "
+        f"GRANT INSERT ON {quoted(table)} TO [{WRITER_ROLE}]"
+    )
+
+
 # One transaction.
 
 LOCK_MILLISECONDS = 30_000

@@ -19,7 +19,9 @@ from headwater import sample
 
 SCHOOLS = sample.schools(40)
 SUBSCRIPTIONS = sample.subscriptions(SCHOOLS)
-BAD = "/* headwater\nkey = ['town']\n*/\nSELECT s.twn, COUNT(*) AS schools FROM staging.school AS s GROUP BY s.twn\n"
+BAD = (
+    "/* headwater\nkey = ['town']\n*/\nSELECT s.twn, COUNT(*) AS n FROM staging.school AS s GROUP BY s.twn\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,8 @@ def test_reports_verify_compares_with_their_selects(up: Up) -> None:
     with closing(sqlite3.connect(path)) as warehouse:
         number = listed(up)["active_subscriptions"]["rows"]
         table = warehouse.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'reporting_active_subscriptions__r%'"
+            "SELECT name FROM sqlite_master WHERE type = 'table' "
+            "AND name LIKE 'reporting_active_subscriptions__r%'"
         ).fetchone()[0]
         warehouse.execute(
             f"UPDATE {table} SET seats = seats + 1 WHERE rowid = (SELECT MIN(rowid) FROM {table})"
