@@ -71,11 +71,11 @@ def _notification(payload: bytes) -> str | None:
     try:
         place = json.loads(text)
         key, version = place["key"], place["version"]
-        bucket, moved_to = place["bucket"], place["moved_to"]
+        bucket, moved_to, etag = place["bucket"], place["moved_to"], place.get("etag")
     except (ValueError, LookupError, TypeError):
         return text
     if moved_to is not None:
         return None
-    described = {"key": quote_plus(key), "versionId": version}
+    described = {"key": quote_plus(key), "versionId": version, "eTag": etag}
     s3 = {"bucket": {"name": bucket}, "object": described}
     return json.dumps({"Records": [{"eventName": f"{CREATED}Put", "s3": s3}]})

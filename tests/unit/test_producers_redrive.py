@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from csv_world import World as Files
-from csv_world import links
+from csv_world import links, notification
 from dynamodb_world import ORDER, entity, order, record
 from dynamodb_world import World as Stream
 
@@ -164,6 +164,19 @@ def test_inv1_a_file_that_is_read_now_and_is_bad_has_a_letter_of_its_own() -> No
     assert outcome.state == "redriven"
     [moved] = world.letters.letters
     assert json.loads(moved.payload)["moved_to"] in world.objects()
+
+
+def test_inv4_a_version_that_was_gone_is_not_redriven_by_the_copy_of_another() -> None:
+    """Nothing of it was ever read: an earlier file of the same name says nothing about it."""
+    world = Files(links())
+    world.drop(GOOD)
+    lost = world.upload(GOOD.replace("1,a", "2,b"))
+    world.bucket.delete(lost)
+    world.producer().take(notification(lost))
+    [letter] = world.letters.letters
+    assert "was gone before it was read" in letter.reason
+    [outcome] = csv_redriver(world, world.entity).redrive([letter])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
 
 
 def test_a_file_that_was_read_has_no_redrive() -> None:
