@@ -65,6 +65,11 @@ class _Same:
                 self.reason = letter.reason
 
 
+def has_redrive(letter: DeadLetter) -> bool:
+    """Whether a letter of any stage can be taken again: all but those of files that were read."""
+    return letter.stage != STAGE or _notification(letter.payload) is not None
+
+
 def _notification(payload: bytes) -> str | None:
     """What S3 said, or would say now, of what was not read; None for a file that was read."""
     text = payload.decode(errors="replace")
