@@ -17,7 +17,7 @@ from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.redrive import DynamoDbRedriver
 from schemas.codec import Registry
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import DeadLetter, letter_id
 from schemas.entity import Catalog, DynamoDbSource, Entity
 from schemas.errors import ConfigurationError
 from schemas.letter_outcomes import InMemoryLedger, Outcome
@@ -154,6 +154,16 @@ def test_a_file_whose_feed_is_not_known_yet_fails_again_and_stays() -> None:
     [outcome] = csv_redriver(world, links()).redrive([letter])
     assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
     assert (world.objects(), world.letters.letters) == (["drop/unknown/a.csv"], [])
+
+
+def test_of_two_files_each_has_the_outcome_of_its_own() -> None:
+    world = Files(links())
+    first, second = unknown_feed(world), unknown_feed(world)
+    unknown = replace(first, payload=first.payload.replace(b"drop/unknown/", b"drop/nobody/"))
+    unknown = replace(unknown, id=letter_id(unknown.payload))
+    world.upload(GOOD, "drop/nobody/a.csv")
+    outcomes = csv_redriver(world, links(feed="unknown")).redrive([unknown, second])
+    assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
 
 
 def test_inv1_a_file_that_is_read_now_and_is_bad_has_a_letter_of_its_own() -> None:
