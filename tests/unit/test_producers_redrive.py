@@ -106,6 +106,24 @@ def test_a_letter_whose_entity_no_more_claims_the_record_fails_again_and_says_wh
     assert "says nothing of entity customer any more: see its `where`" in outcome.reason
 
 
+def test_a_letter_of_a_table_that_no_entity_names_any_more_stops_no_other() -> None:
+    world, other = Stream(), Stream(replace(ORDER, sources=(DynamoDbSource("dynamodb:gone", "gone", {}),)))
+    other.producer.publish([record(1, new=order(1, "x"), table="gone")])
+    [gone], good = other.letters.letters, mended(letter_of(world, 2), 2)
+    outcomes = redriver(world).redrive([gone, good])
+    assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
+    assert outcomes[0].reason == "no entity names the table gone any more"
+    assert len(world.events()) == 1
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"{}", b'"a value"', b"null"])
+def test_a_payload_of_another_form_is_no_record(payload: bytes) -> None:
+    world = Stream()
+    letter = replace(letter_of(world, 1), payload=payload)
+    with pytest.raises(ConfigurationError, match=f"of the dead letter {letter.id} is no record"):
+        redriver(world).redrive([letter])
+
+
 def test_a_payload_that_is_no_record_is_for_a_person() -> None:
     world = Stream()
     letter = replace(letter_of(world, 1), payload=b"a value {")
