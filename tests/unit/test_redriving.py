@@ -11,7 +11,7 @@ from consumers_world import CATALOG, ENTITIES, ITEM, OTHER, A, event, item, othe
 
 from consumers.consume import Consumer, letter_of
 from consumers.redrive import ConsumerRedriver
-from consumers.warehouse.port import LetterCount
+from consumers.warehouse.port import Checkpoint, Counts, LetterCount
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from headwater import redriving
 from headwater.letter_summary import counts_of, waiting
@@ -112,6 +112,37 @@ class Stale(InMemoryLedger):
 
     def outcomes(self) -> Iterator[Outcome]:
         yield from (outcome for batch in self._read for outcome in batch.outcomes)
+
+
+def test_what_a_call_that_failed_refused_is_not_held_against_the_next(warehouse: SqliteWarehouse) -> None:
+    """The database was away after the letter was refused; by then its schema is mended."""
+    given, down = letter(frame("a")), [True]
+
+    class Refusing(Consumer):
+        def consume(self, payloads: Iterable[bytes], checkpoints: Sequence[Checkpoint] = ()) -> Counts:
+            if down:
+                down.clear()
+                self._letters.put([given])
+                raise TransientError("the database is away")
+            return super().consume(payloads, checkpoints)
+
+    redriver = ConsumerRedriver(lambda store: Refusing(CATALOG, warehouse, store))
+    with pytest.raises(TransientError):
+        redriver.redrive([given])
+    assert [each.state for each in redriver.redrive([given])] == ["redriven"]
+
+
+@pytest.mark.parametrize("stored", [(8, 9), (9, 8)])
+def test_a_letter_that_knows_no_moment_has_the_earliest_of_its_objects(stored: tuple[int, int]) -> None:
+    ledger = ledger_of([b"1"], [b"1", b"2"])
+
+    class Stored(InMemoryLedger):
+        def batches(self) -> Iterator[LetterBatch]:
+            for batch, stored_at in zip(ledger.batches(), stored, strict=True):
+                yield batch._replace(stored_at=stored_at)
+
+    moments = {each.standing.letter.id: each.moment for each in listed([Stored()])}
+    assert moments[letter(b"1").id] == 8
 
 
 def test_redriving_by_two_people_at_once_changes_nothing(
