@@ -33,8 +33,8 @@ class DynamoDbRedriver:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
         records = {letter.payload: _record(letter) for letter in letters}
         refused = self._published([each for each in records.values() if self._is_known(_table(each))])
-        of = ((letter, records[letter.payload]) for letter in letters)
-        return [self._outcome(letter, record, refused.get(payload_of(record), ())) for letter, record in of]
+        made = ((letter, records[letter.payload]) for letter in letters)
+        return [self._outcome(letter, each, refused.get(payload_of(each), ())) for letter, each in made]
 
     def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
         """What was refused of them, by payload."""
