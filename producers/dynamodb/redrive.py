@@ -50,7 +50,7 @@ class DynamoDbRedriver:
         return refused
 
     def _is_known(self, table: str) -> bool:
-        """To a producer a table of no entity is wrong wiring; here it is an old letter that stops no other."""
+        """To a producer a table of no entity is wrong wiring; here it is one letter that stops no other."""
         return bool(self._catalog.for_table(table))
 
     def _outcome(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> Outcome:
