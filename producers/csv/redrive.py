@@ -34,7 +34,8 @@ class CsvRedriver:
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """One by one: each may be a whole file. Those with CORRECT_IT have no outcome."""
-        return [self._redriven(letter, told) for letter in letters if (told := _notification(letter.payload))]
+        told = ((letter, _notification(letter.payload)) for letter in letters)
+        return [self._redriven(letter, each) for letter, each in told if each is not None]
 
     def _redriven(self, letter: DeadLetter, notification: str) -> Outcome:
         self._same.of(letter)

@@ -210,8 +210,13 @@ def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event)
     )
 
 
+def payload_of(record: StreamRecord) -> bytes:
+    """The record in the one form in which a letter keeps it."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+
+
 def _letter(record: StreamRecord, error: PoisonEventError) -> DeadLetter:
-    payload = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    payload = payload_of(record)
     return DeadLetter(
         letter_id(payload), STAGE, None, None, None, error.reason, error.cause, payload, occurred_at=None
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from producers.dynamodb.handler import Producer
-from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, table_of
+from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, payload_of, table_of
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
@@ -33,10 +33,8 @@ class DynamoDbRedriver:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
         records = {letter.payload: _record(letter) for letter in letters}
         refused = self._published([each for each in records.values() if self._is_known(_table(each))])
-        return [
-            self._outcome(letter, records[letter.payload], refused.get(letter.payload, ()))
-            for letter in letters
-        ]
+        made = ((letter, records[letter.payload]) for letter in letters)
+        return [self._outcome(letter, each, refused.get(payload_of(each), ())) for letter, each in made]
 
     def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
         """What was refused of them, by payload."""
@@ -50,7 +48,7 @@ class DynamoDbRedriver:
         return refused
 
     def _is_known(self, table: str) -> bool:
-        """To a producer a table of no entity is wrong wiring; here it is one letter that stops no other."""
+        """To a producer a table of no entity is wrong wiring; here an old letter, that stops no other."""
         return bool(self._catalog.for_table(table))
 
     def _outcome(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> Outcome:

@@ -52,6 +52,14 @@ def test_an_item_fails_again_for_its_reason_and_is_no_new_letter() -> None:
     assert (len(world.letters.letters), world.events()) == (1, [])
 
 
+def test_a_refusal_is_found_whatever_form_the_payload_of_its_letter_has() -> None:
+    world = Stream()
+    letter = letter_of(world, 1)
+    spaced = replace(letter, payload=json.dumps(json.loads(letter.payload), indent=1).encode())
+    [outcome] = redriver(world).redrive([spaced])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
+
+
 def test_inv2_an_item_redriven_twice_is_published_with_the_same_bytes() -> None:
     world = Stream()
     letters = [mended(letter_of(world, number), number) for number in (1, 2)]
@@ -203,6 +211,14 @@ def test_inv4_a_version_that_was_gone_is_not_redriven_by_the_copy_of_another() -
     world.producer().take(notification(lost))
     [letter] = world.letters.letters
     assert "was gone before it was read" in letter.reason
+    [outcome] = csv_redriver(world, world.entity).redrive([letter])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
+
+
+def test_an_empty_notification_has_an_outcome_too() -> None:
+    world = Files(links())
+    world.producer().take("")
+    [letter] = world.letters.letters
     [outcome] = csv_redriver(world, world.entity).redrive([letter])
     assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
 

@@ -10,9 +10,11 @@ from replay_world import Pipe, business
 
 from replay.as_of import plan_as_of
 from replay.compare import compare
+from replay.log_schemas import entity_of_log
 from replay.rebuild import plan_rollback
 from replay.run import run
-from schemas.entity import Entity
+from schemas.codec import Registry
+from schemas.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Event, Operation
 from schemas.rules import Category
@@ -60,6 +62,28 @@ def test_inv3_a_rebuild_under_the_newer_version_equals_the_table_of_the_older(
     after.publish(*(thing(step, newer, n) for n in range(9, 12)))
     after.consume()
     assert after.rebuild(newer).differences == ()
+
+
+@by_name
+def test_inv6_s3_alone_is_enough_to_read_a_log_of_two_versions(step: Step, tmp_path: Path) -> None:
+    """A folder with nothing in it, no entity known: the table is the one of whoever has both versions."""
+    _, after = world(step, tmp_path)
+    older, newer = step.entities()
+    after.publish(
+        *(thing(step, older, n) for n in range(1, 5)), *(thing(step, newer, n) for n in range(5, 7))
+    )
+    after.publish(thing(step, older, 7, Operation.DELETE), thing(step, older, 3))
+    after.flush()
+    assert after.rebuild(newer, accept_differences=True).swapped
+
+    empty = tmp_path / "ten years later"
+    empty.mkdir()
+    of = entity_of_log(after.log, newer.name)
+    alone = Pipe(empty, [of])
+    alone.catalog, alone.log = Catalog({}, Registry()), after.log
+    assert alone.rebuild(of, accept_differences=True).swapped
+    assert business(alone.table(of)) == business(after.table(newer))
+    assert len(business(alone.table(of))) == 3
 
 
 REBUILT = next(step for step in STEPS if step.name == "a number that becomes text")
