@@ -455,6 +455,14 @@ def test_a_letter_of_a_moment_that_no_date_can_be_has_that_of_its_object(
     warehouse.save_letter_counts(counts_of(each_once([ledger])))
 
 
+@pytest.mark.parametrize("entity", ["x" * 101, "\u0448\u043a\u043e\u043b\u0430", "a\x00b", "An entity", ""])
+def test_a_letter_of_what_can_be_no_entity_is_counted_without_one(entity: str) -> None:
+    """An event may say anything, and the summary in the warehouse must take it."""
+    ledger = ledger_of([encode_event(event(ITEM, item("a"), 1, entity=entity))])
+    (count,) = counts_of(each_once([ledger]))
+    assert (count.entity, count.letters) == ("", 1)
+
+
 def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() -> None:
     """A letter is given while one object is read, whatever stands beside the objects after it."""
     ledger, read = InMemoryLedger(), list[str]()
