@@ -83,8 +83,8 @@ def parsed(statement: str) -> tuple[Expression, ...]:
 
 
 def _ready(statement: str) -> str:
-    """Placeholders as texts, others in the place of statements that sqlglot does not read; of a trigger what it
-    does."""
+    """Placeholders as texts, others in the place of statements that sqlglot does not read; of a trigger what
+    it does."""
     known = _TRIGGER.sub(r"\2", _LEVEL.sub("SELECT 1", statement))
     return _THROW.sub("SELECT 1", re.sub(r"%(\(\w+\))?s", "N'?'", known))
 

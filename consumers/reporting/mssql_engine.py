@@ -68,11 +68,10 @@ class MssqlHolder:
             try:
                 yield MssqlSession(self._connection, self._tables, self._now())
                 run(self._connection, sql.COMMIT)
-            except BaseException:
-                run(self._connection, sql.ROLLBACK)
+            except Exception:  # of anything else the connection is closed by who opened it
+                run(self._connection, f"{sql.ROLLBACK}; {sql.READ_COMMITTED}")
                 raise
-            finally:
-                run(self._connection, sql.READ_COMMITTED)
+            run(self._connection, sql.READ_COMMITTED)
 
 
 @contextmanager

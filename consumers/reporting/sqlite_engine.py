@@ -30,11 +30,11 @@ class SqliteSession:
             self.run("SAVEPOINT report")
             try:
                 yield self
-            except BaseException:
+            except Exception:  # of anything else the whole transaction is undone by who opened it
                 self.run("ROLLBACK TO report")
-                raise
-            finally:
                 self.run("RELEASE report")
+                raise
+            self.run("RELEASE report")
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._connection.exec_driver_sql(statement)]
