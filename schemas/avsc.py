@@ -3,7 +3,6 @@
 Every error is a ConfigurationError that names the field, what was found and what is allowed.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -119,7 +118,7 @@ def _known_field(number: str, spec: object, names: _Names) -> Field:
     """A field that was read before is not read again: versions have most of theirs in common."""
     if not isinstance(spec, dict) or not _is_unnamed(spec.get("type")):
         return _read_field(number, spec, names)
-    text = json.dumps(spec)
+    text = repr(spec)
     if text not in _READ:
         if len(_READ) >= _REMEMBERED:
             _READ.clear()

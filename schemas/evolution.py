@@ -41,7 +41,7 @@ class Column:
         """The same under the name of the SQL column."""
         return replace(self.field, name=self.name)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Of the SQL column: the first name that the field had."""
         return next(each.name for each in self.fields if each is not None)
@@ -129,7 +129,7 @@ class Evolution:
         for place in range(older, newer):
             for column, field, rule in self._steps[place - 1]:
                 found[column, rule] = Change(older, newer, field, RULES[rule])
-        if self._key(older) != self._key(newer):
+        if self._keys[older - 1] != self._keys[newer - 1]:
             key = ", ".join(self.versions[newer - 1].key)
             found["", ""] = Change(older, newer, key, RULES["key changed"])
         return list(found.values())
@@ -159,10 +159,14 @@ class Evolution:
         versions = self.versions[:count]
         return {name for each in versions for name in (*(f.name for f in each.fields), *each.dropped)}
 
-    def _key(self, version: int) -> list[str]:
-        """The columns of the key: a renamed field is the same."""
-        columns = {each.name: column.name for column in self._every if (each := column.fields[version - 1])}
-        return [columns.get(name, name) for name in self.versions[version - 1].key]
+    @cached_property
+    def _keys(self) -> list[list[str]]:
+        """The columns of each version's key: a renamed field is the same."""
+        return [self._key(place) for place in range(len(self.versions))]
+
+    def _key(self, place: int) -> list[str]:
+        columns = {each.name: column.name for column in self._every if (each := column.fields[place])}
+        return [columns.get(name, name) for name in self.versions[place].key]
 
     def cost(self, older: int, newer: int) -> Category | None:
         """Of the whole way from one version to the other; None where nothing changes."""
@@ -177,8 +181,9 @@ def _columns(versions: tuple[Schema, ...]) -> tuple[Column, ...]:
     for number, schema in enumerate(versions):
         owned: dict[int, Field] = {}
         added: list[list[Field | None]] = []
+        before = {line[-1].name: place for place, line in enumerate(lines) if line[-1]}
         for field in schema.fields:
-            place = _owner(lines, field, schema)
+            place = _owner(before, field, schema)
             if place is None:
                 added.append([*[None] * number, field])
             else:
@@ -189,16 +194,15 @@ def _columns(versions: tuple[Schema, ...]) -> tuple[Column, ...]:
     return tuple(Column(tuple(line)) for line in lines)
 
 
-def _owner(lines: Sequence[Sequence[Field | None]], field: Field, schema: Schema) -> int | None:
-    """Which field of the version before this one is."""
+def _owner(before: Mapping[str, int], field: Field, schema: Schema) -> int | None:
+    """Which field of the version before this one is; `before`: the places of those, by name."""
     if not field.aliases:  # nearly always
-        return next((n for n, line in enumerate(lines) if line[-1] and line[-1].name == field.name), None)
+        return before.get(field.name)
     where = f"v{schema.version}.avsc, field {field.name}, aliases"
     for alias in field.aliases:
         if alias in (each.name for each in schema.fields):
             raise refused(where, alias, "a name that is no field of this version")
-    wanted = {field.name, *field.aliases}
-    found = [place for place, line in enumerate(lines) if line[-1] and line[-1].name in wanted]
+    found = [before[name] for name in (field.name, *field.aliases) if name in before]
     if len(found) > 1:
         raise refused(
             where, list(field.aliases), "names of one field: the version before has several of them"
@@ -304,7 +308,7 @@ _KEEP_THE_KEY = {"field renamed", "read otherwise", "int to long", "longer", "mo
 def _rules(column: Column, place: int, versions: Sequence[Schema], names: set[str]) -> list[str]:
     """What a column's step into the version at this place meets; `names`: all that older versions used."""
     old, new, schema = column.fields[place - 1], column.fields[place], versions[place]
-    if old is None and new is None:
+    if old is new:  # in most columns: fields that are read alike are one (schemas.avsc)
         return []
     if old is None and new is not None:
         used = ["name used again"] if new.name in names else []

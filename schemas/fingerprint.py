@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 _PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
@@ -87,4 +88,8 @@ def _kept(avro: Mapping[str, Any]) -> list[str]:
     return [f"{_text(name)}:{_text(avro[name])}" for name in names]
 
 
-_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def _text(value: object) -> str:
+    return encode_basestring(value) if isinstance(value, str) else _encode(value)

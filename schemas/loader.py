@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from schemas.avsc import RECORD_PROPERTIES, read_fields
-from schemas.codec import Registry, Schema, make_schema
+from schemas.codec import Registry, Schema, schema_of_checked
 from schemas.drift import Unknown
 from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Source, key_attributes
 from schemas.errors import ConfigurationError
@@ -79,7 +79,7 @@ def read_entity(folder: Path) -> Entity:
     records = [_read_record(each) for each in files]
     with _naming(folder):
         *older, schema = [
-            make_schema(name, version, each, record)
+            schema_of_checked(name, version, each, record)
             for version, (each, record) in enumerate(zip(keys_of(records, key), records, strict=True), 1)
         ]
         Evolution((*older, schema))  # what is wrong between the versions is not the settings' fault

@@ -9,7 +9,6 @@ from headwater.commands.parsing import Commands, add_command, add_json, add_ware
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show_json, show_table, tell
-from replay.as_of import view_suffix
 from schemas.entity import Entity
 from schemas.fields import FieldType
 
@@ -53,6 +52,8 @@ def _list(here: Installation, as_json: bool) -> int:
 
 def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> int:
     """One row more than is shown is read, to know whether there are more."""
+    from replay.as_of import view_suffix
+
     limit = options.limit or None
     as_of = options.as_of and view_suffix(options.as_of)
     with here.warehouse() as warehouse:

@@ -23,6 +23,8 @@ from schemas.loader import check_together, read_entity
 from schemas.published import read_published
 from schemas.rules import Category
 
+_COLUMNS = ("entity", "from", "to", "field", "rule", "category", "remedy")
+
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     """Adds the command."""
@@ -51,11 +53,12 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     checked = check_folders(folders_of(settings.home, options.entities), options.all)
     away = _ask_warehouse(settings, checked)
+    lines = list(_grouped(checked.sorted()))
     if options.json:
         show_json(checked.as_json())
-    else:
-        show_findings(checked.sorted())
-    tell(f"{counted(checked.count, 'entity', 'entities')}: {_summary(checked.found)}")
+    elif lines:
+        show_table(_COLUMNS, lines)
+    tell(f"{counted(checked.count, 'entity', 'entities')}: {_summary(lines)}")
     if away is not None:
         raise away
     return exit_code(checked.found)
@@ -141,22 +144,23 @@ def exit_code(found: Iterable[Finding]) -> int:
 def show_findings(found: Sequence[Finding]) -> None:
     """One line for what several older versions have in common."""
     if found:
-        columns = ("entity", "from", "to", "field", "rule", "category", "remedy")
-        show_table(columns, _grouped(found))
+        show_table(_COLUMNS, _grouped(found))
 
 
 def _grouped(found: Iterable[Finding]) -> Iterator[Sequence[str]]:
-    olders: dict[Finding, list[str]] = {}
+    alike: dict[tuple[object, ...], list[Finding]] = {}
     for each in found:
-        is_version = each.older.startswith("v")
-        olders.setdefault(each._replace(older="v") if is_version else each, []).append(each.older)
-    for each, named in olders.items():
-        older = named[0] if len(named) == 1 else f"{named[0]} to {named[-1]}"
+        older = "v" if each.older.startswith("v") else each.older
+        alike.setdefault(
+            (each.entity, older, each.newer, each.field, each.rule.name, each.remedy), []
+        ).append(each)
+    for each, *more in alike.values():
+        older = f"{each.older} to {more[-1].older}" if more else each.older
         yield each.entity, older, each.newer, each.field, each.rule.name, each.category.word, each.remedy
 
 
-def _summary(found: Sequence[Finding]) -> str:
-    counts = Counter(str(line[5]) for line in _grouped(found))
+def _summary(lines: Iterable[Sequence[str]]) -> str:
+    counts = Counter(line[_COLUMNS.index("category")] for line in lines)
     told = [f"{counts[category.word]} {category.word}" for category in Category if counts[category.word]]
     return ", ".join(told) or "nothing changes"
 
