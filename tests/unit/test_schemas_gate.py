@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ConfigurationError
+from schemas.gate import refusals
 from schemas.loader import load_entity, read_entity
 from schemas.published import publish
 from schemas.rules import RULES
@@ -98,15 +99,103 @@ def test_a_name_is_never_used_again(tmp_path: Path) -> None:
 def test_a_key_field_of_another_kind_is_a_new_entity(tmp_path: Path) -> None:
     folder = entity(tmp_path, [URN], [{"name": "urn", "type": "string", "headwater.casts": ["int"]}])
     assert refusal(folder) == (
-        "v2.avsc, field urn: key changed since v1.avsc: other key fields, or one with another kind, format "
-        "or privacy; allowed: a changed key is a new entity"
+        "v2.avsc, field urn: key changed since v1.avsc: other key fields, or one with another kind or "
+        "privacy, or a `format` that reads a text as another value than before; allowed: a "
+        "changed key is a new entity"
     )
 
 
-def test_a_key_field_made_private_is_a_new_entity(tmp_path: Path) -> None:
+def test_a_key_field_made_private_or_less_so_is_a_new_entity(tmp_path: Path) -> None:
     text = {"name": "urn", "type": "string"}
-    folder = entity(tmp_path, [text], [{**text, "headwater.private": "hash"}])
-    assert refusal(folder).startswith("v2.avsc, field urn: key changed since v1.avsc: ")
+    hashed = {**text, "headwater.private": "hash"}
+    for versions in ([text], [hashed]), ([hashed], [text]):
+        folder = entity(tmp_path, *versions)
+        [found] = refused_rules(folder)
+        assert found == "key changed"
+        assert refusal(folder).startswith("v2.avsc, field urn: key changed since v1.avsc: ")
+
+
+def refused_rules(folder: Path) -> list[str]:
+    return [found.rule.name for found in refusals(read_entity(folder), {})]
+
+
+DATE, LOCAL = (
+    {"type": "int", "logicalType": "date"},
+    {"type": "long", "logicalType": "local-timestamp-micros"},
+)
+MOMENT = {"type": "long", "logicalType": "timestamp-micros"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        (DATE, "%d/%m/%Y", "%m/%d/%Y"),
+        (DATE, "%d/%m/%y", "%y/%m/%d"),
+        (DATE, None, "%Y-%d-%m"),
+        (DATE, "%Y-%d-%m", None),
+        (time("millis"), "%H:%M", "%M:%H"),
+        (time("micros"), None, "%M:%H:%S"),
+        (LOCAL, "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
+        (LOCAL, None, "%Y-%d-%m %H:%M:%S"),
+        (MOMENT, "epoch-seconds", "epoch-millis"),
+        (MOMENT, "%Y%m%d", "epoch-seconds"),
+        ("boolean", "Y|N", "N|Y"),
+        ("boolean", "N|X", "Y|N"),
+        ("boolean", None, "FALSE|TRUE"),
+    ],
+)
+def test_a_key_field_whose_texts_mean_other_values_is_a_new_entity(
+    tmp_path: Path, kind: Any, old: str | None, new: str | None
+) -> None:
+    assert refused_rules(entity(tmp_path, *formats(kind, old, new))) == ["key changed"]
+
+
+def formats(kind: Any, *given: str | None) -> list[list[Avro]]:
+    return [[f(kind, "urn", **({} if each is None else {"format": each}))] for each in given]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        (DATE, "%d/%m/%Y", None),
+        (DATE, None, "%d/%m/%Y"),
+        (DATE, "%d/%m/%Y", "%d/%m/%y"),
+        (DATE, "%Y%m%d", "%Y-%m-%d"),
+        (DATE, "%Y-%m-%d", None),
+        (time("micros"), "%H:%M", None),
+        (LOCAL, None, "%Y-%m-%d %H:%M"),
+        (MOMENT, "epoch-seconds", None),
+        (MOMENT, None, "%Y-%m-%dT%H:%M:%S%z"),
+        ("boolean", "Y|N", "1|0"),
+        ("boolean", None, "True|False"),
+    ],
+)
+def test_a_key_field_that_is_written_otherwise_is_the_same_key(
+    tmp_path: Path, kind: Any, old: str | None, new: str | None
+) -> None:
+    folder = entity(tmp_path, *formats(kind, old, new))
+    assert refused_rules(folder) == []
+    [change] = read_entity(folder).evolution.changes(1, 2)
+    assert (change.field, change.rule) == ("urn", RULES["key read otherwise"])
+
+
+def test_a_key_field_from_another_column_is_for_a_person_to_look_at(tmp_path: Path) -> None:
+    renamed = {"name": "link", "type": "int", "aliases": ["urn"], "from": {"csv:links": "URN"}}
+    folder = entity(tmp_path, [URN], [renamed], toml=TOML.replace("urn", "link"))
+    rules = [change.rule.name for change in load_entity(folder).evolution.changes(1, 2)]
+    assert rules == ["field renamed", "key read otherwise"]
+
+
+@pytest.mark.parametrize("later", [enum("a", "b", "c"), "string"])
+def test_a_key_of_symbols_may_have_more(tmp_path: Path, later: Any) -> None:
+    folder = entity(tmp_path, [f(enum("a", "b"), "urn")], [f(later, "urn")])
+    assert load_entity(folder).schema.version == 2
+
+
+def test_what_is_read_otherwise_outside_the_key_is_nobodys_concern(tmp_path: Path) -> None:
+    versions = [[f("int", "urn"), f(DATE, format=each)] for each in ("%d/%m/%Y", "%m/%d/%Y")]
+    [change] = load_entity(entity(tmp_path, *versions)).evolution.changes(1, 2)
+    assert change.rule == RULES["read otherwise"]
 
 
 def test_a_key_field_that_may_be_longer_or_has_a_new_name_is_the_same_key(tmp_path: Path) -> None:
