@@ -32,6 +32,8 @@ class DynamoDbSource:
     """Attribute of the item to its exact text, or to a prefix with a trailing `*`. All must hold."""
     table_key: tuple[str, ...] = ()
     """The table's own hash attribute and, if it has one, its range attribute."""
+    hashed_numbers: tuple[str, ...] = ()
+    """Those of them that are numbers there and hashed, hence text, here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,10 @@ class KeyAttribute(NamedTuple):
 def key_attributes(entity: Entity, source: DynamoDbSource) -> tuple[KeyAttribute, ...]:
     """The table's key, hash attribute first, with the types that the entity's key fields have in DynamoDB."""
     by_attribute = {each.source_name(source.name): each for each in entity.key_fields}
-    return tuple(KeyAttribute(name, _dynamodb_type(by_attribute[name])) for name in source.table_key)
+    return tuple(
+        KeyAttribute(name, "N" if name in source.hashed_numbers else _dynamodb_type(by_attribute[name]))
+        for name in source.table_key
+    )
 
 
 def _dynamodb_type(made: Field) -> Literal["S", "N", "B"]:

@@ -9,9 +9,10 @@ from schemas.avsc import fits_strptime
 from schemas.codec import Schema
 from schemas.entity import CsvSource, DynamoDbSource, Mode, Source
 from schemas.fields import NO_DEFAULT, FieldType
+from schemas.privacy import Privacy
 from schemas.refusals import missing, only_known, refused, unknown
 
-DYNAMODB_PROPERTIES = ("dynamodb", "alias", "where", "table_key")
+DYNAMODB_PROPERTIES = ("dynamodb", "alias", "where", "table_key", "hashed_numbers")
 CSV_PROPERTIES = (
     "csv",
     "mode",
@@ -39,9 +40,9 @@ def _dynamodb(where: str, given: Mapping[str, Any], schema: Schema) -> DynamoDbS
     only_known(where, given, DYNAMODB_PROPERTIES)
     table = _table_name(f"{where}, dynamodb", given["dynamodb"])
     name = f"dynamodb:{_table_name(f'{where}, alias', given.get('alias', table))}"
-    return DynamoDbSource(
-        name, table, _where(where, given, name, schema), _table_key(where, given, name, schema)
-    )
+    key = _table_key(where, given, name, schema)
+    numbers = _hashed_numbers(where, given, name, key, schema)
+    return DynamoDbSource(name, table, _where(where, given, name, schema), key, numbers)
 
 
 def _table_name(where: str, found: object) -> str:
@@ -85,6 +86,22 @@ def _table_key(where: str, given: Mapping[str, Any], source: str, schema: Schema
         raise refused(f"{where}, table_key", attributes, TABLE_KEY)
     _refuse_boolean_key(f"{where}, table_key", attributes, source, schema)
     return tuple(attributes)
+
+
+def _hashed_numbers(
+    where: str, given: Mapping[str, Any], source: str, key: tuple[str, ...], schema: Schema
+) -> tuple[str, ...]:
+    """No schema says what a hashed field is at its source: a table of that key has to be told it."""
+    found = given.get("hashed_numbers", [])
+    hashed = {each.source_name(source) for each in schema.fields if each.private is Privacy.HASH}
+    allowed = [attribute for attribute in key if attribute in hashed]
+    if not isinstance(found, list) or not all(each in allowed for each in found):
+        raise refused(
+            f"{where}, hashed_numbers",
+            found,
+            f"attributes of the table's key that are hashed here: {', '.join(allowed) or 'there is none'}",
+        )
+    return tuple(found)
 
 
 def _refuse_boolean_key(where: str, attributes: list[str], source: str, schema: Schema) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.entity import CsvSource, DynamoDbSource, Mode
+from schemas.entity import CsvSource, DynamoDbSource, KeyAttribute, Mode
 from schemas.errors import ConfigurationError
 from schemas.loader import load_catalog, load_entity
 
@@ -381,7 +381,7 @@ WRONG_TOML = [
     (
         dynamodb('tabel_key = ["urn"]'),
         'source 1: unknown property: found "tabel_key"; did you mean "table_key"? '
-        "allowed: dynamodb, alias, where, table_key",
+        "allowed: dynamodb, alias, where, table_key, hashed_numbers",
     ),
     (DYNAMODB.replace("links-table", "l"), f'source 1, dynamodb: found "l"; allowed: {TABLE}'),
     (dynamodb('alias = "a b c"'), f'source 1, alias: found "a b c"; allowed: {TABLE}'),
@@ -406,6 +406,16 @@ WRONG_TOML = [
     (
         dynamodb('table_key = ["urm"]'),
         'source 1, table_key: not in the entity\'s key: found "urm"; did you mean "urn"? allowed: urn',
+    ),
+    (
+        dynamodb('hashed_numbers = ["urn"]'),
+        'source 1, hashed_numbers: found ["urn"]; allowed: attributes of the table\'s key that are hashed '
+        "here: there is none",
+    ),
+    (
+        dynamodb('hashed_numbers = "urn"'),
+        'source 1, hashed_numbers: found "urn"; allowed: attributes of the table\'s key that are hashed '
+        "here: there is none",
     ),
 ]
 
@@ -482,6 +492,19 @@ def test_two_entities_that_type_one_tables_key_differently(tmp_path: Path) -> No
     assert conflict(tmp_path) == (
         f"table links-table: found {source} {one}, {source} {two}; allowed: the same in both"
     )
+
+
+def test_a_number_that_one_entity_hashes_and_another_does_not_is_one_attribute(tmp_path: Path) -> None:
+    write(tmp_path, "one", DYNAMODB)
+    hashed = {"name": "urn", "type": "string", "headwater.private": "hash"}
+    write(tmp_path, "two", DYNAMODB + "hashed_numbers = []", record(hashed))
+    source = "dynamodb:links-table"
+    assert conflict(tmp_path) == (
+        f"table links-table: found {source} with key urn (N) in one, {source} with key urn (S) in two; "
+        "allowed: the same in both"
+    )
+    write(tmp_path, "two", DYNAMODB + 'hashed_numbers = ["urn"]', record(hashed))
+    assert load_catalog(tmp_path).tables() == {"links-table": (KeyAttribute("urn", "N"),)}
 
 
 def test_two_tables_with_one_alias(tmp_path: Path) -> None:
