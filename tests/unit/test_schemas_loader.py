@@ -503,7 +503,7 @@ def test_a_number_that_one_entity_hashes_and_another_does_not_is_one_attribute(t
         f"table links-table: found {source} with key urn (N) in one, {source} with key urn (S) in two; "
         "allowed: the same in both"
     )
-    write(tmp_path, "two", DYNAMODB + 'hashed_numbers = ["urn"]', record(hashed))
+    (tmp_path / "entities" / "two" / "entity.toml").write_text(DYNAMODB + 'hashed_numbers = ["urn"]')
     assert load_catalog(tmp_path).tables() == {"links-table": (KeyAttribute("urn", "N"),)}
 
 
