@@ -163,6 +163,34 @@ def clash(home: Path) -> None:
     entity(home, "link", [f("int")], [f("int"), f("int", "g", aliases=["f"])])
 
 
+def first_version_gone(home: Path) -> None:
+    folder = entity(home, "link", [f("int")], [f("long")])
+    (folder / "v1.avsc").unlink()
+
+
+def clash_of_two(home: Path) -> None:
+    entity(home, "link", [f("int"), f("int", "g")], [f("int", "h", aliases=["f", "g"])])
+
+
+def clash_with_itself(home: Path) -> None:
+    entity(home, "link", [f("int")], [f("int", aliases=["f"])])
+
+
+def default_of_another_branch(home: Path) -> None:
+    entity(home, "link", [f("int")], [f("int"), f(["null", "int"], "g", default=5)])
+
+
+def default_of_a_symbol_that_is_none(home: Path) -> None:
+    state = {"type": "enum", "name": "State", "symbols": ["open", "closed"]}
+    entity(home, "link", [f("int")], [f("int"), f(state, "g", default="opne")])
+
+
+def dropped_no_more(home: Path) -> None:
+    entity(
+        home, "link", [f("string", **{"headwater.private": "drop"}), optional("g")], [HIDDEN, optional("g")]
+    )
+
+
 def default_of_another_type(home: Path) -> None:
     entity(home, "link", [f("int")], [f("int"), f("int", "g", default="none")])
 
@@ -188,7 +216,28 @@ def unknown_alias(home: Path) -> None:
     [
         (malformed, "v1.avsc: not JSON: "),
         (gap, "schema: v2.avsc is missing; found v1.avsc, v3.avsc; allowed: v1.avsc, v2.avsc and so on"),
+        (
+            first_version_gone,
+            "schema: v1.avsc is missing; found v2.avsc; allowed: v1.avsc, v2.avsc and so on",
+        ),
         (clash, 'v2.avsc, field g, aliases: found "f"; allowed: a name that is no field of this version'),
+        (
+            clash_of_two,
+            'v2.avsc, field h, aliases: found ["f", "g"]; allowed: names of one field: the version before '
+            "has several of them",
+        ),
+        (
+            clash_with_itself,
+            'v2.avsc: field f, aliases: found ["f"]; allowed: a list of older names of this field, each once',
+        ),
+        (
+            default_of_another_branch,
+            "v2.avsc: field g, default: found 5; allowed: null: a default is of the union's first type",
+        ),
+        (
+            default_of_a_symbol_that_is_none,
+            'v2.avsc: field g, default: found "opne"; allowed: a value of enum, as Avro writes defaults',
+        ),
         (
             default_of_another_type,
             'v2.avsc: field g, default: found "none"; allowed: a value of int, as Avro',
@@ -239,6 +288,29 @@ def test_privacy_lowered_is_a_rebuild_with_its_warning(schemas: Schemas) -> None
         "run `headwater replay rebuild link` with the new version before its consumers and producers, after "
         "whoever answers for privacy has agreed: values so far become NULL"
     ) in done.out
+
+
+def test_privacy_lowered_is_told_of_the_live_table_too_until_it_is_rebuilt(schemas: Schemas) -> None:
+    folder = entity(schemas.home, "link", [HIDDEN])
+    url = warehouse_of(schemas, folder)
+    entity(schemas.home, "link", [HIDDEN], [HIDDEN | {"headwater.private": "mask"}])
+    assert schemas.run("publish").code == 0
+    done = schemas.run("check", "--warehouse", url)
+    assert done.code == 3
+    [found] = schemas.found("--warehouse", url)
+    assert (found["from"], found["rule"], found["category"]) == (
+        "table r1 (v1)",
+        "made less private",
+        "rebuild",
+    )
+    assert "after whoever answers for privacy has agreed: values so far become NULL" in done.out
+
+
+def test_a_field_that_was_dropped_is_never_hidden_less(schemas: Schemas) -> None:
+    dropped_no_more(schemas.home)
+    found = [(each["rule"], each["remedy"]) for each in schemas.found() if each["category"] == "refused"]
+    assert ("name used again", "take a new name") in found
+    assert schemas.run("check").code == 2
 
 
 def test_a_name_that_is_no_entity_tells_the_nearest(schemas: Schemas) -> None:
