@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from schema_homes import Avro, Schemas, entity, f, optional, write
+from schema_homes import URN, Avro, Schemas, entity, f, optional, write
 
 from consumers.warehouse.engines import open_warehouse
 from schemas.conversions import casts_as_markdown
+from schemas.errors import ConfigurationError
 from schemas.loader import load_entity, read_entity
 from schemas.rules import FILE_RULES, RULES, rules_as_markdown
 
@@ -191,6 +192,21 @@ def dropped_no_more(home: Path) -> None:
     )
 
 
+def odd(text: str) -> Any:
+    """A first version whose second field has these properties."""
+
+    def make(home: Path) -> None:
+        fields = f'{{"name": "urn", "type": "int"}}, {{"name": "f", {text}}}'
+        record = f'{{"type": "record", "name": "Row", "fields": [{fields}]}}'
+        (entity(home, "link", []) / "v1.avsc").write_text(record)
+
+    return make
+
+
+def everything_dropped(home: Path) -> None:
+    write(entity(home, "link", []), 1, [URN | {"headwater.private": "drop"}])
+
+
 def default_of_another_type(home: Path) -> None:
     entity(home, "link", [f("int")], [f("int"), f("int", "g", default="none")])
 
@@ -221,6 +237,19 @@ def unknown_alias(home: Path) -> None:
             "schema: v1.avsc is missing; found v2.avsc; allowed: v1.avsc, v2.avsc and so on",
         ),
         (clash, 'v2.avsc, field g, aliases: found "f"; allowed: a name that is no field of this version'),
+        (odd('"type": ' + "[" * 900 + "]" * 900), "v1.avsc: holds a number too long, or nests too deep"),
+        (
+            odd('"type": "int", "from": "\\ud800"'),
+            "v1.avsc: holds half a character, such as \\ud800; allowed",
+        ),
+        (
+            odd('"type": "string", "headwater.private": ["hash"]'),
+            'v1.avsc: field f, headwater.private: found ["hash"]; allowed: mask, hash, drop',
+        ),
+        (
+            everything_dropped,
+            'link: v1.avsc, fields: found ["urn"]; allowed: at least one that is not dropped',
+        ),
         (
             clash_of_two,
             'v2.avsc, field h, aliases: found ["f", "g"]; allowed: names of one field: the version before '
@@ -269,6 +298,47 @@ def test_an_edited_published_version_is_refused(schemas: Schemas) -> None:
         "the entity's key as they were: a change is a new version, v2.avsc"
     )
     assert schemas.run("publish").code == 2
+
+
+@pytest.mark.parametrize("file", ["entity.toml", "v1.avsc", "published.json"])
+def test_a_file_that_cannot_be_read_is_told_and_hides_no_other_entity(schemas: Schemas, file: str) -> None:
+    folder = entity(schemas.home, "link", [f("int")])
+    entity(schemas.home, "other", [f("int")], REBUILT)
+    (folder / file).unlink(missing_ok=True)
+    (folder / file).mkdir()
+    assert refusal(schemas) == f"{folder / file}: cannot be read: Is a directory"
+    assert ("other", "exact number") in [(each["entity"], each["rule"]) for each in schemas.found()]
+    assert schemas.run("publish").code == 2
+    assert (
+        schemas.run("history", "link").err == f"headwater: {folder / file}: cannot be read: Is a directory\n"
+    )
+
+
+def test_what_was_published_against_a_rule_is_refused_all_the_same(schemas: Schemas) -> None:
+    folder = entity(schemas.home, "link", [f("int")], [f("boolean")])
+    told = {f"v{each.version}.avsc": each.fingerprint.hex() for each in read_entity(folder).versions}
+    (folder / "published.json").write_text(json.dumps(told))
+    assert pairs(schemas.found()) == [("v1", "v2", "f", "kind changed")]
+    with pytest.raises(ConfigurationError, match=r"kind changed since v1"):
+        load_entity(folder)
+
+
+@pytest.mark.parametrize("mark", ["entity.toml", "v1.avsc"])
+def test_a_byte_order_mark_is_no_part_of_a_file(schemas: Schemas, mark: str) -> None:
+    folder = entity(schemas.home, "link", [f("int")])
+    was = read_entity(folder).schema.fingerprint
+    (folder / mark).write_text("\ufeff" + (folder / mark).read_text(), encoding="utf-8")
+    assert schemas.run("check").code == 0
+    assert read_entity(folder).schema.fingerprint == was
+
+
+@pytest.mark.parametrize("home", ["nowhere", "empty"])
+def test_a_home_without_entities_is_told(schemas: Schemas, home: str) -> None:
+    (schemas.home / "empty" / "entities").mkdir(parents=True)
+    for command in ("check", "publish"):
+        done = schemas.run(command, "--home", schemas.home / home, home=False)
+        assert done.code == 2
+        assert done.err.startswith(f"headwater: {schemas.home / home / 'entities'}: ")
 
 
 def test_a_damaged_list_of_published_versions_hides_nothing_else(schemas: Schemas) -> None:

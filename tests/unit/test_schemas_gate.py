@@ -289,6 +289,7 @@ def test_a_published_version_is_never_taken_away(tmp_path: Path) -> None:
     (folder / "v2.avsc").unlink()
     assert "v2.avsc: is published as" in refusal(folder)
     assert "and is not there" in refusal(folder)
+    assert refusal(folder).endswith("a change is a new version, v3.avsc")
 
 
 def test_documentation_of_a_published_version_may_change(tmp_path: Path) -> None:
@@ -298,11 +299,15 @@ def test_documentation_of_a_published_version_may_change(tmp_path: Path) -> None
     assert load_entity(folder).schema.version == 1
 
 
-@pytest.mark.parametrize("text", ["[", "[]", '{"v1.avsc": 5}'])
+@pytest.mark.parametrize(
+    "text", ["[", "[]", '{"v1.avsc": 5}', '{"v1.avsc": "00", "v1.avsc": "01"}', "[" * 100_000, "\ufffe"]
+)
 def test_a_list_of_published_versions_that_is_none(tmp_path: Path, text: str) -> None:
     folder = entity(tmp_path, [f("int")])
     (folder / "published.json").write_text(text)
-    assert refusal(folder).startswith("published.json: ")
+    with pytest.raises(ConfigurationError) as caught:
+        load_entity(folder)
+    assert str(caught.value).startswith(f"{folder / 'published.json'}: ")
 
 
 def test_every_rule_tells_what_and_what_to_do() -> None:

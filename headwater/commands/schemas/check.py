@@ -108,7 +108,7 @@ def _of_versions(folder: Path, entity: Entity, every: bool) -> list[Finding]:
     try:
         return findings(entity, read_published(folder), every)
     except ConfigurationError as error:
-        return [malformed(folder.name, f"{folder}: {error}"), *findings(entity, {}, every)]
+        return [malformed(folder.name, str(error)), *findings(entity, {}, every)]
 
 
 def _ask_warehouse(settings: Settings, checked: Checked) -> HeadwaterError | None:
