@@ -8,12 +8,9 @@ from consumers.warehouse.port import Row
 from schemas.codec import Schema
 from schemas.entity import Entity
 from schemas.errors import PoisonEventError
+from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT
 from schemas.fields import NO_DEFAULT, Field
 from schemas.keys import parse_key
-
-MIN_OCCURRED_AT = -62_135_596_800_000_000
-MAX_OCCURRED_AT = 253_402_300_799_999_999
-"""Years 1 to 9999, microseconds since the epoch: what Python's and SQL's dates hold."""
 
 
 def to_row(fact: Fact, entity: Entity) -> Row:

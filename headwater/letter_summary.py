@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from headwater.installation import Installation
@@ -29,16 +29,16 @@ def counts_of(letters: Iterable[Listed]) -> list[LetterCount]:
     return [counts[kind] for kind in sorted(counts)]
 
 
-def refresh(here: Installation, letters: Iterable[Listed]) -> None:
+def refresh(here: Installation, counts: Sequence[LetterCount]) -> None:
     """Replaces the table. Where there is no warehouse to write to it says so: the letters are in S3 all the
     same. Raises TransientError."""
     try:
         with here.warehouse() as warehouse:
-            warehouse.save_letter_counts(counts_of(letters))
+            warehouse.save_letter_counts(counts)
     except ConfigurationError as error:
         tell(f"the summary of dead letters in the warehouse was not refreshed: {error}")
 
 
-def waiting(letters: Iterable[Listed]) -> int:
-    """How many a person has still to see to."""
-    return sum(letter.standing.state in WAITING for letter in letters)
+def waiting(counts: Iterable[LetterCount]) -> int:
+    """How many letters a person has still to see to."""
+    return sum(count.letters for count in counts if count.state in WAITING)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from schemas.dead_letter import DeadLetter
 from schemas.errors import ConfigurationError
+from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT
 from schemas.letter_outcomes import (
     STATES,
     WAITING,
@@ -57,12 +58,14 @@ class Choice:
 
 
 def moment_of(letter: DeadLetter, stored_at: int) -> int:
-    """When the source changed; where the letter does not know, when it was stored."""
-    return stored_at if letter.occurred_at is None else letter.occurred_at
+    """When the source changed; where the letter does not know, or says what no date can be, when it was
+    stored."""
+    told = letter.occurred_at
+    return told if told is not None and MIN_OCCURRED_AT <= told <= MAX_OCCURRED_AT else stored_at
 
 
 class Listed(NamedTuple):
-    """A letter without its payload, its state over all objects that it lies in, and its moment."""
+    """A letter, its state over all objects that it lies in, and its moment."""
 
     standing: Standing
     moment: int
@@ -80,6 +83,19 @@ def listed(stores: Iterable[LetterLedger]) -> list[Listed]:
                 bare, moment = merged(there.standing, bare), min(there.moment, moment)
             found[bare.letter.name] = Listed(bare, moment)
     return [found[name] for name in sorted(found)]
+
+
+def each_once(stores: Sequence[LetterLedger]) -> Iterator[Listed]:
+    """Every letter once with its present state, without its reasons, object by object: memory holds one
+    object, and a digest of each letter."""
+    states, seen = _states_everywhere(stores), set[bytes]()
+    for batch in _batches(stores):
+        for letter in batch.letters:
+            digest = _digest(letter.name)
+            if digest not in seen:
+                seen.add(digest)
+                standing = Standing(letter, states.get(digest, "open"))
+                yield Listed(standing, moment_of(letter, batch.stored_at))
 
 
 def _without_payload(letter: DeadLetter) -> DeadLetter:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from io import StringIO
-from typing import NamedTuple
+from io import StringIO, TextIOWrapper
+from typing import IO, NamedTuple, cast
 
 from headwater.aws import Aws
 from headwater.settings import Settings
+from producers.csv.text import MAX_FIELD
 from schemas.aws_errors import aws_errors
 
 ROWS = ".csv"
@@ -50,8 +51,17 @@ def count_rejects(aws: Aws, settings: Settings) -> Rejects:
     """Of the files that were read and of those that were not. Raises TransientError, ConfigurationError."""
     bucket = settings.source_bucket
     keys = [item.key for item in list_objects(aws, bucket, "rejects/")]
-    rows = sum(len(rejected_rows(read_object(aws, bucket, key))) for key in keys if key.endswith(ROWS))
+    rows = sum(_count_rows(aws, bucket, key) for key in keys if key.endswith(ROWS))
     return Rejects(rows, sum(key.endswith(REASON) for key in keys))
+
+
+def _count_rows(aws: Aws, bucket: str, key: str) -> int:
+    """The rows behind the header. Memory holds one, and whatever else lies there is counted, not refused."""
+    csv.field_size_limit(MAX_FIELD)  # of the whole process; a reject's cells are as large as its file's
+    with aws_errors(f"reading s3://{bucket}/{key}"):
+        body = aws.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        text = TextIOWrapper(cast(IO[bytes], body), errors="replace", encoding="utf-8", newline="")
+        return max(0, sum(1 for row in csv.reader(text) if row) - 1)
 
 
 def rejected_rows(reject_file: bytes) -> list[dict[str, str]]:

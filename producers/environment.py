@@ -13,7 +13,6 @@ boto3 reads its own: AWS_ENDPOINT_URL, AWS_REGION and the rest.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +25,7 @@ from producers.kinesis import KinesisWriter
 from producers.letters import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
+from schemas.aws_errors import silence_bodies
 from schemas.entity import Catalog
 from schemas.loader import load_catalog
 from schemas.privacy import HashKey
@@ -47,7 +47,7 @@ class Wiring(NamedTuple):
 
 def wire(environ: Mapping[str, str]) -> Wiring:
     """The parts that the environment describes. Raises ConfigurationError, TransientError."""
-    _silence(logging.getLogger("botocore"))
+    silence_bodies()
     home = environ.get("HEADWATER_HOME")
     catalog = load_catalog(Path(home) if home else None)
     s3 = boto3.client("s3")
@@ -65,9 +65,3 @@ def wire(environ: Mapping[str, str]) -> Wiring:
         hash_key,
         Watch(S3Sightings(s3, source_bucket)),
     )
-
-
-def _silence(foreign: logging.Logger) -> None:
-    """Its debug log holds whole requests and answers: items, rows and secrets (INV-7)."""
-    if foreign.getEffectiveLevel() < logging.INFO:
-        foreign.setLevel(logging.INFO)

@@ -5,6 +5,7 @@ streams, S3, SQS, Firehose and STS as botocore models them, the common errors of
 codes that botocore itself retries. An answer to HEAD has no body: there the code is the status.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -114,3 +115,11 @@ def _code(error: BaseException) -> str | None:
 def _status(error: BaseException) -> int:
     response = error.response  # type: ignore[attr-defined]
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def silence_bodies() -> None:
+    """No log of botocore's below INFO, whatever the root logger is at: its debug log holds whole requests and
+    answers, and so items, rows and secrets (INV-7)."""
+    foreign = logging.getLogger("botocore")
+    if foreign.getEffectiveLevel() < logging.INFO:
+        foreign.setLevel(logging.INFO)

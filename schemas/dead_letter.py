@@ -22,7 +22,8 @@ class DeadLetter:
     """One refused fact. With its stage the id names it: a repeat is the same letter."""
 
     id: str
-    """Hex of the event id; of what is no event yet: letter_id(payload)."""
+    """Hex of the event id; of what is no event yet: letter_id(payload), with its entity before where that is
+    known."""
     stage: str
     """Where it was refused: dynamodb, csv, consumer."""
     entity: str | None

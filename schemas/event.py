@@ -27,6 +27,10 @@ MAX_FRAME_BYTES: Final = 1_000_000
 NAMESPACE: Final = UUID("2f1c8e0a-95b3-4d0e-8a67-c4b0d9f3716e")
 """Of all event ids. A constant for ever: another one would make every event a new one."""
 
+MIN_OCCURRED_AT: Final = -62_135_596_800_000_000
+MAX_OCCURRED_AT: Final = 253_402_300_799_999_999
+"""Years 1 to 9999, microseconds since the epoch: what Python's and SQL's dates hold."""
+
 
 class Operation(StrEnum):
     """What became of the key. An upsert knows the state after it, not whether there was one before."""

@@ -306,7 +306,6 @@ def _absent(column: Column, place: int) -> object:
 _KEEP_THE_KEY = {
     "field renamed",
     "read otherwise",
-    "key read otherwise",
     "default given",
     "symbol added",
     "int to long",
@@ -334,11 +333,12 @@ def _rules(column: Column, place: int, versions: Sequence[Schema], names: set[st
 
 def _key_rules(old: Field, new: Field, rules: list[str]) -> list[str]:
     """Those of a field of the key. What else decides its text, such as `trim`, no version says."""
-    if not _KEEP_THE_KEY.issuperset(rules) or reads_otherwise(old, new):
+    if not _KEEP_THE_KEY.issuperset(rules):
         return [*rules, "key changed"]
     if (old.from_names, old.format) == (new.from_names, new.format):
         return rules
-    return ["key read otherwise" if rule == "read otherwise" else rule for rule in rules]
+    told = "key texts turned round" if reads_otherwise(old, new) else "key read otherwise"
+    return [told if rule == "read otherwise" else rule for rule in rules]
 
 
 def _default_rule(old: Field, new: Field) -> list[str]:

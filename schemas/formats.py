@@ -1,8 +1,8 @@
 """Whether a text means another value when a field's `format` changes. Pure.
 
 For a field of the key that decides: a source that writes its dates otherwise has the same rows; a format that
-reads 01/02/2024 as another day than before makes a second row beside the first. Moments are written as the
-older format has them, and read as the newer one does.
+reads 01/02/2024 as another day than before makes a second row beside the first, unless the source has turned
+them round. Moments are written as the older format has them, and read as the newer one does.
 """
 
 from collections.abc import Iterator

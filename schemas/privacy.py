@@ -12,7 +12,6 @@ from functools import cache
 from typing import Final, TypeAlias
 
 from schemas.errors import ConfigurationError
-from schemas.refusals import refused
 
 DROP = "drop"
 
@@ -73,7 +72,10 @@ class HashKey:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(rf"[A-Za-z0-9_.-]{{1,{MAX_KEY_ID}}}", self.id):
-            raise refused("id of the hash key", self.id, f"1 to {MAX_KEY_ID} of A-Z, a-z, 0-9, _, - and .")
+            raise ConfigurationError(  # not shown: id and key may have been mixed up (INV-7)
+                f"id of the hash key: it has {len(self.id)} characters; "
+                f"allowed: 1 to {MAX_KEY_ID} of A-Z, a-z, 0-9, _, - and ."
+            )
         if len(self.secret) < MIN_KEY:
             raise ConfigurationError(
                 f"hash key {self.id}: has {len(self.secret)} bytes; allowed: at least {MIN_KEY}"

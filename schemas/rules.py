@@ -70,6 +70,13 @@ RULES = _rules(
         "another `from` of a key field, or a `format` that reads no text as another value than before",
         "see that each row keeps its key: one that gets another is a second row beside the first",
     ),
+    Rule(
+        "key texts turned round",
+        Category.ADDITIVE,
+        "a `format` of a key field that reads a text as another value than before, as 01/02/2024 or Y",
+        "only where the source itself has turned them round, else each row stands twice; files from before "
+        "must not be dropped again",
+    ),
     Rule("int to long", Category.WIDENING, "int becomes long", _NOTHING),
     Rule("float to double", Category.WIDENING, "float becomes double", _NOTHING),
     Rule("longer", Category.WIDENING, "a greater `maxLength`, or none any more", _NOTHING),
@@ -152,8 +159,8 @@ RULES = _rules(
     Rule(
         "key changed",
         Category.REFUSED,
-        "other key fields, or one with another kind or privacy, or a `format` that reads a text as another "
-        "value than before",
+        "other key fields, or one of another kind or privacy: read by another `from` or `format` it is the "
+        "same",
         "a changed key is a new entity",
     ),
     Rule(

@@ -203,9 +203,9 @@ def _names(stores: Sequence[S3Ledger], ids: Iterable[str], choice: Choice) -> di
 
 
 def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int:
-    from headwater.redriving import listed
+    from headwater.redriving import each_once
 
-    chosen = (each.standing.letter for each in listed(stores) if choice.takes(each.standing, each.moment))
+    chosen = (each.standing.letter for each in each_once(stores) if choice.takes(each.standing, each.moment))
     kinds = Counter((each.stage, each.entity or "", each.cause) for each in chosen)
     rows = [(*kind, number) for kind, number in sorted(kinds.items())]
     columns = ("stage", "entity", "cause", "letters")
@@ -256,10 +256,10 @@ def _discard(options: argparse.Namespace) -> int:
 
 
 def _refresh(here: Installation, stores: Sequence[S3Ledger]) -> None:
-    from headwater.letter_summary import refresh
-    from headwater.redriving import listed
+    from headwater.letter_summary import counts_of, refresh
+    from headwater.redriving import each_once
 
-    refresh(here, listed(stores))
+    refresh(here, counts_of(each_once(stores)))
 
 
 def _ledgers(here: Installation) -> list[S3Ledger]:

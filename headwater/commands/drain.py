@@ -32,14 +32,14 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 3 when dead letters wait for a person."""
     from headwater.draining import drain
-    from headwater.letter_summary import waiting
+    from headwater.letter_summary import counts_of, waiting
     from headwater.letters import ledgers
-    from headwater.redriving import listed
+    from headwater.redriving import each_once
 
     here = load()
     aws = here.aws()
     drain(here, aws, options.timeout)
-    letters = waiting(listed(ledgers(aws, here.settings)))
+    letters = waiting(counts_of(each_once(ledgers(aws, here.settings))))
     if options.json:
         show_json({"drained": True, "dead_letters": letters})
     elif letters:

@@ -45,7 +45,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     from headwater.drift import as_json, read_drift, recently
     from headwater.letter_summary import counts_of, refresh, waiting
     from headwater.letters import ledgers
-    from headwater.redriving import listed
+    from headwater.redriving import each_once
     from headwater.stored import count_rejects
     from replay.log import S3Log
 
@@ -56,7 +56,7 @@ def read_status(here: Installation) -> dict[str, Any]:
         with warehouse.transaction() as transaction:
             checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
     log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
-    letters = listed(ledgers(aws, here.settings))
+    letters = counts_of(each_once(ledgers(aws, here.settings)))
     refresh(here, letters)
     return {
         "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in tables],
@@ -65,7 +65,7 @@ def read_status(here: Installation) -> dict[str, Any]:
         "dead_letters": waiting(letters),
         "dead_letter_summary": [
             {**each._asdict(), "oldest": instant(each.oldest), "newest": instant(each.newest)}
-            for each in counts_of(letters)
+            for each in letters
         ],
         "rejects": {
             **count_rejects(aws, here.settings)._asdict(),

@@ -77,11 +77,12 @@ class File:
         """The file from its start, its header read. Raises BadFileError."""
         rows = iter(TextRows(self.bucket.read(self.upload), sheet.encoding, sheet.delimiter))
         columns = sheet.columns(rows)
+        # Before names are told: a first row without the fields' columns is no header, but values (INV-7).
+        reader = RowReader(self.entity, self.source, sheet, columns, self.hash_key)
         names = self._unknown(columns)
         if names and self.entity.unknown is Unknown.REJECT:
             self._see(sheet, names)
             raise BadFileError(f"no schema names {told(names)}, and unknown = reject")
-        reader = RowReader(self.entity, self.source, sheet, columns, self.hash_key)
         return _Opened(reader, columns, rows)
 
     def _survey(self, sheet: Sheet) -> None:

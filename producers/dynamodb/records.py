@@ -181,9 +181,11 @@ def _letter_of(reading: Reading, reader: ItemReader, key: str | None, error: Poi
     """The letter of one entity's part of a record."""
     letter = _letter(reading.record, error)
     entity, source, position = reader.entity.name, reader.source.name, reading.position
+    # Without a key it is known by the entity, too: each entity has a letter of its own (INV-4).
+    unkeyed = letter_id(entity.encode() + b"\n" + letter.payload)
     return replace(
         letter,
-        id=letter.id if key is None else event_id(entity, source, key, position).hex(),
+        id=unkeyed if key is None else event_id(entity, source, key, position).hex(),
         entity=entity,
         source=source,
         position=position,

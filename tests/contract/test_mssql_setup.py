@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
-from consumers.warehouse.port import Batch, Counts
+from consumers.warehouse.port import Batch, Counts, LetterCount
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.settings import Settings, read_settings
@@ -122,6 +122,23 @@ def test_a_reader_sees_views_and_no_tables(warehouse: MssqlWarehouse, user: Any)
         reader.transaction(shared=["item"]) as transaction,
     ):
         transaction.apply(Batch({"item": [row(ITEM, item("y"), 1)]}))
+    reader.close()
+
+
+def test_a_reader_sees_the_summary_of_dead_letters_which_a_writer_replaces(
+    warehouse: MssqlWarehouse, user: Any
+) -> None:
+    count = LetterCount("item", "csv", "data", "open", 2, 0, 1)
+    writer = open_warehouse(user("headwater_writer"), ENTITIES)
+    for letters in (1, 2):
+        writer.save_letter_counts([count._replace(letters=letters)])
+    reader = open_warehouse(user("headwater_reader"), ENTITIES)
+    with reader.engine.connect() as connection:
+        select = "SELECT entity, state, letters FROM headwater.dead_letter_summary"
+        assert connection.exec_driver_sql(select).all() == [("item", "open", 2)]
+    with pytest.raises(ConfigurationError):
+        reader.letter_counts()  # the table itself
+    writer.close()
     reader.close()
 
 

@@ -85,20 +85,20 @@ def test_what_is_refused_waits_and_the_rest_is_there(refused: Up) -> None:
 @pytest.mark.parametrize(
     ("filters", "stages"),
     [
-        (["--entity", "subscription"], {"dynamodb"}),
-        (["--stage", "consumer"], {"consumer"}),
-        (["--stage", "csv", "--entity", "subscription"], set()),
-        (["--cause", "data"], {"consumer", "csv", "dynamodb"}),
-        (["--cause", "schema"], set()),
-        (["--since", "2001-01-01T00:00:00Z"], {"consumer", "csv", "dynamodb"}),
-        (["--since", "2999-01-01T00:00:00Z"], set()),
-        (["--state", "discarded"], set()),
-        (["--state", "all"], {"consumer", "csv", "dynamodb"}),
+        (["--entity", "subscription"], ["dynamodb"]),
+        (["--stage", "consumer"], ["consumer"]),
+        (["--stage", "csv", "--entity", "subscription"], []),
+        (["--cause", "data"], ["consumer", "csv", "dynamodb"]),
+        (["--cause", "schema"], []),
+        (["--since", "2001-01-01T00:00:00Z"], ["consumer", "csv", "dynamodb"]),
+        (["--since", "2999-01-01T00:00:00Z"], []),
+        (["--state", "discarded"], []),
+        (["--state", "all"], ["consumer", "csv", "dynamodb"]),
     ],
     ids=" ".join,
 )
-def test_letters_are_listed_by_filters(refused: Up, filters: list[str], stages: set[str]) -> None:
-    assert set(letters(refused, *filters)) == stages
+def test_letters_are_listed_by_filters(refused: Up, filters: list[str], stages: list[str]) -> None:
+    assert sorted(letters(refused, *filters)) == stages
 
 
 def test_a_letter_is_shown_with_its_payload_and_a_reason_without_a_value(refused: Up) -> None:

@@ -2,15 +2,25 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from headwater.cli import parser
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 FILES = dict(re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", README, re.M | re.S))
+SHOWN = {
+    line: page.name
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for script in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.M | re.S)
+    for line in script.splitlines()
+    if line.startswith("headwater ")
+}
 SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
 
 
@@ -53,6 +63,17 @@ def test_adding_a_source_goes_as_the_readme_says(tmp_path: Path) -> None:
     assert "100021 " in table
     assert re.search(r"^100021 .*\*\*\*", table, re.M)
     assert not re.search("Example|Sample|Specimen|NW5", table)  # the names and postcodes of the file
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_command_that_a_page_shows_is_one(line: str) -> None:
+    command, *_ = re.split(r" && | > ", line)
+    options = parser().parse_args(shlex.split(command, comments=True)[1:])
+    assert callable(options.run)
+
+
+def test_the_pages_show_commands() -> None:
+    assert {"README.md", "dead-letters.md", "evolution.md"} <= set(SHOWN.values())
 
 
 @pytest.mark.parametrize("target", re.findall(r"(?:`|^    )make (\w+)", README, re.M))

@@ -182,6 +182,17 @@ def test_a_file_tells_its_columns_and_a_rejected_one_publishes_nothing() -> None
     assert SECRET not in repr(strict.reasons())
 
 
+def test_inv7_a_file_without_a_header_tells_no_cell_of_its_first_row() -> None:
+    """The first row stands where names should: that a column is missing is said first, and nothing else."""
+    kept = Kept()
+    world = World(replace(links(), unknown=Unknown.REJECT), watch=Watch(kept))
+    world.drop("1,Ada Lovelace,01-02-2020,Y\n2,Other,01-02-2020,Y\n")
+    [reason] = [letter.reason for letter in world.letters.letters]
+    assert reason == "the column URN is missing"
+    assert kept.sightings == []
+    assert not [key for key in world.objects() if "Lovelace" in key]
+
+
 # Objects
 
 

@@ -201,7 +201,7 @@ def test_a_new_item_without_a_usable_key_still_deletes_the_old_one() -> None:
     reading = World(ROOM).reader.read(account(1, room(1), room("x")))
     assert [event.operation for event, _ in reading.events] == ["delete"]
     (letter,) = reading.letters
-    assert letter.id == letter_id(letter.payload)
+    assert letter.id == letter_id(b"room\n" + letter.payload)
     assert letter.entity == "room"
 
 

@@ -59,7 +59,11 @@ def test_without_a_key_nothing_begins() -> None:
     ("key_id", "key", "words"),
     [
         ("k1", "x" * 31, "hash key k1: has 31 bytes; allowed: at least 32"),
-        ("a:b", SECRET, 'id of the hash key: found "a:b"; allowed: 1 to 32 of A-Z, a-z, 0-9, _, - and .'),
+        (
+            "a:b",
+            SECRET,
+            "id of the hash key: it has 3 characters; allowed: 1 to 32 of A-Z, a-z, 0-9, _, - and .",
+        ),
         ("x" * 33, SECRET, "allowed: 1 to 32 of A-Z, a-z, 0-9, _, - and ."),
     ],
 )
@@ -77,6 +81,12 @@ def test_a_secret_that_is_none(text: str) -> None:
 def test_inv7_nothing_tells_the_key() -> None:
     key = HashKey("k1", SECRET.encode())
     assert SECRET not in f"{key!r} {key}"
+
+
+def test_inv7_a_key_in_the_place_of_its_id_is_not_told() -> None:
+    refusal({"HEADWATER_HASH_KEY": "2026-01", "HEADWATER_HASH_KEY_ID": SECRET})
+    swapped = json.dumps({"id": SECRET, "key": "2026-01"})
+    refusal({"HEADWATER_HASH_SECRET": "hash"}, lambda _name: swapped)
 
 
 def test_a_hash_without_a_key_is_refused_where_it_would_be_used() -> None:

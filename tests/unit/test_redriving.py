@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from consumers.warehouse.port import LetterCount
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from headwater import redriving
 from headwater.letter_summary import counts_of, waiting
-from headwater.redriving import Choice, Redriven, discard, listed, named, redrive
+from headwater.output import instant
+from headwater.redriving import Choice, Listed, Redriven, discard, each_once, listed, named, redrive
 from producers.aggregator import Aggregate
 from schemas.codec import Registry
 from schemas.dead_letter import DeadLetter
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError, TransientError
-from schemas.event import encode_event
+from schemas.event import MAX_OCCURRED_AT, encode_event
 from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver, State
 
 MENDED = PoisonEventError("something that was mended since")
@@ -394,13 +395,55 @@ def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
     assert named([ledger], letter(b"1").id, Choice(stage="dynamodb")).letter.payload == b"{}"
 
 
-def test_inv4_the_summary_counts_each_letter_once() -> None:
+@pytest.mark.parametrize("every", [listed, each_once])
+def test_inv4_the_summary_counts_each_letter_once(
+    every: Callable[[Sequence[InMemoryLedger]], Iterable[Listed]],
+) -> None:
     ledger = ledger_of([frame("a", 1), frame("b", 5)], [frame("b", 5), b"no frame"])
     discard([ledger], frozenset({letter(frame("a", 1)).name}), "no")
     first, last = (letter(frame(key, n)).occurred_at or 0 for key, n in (("a", 1), ("b", 5)))
-    assert counts_of(listed([ledger])) == [
+    counts = counts_of(every([ledger]))
+    assert counts == [
         LetterCount("", "consumer", "data", "open", 1, 0, 0),
         LetterCount("item", "consumer", "data", "discarded", 1, first, first),
         LetterCount("item", "consumer", "data", "open", 1, last, last),
     ]
-    assert waiting(listed([ledger])) == 2
+    assert waiting(counts) == 2
+
+
+@pytest.mark.parametrize("occurred_at", [2**62, -(2**62), MAX_OCCURRED_AT + 1])
+def test_a_letter_of_a_moment_that_no_date_can_be_has_that_of_its_object(
+    warehouse: SqliteWarehouse, occurred_at: int
+) -> None:
+    """Such an event is refused for it, and must not make its letter impossible to list and to count."""
+    ledger = InMemoryLedger()
+    told = encode_event(event(ITEM, item("a"), 1, occurred_at=occurred_at))
+    assert Consumer(CATALOG, warehouse, ledger).consume([told]).dead == 1
+    [each] = listed([ledger])
+    assert (each.moment, instant(each.moment)) == (0, "1970-01-01T00:00:00Z")
+    warehouse.save_letter_counts(counts_of(each_once([ledger])))
+
+
+def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() -> None:
+    """A letter is given while one object is read, whatever stands beside the objects after it."""
+    ledger, read = InMemoryLedger(), list[str]()
+    for payloads in ([b"1"], [b"1", b"2"], [b"3"]):
+        ledger.put([letter(payload) for payload in payloads])
+    keys = sorted(ledger.objects)
+    for key in keys:
+        ledger.record(key, [Outcome("consumer", letter(b"1").id, "discarded", "no")])
+
+    class Watched(InMemoryLedger):
+        def batches(self) -> Iterator[LetterBatch]:
+            for batch in ledger.batches():
+                read.append(batch.key)
+                yield batch
+
+        def outcomes(self) -> Iterator[Outcome]:
+            return ledger.outcomes()
+
+    first = next(each_once([Watched()]))
+    assert read == keys[:1]
+    states_of = {each.standing.letter.payload: each.standing.state for each in each_once([Watched()])}
+    assert states_of == {b"1": "discarded", b"2": "open", b"3": "open"}
+    assert first.standing.state == states_of[first.standing.letter.payload]

@@ -1,0 +1,175 @@
+"""Dead letters of the producers once more through their normal path: what becomes of each kind of letter."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from csv_world import World as Files
+from csv_world import links
+from dynamodb_world import ORDER, entity, order, record
+from dynamodb_world import World as Stream
+
+from headwater.redriving import Choice, redrive
+from producers.csv.handler import Producer as CsvProducer
+from producers.csv.redrive import CsvRedriver
+from producers.dynamodb.handler import Producer
+from producers.dynamodb.redrive import DynamoDbRedriver
+from schemas.codec import Registry
+from schemas.dead_letter import DeadLetter
+from schemas.entity import Catalog, DynamoDbSource, Entity
+from schemas.errors import ConfigurationError
+from schemas.letter_outcomes import InMemoryLedger, Outcome
+
+GOOD = "URN,Name,Since,Open\n1,a,,Y\n"
+
+
+# DynamoDB
+
+
+def redriver(world: Stream) -> DynamoDbRedriver:
+    return DynamoDbRedriver(world.catalog, lambda store: Producer(world.catalog, world.publisher, store))
+
+
+def letter_of(world: Stream, number: int) -> DeadLetter:
+    """Of an item whose number is none."""
+    world.producer.publish([record(number, new=order(number, "x"))])
+    return world.letters.letters[-1]
+
+
+def mended(letter: DeadLetter, number: int) -> DeadLetter:
+    """As if its schema took it by now: a redrive itself changes no bytes."""
+    return replace(letter, payload=json.dumps(record(number, new=order(number))).encode())
+
+
+def test_an_item_fails_again_for_its_reason_and_is_no_new_letter() -> None:
+    world = Stream()
+    letter = letter_of(world, 1)
+    assert redriver(world).redrive([letter]) == [
+        Outcome("dynamodb", letter.id, "failed-again", letter.reason)
+    ]
+    assert (len(world.letters.letters), world.events()) == (1, [])
+
+
+def test_inv2_an_item_redriven_twice_is_published_with_the_same_bytes() -> None:
+    world = Stream()
+    letters = [mended(letter_of(world, number), number) for number in (1, 2)]
+    for _ in range(2):
+        states = [outcome.state for outcome in redriver(world).redrive(letters)]
+        assert states == ["redriven", "redriven"]
+    events = world.events()
+    assert (len(events), len({event.event_id for event in events})) == (4, 2)
+
+
+def test_of_a_record_for_two_entities_each_letter_has_the_outcome_of_its_own() -> None:
+    note = entity("note", [{"name": "id", "type": "string"}, {"name": "note", "type": "int"}], ["id"])
+    world = Stream(ORDER, _of_orders(note))
+    world.producer.publish([record(1, new=order(1, "x", note={"S": "y"}))])
+    letters = sorted(world.letters.letters, key=lambda letter: str(letter.entity))
+    assert [letter.entity for letter in letters] == ["note", "order"]
+    whole = json.dumps(record(1, new=order(1, note={"S": "y"}))).encode()
+    outcomes = redriver(world).redrive([replace(letter, payload=whole) for letter in letters])
+    assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
+    assert "note" in outcomes[0].reason
+
+
+def test_inv4_two_entities_that_know_no_key_of_one_record_have_a_letter_each() -> None:
+    """One id for both would be one letter, and what became of the one that of the other."""
+    numbers = entity("number", [{"name": "id", "type": "int"}], ["id"])
+    dates = entity("day", [{"name": "id", "type": "bytes"}], ["id"])
+    world = Stream(_of_orders(numbers), _of_orders(dates))
+    world.producer.publish([record(1, new=order("x"))])
+    letters = world.letters.letters
+    assert [letter.entity for letter in letters] == ["number", "day"]
+    assert len({letter.name for letter in letters}) == 2
+    ledger = InMemoryLedger()
+    ledger.put(letters)
+    texts = _of_orders(entity("number", [{"name": "id", "type": "string"}], ["id"]))
+    mended = Stream(texts, _of_orders(dates))
+    done = redrive([ledger], {"dynamodb": redriver(mended)}, Choice())
+    assert (done.redriven, done.failed_again) == (1, 1)
+
+
+def _of_orders(one: Entity) -> Entity:
+    """The same table's items are rows of this entity, too."""
+    (source,) = ORDER.sources
+    assert isinstance(source, DynamoDbSource)
+    return replace(one, sources=(source,))
+
+
+def test_a_letter_whose_entity_no_more_claims_the_record_fails_again_and_says_why() -> None:
+    world = Stream()
+    letter = replace(mended(letter_of(world, 1), 1), entity="customer")
+    [outcome] = redriver(world).redrive([letter])
+    assert outcome.state == "failed-again"
+    assert "says nothing of entity customer any more: see its `where`" in outcome.reason
+
+
+def test_a_payload_that_is_no_record_is_for_a_person() -> None:
+    world = Stream()
+    letter = replace(letter_of(world, 1), payload=b"a value {")
+    with pytest.raises(ConfigurationError, match=f"of the dead letter {letter.id} is no record") as caught:
+        redriver(world).redrive([letter])
+    assert "a value" not in str(caught.value)
+
+
+# CSV
+
+
+def csv_redriver(world: Files, known: Entity) -> CsvRedriver:
+    catalog = Catalog({known.name: known}, Registry([known.schema]))
+    publisher = world.producer()._publisher
+    return CsvRedriver(
+        lambda store: CsvProducer(catalog, publisher, store, lambda _: world.bucket), world.letters
+    )
+
+
+def unknown_feed(world: Files, body: str = GOOD) -> DeadLetter:
+    world.drop(body, "drop/unknown/a.csv")
+    return world.letters.letters.pop()
+
+
+def test_a_file_whose_feed_is_known_by_now_is_read_and_moved() -> None:
+    world = Files(links())
+    letter = unknown_feed(world)
+    [outcome] = csv_redriver(world, links(feed="unknown")).redrive([letter])
+    assert outcome == Outcome("csv", letter.id, "redriven")
+    assert [row["urn"] for row in world.values()] == [1]
+    assert [key.partition("/")[0] for key in world.objects()] == ["archive"]
+    assert world.letters.letters == []
+
+
+def test_inv2_a_file_redriven_twice_is_read_once() -> None:
+    world = Files(links())
+    letter, twice = unknown_feed(world), csv_redriver(world, links(feed="unknown"))
+    states = [twice.redrive([letter])[0].state for _ in range(2)]
+    assert states == ["redriven", "redriven"]
+    assert len(world.events()) == 1
+
+
+def test_a_file_whose_feed_is_not_known_yet_fails_again_and_stays() -> None:
+    world = Files(links())
+    letter = unknown_feed(world)
+    [outcome] = csv_redriver(world, links()).redrive([letter])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
+    assert (world.objects(), world.letters.letters) == (["drop/unknown/a.csv"], [])
+
+
+def test_inv1_a_file_that_is_read_now_and_is_bad_has_a_letter_of_its_own() -> None:
+    """It is moved, and that letter alone says where to."""
+    world = Files(links())
+    letter = unknown_feed(world, "what,is,this\n1,2,3\n")
+    [outcome] = csv_redriver(world, links(feed="unknown")).redrive([letter])
+    assert outcome.state == "redriven"
+    [moved] = world.letters.letters
+    assert json.loads(moved.payload)["moved_to"] in world.objects()
+
+
+def test_a_file_that_was_read_has_no_redrive() -> None:
+    world = Files(links())
+    world.drop("what,is,this\n1,2,3\n")
+    [letter] = world.letters.letters
+    before = world.objects()
+    assert csv_redriver(world, world.entity).redrive([letter]) == []
+    assert (world.objects(), world.events()) == (before, [])
