@@ -10,23 +10,32 @@ from headwater.output import tell
 from headwater.redriving import Listed
 from schemas.errors import ConfigurationError
 from schemas.letter_outcomes import WAITING
+from schemas.refusals import snake_case
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import LetterCount
 
 
 def counts_of(letters: Iterable[Listed]) -> list[LetterCount]:
-    """By entity, stage, cause and state, in this order."""
+    """By entity, stage, cause and state, in this order. What can be no entity's name counts under none."""
     from consumers.warehouse.port import LetterCount
 
     counts: dict[tuple[str, str, str, str], LetterCount] = {}
     for (letter, state, _), moment in letters:
-        kind = letter.entity or "", letter.stage, letter.cause, state
+        kind = _entity(letter.entity), letter.stage, letter.cause, state
         held = counts.get(kind) or LetterCount(*kind, 0, moment, moment)
         counts[kind] = LetterCount(
             *kind, held.letters + 1, min(held.oldest, moment), max(held.newest, moment)
         )
     return [counts[kind] for kind in sorted(counts)]
+
+
+def _entity(said: str | None) -> str:
+    """An event that was refused may say anything, and a column of SQL Server takes 128 plain characters."""
+    try:
+        return snake_case("entity", said) if said else ""
+    except ConfigurationError:
+        return ""
 
 
 def refresh(here: Installation, counts: Sequence[LetterCount]) -> None:

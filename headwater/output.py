@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 OURS = ("headwater", "schemas", "producers", "consumers", "replay")
 
 
@@ -38,7 +40,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def table_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of `show_table`. A value takes one line: line breaks in it are shown as \\n."""
+    """The lines of `show_table`. A value takes one line: a line break in it, or another control character, is
+    shown as \\n."""
     values = [list(row) for row in rows]
     cells = [list(columns), *([cell(value) for value in row] for row in values)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -51,7 +54,12 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     text = str(_plain(value)) if isinstance(value, (bytes, datetime, date, time)) else str(value)
-    return text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n") if "\n" in text else text
+    return _harmless(text) if _CONTROLS.search(text) else text
+
+
+def _harmless(text: str) -> str:
+    """What would break the line, or be an order to the terminal, as Python writes it."""
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text.replace("\\", "\\\\"))
 
 
 def instant(micros: int | None) -> str | None:

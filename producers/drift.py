@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _log = logging.getLogger(__name__)
-_MOST_DAYS = 1_000  # of all sources: what a container remembers
+MOST_DAYS = 1_000
+"""Of all sources: what a container remembers."""
 _NONE: frozenset[str] = frozenset()
 
 
@@ -73,6 +74,6 @@ class Watch:
             except HeadwaterError as error:
                 _log.warning("names that no schema has could not be reported: %s", error)
                 continue
-            if len(self._told) >= _MOST_DAYS:
+            if len(self._told) >= MOST_DAYS:
                 self._told.clear()
             self._told.setdefault(of, set()).update(names)

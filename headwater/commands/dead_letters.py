@@ -71,7 +71,7 @@ def _add_show(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater dead-letters show 3f2a91c0",
         _show,
     )
-    showing.add_argument("id", metavar="ID", help="its id, or the beginning of it")
+    showing.add_argument("id", metavar="ID", type=_id, help="its id, or the beginning of it")
     _add_stage(showing)
     add_json(showing)
 
@@ -86,7 +86,7 @@ def _add_redrive(actions: Commands[argparse.ArgumentParser]) -> None:
         "Those with these ids, or all that wait for a person and fit the filters. A letter that fails again "
         "keeps its new reason, and the exit code is 3. Harmless to repeat, and for two people at once.",
     )
-    redriving.add_argument("ids", metavar="ID", nargs="*", help="an id, or the beginning of it")
+    redriving.add_argument("ids", metavar="ID", nargs="*", type=_id, help="an id, or the beginning of it")
     _add_filters(redriving)
     redriving.add_argument(
         "--dry-run", action="store_true", help="say how many letters would be redriven, and do nothing"
@@ -104,7 +104,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         _discard,
         "The letter stays as a record with its payload, and is no longer among those that wait.",
     )
-    discarding.add_argument("ids", metavar="ID", nargs="+", help="an id, or the beginning of it")
+    discarding.add_argument("ids", metavar="ID", nargs="+", type=_id, help="an id, or the beginning of it")
     discarding.add_argument("--reason", required=True, type=_reason, help="why, for who reads it in a year")
     _add_stage(discarding)
     add_warehouse(discarding)
@@ -121,6 +121,13 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 def _add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=("dynamodb", "csv", "consumer"), help="those refused there")
+
+
+def _id(text: str) -> str:
+    """Every id begins with no text: an empty variable of a script is not to name the only letter there is."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an id, or the beginning of one, has at least one character")
+    return text.strip().lower()
 
 
 def _reason(text: str) -> str:
@@ -203,10 +210,7 @@ def _names(stores: Sequence[S3Ledger], ids: Iterable[str], choice: Choice) -> di
 
 
 def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int:
-    from headwater.redriving import each_once
-
-    chosen = (each.standing.letter for each in each_once(stores) if choice.takes(each.standing, each.moment))
-    kinds = Counter((each.stage, each.entity or "", each.cause) for each in chosen)
+    kinds, left = _plan(stores, choice)
     rows = [(*kind, number) for kind, number in sorted(kinds.items())]
     columns = ("stage", "entity", "cause", "letters")
     if as_json:
@@ -214,7 +218,22 @@ def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int
     elif rows:
         show_table(columns, rows)
     tell(f"dry run: {counted(sum(kinds.values()), 'letter')} would be redriven, and nothing was")
+    _tell_left(left)
     return DONE
+
+
+def _plan(stores: Sequence[S3Ledger], choice: Choice) -> tuple[Counter[tuple[str, str, str]], int]:
+    """How many letters of each stage, entity and cause have a redrive, and how many have none."""
+    from headwater.redriving import each_once
+    from producers.csv.redrive import has_redrive
+
+    kinds, left = Counter[tuple[str, str, str]](), 0
+    for (letter, *_), _ in (each for each in each_once(stores) if choice.takes(*each)):
+        if has_redrive(letter):
+            kinds[letter.stage, letter.entity or "", letter.cause] += 1
+        else:
+            left += 1
+    return kinds, left
 
 
 def _report(done: Redriven, seconds: float) -> None:
@@ -222,9 +241,14 @@ def _report(done: Redriven, seconds: float) -> None:
     tell(f"{counted(done.letters, 'letter')}, {done.failed_again:,} of them failed again, {rate}")
 
 
-def _tell_end(done: Redriven, as_json: bool) -> int:
+def _tell_left(letters: int) -> None:
     from producers.csv.redrive import CORRECT_IT
 
+    if letters:
+        tell(f"{counted(letters, 'letter')} of files left as they are: {CORRECT_IT}")
+
+
+def _tell_end(done: Redriven, as_json: bool) -> int:
     members = {
         "redriven": done.redriven,
         "failed_again": done.failed_again,
@@ -236,8 +260,7 @@ def _tell_end(done: Redriven, as_json: bool) -> int:
         show(f"{counted(done.redriven, 'letter')} redriven, {done.failed_again:,} failed again")
     if done.failed_again:
         tell("see `headwater dead-letters list --state failed-again`")
-    if done.not_redrivable:
-        tell(f"{counted(done.not_redrivable, 'letter')} of files left as they are: {CORRECT_IT}")
+    _tell_left(done.not_redrivable)
     return FINDINGS if done.failed_again or done.not_redrivable else DONE
 
 

@@ -190,6 +190,7 @@ def object_letter(
     version: str | None,
     reason: str,
     *,
+    etag: str | None = None,
     moved_to: str | None = None,
     entity: str | None = None,
     source: str | None = None,
@@ -197,8 +198,11 @@ def object_letter(
     occurred_at: int | None = None,
     cause: Cause = "data",
 ) -> DeadLetter:
-    """A dead letter about a whole object: its payload is JSON that says where the object is."""
+    """A dead letter about a whole object: its payload is JSON that says where the object is, and of one not
+    read its ETag, without which no copy of it could be told from one of another version."""
     place = {"bucket": bucket, "key": key, "version": version, "moved_to": moved_to}
+    if etag is not None:
+        place["etag"] = etag
     payload = json.dumps(place, sort_keys=True).encode()
     return DeadLetter(
         letter_id(payload), STAGE, entity, source, position, reason, cause, payload, occurred_at

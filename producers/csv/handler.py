@@ -120,7 +120,9 @@ class Producer:
 
     def _report(self, notice: Notice, reason: str, cause: Cause = "data") -> None:
         _log.warning("%s: %s", notice.key, reason)
-        letter = object_letter(notice.bucket, notice.key, notice.version, reason, cause=cause)
+        letter = object_letter(
+            notice.bucket, notice.key, notice.version, reason, etag=notice.etag, cause=cause
+        )
         self._letters.put([letter])
 
 

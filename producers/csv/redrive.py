@@ -34,7 +34,8 @@ class CsvRedriver:
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """One by one: each may be a whole file. Those with CORRECT_IT have no outcome."""
-        return [self._redriven(letter, told) for letter in letters if (told := _notification(letter.payload))]
+        told = ((letter, _notification(letter.payload)) for letter in letters)
+        return [self._redriven(letter, each) for letter, each in told if each is not None]
 
     def _redriven(self, letter: DeadLetter, notification: str) -> Outcome:
         self._same.of(letter)
@@ -65,17 +66,22 @@ class _Same:
                 self.reason = letter.reason
 
 
+def has_redrive(letter: DeadLetter) -> bool:
+    """Whether a letter of any stage can be taken again: all but those of files that were read."""
+    return letter.stage != STAGE or _notification(letter.payload) is not None
+
+
 def _notification(payload: bytes) -> str | None:
     """What S3 said, or would say now, of what was not read; None for a file that was read."""
     text = payload.decode(errors="replace")
     try:
         place = json.loads(text)
         key, version = place["key"], place["version"]
-        bucket, moved_to = place["bucket"], place["moved_to"]
+        bucket, moved_to, etag = place["bucket"], place["moved_to"], place.get("etag")
     except (ValueError, LookupError, TypeError):
         return text
     if moved_to is not None:
         return None
-    described = {"key": quote_plus(key), "versionId": version}
+    described = {"key": quote_plus(key), "versionId": version, "eTag": etag}
     s3 = {"bucket": {"name": bucket}, "object": described}
     return json.dumps({"Records": [{"eventName": f"{CREATED}Put", "s3": s3}]})

@@ -222,6 +222,8 @@ def _other(made: Field, form: _Form, typed: Attribute | None) -> object:
     for kind, convert in form.others.items():
         if kind in typed:
             return convert(typed[kind])
+    if not typed.keys() <= _JSON.keys():
+        raise TypeError("a value may stand in the place of a type (INV-7)")
     wanted = " or ".join((form.type, *form.others))
     raise ValueError(f"takes an attribute of type {wanted}, got {', '.join(typed)}")
 
@@ -280,7 +282,7 @@ def _json(typed: Attribute) -> str:
     """An attribute of any type as schemas.fields.canonical_json has it, without a value in between."""
     ((kind, value),) = typed.items()
     if kind not in _JSON:
-        raise ValueError(f"takes no attribute of type {kind}")
+        raise TypeError("a value may stand in the place of a type (INV-7)")
     return _JSON[kind](value)
 
 

@@ -74,12 +74,17 @@ class RecordReader:
         return reading
 
 
+def table_of(arn: str) -> str:
+    """The table's name in the ARN of its stream."""
+    return arn.split("/")[1]
+
+
 class _Table:
     """One table's stream: what its items may be, and the generation of its positions."""
 
     def __init__(self, catalog: Catalog, arn: str, hash_key: HashKey | None, watch: Watch | None) -> None:
         self._generation = generation_of(arn)
-        self._name = arn.split("/")[1]
+        self._name = table_of(arn)
         self._readers = [ItemReader(*pair, hash_key) for pair in catalog.for_table(self._name)]
         self._watch = watch
         self._key: Set[str] | None = None  # the table's own, once a record told it
@@ -205,8 +210,13 @@ def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event)
     )
 
 
+def payload_of(record: StreamRecord) -> bytes:
+    """The record in the one form in which a letter keeps it."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+
+
 def _letter(record: StreamRecord, error: PoisonEventError) -> DeadLetter:
-    payload = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    payload = payload_of(record)
     return DeadLetter(
         letter_id(payload), STAGE, None, None, None, error.reason, error.cause, payload, occurred_at=None
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from producers.dynamodb.handler import Producer
-from producers.dynamodb.records import STAGE, RecordReader, StreamRecord
+from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, payload_of, table_of
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
@@ -24,44 +24,59 @@ class DynamoDbRedriver:
         self, catalog: Catalog, producer: Callable[[LetterStore], Producer], key: HashKey | None = None
     ) -> None:
         """`producer` makes the producer that puts what it refuses in that store; `key` is the one it has."""
+        self._catalog = catalog
         self._refusals = Refusals()
         self._producer = producer(self._refusals)
         self._reader = RecordReader(catalog, key)
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
-        self._refusals.taken()  # of a call that failed
         records = {letter.payload: _record(letter) for letter in letters}
-        outcome = self._producer.publish(list(records.values()))
+        refused = self._published([each for each in records.values() if self._is_known(_table(each))])
+        made = ((letter, records[letter.payload]) for letter in letters)
+        return [self._outcome(letter, each, refused.get(payload_of(each), ())) for letter, each in made]
+
+    def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
+        """What was refused of them, by payload."""
+        self._refusals.taken()  # of a call that failed
+        outcome = self._producer.publish(records)
         if outcome.failed is not None:
             raise TransientError(f"Kinesis did not take all of {len(records)} records")
         refused: dict[bytes, list[DeadLetter]] = {}
         for letter in self._refusals.taken():
             refused.setdefault(letter.payload, []).append(letter)
-        return [
-            self._outcome(letter, records[letter.payload], refused.get(letter.payload, ()))
-            for letter in letters
-        ]
+        return refused
+
+    def _is_known(self, table: str) -> bool:
+        """To a producer a table of no entity is wrong wiring; here an old letter, that stops no other."""
+        return bool(self._catalog.for_table(table))
 
     def _outcome(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> Outcome:
+        reason = self._reason(letter, record, refused)
+        return Outcome(STAGE, letter.id, "failed-again" if reason else "redriven", reason or "")
+
+    def _reason(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> str | None:
         """Of the letter's own entity: that another one refuses the record is that one's letter."""
-        reasons = {
-            each.reason
-            for each in refused
-            if each.entity == letter.entity or None in (each.entity, letter.entity)
-        }
+        table, entity = _table(record), letter.entity
+        if not self._is_known(table):
+            return f"no entity names the table {table} any more"
+        reasons = {each.reason for each in refused if each.entity == entity or None in (each.entity, entity)}
         if reasons:
-            return Outcome(STAGE, letter.id, "failed-again", "; ".join(sorted(reasons)))
+            return "; ".join(sorted(reasons))
         told = {event.entity for event, _ in self._reader.read(record).events}
-        if letter.entity is not None and letter.entity not in told:
-            reason = f"the record says nothing of entity {letter.entity} any more: see its `where`"
-            return Outcome(STAGE, letter.id, "failed-again", reason)
-        return Outcome(STAGE, letter.id, "redriven")
+        if entity is not None and entity not in told:
+            return f"the record says nothing of entity {entity} any more: see its `where`"
+        return None
+
+
+def _table(record: StreamRecord) -> str:
+    return table_of(record["eventSourceARN"])
 
 
 def _record(letter: DeadLetter) -> StreamRecord:
     try:
         record: StreamRecord = json.loads(letter.payload)
-    except ValueError:
+        _table(record)
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise ConfigurationError(f"the payload of the dead letter {letter.id} is no record") from None
     return record

@@ -112,6 +112,9 @@ def test_a_letter_is_shown_with_its_payload_and_a_reason_without_a_value(refused
 def test_a_dry_run_counts_and_does_nothing(refused: Up) -> None:
     told = refused.json("dead-letters", "redrive", "--entity", "subscription", "--dry-run")
     assert told == [{"stage": "dynamodb", "entity": "subscription", "cause": "data", "letters": 1}]
+    file = refused.run("dead-letters", "redrive", "--stage", "csv", "--dry-run", "--json")
+    assert (file.code, json.loads(file.out)) == (0, []), "a file that was read has no redrive"
+    assert "1 letter of files left as they are" in file.err
     assert {each["state"] for each in letters(refused).values()} == {"open"}
 
 

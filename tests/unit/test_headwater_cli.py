@@ -113,6 +113,9 @@ def test_an_unknown_entity_names_the_nearest(capsys: pytest.CaptureFixture[str])
         ["replay", "rebuild"],
         ["replay", "rebuild", "school", "--as-of", "2026-01-31"],
         ["dead-letters", "show"],
+        ["dead-letters", "show", ""],
+        ["dead-letters", "redrive", " "],
+        ["dead-letters", "discard", "", "--reason", "a test"],
     ],
     ids=" ".join,
 )

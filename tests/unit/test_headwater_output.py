@@ -24,6 +24,12 @@ def test_a_value_takes_one_line() -> None:
     assert output.cell("a \\ alone") == "a \\ alone"
 
 
+def test_a_value_gives_the_terminal_no_orders() -> None:
+    """A dead letter shows what anybody wrote to the stream."""
+    assert output.cell("\x1b[2Jgone\r\x9b31m\tred\x07") == "\\x1b[2Jgone\\r\\x9b31m\\tred\\x07"
+    assert output.cell("naïve ✓ 𝔸") == "naïve ✓ 𝔸"
+
+
 def test_booleans_are_words_and_stand_to_the_left() -> None:
     assert output.table_lines(["open"], [[True], [None], [False]])[2:] == ["True", "", "False"]
 

@@ -109,6 +109,15 @@ def test_a_feed_without_a_header_row_names_its_columns() -> None:
     assert world.reasons() == []
 
 
+def test_a_column_that_the_listed_ones_lack_has_the_default_as_the_schema_writes_it() -> None:
+    """Whatever its level: a default hides nothing (docs/private-fields.md)."""
+    hidden = {"name": "mail", "type": "string", "default": "nobody", "headwater.private": "hash"}
+    fields = [{"name": "id", "type": "string"}, {"name": "seats", "type": "int", "default": 7}, hidden]
+    world = World(entity(fields, ("id",), header=("id",)))
+    world.drop("1\n")
+    assert world.values() == [{"id": "1", "seats": 7, "mail": "nobody"}]
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-16"])
 def test_names_arrive_intact_in_the_encoding_of_the_feed(encoding: str) -> None:
     world = World(links(encoding=encoding))

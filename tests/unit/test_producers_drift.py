@@ -11,7 +11,7 @@ import pytest
 from csv_world import World, links
 from dynamodb_world import AT, catalog, entity, record
 
-from producers.drift import S3Sightings, Watch
+from producers.drift import MOST_DAYS, S3Sightings, Watch
 from producers.dynamodb.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
@@ -147,6 +147,16 @@ def test_names_are_bounded_whatever_comes() -> None:
     names = [name for each in items.kept.sightings for name in each.names]
     assert len(names) == len(set(names)) == MOST_NAMES + 1
     assert MORE in names
+
+
+def test_what_a_container_remembers_is_bounded_and_what_it_forgot_is_told_again() -> None:
+    kept = Kept()
+    watch = Watch(kept)
+    for day in [*range(MOST_DAYS + 1), 0, MOST_DAYS]:
+        watch.see("order", "dynamodb:orders", day * DAY * 1_000_000, ["colour"])
+        watch.flush()
+    told = [(each.day - date(1970, 1, 1)).days for each in kept.sightings]
+    assert told == [*range(MOST_DAYS + 1), 0]
 
 
 @pytest.mark.parametrize(

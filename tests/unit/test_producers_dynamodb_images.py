@@ -127,6 +127,8 @@ REFUSED = [
     ("string", {"SS": [SECRET]}, "takes an attribute of type S, got SS"),
     ("string", {"NULL": True}, "takes str, got NoneType"),
     ("string", {"S": "\ud800"}, "lone surrogate"),
+    ("string", {SECRET: "x"}, "not an attribute as DynamoDB writes them"),
+    ("int", SECRET, "not an attribute as DynamoDB writes them"),
     ("string", {"S": 3141}, "takes str, got int"),
     (ENUM, {"S": SECRET}, "takes one of trial, basic"),
     ("int", {"S": "3141"}, "takes an attribute of type N, got S"),
@@ -242,14 +244,17 @@ def test_null_in_a_json_field_is_null_and_no_text() -> None:
     [
         {"M": {"a": {"N": "x"}}},
         {"L": [{"B": "?"}]},
-        {"X": 1},
+        {SECRET: 1},
+        {"L": [{SECRET: 1}]},
         {"L": [{}]},
         {"L": [{"S": "a", "N": "1"}]},
         {"M": 3},
     ],
 )
-def test_a_broken_attribute_within_json_is_refused(attribute: Mapping[str, Any]) -> None:
-    assert reason(one_field("string", **{"headwater.json": True}), attribute).startswith("field x: ")
+def test_inv7_a_broken_attribute_within_json_is_refused(attribute: Mapping[str, Any]) -> None:
+    told = reason(one_field("string", **{"headwater.json": True}), attribute)
+    assert told.startswith("field x: ")
+    assert SECRET not in told
 
 
 # Keys

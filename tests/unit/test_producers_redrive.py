@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from csv_world import World as Files
-from csv_world import links
+from csv_world import links, notification
 from dynamodb_world import ORDER, entity, order, record
 from dynamodb_world import World as Stream
 
@@ -17,7 +17,7 @@ from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.redrive import DynamoDbRedriver
 from schemas.codec import Registry
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import DeadLetter, letter_id
 from schemas.entity import Catalog, DynamoDbSource, Entity
 from schemas.errors import ConfigurationError
 from schemas.letter_outcomes import InMemoryLedger, Outcome
@@ -50,6 +50,14 @@ def test_an_item_fails_again_for_its_reason_and_is_no_new_letter() -> None:
         Outcome("dynamodb", letter.id, "failed-again", letter.reason)
     ]
     assert (len(world.letters.letters), world.events()) == (1, [])
+
+
+def test_a_refusal_is_found_whatever_form_the_payload_of_its_letter_has() -> None:
+    world = Stream()
+    letter = letter_of(world, 1)
+    spaced = replace(letter, payload=json.dumps(json.loads(letter.payload), indent=1).encode())
+    [outcome] = redriver(world).redrive([spaced])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
 
 
 def test_inv2_an_item_redriven_twice_is_published_with_the_same_bytes() -> None:
@@ -106,6 +114,24 @@ def test_a_letter_whose_entity_no_more_claims_the_record_fails_again_and_says_wh
     assert "says nothing of entity customer any more: see its `where`" in outcome.reason
 
 
+def test_a_letter_of_a_table_that_no_entity_names_any_more_stops_no_other() -> None:
+    world, other = Stream(), Stream(replace(ORDER, sources=(DynamoDbSource("dynamodb:gone", "gone", {}),)))
+    other.producer.publish([record(1, new=order(1, "x"), table="gone")])
+    [gone], good = other.letters.letters, mended(letter_of(world, 2), 2)
+    outcomes = redriver(world).redrive([gone, good])
+    assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
+    assert outcomes[0].reason == "no entity names the table gone any more"
+    assert len(world.events()) == 1
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"{}", b'"a value"', b"null"])
+def test_a_payload_of_another_form_is_no_record(payload: bytes) -> None:
+    world = Stream()
+    letter = replace(letter_of(world, 1), payload=payload)
+    with pytest.raises(ConfigurationError, match=f"of the dead letter {letter.id} is no record"):
+        redriver(world).redrive([letter])
+
+
 def test_a_payload_that_is_no_record_is_for_a_person() -> None:
     world = Stream()
     letter = replace(letter_of(world, 1), payload=b"a value {")
@@ -156,6 +182,16 @@ def test_a_file_whose_feed_is_not_known_yet_fails_again_and_stays() -> None:
     assert (world.objects(), world.letters.letters) == (["drop/unknown/a.csv"], [])
 
 
+def test_of_two_files_each_has_the_outcome_of_its_own() -> None:
+    world = Files(links())
+    first, second = unknown_feed(world), unknown_feed(world)
+    unknown = replace(first, payload=first.payload.replace(b"drop/unknown/", b"drop/nobody/"))
+    unknown = replace(unknown, id=letter_id(unknown.payload))
+    world.upload(GOOD, "drop/nobody/a.csv")
+    outcomes = csv_redriver(world, links(feed="unknown")).redrive([unknown, second])
+    assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
+
+
 def test_inv1_a_file_that_is_read_now_and_is_bad_has_a_letter_of_its_own() -> None:
     """It is moved, and that letter alone says where to."""
     world = Files(links())
@@ -164,6 +200,27 @@ def test_inv1_a_file_that_is_read_now_and_is_bad_has_a_letter_of_its_own() -> No
     assert outcome.state == "redriven"
     [moved] = world.letters.letters
     assert json.loads(moved.payload)["moved_to"] in world.objects()
+
+
+def test_inv4_a_version_that_was_gone_is_not_redriven_by_the_copy_of_another() -> None:
+    """Nothing of it was ever read: an earlier file of the same name says nothing about it."""
+    world = Files(links())
+    world.drop(GOOD)
+    lost = world.upload(GOOD.replace("1,a", "2,b"))
+    world.bucket.delete(lost)
+    world.producer().take(notification(lost))
+    [letter] = world.letters.letters
+    assert "was gone before it was read" in letter.reason
+    [outcome] = csv_redriver(world, world.entity).redrive([letter])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
+
+
+def test_an_empty_notification_has_an_outcome_too() -> None:
+    world = Files(links())
+    world.producer().take("")
+    [letter] = world.letters.letters
+    [outcome] = csv_redriver(world, world.entity).redrive([letter])
+    assert (outcome.state, outcome.reason) == ("failed-again", letter.reason)
 
 
 def test_a_file_that_was_read_has_no_redrive() -> None:

@@ -11,7 +11,7 @@ from consumers_world import CATALOG, ENTITIES, ITEM, OTHER, A, event, item, othe
 
 from consumers.consume import Consumer, letter_of
 from consumers.redrive import ConsumerRedriver
-from consumers.warehouse.port import LetterCount
+from consumers.warehouse.port import Checkpoint, Counts, LetterCount
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from headwater import redriving
 from headwater.letter_summary import counts_of, waiting
@@ -112,6 +112,37 @@ class Stale(InMemoryLedger):
 
     def outcomes(self) -> Iterator[Outcome]:
         yield from (outcome for batch in self._read for outcome in batch.outcomes)
+
+
+def test_what_a_call_that_failed_refused_is_not_held_against_the_next(warehouse: SqliteWarehouse) -> None:
+    """The database was away after the letter was refused; by then its schema is mended."""
+    given, down = letter(frame("a")), [True]
+
+    class Refusing(Consumer):
+        def consume(self, payloads: Iterable[bytes], checkpoints: Sequence[Checkpoint] = ()) -> Counts:
+            if down:
+                down.clear()
+                self._letters.put([given])
+                raise TransientError("the database is away")
+            return super().consume(payloads, checkpoints)
+
+    redriver = ConsumerRedriver(lambda store: Refusing(CATALOG, warehouse, store))
+    with pytest.raises(TransientError):
+        redriver.redrive([given])
+    assert [each.state for each in redriver.redrive([given])] == ["redriven"]
+
+
+@pytest.mark.parametrize("stored", [(8, 9), (9, 8)])
+def test_a_letter_that_knows_no_moment_has_the_earliest_of_its_objects(stored: tuple[int, int]) -> None:
+    ledger = ledger_of([b"1"], [b"1", b"2"])
+
+    class Stored(InMemoryLedger):
+        def batches(self) -> Iterator[LetterBatch]:
+            for batch, stored_at in zip(ledger.batches(), stored, strict=True):
+                yield batch._replace(stored_at=stored_at)
+
+    moments = {each.standing.letter.id: each.moment for each in listed([Stored()])}
+    assert moments[letter(b"1").id] == 8
 
 
 def test_redriving_by_two_people_at_once_changes_nothing(
@@ -422,6 +453,14 @@ def test_a_letter_of_a_moment_that_no_date_can_be_has_that_of_its_object(
     [each] = listed([ledger])
     assert (each.moment, instant(each.moment)) == (0, "1970-01-01T00:00:00Z")
     warehouse.save_letter_counts(counts_of(each_once([ledger])))
+
+
+@pytest.mark.parametrize("entity", ["x" * 101, "\u0448\u043a\u043e\u043b\u0430", "a\x00b", "An entity", ""])
+def test_a_letter_of_what_can_be_no_entity_is_counted_without_one(entity: str) -> None:
+    """An event may say anything, and the summary in the warehouse must take it."""
+    ledger = ledger_of([encode_event(event(ITEM, item("a"), 1, entity=entity))])
+    (count,) = counts_of(each_once([ledger]))
+    assert (count.entity, count.letters) == ("", 1)
 
 
 def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() -> None:

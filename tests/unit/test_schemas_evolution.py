@@ -107,6 +107,8 @@ def test_a_mask_that_is_put_on_later_fits_its_column() -> None:
         ("@handle", "***"),
         ("meet me @ five.ish or so", "*****"),
         ("07700 900123", "*****"),
+        (f"{'a' * 308}@example.org", "*******@example.org"),  # 320 characters: the longest address
+        (f"{'a' * 309}@example.org", "*******"),
     ],
 )
 def test_a_mask_keeps_the_class_of_length_and_the_domain(text: str, masked: str) -> None:
