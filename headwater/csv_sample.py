@@ -18,6 +18,7 @@ from producers.csv.text import BadFileError, TextRows, decoded
 from schemas.errors import ConfigurationError
 from schemas.fields import Field
 from schemas.proposal import ColumnSample, check_width, text_column
+from schemas.sources import text_encoding
 
 DELIMITERS = (",", ";", "\t", "|")
 GUESSES = ("utf-8", "cp1252", "latin-1")
@@ -43,13 +44,11 @@ class CsvSample:
 def sample_file(path: Path, delimiter: str | None, encoding: str | None, limit: int) -> CsvSample:
     """At most `limit` rows, fewer where there are thousands of columns. Raises ConfigurationError."""
     try:
-        encoding = encoding or _encoding(path)
+        encoding = text_encoding("--encoding", encoding) if encoding else _encoding(path)
         delimiter = delimiter or _delimiter(path, encoding)
         return _sample(path, delimiter, encoding, limit)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
-    except LookupError:
-        raise ConfigurationError(f"--encoding: Python has no encoding {encoding}") from None
     except BadFileError as error:
         raise ConfigurationError(f"{path}: {error.reason}{_other_encoding(path, encoding)}") from None
 
@@ -101,6 +100,11 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
                 f"{path}: the column {name} is there {times} times; allowed: each once, since nobody "
                 "could tell which is meant"
             )
+    if any("\0" in name for name in header):
+        raise ConfigurationError(
+            f"{path}: the first row holds a NUL; allowed: text: a file in UTF-16 or UTF-32 needs its name, "
+            "as in --encoding utf-16-le"
+        )
     try:
         check_width(len(header))
     except ConfigurationError as error:

@@ -310,7 +310,7 @@ def _private(where: str, spec: Mapping[str, Any], kind: FieldType) -> Privacy:
     if "headwater.private" not in spec:
         return Privacy.PUBLIC
     given = spec["headwater.private"]
-    if given not in PRIVACY:
+    if not isinstance(given, str) or given not in PRIVACY:
         raise unknown(f"{where}, headwater.private", given, PRIVACY)
     if given != DROP and kind is not FieldType.STRING:
         raise refused(

@@ -14,7 +14,7 @@ from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventErr
 from schemas.fields import NO_DEFAULT, Field
 from schemas.fingerprint import fingerprint
 from schemas.privacy import DROP
-from schemas.refusals import only_known
+from schemas.refusals import only_known, refused
 from schemas.values import Pack, Unpack, as_it_is
 
 
@@ -119,6 +119,8 @@ def schema_of_checked(entity: str, version: int, key: Sequence[str], avro: Mappi
     added: dict[str, Any] = dict(zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=True))
     if dropped:
         fields = [each for each in avro["fields"] if not _is_dropped(each)]
+        if not fields:
+            raise refused(f"v{version}.avsc, fields", list(dropped), "at least one that is not dropped")
         added |= {"fields": fields, DROPPED: dropped}
     return Schema({**avro, **added})
 
@@ -140,7 +142,7 @@ def schema_from_document(document: bytes) -> Schema:
     try:
         avro = json.loads(document)
         return Schema(avro)
-    except (ValueError, LookupError, TypeError, AttributeError, ConfigurationError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigurationError) as error:
         raise LogIntegrityError(f"not a schema of Headwater: {error}") from error
 
 

@@ -16,6 +16,7 @@ from schemas.codec import Schema
 from schemas.conversions import Convert, conversion
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.fields import NO_DEFAULT, Field
+from schemas.formats import reads_otherwise
 from schemas.refusals import refused
 from schemas.rules import RULES, Category, Rule
 from schemas.values import as_it_is
@@ -302,7 +303,17 @@ def _absent(column: Column, place: int) -> object:
 # Rules
 
 
-_KEEP_THE_KEY = {"field renamed", "read otherwise", "int to long", "longer", "more digits", "default given"}
+_KEEP_THE_KEY = {
+    "field renamed",
+    "read otherwise",
+    "default given",
+    "symbol added",
+    "int to long",
+    "longer",
+    "more digits",
+    "enum to string",
+}
+"""What leaves the text of every key as it is."""
 
 
 def _rules(column: Column, place: int, versions: Sequence[Schema], names: set[str]) -> list[str]:
@@ -317,8 +328,17 @@ def _rules(column: Column, place: int, versions: Sequence[Schema], names: set[st
         return ["made private" if old.name in schema.dropped else "field retired"]
     assert old is not None and new is not None  # noqa: PT018 - told the type checker
     rules = [*conversion(old, new).rules, *_default_rule(old, new)]
-    in_key = old.name in versions[place - 1].key
-    return [*rules, "key changed"] if in_key and not _KEEP_THE_KEY.issuperset(rules) else rules
+    return _key_rules(old, new, rules) if old.name in versions[place - 1].key else rules
+
+
+def _key_rules(old: Field, new: Field, rules: list[str]) -> list[str]:
+    """Those of a field of the key. What else decides its text, such as `trim`, no version says."""
+    if not _KEEP_THE_KEY.issuperset(rules):
+        return [*rules, "key changed"]
+    if (old.from_names, old.format) == (new.from_names, new.format):
+        return rules
+    told = "key texts turned round" if reads_otherwise(old, new) else "key read otherwise"
+    return [told if rule == "read otherwise" else rule for rule in rules]
 
 
 def _default_rule(old: Field, new: Field) -> list[str]:

@@ -43,25 +43,31 @@ class Finding(NamedTuple):
 def refusals(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
     """What no version may be: `published` are files and their fingerprints (schemas.published)."""
     yield from _broken(entity, published)
-    for older in range(1, len(entity.versions)):
-        for finding in _changes(entity, older, older + 1):
-            if finding.category is Category.REFUSED:
-                yield finding
+    for schema in entity.versions:
+        yield from _refused(entity, schema.version)
 
 
 def findings(entity: Entity, published: Mapping[str, str], every: bool = False) -> list[Finding]:
     """Each version that is not published against all older ones: what it changes, and not what a published
-    one changed before it. With `every`: each version, and all that changed up to it."""
+    one changed before it, unless that is refused. With `every`: all versions, and all they changed."""
     found = list(_broken(entity, published))
     kept = 0
     for schema in entity.versions:
         newer = schema.version
         if f"v{newer}.avsc" in published and not every:
             kept = newer
+            found += _refused(entity, newer)  # published against a rule, or before there was one
             continue
         for older in range(1, newer):
             found += _changes(entity, max(older, kept), newer, f"v{older}")
     return found
+
+
+def _refused(entity: Entity, newer: int) -> Iterator[Finding]:
+    """What this version changes since the one before that none may: no process loads it."""
+    for finding in _changes(entity, newer - 1, newer) if newer > 1 else ():
+        if finding.category is Category.REFUSED:
+            yield finding
 
 
 def against_table(entity: Entity, revision: int, version: int, made_by: bytes) -> list[Finding]:

@@ -4,8 +4,6 @@ Every error is a ConfigurationError that names the file, the property or field, 
 allowed, with the nearest name for a typo. What we do not know we refuse, and never ignore.
 """
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Sou
 from schemas.errors import ConfigurationError
 from schemas.evolution import Evolution, keys_of
 from schemas.fields import ANY_SOURCE, FieldType
+from schemas.files import TOO_LARGE, read_json, read_toml
 from schemas.gate import refusals
 from schemas.privacy import Privacy
 from schemas.published import read_published
@@ -25,7 +24,6 @@ from schemas.refusals import missing, only_known, refused, snake_case, unknown
 from schemas.sources import read_source
 
 SAMPLE_ENTITIES = Path(__file__).parent / "entities"
-TOO_LARGE = "holds a number too long, or nests too deep, for Python to read"
 NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)
 
 
@@ -60,9 +58,9 @@ def load_entity(folder: Path) -> Entity:
     Raises ConfigurationError, also for a published version that was changed, and for a change between two
     versions that the gate refuses.
     """
-    entity = read_entity(folder)
+    entity, published = read_entity(folder), read_published(folder)
     with _naming(folder):
-        for finding in refusals(entity, read_published(folder)):
+        for finding in refusals(entity, published):
             raise ConfigurationError(finding.sentence)
     return entity
 
@@ -74,7 +72,7 @@ def read_entity(folder: Path) -> Entity:
         files = _schema_files(folder)
     file = folder / "entity.toml"
     with _naming(file):
-        settings = _read_toml(file)
+        settings = read_toml(file)
         key = _key(settings)
     records = [_read_record(each) for each in files]
     with _naming(folder):
@@ -89,9 +87,12 @@ def read_entity(folder: Path) -> Entity:
 
 def _read_record(file: Path) -> dict[str, Any]:
     with _naming(file):
-        record = _read_json(file)
+        record = read_json(file, "schema", "an Avro record")
         only_known("record", record, RECORD_PROPERTIES)
-        read_fields(record)
+        try:
+            read_fields(record)
+        except RecursionError:
+            raise ConfigurationError(TOO_LARGE) from None
     return record
 
 
@@ -130,46 +131,6 @@ def _schema_files(folder: Path) -> list[Path]:
                 "and so on without a gap, each an Avro record"
             )
     return [folder / name for name in names]
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_bytes().decode()
-    except FileNotFoundError:
-        raise ConfigurationError("there is no such file; an entity has one") from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"byte {error.start + 1} is not UTF-8; allowed: UTF-8") from None
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_read_text(file))
-    except tomllib.TOMLDecodeError as error:  # its text names line and column
-        raise ConfigurationError(f"not TOML: {error}") from None
-    except (ValueError, RecursionError):
-        raise ConfigurationError(TOO_LARGE) from None
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_read_text(file), object_pairs_hook=_without_duplicates)
-    except json.JSONDecodeError as error:
-        where = f"at line {error.lineno}, column {error.colno}"
-        raise ConfigurationError(f"not JSON: {error.msg} ({where})") from None
-    except (ValueError, RecursionError):
-        raise ConfigurationError(TOO_LARGE) from None
-    if not isinstance(found, dict):
-        raise refused("schema", found, "an Avro record")
-    return found
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in made:
-            raise ConfigurationError(f"found the property {name} twice in one object; allowed: once")
-        made[name] = value
-    return made
 
 
 # entity.toml

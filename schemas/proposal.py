@@ -285,7 +285,10 @@ def _key(
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
     """Places of the key's columns, and what else would do."""
     if given is not None:
-        return tuple(_given_place(each, names, columns) for each in given), []
+        places = tuple(_given_place(each, names, columns) for each in given)
+        if len({*places}) < len(places):
+            raise ConfigurationError(f"--key: found {', '.join(given)}; allowed: each column once")
+        return places, []
     likely = sorted(_fit(columns), key=lambda place: _likeliness(place, names, columns, suspected))
     found = candidate_keys([columns[place].hashes for place in likely])
     keys = [tuple(sorted(likely[each] for each in places)) for places in found]

@@ -6,35 +6,39 @@ from pathlib import Path
 
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
+from schemas.files import read_json
 from schemas.refusals import refused
 
 PUBLISHED = "published.json"
+ALLOWED = "an object of a fingerprint by file"
 
 
 def read_published(folder: Path) -> dict[str, str]:
-    """File name to fingerprint in hex, of the versions that are published. Raises ConfigurationError."""
+    """File name to fingerprint in hex, of the versions that are published. Raises ConfigurationError that
+    names the file."""
     file = folder / PUBLISHED
     if not file.exists():
         return {}
     try:
-        found = json.loads(file.read_bytes())
-    except ValueError:
-        raise ConfigurationError(f"{PUBLISHED}: not JSON") from None
-    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
-        raise refused(PUBLISHED, found, "an object of a fingerprint by file")
+        found = read_json(file, "published versions", ALLOWED)
+        if not all(isinstance(each, str) for each in found.values()):
+            raise refused("published versions", found, ALLOWED)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
     return found
 
 
 def changed(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The published versions that were changed or taken away since: file, and what refuses it."""
     now = fingerprints(entity)
+    new = max(len(now), len(published)) + 1
     for file, fingerprint in published.items():
         if now.get(file) != fingerprint:
             found = "is not there" if file not in now else f"was changed: its fingerprint is {now[file]}"
             yield (
                 file,
                 f"{file}: is published as {fingerprint} and {found}; allowed: the file and the entity's key "
-                f"as they were: a change is a new version, v{len(now) + 1}.avsc",
+                f"as they were: a change is a new version, v{new}.avsc",
             )
 
 

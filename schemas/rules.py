@@ -64,6 +64,19 @@ RULES = _rules(
     Rule("default given", Category.ADDITIVE, "a default where there was none", _NOTHING),
     Rule("symbol added", Category.ADDITIVE, "an enum with more symbols", _NOTHING),
     Rule("read otherwise", Category.ADDITIVE, "another `from`, `format` or list of casts", _NOTHING),
+    Rule(
+        "key read otherwise",
+        Category.ADDITIVE,
+        "another `from` of a key field, or a `format` that reads no text as another value than before",
+        "see that each row keeps its key: one that gets another is a second row beside the first",
+    ),
+    Rule(
+        "key texts turned round",
+        Category.ADDITIVE,
+        "a `format` of a key field that reads a text as another value than before, as 01/02/2024 or Y",
+        "only where the source itself has turned them round, else each row stands twice; files from before "
+        "must not be dropped again",
+    ),
     Rule("int to long", Category.WIDENING, "int becomes long", _NOTHING),
     Rule("float to double", Category.WIDENING, "float becomes double", _NOTHING),
     Rule("longer", Category.WIDENING, "a greater `maxLength`, or none any more", _NOTHING),

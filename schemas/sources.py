@@ -126,7 +126,7 @@ def _csv(where: str, given: Mapping[str, Any], schema: Schema) -> CsvSource:
         name=name,
         feed=feed,
         mode=_mode(where, given),
-        encoding=_encoding(where, given.get("encoding", "utf-8")),
+        encoding=text_encoding(f"{where}, encoding", given.get("encoding", "utf-8")),
         delimiter=_delimiter(where, given.get("delimiter", ",")),
         header=_header(where, given.get("header", True), name, schema),
         effective=_effective(where, given),
@@ -144,12 +144,13 @@ def _mode(where: str, given: Mapping[str, Any]) -> Mode:
     return Mode(given["mode"])
 
 
-def _encoding(where: str, found: object) -> str:
+def text_encoding(where: str, found: object) -> str:
+    """Python's own name of an encoding. Raises ConfigurationError."""
     try:
         "".encode(str(found))
         return codecs.lookup(str(found)).name
     except (LookupError, ValueError):
-        raise unknown(f"{where}, encoding", found, ENCODINGS) from None
+        raise unknown(where, found, ENCODINGS) from None
 
 
 def _delimiter(where: str, found: object) -> str:

@@ -11,7 +11,9 @@ from unittest import mock
 
 import pytest
 
+from consumers.warehouse.engines import open_warehouse
 from headwater.cli import main
+from schemas.loader import load_entity
 
 Avro = dict[str, Any]
 
@@ -25,6 +27,10 @@ def f(kind: Any, name: str = "f", **more: Any) -> Avro:
 
 def optional(name: str) -> Avro:
     return f(["null", "int"], name, default=None)
+
+
+HIDDEN = f("string", **{"headwater.private": "hash"})
+ADDED, WIDENED, REBUILT = [f("int"), optional("g")], [f("long")], [f("double")]
 
 
 def entity(home: Path, name: str, *versions: Sequence[Avro], toml: str = TOML) -> Path:
@@ -75,3 +81,15 @@ class Schemas:
         """The findings of a check."""
         found: list[Avro] = self.json("check", *words)["findings"]
         return found
+
+
+def pairs(found: list[Avro]) -> list[tuple[Any, ...]]:
+    return [(each["from"], each["to"], each["field"], each["rule"]) for each in found]
+
+
+def warehouse_of(schemas: Schemas, folder: Path) -> str:
+    url = f"sqlite:///{schemas.home / 'warehouse.db'}"
+    warehouse = open_warehouse(url, [load_entity(folder)])
+    warehouse.ensure()
+    warehouse.close()
+    return url

@@ -197,6 +197,8 @@ def test_a_key_that_is_given_may_name_columns_or_fields(new: New) -> None:
             "a value",
         ),
         ("Share", "--key: the column Share is double; allowed: no float, double or json"),
+        ("Urn,Urn", "--key: found Urn, Urn; allowed: each column once"),
+        ("Urn,urn", "--key: found Urn, urn; allowed: each column once"),
     ],
 )
 def test_a_key_that_cannot_be_one(new: New, key: str, text: str) -> None:
@@ -261,6 +263,33 @@ def test_delimiter_and_mark_are_found(new: New) -> None:
     assert (source.delimiter, source.encoding) == (";", "utf-16")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"\xef\xbb\xbfa;b\n1;2\n", ()),
+        (b'\xef\xbb\xbf"a";"b"\n1;2\n', ()),
+        ("a;b\n1;2\n".encode("utf-16"), ("--encoding", "utf-16-le")),
+        ("a;b\n1;2\n".encode("utf-16-be"), ("--encoding", "utf-16-be")),
+        (b"a;b\r1;2\r", ()),
+        (b"\n\na;b\n1;2\n", ()),
+    ],
+)
+def test_marks_line_ends_and_empty_lines_are_no_part_of_a_name(
+    new: New, text: bytes, words: Sequence[str]
+) -> None:
+    fields = new.fields(text, *words)
+    assert [(name, each.get("from")) for name, each in fields.items()] == [("a", None), ("b", None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "kind"),
+    [("a\n1\n2\n", ("a",), "int"), ("a\n1\n1\n", (), "int"), ('a\n""\n""\n', (), ["null", "string"])],
+)
+def test_one_column_is_a_file(new: New, text: str, key: tuple[str, ...], kind: Any) -> None:
+    fields = new.fields(text)
+    assert (list(fields), fields["a"]["type"], key_of(new)) == (["a"], kind, key)
+
+
 def test_a_delimiter_that_is_given_is_taken(new: New) -> None:
     assert list(new.fields("a,b\tc\n1,2\t3\n", "--delimiter", "tab")) == ["a_b", "c"]
     assert 'delimiter = "\\t"' in (new.made / "entity.toml").read_text()
@@ -269,6 +298,11 @@ def test_a_delimiter_that_is_given_is_taken(new: New) -> None:
 # What it cannot use
 
 
+ENCODINGS = "allowed: utf-8, utf-8-sig, utf-16, cp1252, latin-1, or another text encoding of Python"
+NUL = (
+    "the first row holds a NUL; allowed: text: a file in UTF-16 or UTF-32 needs its name, as in --encoding "
+    "utf-16-le"
+)
 WIDE = ",".join(f"c{number}" for number in range(2_000))
 
 
@@ -303,7 +337,17 @@ WIDE = ",".join(f"c{number}" for number in range(2_000))
             "byte 600002 is not utf-8: if the file is cp1252, say --encoding cp1252",
         ),
         (b'a\n"x\n', (), "line 2: unexpected end of data"),
-        (b"a\n1\n", ("--encoding", "utf-99"), "--encoding: Python has no encoding utf-99"),
+        (
+            b"a\n1\n",
+            ("--encoding", "utf-99"),
+            f'--encoding: found "utf-99"; did you mean "utf-8"? {ENCODINGS}',
+        ),
+        (b"a\n1\n", ("--encoding", "hex"), f'--encoding: found "hex"; {ENCODINGS}'),
+        (b"a\n1\n", ("--encoding", "rot13"), f'--encoding: found "rot13"; {ENCODINGS}'),
+        ("a,b\n1,2\n".encode("utf-16-le"), (), NUL),
+        ("a,b\n1,2\n".encode("utf-32"), (), NUL),
+        (b"a,b", (), "found a header and 0 rows; allowed: at least one row to see what columns hold"),
+        (b"a\n\n\n", (), "found a header and 0 rows; allowed: at least one row to see what columns hold"),
         (
             b"a\n1\n",
             ("--delimiter", ",,"),
@@ -320,6 +364,11 @@ def test_a_file_that_cannot_be_used(new: New, text: bytes, words: Sequence[str],
 def test_a_file_that_is_not_there(new: New) -> None:
     done = new.schemas.run("new", "thing", "--from", "nowhere.csv", "--out", new.schemas.home, home=False)
     assert (done.code, done.err) == (2, "headwater: nowhere.csv: No such file or directory\n")
+
+
+def test_a_folder_is_no_file(new: New) -> None:
+    done = new.schemas.run("new", "thing", "--from", new.folder, "--out", new.schemas.home, home=False)
+    assert (done.code, done.err) == (2, f"headwater: {new.folder}: Is a directory\n")
 
 
 def test_what_is_there_is_never_overwritten(new: New) -> None:

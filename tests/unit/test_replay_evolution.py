@@ -1,5 +1,6 @@
 """A rebuild under a newer version of the schema: beside the older one's table, and equal to it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from consumers_world import event
 from evolutions import STEPS, Step
 from replay_world import Pipe, business
 
+from consumers.consume import Consumer
 from replay.as_of import plan_as_of
 from replay.compare import compare
+from replay.in_memory import InMemoryLog
 from replay.log_schemas import entity_of_log
 from replay.rebuild import plan_rollback
 from replay.run import run
@@ -65,7 +68,9 @@ def test_inv3_a_rebuild_under_the_newer_version_equals_the_table_of_the_older(
 
 
 @by_name
-def test_inv6_s3_alone_is_enough_to_read_a_log_of_two_versions(step: Step, tmp_path: Path) -> None:
+def test_inv6_s3_alone_is_enough_to_read_a_log_of_two_versions(
+    step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder with nothing in it, no entity known: the table is the one of whoever has both versions."""
     _, after = world(step, tmp_path)
     older, newer = step.entities()
@@ -78,7 +83,9 @@ def test_inv6_s3_alone_is_enough_to_read_a_log_of_two_versions(step: Step, tmp_p
 
     empty = tmp_path / "ten years later"
     empty.mkdir()
+    monkeypatch.chdir(empty)
     of = entity_of_log(after.log, newer.name)
+    assert (of.versions, of.columns) == (newer.versions, newer.columns)
     alone = Pipe(empty, [of])
     alone.catalog, alone.log = Catalog({}, Registry()), after.log
     assert alone.rebuild(of, accept_differences=True).swapped
@@ -125,6 +132,50 @@ def test_a_table_as_of_a_moment_is_of_the_newest_version(tmp_path: Path) -> None
     moment = datetime.fromtimestamp(first.occurred_at / 1_000_000, UTC)
     outcome = run(plan_as_of(after.ports(), newer, moment), after.ports())
     assert [row.values for row in after.table(newer, outcome.revision)] == [("k1", "2475512", "n1")]
+
+
+def crossed(step: Step, folder: Path) -> Pipe:
+    """One who knows both versions and has read both: keys k1 and k2 of the older, k0 of the newer."""
+    older, newer = step.entities()
+    folder.mkdir()
+    pipe = Pipe(folder, [newer])
+    pipe.publish(*(thing(step, older, n) for n in (1, 2, 4, 5)))
+    pipe.flush()
+    pipe.publish(*(thing(step, newer, n) for n in (3, 6)), thing(step, newer, 9, Operation.DELETE))
+    pipe.flush()
+    pipe.consume()
+    return pipe
+
+
+def read_elsewhere(log: InMemoryLog, of: Entity, folder: Path) -> Pipe:
+    """A machine that has the log and an entity, and no other schema."""
+    folder.mkdir()
+    pipe = Pipe(folder, [of])
+    pipe.catalog = Catalog({}, Registry())
+    pipe.log = log
+    return pipe
+
+
+@by_name
+def test_inv4_events_of_a_version_that_only_the_log_has_are_counted_and_the_others_are_read(
+    step: Step, tmp_path: Path
+) -> None:
+    written, newer = crossed(step, tmp_path / "writer"), step.entities()[1]
+    only_newest = replace(newer, older=())
+    pipe = read_elsewhere(written.log, only_newest, tmp_path / "reader")
+    outcome = pipe.rebuild(only_newest, accept_differences=True)
+
+    assert (outcome.counts.dead, outcome.swapped) == (4, True)
+    assert [row.event_id for row in pipe.table(only_newest)] == [
+        row.event_id for row in written.table(newer) if row.schema_version == 2
+    ]
+    known = Catalog({"thing": only_newest}, Registry([only_newest.schema]))
+    counts = Consumer(known, pipe.warehouse, pipe.letters, written.log.document).consume(written.published)
+    assert counts.dead == 4
+    assert {letter.cause for letter in pipe.letters.letters} == {"schema"}
+    assert {letter.reason.partition(": ")[2] for letter in pipe.letters.letters} == {
+        f"written with schema {newer.versions[0].fingerprint.hex()}, which is none of the table's versions"
+    }
 
 
 def test_a_log_of_a_newer_version_stops_whoever_does_not_know_it(tmp_path: Path) -> None:

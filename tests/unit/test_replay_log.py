@@ -205,6 +205,21 @@ def test_a_schema_under_another_name_or_that_is_none_is_damage() -> None:
         LogRegistry(Registry(), log.document).find(bytes(8))
 
 
+def test_the_schema_of_the_envelope_is_no_payloads_and_stops_nobody() -> None:
+    log = InMemoryLog()
+    log.put(schema_log_key(ENVELOPE_FINGERPRINT), json.dumps(ENVELOPE).encode())
+    with pytest.raises(PoisonEventError) as refused:
+        LogRegistry(Registry(), log.document).find(ENVELOPE_FINGERPRINT)
+    assert refused.value.cause == "schema"
+
+
+def test_a_schema_that_nests_too_deep_is_damage() -> None:
+    log = InMemoryLog()
+    log.put(schema_log_key(bytes(8)), b'{"type":' * 3_000)
+    with pytest.raises(LogIntegrityError, match="not a schema of Headwater"):
+        LogRegistry(Registry(), log.document).find(bytes(8))
+
+
 def test_an_entity_is_told_by_its_newest_schema_and_one_without_is_refused() -> None:
     log = InMemoryLog()
     log.put_schema(other_schema(ITEM))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ConfigurationError
+from schemas.gate import refusals
 from schemas.loader import load_entity, read_entity
 from schemas.published import publish
 from schemas.rules import RULES
@@ -103,10 +104,99 @@ def test_a_key_field_of_another_kind_is_a_new_entity(tmp_path: Path) -> None:
     )
 
 
-def test_a_key_field_made_private_is_a_new_entity(tmp_path: Path) -> None:
+def test_a_key_field_made_private_or_less_so_is_a_new_entity(tmp_path: Path) -> None:
     text = {"name": "urn", "type": "string"}
-    folder = entity(tmp_path, [text], [{**text, "headwater.private": "hash"}])
-    assert refusal(folder).startswith("v2.avsc, field urn: key changed since v1.avsc: ")
+    hashed = {**text, "headwater.private": "hash"}
+    for versions in ([text], [hashed]), ([hashed], [text]):
+        folder = entity(tmp_path, *versions)
+        [found] = refused_rules(folder)
+        assert found == "key changed"
+        assert refusal(folder).startswith("v2.avsc, field urn: key changed since v1.avsc: ")
+
+
+def refused_rules(folder: Path) -> list[str]:
+    return [found.rule.name for found in refusals(read_entity(folder), {})]
+
+
+DATE, LOCAL = (
+    {"type": "int", "logicalType": "date"},
+    {"type": "long", "logicalType": "local-timestamp-micros"},
+)
+MOMENT = {"type": "long", "logicalType": "timestamp-micros"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        (DATE, "%d/%m/%Y", "%m/%d/%Y"),
+        (DATE, "%d/%m/%y", "%y/%m/%d"),
+        (DATE, None, "%Y-%d-%m"),
+        (DATE, "%Y-%d-%m", None),
+        (time("millis"), "%H:%M", "%M:%H"),
+        (time("micros"), None, "%M:%H:%S"),
+        (LOCAL, "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
+        (LOCAL, None, "%Y-%d-%m %H:%M:%S"),
+        (MOMENT, "epoch-seconds", "epoch-millis"),
+        (MOMENT, "%Y%m%d", "epoch-seconds"),
+        ("boolean", "Y|N", "N|Y"),
+        ("boolean", "N|X", "Y|N"),
+        ("boolean", None, "FALSE|TRUE"),
+    ],
+)
+def test_a_key_field_whose_texts_mean_other_values_is_told_as_that(
+    tmp_path: Path, kind: Any, old: str | None, new: str | None
+) -> None:
+    folder = entity(tmp_path, *formats(kind, old, new))
+    [change] = load_entity(folder).evolution.changes(1, 2)
+    assert (change.field, change.rule) == ("urn", RULES["key texts turned round"])
+
+
+def formats(kind: Any, *given: str | None) -> list[list[Avro]]:
+    return [[f(kind, "urn", **({} if each is None else {"format": each}))] for each in given]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        (DATE, "%d/%m/%Y", None),
+        (DATE, None, "%d/%m/%Y"),
+        (DATE, "%d/%m/%Y", "%d/%m/%y"),
+        (DATE, "%Y%m%d", "%Y-%m-%d"),
+        (DATE, "%Y-%m-%d", None),
+        (time("micros"), "%H:%M", None),
+        (LOCAL, None, "%Y-%m-%d %H:%M"),
+        (MOMENT, "epoch-seconds", None),
+        (MOMENT, None, "%Y-%m-%dT%H:%M:%S%z"),
+        ("boolean", "Y|N", "1|0"),
+        ("boolean", None, "True|False"),
+    ],
+)
+def test_a_key_field_that_is_written_otherwise_is_the_same_key(
+    tmp_path: Path, kind: Any, old: str | None, new: str | None
+) -> None:
+    folder = entity(tmp_path, *formats(kind, old, new))
+    assert refused_rules(folder) == []
+    [change] = read_entity(folder).evolution.changes(1, 2)
+    assert (change.field, change.rule) == ("urn", RULES["key read otherwise"])
+
+
+def test_a_key_field_from_another_column_is_for_a_person_to_look_at(tmp_path: Path) -> None:
+    renamed = {"name": "link", "type": "int", "aliases": ["urn"], "from": {"csv:links": "URN"}}
+    folder = entity(tmp_path, [URN], [renamed], toml=TOML.replace("urn", "link"))
+    rules = [change.rule.name for change in load_entity(folder).evolution.changes(1, 2)]
+    assert rules == ["field renamed", "key read otherwise"]
+
+
+@pytest.mark.parametrize("later", [enum("a", "b", "c"), "string"])
+def test_a_key_of_symbols_may_have_more(tmp_path: Path, later: Any) -> None:
+    folder = entity(tmp_path, [f(enum("a", "b"), "urn")], [f(later, "urn")])
+    assert load_entity(folder).schema.version == 2
+
+
+def test_what_is_read_otherwise_outside_the_key_is_nobodys_concern(tmp_path: Path) -> None:
+    versions = [[f("int", "urn"), f(DATE, format=each)] for each in ("%d/%m/%Y", "%m/%d/%Y")]
+    [change] = load_entity(entity(tmp_path, *versions)).evolution.changes(1, 2)
+    assert change.rule == RULES["read otherwise"]
 
 
 def test_a_key_field_that_may_be_longer_or_has_a_new_name_is_the_same_key(tmp_path: Path) -> None:
@@ -118,13 +208,13 @@ def test_a_key_field_that_may_be_longer_or_has_a_new_name_is_the_same_key(tmp_pa
 
 
 def test_a_key_field_that_the_source_says_otherwise_is_the_same_key(tmp_path: Path) -> None:
-    """Its feed has another name and another order of day and month: the dates are those that they were."""
+    """Its column has another name, and dates another form: the dates are those that they were."""
     day = {"name": "day", "type": {"type": "int", "logicalType": "date"}, "from": "Day", "format": "%d-%m-%Y"}
     said = {**day, "from": "DAY", "format": "%Y-%m-%d"}
     folder = entity(tmp_path, [day], [said], toml=TOML.replace("urn", "day"))
     assert [schema.key for schema in load_entity(folder).versions] == [("day",), ("day",)]
     changes = load_entity(folder).evolution.changes(1, 2)
-    assert [change.rule.name for change in changes] == ["read otherwise"]
+    assert [change.rule.name for change in changes] == ["key read otherwise"]
 
 
 def test_a_key_that_an_older_version_has_not_got(tmp_path: Path) -> None:
@@ -210,6 +300,7 @@ def test_a_published_version_is_never_taken_away(tmp_path: Path) -> None:
     (folder / "v2.avsc").unlink()
     assert "v2.avsc: is published as" in refusal(folder)
     assert "and is not there" in refusal(folder)
+    assert refusal(folder).endswith("a change is a new version, v3.avsc")
 
 
 def test_documentation_of_a_published_version_may_change(tmp_path: Path) -> None:
@@ -219,11 +310,15 @@ def test_documentation_of_a_published_version_may_change(tmp_path: Path) -> None
     assert load_entity(folder).schema.version == 1
 
 
-@pytest.mark.parametrize("text", ["[", "[]", '{"v1.avsc": 5}'])
+@pytest.mark.parametrize(
+    "text", ["[", "[]", '{"v1.avsc": 5}', '{"v1.avsc": "00", "v1.avsc": "01"}', "[" * 100_000, "\ufffe"]
+)
 def test_a_list_of_published_versions_that_is_none(tmp_path: Path, text: str) -> None:
     folder = entity(tmp_path, [f("int")])
     (folder / "published.json").write_text(text)
-    assert refusal(folder).startswith("published.json: ")
+    with pytest.raises(ConfigurationError) as caught:
+        load_entity(folder)
+    assert str(caught.value).startswith(f"{folder / 'published.json'}: ")
 
 
 def test_every_rule_tells_what_and_what_to_do() -> None:

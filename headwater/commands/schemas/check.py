@@ -108,7 +108,7 @@ def _of_versions(folder: Path, entity: Entity, every: bool) -> list[Finding]:
     try:
         return findings(entity, read_published(folder), every)
     except ConfigurationError as error:
-        return [malformed(folder.name, f"{folder}: {error}"), *findings(entity, {}, every)]
+        return [malformed(folder.name, str(error)), *findings(entity, {}, every)]
 
 
 def _ask_warehouse(settings: Settings, checked: Checked) -> HeadwaterError | None:
@@ -151,7 +151,9 @@ def _grouped(found: Iterable[Finding]) -> Iterator[Sequence[str]]:
     alike: dict[tuple[object, ...], list[Finding]] = {}
     for each in found:
         older = "v" if each.older.startswith("v") else each.older
-        alike.setdefault((each.entity, older, *each[2:4], each.rule.name, each.remedy), []).append(each)
+        alike.setdefault(
+            (each.entity, older, each.newer, each.field, each.rule.name, each.remedy), []
+        ).append(each)
     for each, *more in alike.values():
         older = f"{each.older} to {more[-1].older}" if more else each.older
         yield each.entity, older, each.newer, each.field, each.rule.name, each.category.word, each.remedy
