@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from sqlglot import exp
@@ -16,6 +16,7 @@ from consumers.warehouse.tables import StagingTables
 ID, EXISTED, KEY_HASH = "_id", "_existed", "_key_hash"
 """Columns of a pending row, beside the image of what was there."""
 ANY_MOMENT = "2000-01-01T00:00:00.000000"
+REMEMBERED = 1_000
 FRESHNESS = "_freshness"
 """The view that tells report people how fresh each report is."""
 
@@ -38,6 +39,15 @@ class Dialect(ABC):
 
     def __init__(self, tables: StagingTables) -> None:
         self.tables = tables
+        self._once: dict[tuple[object, ...], list[str]] = {}
+
+    def once(self, key: tuple[object, ...], make: Callable[[], list[str]]) -> list[str]:
+        """Statements that are made once for a key: writing trees takes longer than what they say."""
+        if key not in self._once:
+            if len(self._once) >= REMEMBERED:
+                self._once.clear()
+            self._once[key] = make()
+        return self._once[key]
 
     def written(self, tree: Expression) -> str:
         """In the engine's SQL. Raises NeedsSqlServerError where it has none for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
@@ -79,6 +80,7 @@ class _Refresh:
         self._sources = sources
         self._table = dialect.report(report.name, number)
         self._images = report.images
+        self._made_of = (report.definition, number, *sorted(sources.items()))
         self._query = timed(report.query, session.registry.now)
 
     # The whole
@@ -123,23 +125,25 @@ class _Refresh:
 
     def _find_units(self, entities: Sequence[str]) -> int:
         before, changed, live = self._relations(entities)
-        assert self._report.derivation is not None
-        derivation = self._report.derivation
-        self._make_empty_units(derivation.unit)
-        found = self._dialect.temporary("found")
-        statements = dict.fromkeys(
-            self._dialect.written(exp.insert(select, found.copy()))
-            for way in derivation.ways
-            if way.places[way.changed] in entities
-            for select in unit_selects(way, derivation.unit, changed, before, live)
-        )
-        for statement in statements:
-            self._session.run(statement)
-        return self._keep("units", "", exp.select("*").distinct().from_(found.copy()))
-
-    def _make_empty_units(self, unit: Sequence[str]) -> None:
+        unit, found = self._report.unit, self._dialect.temporary("found")
         of_report = exp.select(*(column(name) for name in unit)).from_(self._table.copy()).where("1 = 0")
         self._keep("found", "", of_report)
+
+        def made() -> list[str]:
+            ways = self._report.derivation.ways if self._report.derivation else ()
+            selects = (
+                select
+                for way in ways
+                if way.places[way.changed] in entities
+                for select in unit_selects(way, unit, changed, before, live)
+            )
+            return list(
+                dict.fromkeys(self._dialect.written(exp.insert(each, found.copy())) for each in selects)
+            )
+
+        for statement in self._dialect.once((*self._made_of, "find", *entities, "before", *before), made):
+            self._session.run(statement)
+        return self._keep("units", "", exp.select("*").distinct().from_(found.copy()))
 
     def _relations(self, entities: Sequence[str]) -> tuple[Relations, Relations, Relations]:
         """Rows as they were, rows that changed as they were and as they are, and rows as they are."""
@@ -187,26 +191,33 @@ class _Refresh:
         same_key = exp.and_(
             *(exp.EQ(this=column(own, "t"), expression=column(name, "k")) for name, own in key.items())
         )
-        return (
-            exp.select(*images, column("_deleted", "t"), column("_occurred_at", "t"))
-            .from_(rows)
-            .join(keys.subquery("k"), on=same_key)
-        )
+        query = exp.select(*images, column("_deleted", "t"), column("_occurred_at", "t"))
+        return query.from_(keys.subquery("k")).join(rows, join_type="cross").where(same_key)
 
     def _remake(self) -> int:
         """How many rows more there are."""
-        assert self._report.derivation is not None
-        unit, units = self._report.derivation.unit, self._dialect.temporary("units")
-        own = {name: column(name, "t") for name in unit}
+        unit, units = self._report.unit, self._dialect.temporary("units")
         more = 0
         for flags in self._session.rows(self._dialect.written(null_patterns(unit, units))):
             nulls = [name for name, is_null in zip(unit, flags, strict=True) if is_null]
-            condition = same(own, nulls)
-            more -= self._session.changed(self._dialect.delete(self._table, units, condition))
-            query = of_units(self._query, unit, nulls, units)
-            more += self._write(exp.insert(query, self._table.copy(), columns=self._columns()))
-            self._check_key(self._dialect.written(condition))
+            delete, insert, of_unit = self._dialect.once(
+                (*self._made_of, "remake", *nulls), partial(self._remaking, nulls)
+            )
+            more -= self._session.changed(delete)
+            more += self._session.changed(insert)
+            self._check_key(of_unit)
         return more
+
+    def _remaking(self, nulls: Sequence[str]) -> list[str]:
+        """What deletes the rows of units, what makes them, and the condition that tells them."""
+        unit, units = self._report.unit, self._dialect.temporary("units")
+        condition = same({name: column(name, "t") for name in unit}, nulls)
+        query = of_units(self._query, unit, nulls, units)
+        return [
+            self._dialect.delete(self._table, units, condition),
+            self._dialect.written(exp.insert(query, self._table.copy(), columns=self._columns())),
+            self._dialect.written(condition),
+        ]
 
     def differences(self) -> list[str] | None:
         """None where something is pending in this snapshot: it would be no difference."""

@@ -55,13 +55,19 @@ def _at(place: str, way: Way, relations: Relations) -> Expression:
 
 
 def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], units: exp.Table) -> exp.Query:
-    """The report's query for those units that have NULL in the columns of `nulls`, and in no others."""
+    """The report's query for those units that have NULL in the columns of `nulls`, and in no others.
+
+    The units stand first: SQLite, which does not know their number, takes a CROSS JOIN for the order to go.
+    """
     made = query.copy()
     names = [each.alias_or_name for each in query.selects]
     for select in selects_of(made):
         told = dict(zip(names, (each.unalias() for each in select.selects), strict=True))
         condition = same({name: told[name] for name in unit}, nulls)
-        select.join(exp.alias_(units.copy(), UNITS, table=True), on=condition, join_type="inner", copy=False)
+        first = select.args["from_"].this
+        select.from_(exp.alias_(units.copy(), UNITS, table=True), copy=False)
+        select.set("joins", [exp.Join(this=first, kind="CROSS"), *(select.args.get("joins") or [])])
+        select.where(condition, copy=False)
     return made
 
 
