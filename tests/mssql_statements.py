@@ -16,12 +16,13 @@ _TEXT = re.compile(r"(?<!EXEC\()N'(?:[^']|'')*'")
 _MOMENT = re.compile(r"'\d{4}-\d\d-\d\dT[\d:.]+'")
 _THROW = re.compile(r"THROW \d+, N'\?', \d+")
 _LEVEL = re.compile(r"SET TRANSACTION ISOLATION LEVEL (?:SNAPSHOT|READ COMMITTED)")
-_TRIGGER = re.compile(r"CREATE TRIGGER \S+ ON \S+ (AFTER INSERT, UPDATE AS BEGIN) (.*); END", re.DOTALL)
+_TRIGGER = re.compile(r"CREATE TRIGGER \S+ ON \S+ (AFTER (?:INSERT|UPDATE) AS BEGIN) (.*); END", re.DOTALL)
 _LITERAL = {TokenType.NUMBER, TokenType.STRING, TokenType.NATIONAL_STRING}
 _ROWS = re.compile(r"(VALUES) \(.*\)(?=; SET @loaded)", re.DOTALL)
 
 READ_BY_EYE = {
-    "AFTER INSERT, UPDATE AS BEGIN",
+    "AFTER INSERT AS BEGIN",
+    "AFTER UPDATE AS BEGIN",
     "SET TRANSACTION ISOLATION LEVEL SNAPSHOT",
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "THROW 50001, N'?', 1",

@@ -280,7 +280,7 @@ def _determining(node: exp.Select, aliases: Environment) -> list[list[Expression
     group = node.args.get("group")
     own = [*node.selects, *filter(None, (node.args.get("having"), node.args.get("order")))]
     if group is not None:
-        if any(group.args.get(each) for each in ("rollup", "cube", "grouping_sets", "all")):
+        if group.find(exp.Rollup, exp.Cube, exp.GroupingSets) or group.args.get("all"):
             raise NotFlatError("ROLLUP, CUBE and GROUPING SETS have totals of all rows: use UNION ALL")
         made.append(_told(group.expressions, aliases))
     elif any(_is_aggregate(each) for one in own for each in _outermost(one, exp.AggFunc)):

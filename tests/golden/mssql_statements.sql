@@ -64,9 +64,13 @@ CREATE TABLE [staging].[thing__r1] ([_key_hash] BINARY(16) NOT NULL PRIMARY KEY,
 
 CREATE TABLE [staging].[thing__r1] ([_key_hash] BINARY(16) NOT NULL PRIMARY KEY, [id] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [note] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL, [_event_id] UNIQUEIDENTIFIER NOT NULL, [_deleted] BIT NOT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, [_occurred_at] DATETIME2(6) NOT NULL, [_schema_version] INT NOT NULL, [_applied_at] DATETIME2(6) NOT NULL);
 
-CREATE TRIGGER [staging].[pending_report__r1__1] ON [staging].[chosen__r1] AFTER INSERT, UPDATE AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__1] ([_key_hash], [_existed], [id]) SELECT i.[_key_hash], CASE WHEN d.[_deleted] = 0 THEN 1 ELSE 0 END, d.[id] FROM inserted AS i LEFT JOIN deleted AS d ON d.[_key_hash] = i.[_key_hash] WHERE i.[_deleted] = 0 OR d.[_deleted] = 0; END;
+CREATE TRIGGER [staging].[pending_report__r1__1_insert] ON [staging].[chosen__r1] AFTER INSERT AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__1] ([_key_hash], [_existed]) SELECT [_key_hash], 0 FROM inserted WHERE [_deleted] = 0; END;
 
-CREATE TRIGGER [staging].[pending_report__r1__2] ON [staging].[item__r2] AFTER INSERT, UPDATE AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__2] ([_key_hash], [_existed], [day], [id], [label]) SELECT i.[_key_hash], CASE WHEN d.[_deleted] = 0 THEN 1 ELSE 0 END, d.[day], d.[id], d.[label] FROM inserted AS i LEFT JOIN deleted AS d ON d.[_key_hash] = i.[_key_hash] WHERE i.[_deleted] = 0 OR d.[_deleted] = 0; END;
+CREATE TRIGGER [staging].[pending_report__r1__1_update] ON [staging].[chosen__r1] AFTER UPDATE AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__1] ([_key_hash], [_existed], [id]) SELECT [_key_hash], CASE WHEN [_deleted] = 0 THEN 1 ELSE 0 END, [id] FROM deleted; END;
+
+CREATE TRIGGER [staging].[pending_report__r1__2_insert] ON [staging].[item__r2] AFTER INSERT AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__2] ([_key_hash], [_existed]) SELECT [_key_hash], 0 FROM inserted WHERE [_deleted] = 0; END;
+
+CREATE TRIGGER [staging].[pending_report__r1__2_update] ON [staging].[item__r2] AFTER UPDATE AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__2] ([_key_hash], [_existed], [day], [id], [label]) SELECT [_key_hash], CASE WHEN [_deleted] = 0 THEN 1 ELSE 0 END, [day], [id], [label] FROM deleted; END;
 
 DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; CREATE TABLE #rows ([_key_hash] BINARY(16) NULL, [id] UNIQUEIDENTIFIER NULL, [a_string] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [an_int] INT NULL, [a_long] BIGINT NULL, [a_float] REAL NULL, [a_double] FLOAT(53) NULL, [a_boolean] BIT NULL, [some_bytes] VARBINARY(MAX) NULL, [an_enum] NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NULL, [a_decimal] DECIMAL(38,10) NULL, [a_date] DATE NULL, [time_millis] TIME(3) NULL, [time_micros] TIME(6) NULL, [timestamp_millis] DATETIME2(3) NULL, [timestamp_micros] DATETIME2(6) NULL, [local_millis] DATETIME2(3) NULL, [local_micros] DATETIME2(6) NULL, [a_json] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, [_event_id] UNIQUEIDENTIFIER NULL, [_deleted] BIT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL, [_occurred_at] DATETIME2(6) NULL, [_schema_version] INT NULL); INSERT INTO #rows ([_key_hash], [id], [a_string], [an_int], [a_long], [a_float], [a_double], [a_boolean], [some_bytes], [an_enum], [a_decimal], [a_date], [time_millis], [time_micros], [timestamp_millis], [timestamp_micros], [local_millis], [local_micros], [a_json], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version]) VALUES (?); SET @loaded = @@ROWCOUNT; UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f ON f.entity = N'?' AND f.revision = 1 AND f.source = r.[_source] AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; INSERT INTO [staging].[every__r1] ([_key_hash], [id], [a_string], [an_int], [a_long], [a_float], [a_double], [a_boolean], [some_bytes], [an_enum], [a_decimal], [a_date], [time_millis], [time_micros], [timestamp_millis], [timestamp_micros], [local_millis], [local_micros], [a_json], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version], [_applied_at]) SELECT s.[_key_hash], s.[id], s.[a_string], s.[an_int], s.[a_long], s.[a_float], s.[a_double], s.[a_boolean], s.[some_bytes], s.[an_enum], s.[a_decimal], s.[a_date], s.[time_millis], s.[time_micros], s.[timestamp_millis], s.[timestamp_micros], s.[local_millis], s.[local_micros], s.[a_json], s.[_rank], s.[_event_id], s.[_deleted], s.[_source], s.[_occurred_at], s.[_schema_version], @now FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM [staging].[every__r1] AS t WITH (UPDLOCK, HOLDLOCK) WHERE t.[_key_hash] = s.[_key_hash]); SET @changed = @@ROWCOUNT; SET @equal = @loaded; IF @changed < @loaded BEGIN UPDATE t SET t.[id] = s.[id], t.[a_string] = s.[a_string], t.[an_int] = s.[an_int], t.[a_long] = s.[a_long], t.[a_float] = s.[a_float], t.[a_double] = s.[a_double], t.[a_boolean] = s.[a_boolean], t.[some_bytes] = s.[some_bytes], t.[an_enum] = s.[an_enum], t.[a_decimal] = s.[a_decimal], t.[a_date] = s.[a_date], t.[time_millis] = s.[time_millis], t.[time_micros] = s.[time_micros], t.[timestamp_millis] = s.[timestamp_millis], t.[timestamp_micros] = s.[timestamp_micros], t.[local_millis] = s.[local_millis], t.[local_micros] = s.[local_micros], t.[a_json] = s.[a_json], t.[_rank] = s.[_rank], t.[_event_id] = s.[_event_id], t.[_deleted] = s.[_deleted], t.[_source] = s.[_source], t.[_occurred_at] = s.[_occurred_at], t.[_schema_version] = s.[_schema_version], t.[_applied_at] = @now FROM [staging].[every__r1] AS t WITH (UPDLOCK, HOLDLOCK) INNER JOIN #rows AS s ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] < s.[_rank]; SET @changed = @changed + @@ROWCOUNT; IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN [staging].[every__r1] AS t ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] = s.[_rank]; END; DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal;
 
@@ -172,9 +176,13 @@ IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [headwater].[pending_report__r1__2];
 
 IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [reporting].[report__r1];
 
-IF OBJECT_ID(N'?') IS NOT NULL DROP TRIGGER [staging].[pending_report__r1__1];
+IF OBJECT_ID(N'?') IS NOT NULL DROP TRIGGER [staging].[pending_report__r1__1_insert];
 
-IF OBJECT_ID(N'?') IS NOT NULL DROP TRIGGER [staging].[pending_report__r1__2];
+IF OBJECT_ID(N'?') IS NOT NULL DROP TRIGGER [staging].[pending_report__r1__1_update];
+
+IF OBJECT_ID(N'?') IS NOT NULL DROP TRIGGER [staging].[pending_report__r1__2_insert];
+
+IF OBJECT_ID(N'?') IS NOT NULL DROP TRIGGER [staging].[pending_report__r1__2_update];
 
 IF OBJECT_ID(N'?') IS NOT NULL DROP VIEW [reporting].[report];
 
@@ -192,11 +200,11 @@ INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s);
 
 INSERT INTO [reporting].[often__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], DAY(CAST('?' AS DATETIME2(6))) + COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
 
+INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [#report_units] AS [units] CROSS JOIN [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] WHERE ([i].[label]) = [units].[label] AND ([i].[day]) = [units].[day] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
+
+INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [#report_units] AS [units] CROSS JOIN [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] WHERE ([i].[label]) = [units].[label] AND ([i].[day]) IS NULL AND [units].[day] IS NULL GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
+
 INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
-
-INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] INNER JOIN [#report_units] AS [units] ON ([i].[label]) = [units].[label] AND ([i].[day]) = [units].[day] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
-
-INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] INNER JOIN [#report_units] AS [units] ON ([i].[label]) = [units].[label] AND ([i].[day]) IS NULL AND [units].[day] IS NULL GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
 
 INSERT INTO headwater.checkpoints (reader, stream, shard, sequence) SELECT %(param_1)s AS anon_1, headwater.checkpoints.stream, headwater.checkpoints.shard, headwater.checkpoints.sequence FROM headwater.checkpoints WHERE headwater.checkpoints.reader = %(reader_1)s;
 
@@ -218,11 +226,11 @@ SELECT * INTO [#report_changed_item] FROM (SELECT DISTINCT [day], [id], [label] 
 
 SELECT * INTO [#report_found] FROM (SELECT [label] AS [label], [day] AS [day] FROM [reporting].[report__r1] WHERE 1 = 0) AS [q];
 
-SELECT * INTO [#report_now_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM [staging].[chosen__r1] AS [t] JOIN (SELECT [id] FROM [#report_own_chosen] UNION SELECT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [k] ON [t].[id] = [k].[id]) AS [q];
+SELECT * INTO [#report_now_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT [id] FROM [#report_own_chosen] UNION SELECT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[id] = [k].[id]) AS [q];
 
-SELECT * INTO [#report_now_item] FROM (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM [staging].[item__r2] AS [t] JOIN (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_item]) AS [k] ON [t].[_key_hash] = [k].[_key_hash]) AS [q];
+SELECT * INTO [#report_now_item] FROM (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_item]) AS [k] CROSS JOIN [staging].[item__r2] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q];
 
-SELECT * INTO [#report_own_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM [staging].[chosen__r1] AS [t] JOIN (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_chosen]) AS [k] ON [t].[_key_hash] = [k].[_key_hash]) AS [q];
+SELECT * INTO [#report_own_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_chosen]) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q];
 
 SELECT * INTO [#report_taken_chosen] FROM (SELECT * FROM [headwater].[pending_report__r1__1]) AS [q];
 
