@@ -18,6 +18,7 @@ from headwater.commands import (
     drain,
     drop,
     replay,
+    reports,
     schemas,
     status,
     tables,
@@ -34,7 +35,7 @@ from schemas.errors import (
     TransientError,
 )
 
-_COMMANDS = (demo, up, drop, drain, status, tables, replay, dead_letters, schemas, warehouse)
+_COMMANDS = (demo, up, drop, drain, status, tables, reports, replay, dead_letters, schemas, warehouse)
 _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
     (LogIntegrityError, DAMAGED_LOG),

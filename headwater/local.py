@@ -15,6 +15,9 @@ from pathlib import Path
 
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
+from consumers.reporting.files import problems, read_reports
+from consumers.reporting.refresher import Refresher
+from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
 from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
@@ -22,6 +25,7 @@ from headwater.installation import Installation
 from headwater.output import tell
 from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
+from headwater.report_poller import ReportPoller
 from headwater.runtime import Pace, Poller, Runtime
 from headwater.settings import VARIABLES, Settings, environment
 from headwater.state import State
@@ -76,7 +80,7 @@ def embedded(
         _enter(exports, without="AWS_")
         here, aws = Installation(own, load_catalog(own.home)), connect()
         _fill(here, aws, database, state if state and state.saved_at else None)
-        pollers = [*_pollers(here, aws), _pump(here, aws)]
+        pollers = [*_pollers(here, aws), _pump(here, aws), *_report_pollers(here)]
         runtime = Runtime(pollers, Path(folder), EMBEDDED_PACE, check=server.check)
         yield Local(here, aws, runtime, exports, database)
 
@@ -110,7 +114,8 @@ def foreign(settings: Settings) -> Iterator[Local]:
         tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
-        runtime = Runtime(_pollers(here, aws), own.require_state(), FOREIGN_PACE)
+        pollers = [*_pollers(here, aws), *_report_pollers(here)]
+        runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE)
         yield Local(here, aws, runtime, exports)
 
 
@@ -135,6 +140,17 @@ def _pollers(here: Installation, aws: Aws) -> list[Poller]:
         QueuePoller(aws.sqs, url, arn, csv_handler),
         consumer,
     ]
+
+
+def _report_pollers(here: Installation) -> list[Poller]:
+    """None where no file makes a report: what is wrong with a file is told, and stops nothing."""
+    reports = read_reports(here.settings.home, here.catalog)
+    for problem in problems(reports):
+        tell(problem)
+    if not reports.right:
+        return []
+    warehouse = open_warehouse(here.settings.require_warehouse(), here.catalog.entities.values())
+    return [ReportPoller(Refresher(warehouse.reports()), list(reports.right.values()))]
 
 
 def _pump(here: Installation, aws: Aws) -> StreamPoller:

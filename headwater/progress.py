@@ -22,8 +22,9 @@ _STALE_SECONDS = 10.0
 _CHECK_SECONDS = 0.1
 _TELL_SECONDS = 5.0
 
-Side = Literal["source", "stream"]
-SIDES: tuple[Side, ...] = ("source", "stream")  # what a source finds comes on the stream: in this order
+Side = Literal["source", "stream", "table"]
+SIDES: tuple[Side, ...] = ("source", "stream", "table")
+"""What a source finds comes on the stream, and from there into tables that others are made of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Babelfish(CreateEnginePlugin):
     def engine_created(self, engine: Engine) -> None:
         # Now and then its list of sessions lacks the very one that asks, and SQLAlchemy's probe has no row.
         engine.dialect.get_default_isolation_level = _read_committed  # type: ignore[method-assign]
+        engine.dialect.do_terminate = _terminated  # type: ignore[method-assign]
         event.listen(engine, "do_connect", _reconnected)
         event.listen(engine, "before_cursor_execute", _rewritten, retval=True)
         event.listen(engine, "handle_error", _renumbered)
@@ -66,6 +67,11 @@ class Babelfish(CreateEnginePlugin):
 
 def _read_committed(_connection: object) -> IsolationLevel:
     return "READ COMMITTED"
+
+
+def _terminated(connection: Any) -> None:
+    """One that was invalidated is not to come again: it may hold a lock."""
+    connection.close_for_good()
 
 
 plugins.register("babelfish", __name__, "Babelfish")

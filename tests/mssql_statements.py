@@ -13,14 +13,22 @@ from sqlglot.expressions import Command, Expression
 from sqlglot.tokens import TokenType
 
 _TEXT = re.compile(r"(?<!EXEC\()N'(?:[^']|'')*'")
+_MOMENT = re.compile(r"'\d{4}-\d\d-\d\dT[\d:.]+'")
 _THROW = re.compile(r"THROW \d+, N'\?', \d+")
+_LEVEL = re.compile(r"SET TRANSACTION ISOLATION LEVEL (?:SNAPSHOT|READ COMMITTED)")
+_TRIGGER = re.compile(r"CREATE TRIGGER \S+ ON \S+ (AFTER (?:INSERT|UPDATE) AS BEGIN) (.*); END", re.DOTALL)
 _LITERAL = {TokenType.NUMBER, TokenType.STRING, TokenType.NATIONAL_STRING}
 _ROWS = re.compile(r"(VALUES) \(.*\)(?=; SET @loaded)", re.DOTALL)
 
 READ_BY_EYE = {
+    "AFTER INSERT AS BEGIN",
+    "AFTER UPDATE AS BEGIN",
+    "SET TRANSACTION ISOLATION LEVEL SNAPSHOT",
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "THROW 50001, N'?', 1",
     "THROW 50003, N'?', 1",
     "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT",
+    "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON",
     "CREATE ROLE [headwater_reader]",
     "CREATE ROLE [headwater_writer]",
     "GRANT SELECT ON SCHEMA::[headwater] TO [headwater_writer]",
@@ -48,14 +56,16 @@ def recorded() -> Iterator[dict[str, None]]:
 def shape(statement: str) -> str:
     """The statement without its values, in one line."""
     bare = _ROWS.sub(r"\1 (?)", statement)
-    return " ".join(_TEXT.sub("N'?'", bare).split())
+    return " ".join(_MOMENT.sub("'?'", _TEXT.sub("N'?'", bare)).split())
 
 
 def unread(statement: str) -> list[str]:
     """The parts of a statement that sqlglot does not read: what it knows not, or hands on as it is."""
     rest = _ready(statement)
     commands = [each for tree in sqlglot.parse(rest, read="tsql") if tree for each in tree.find_all(Command)]
-    return [*_THROW.findall(statement), *(each.sql(dialect="tsql") for each in commands)]
+    by_eye = [*_THROW.findall(statement), *_LEVEL.findall(statement)]
+    by_eye += [trigger for trigger, _ in _TRIGGER.findall(statement)]
+    return [*by_eye, *(each.sql(dialect="tsql") for each in commands)]
 
 
 @cache
@@ -74,8 +84,10 @@ def parsed(statement: str) -> tuple[Expression, ...]:
 
 
 def _ready(statement: str) -> str:
-    """Placeholders as texts, and another statement in the place of THROW, which sqlglot takes for a name."""
-    return _THROW.sub("SELECT 1", re.sub(r"%(\(\w+\))?s", "N'?'", statement))
+    """Placeholders as texts, others in the place of statements that sqlglot does not read; of a trigger what
+    it does."""
+    known = _TRIGGER.sub(r"\2", _LEVEL.sub("SELECT 1", statement))
+    return _THROW.sub("SELECT 1", re.sub(r"%(\(\w+\))?s", "N'?'", known))
 
 
 def _literals(statement: str) -> Counter[str]:

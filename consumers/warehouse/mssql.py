@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from consumers.reporting.mssql_engine import MssqlReports
 from consumers.warehouse import letter_counts
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
@@ -173,6 +174,9 @@ class MssqlWarehouse:
     def letter_counts(self) -> list[LetterCount]:
         with self._reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
+
+    def reports(self) -> MssqlReports:
+        return MssqlReports(self._writing, self._reading, self._tables, self._instant)
 
     def close(self) -> None:
         self.engine.dispose()

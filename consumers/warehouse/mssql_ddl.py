@@ -12,7 +12,7 @@ from consumers.warehouse.tables import StagingTable
 
 Result: TypeAlias = "CursorResult[*tuple[Any, ...]]"
 
-SCHEMAS = ("headwater", "staging")
+SCHEMAS = ("headwater", "staging", "reporting")
 SYSTEM = system_tables(schema="headwater")
 
 

@@ -34,6 +34,7 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     2601: (TransactionLostError, "another writer was first"),
     2627: (TransactionLostError, "another writer was first"),
     3960: (TransactionLostError, "another writer was first"),
+    3961: (TransactionLostError, "a table or view was changed meanwhile"),
     LOCK_VICTIM: (TransactionLostError, "deadlock over an application lock"),
     3902: (TransactionLostError, "the transaction had ended"),
     3903: (TransactionLostError, "the transaction had ended"),

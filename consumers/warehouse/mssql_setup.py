@@ -18,6 +18,10 @@ SNAPSHOT_IS_ON = "SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.dat
 # NO_WAIT: it needs the database to itself, and is not to throw others out or to hang.
 SNAPSHOT_ON = "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT"
 
+# A refresh of a report reads several tables as of one moment. Needs nobody to be away.
+SNAPSHOTS_ALLOWED = "SELECT CAST(snapshot_isolation_state AS INT) FROM sys.databases WHERE name = DB_NAME()"
+ALLOW_SNAPSHOTS = "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
+
 ROLES = (WRITER_ROLE, READER_ROLE)
 WRITER_GRANTS = (
     f"GRANT SELECT ON SCHEMA::[headwater] TO [{WRITER_ROLE}]",
@@ -33,6 +37,8 @@ def make_snapshot_readers(connection: Connection) -> None:
     """Outside a transaction."""
     if not run(connection, SNAPSHOT_IS_ON).scalar_one():
         run(connection, SNAPSHOT_ON)
+    if not run(connection, SNAPSHOTS_ALLOWED).scalar_one():
+        run(connection, ALLOW_SNAPSHOTS)
 
 
 def make_roles(connection: Connection) -> None:
@@ -54,6 +60,8 @@ def lacks(connection: Connection, tables: StagingTables, missing_tables: list[st
     ]
     if not run(connection, SNAPSHOT_IS_ON).scalar_one():
         found.append("READ_COMMITTED_SNAPSHOT is off: readers wait for writers")
+    if not run(connection, SNAPSHOTS_ALLOWED).scalar_one():
+        found.append("ALLOW_SNAPSHOT_ISOLATION is off: no report can be refreshed")
     level = run(connection, SELECT_LEVEL).scalar_one()
     if level < LEVEL:
         found.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")

@@ -36,6 +36,12 @@ SYSTEM_TABLES = {
         state VARCHAR(16) {_ASCII}, letters INT NOT NULL, oldest DATETIME2(6) NOT NULL,
         newest DATETIME2(6) NOT NULL, refreshed_at DATETIME2(6) NOT NULL,
         PRIMARY KEY (entity, stage, cause, state))""",
+    "reports": f"""CREATE TABLE [headwater].[reports] (
+        name VARCHAR(128) {_ASCII}, number INT NOT NULL, state VARCHAR(16) {_ASCII},
+        definition NVARCHAR(MAX) NOT NULL, sources NVARCHAR(MAX) NOT NULL, minutes INT NULL,
+        row_count BIGINT NOT NULL,
+        event_time VARCHAR(40) NULL, checkpoints NVARCHAR(MAX) NOT NULL, refreshed_at DATETIME2(6) NULL,
+        problem NVARCHAR(MAX) NULL, PRIMARY KEY (name, number))""",
 }
 
 LETTER_VIEW = "headwater.dead_letter_summary"
@@ -173,6 +179,14 @@ def grant_view(view: str) -> str:
     )
 
 
+def grant_insert(table: str) -> str:
+    """What a trigger appends, the writer appends, on a server that does not chain the rights of owners."""
+    return (
+        f"IF DATABASE_PRINCIPAL_ID(N'{WRITER_ROLE}') IS NOT NULL "
+        f"GRANT INSERT ON {quoted(table)} TO [{WRITER_ROLE}]"
+    )
+
+
 # One transaction.
 
 LOCK_MILLISECONDS = 30_000
@@ -190,6 +204,28 @@ def begin(shared: Collection[str], exclusive: Collection[str]) -> str:
         f"SET XACT_ABORT ON; SET NOCOUNT ON; SET LOCK_TIMEOUT {LOCK_MILLISECONDS}; BEGIN TRANSACTION; "
         f"DECLARE @locked INT = 0; {locks}"
     )
+
+
+READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+BEGIN_SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; SET XACT_ABORT ON; SET NOCOUNT ON; "
+    f"SET LOCK_TIMEOUT {LOCK_MILLISECONDS}; BEGIN TRANSACTION"
+)
+"""What it reads is of the moment of its first statement; who changed since what it writes ends it (3960)."""
+
+
+def hold_report(report: str) -> str:
+    """0 or more where the connection has the report now, to itself. Before a transaction, so that a snapshot
+    is of no earlier moment."""
+    return (
+        "SET NOCOUNT ON; DECLARE @held INT; EXEC @held = sp_getapplock "
+        f"@Resource = {text(f'headwater/report/{report}')}, @LockMode = 'Exclusive', "
+        "@LockOwner = 'Session', @LockTimeout = 0; SELECT @held"
+    )
+
+
+def release_report(report: str) -> str:
+    return f"EXEC sp_releaseapplock @Resource = {text(f'headwater/report/{report}')}, @LockOwner = 'Session'"
 
 
 def _lock(name: str, exclusive: bool) -> str:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from consumers.reporting.sqlite_engine import SqliteReports
+from consumers.reporting.sqlite_functions import register
 from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
@@ -58,6 +60,7 @@ def open_warehouse(
 def _engine(url: str, busy_seconds: float) -> Engine:
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN
+        register(connection)
         _log_ahead(connection, time.monotonic() + busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")  # committed is durable (INV-1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -166,6 +169,9 @@ class SqliteWarehouse:
     def letter_counts(self) -> list[LetterCount]:
         with self._reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
+
+    def reports(self) -> SqliteReports:
+        return SqliteReports(self._writing, self._reading, self._tables, lambda: stamp(self._clock))
 
     def close(self) -> None:
         self.engine.dispose()

@@ -21,6 +21,11 @@ SYSTEM_TABLES = (
         entity TEXT NOT NULL, stage TEXT NOT NULL, cause TEXT NOT NULL, state TEXT NOT NULL,
         letters INTEGER NOT NULL, oldest TEXT NOT NULL, newest TEXT NOT NULL, refreshed_at TEXT NOT NULL,
         PRIMARY KEY (entity, stage, cause, state)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS headwater_reports (
+        name TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, definition TEXT NOT NULL,
+        sources TEXT NOT NULL, minutes INTEGER, row_count INTEGER NOT NULL, event_time TEXT,
+        checkpoints TEXT NOT NULL, refreshed_at TEXT, problem TEXT,
+        PRIMARY KEY (name, number)) WITHOUT ROWID""",
 )
 
 SAVE_CHECKPOINT = """INSERT INTO headwater_checkpoints VALUES (?, ?, ?, ?)

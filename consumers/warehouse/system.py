@@ -11,13 +11,31 @@ LETTER_COLUMNS = (*LetterCount._fields, "refreshed_at")
 """`oldest`, `newest` and `refreshed_at` are text, ISO 8601 in UTC: as wide as microseconds make it."""
 
 
+REPORT_COLUMNS = (
+    "name",
+    "number",
+    "state",
+    "definition",
+    "sources",
+    "minutes",
+    "row_count",
+    "event_time",
+    "checkpoints",
+    "refreshed_at",
+    "problem",
+)
+"""Of the table of reports: see consumers.reporting.registry."""
+
+
 class SystemTables(NamedTuple):
-    """Revisions of staging tables, floors of sweeps, checkpoints of readers, the summary of dead letters."""
+    """Revisions of staging tables, floors of sweeps, checkpoints of readers, the summary of dead letters,
+    revisions of reports."""
 
     revisions: TableClause
     floors: TableClause
     checkpoints: TableClause
     dead_letters: TableClause
+    reports: TableClause
 
 
 def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
@@ -41,4 +59,5 @@ def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
             schema=schema,
         ),
         table(f"{prefix}dead_letters", *map(column, LETTER_COLUMNS), schema=schema),
+        table(f"{prefix}reports", *map(column, REPORT_COLUMNS), schema=schema),
     )

@@ -5,21 +5,29 @@ A statement that changes is checked again.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from babelfish import close_kept
-from consumers_world import CHOSEN, EVERY, ITEM, apply, floor, item, row, table
+from consumers_world import CATALOG, CHOSEN, EVERY, ITEM, apply, floor, item, row, table
 from evolutions import STEPS, Step
 from mssql_server import new_database, url_of
 from mssql_statements import READ_BY_EYE, parsed, recorded, shape, unread
 from sqlalchemy import event as engine_event
 
+from consumers.reporting.refresher import Refresher
+from consumers.reporting.report import read_report
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_load import JSON_TEXT_ROWS
-from consumers.warehouse.mssql_setup import SNAPSHOT_IS_ON, SNAPSHOT_ON
+from consumers.warehouse.mssql_setup import (
+    ALLOW_SNAPSHOTS,
+    SNAPSHOT_IS_ON,
+    SNAPSHOT_ON,
+    SNAPSHOTS_ALLOWED,
+)
 from consumers.warehouse.port import LIVE_READER, Checkpoint, LetterCount, padded
 
 pytest_plugins = ("warehouse_engines",)
@@ -51,6 +59,7 @@ def sent(database: str, other: str) -> list[str]:
         _sends_all(warehouse)
         _widens(url_of(database), next(step for step in STEPS if step.name == "added, with a default"))
         _widens(url_of(other), next(step for step in STEPS if step.name == "longer"))
+        _reports(warehouse)
         warehouse.close()
     return sorted(statement for statement in statements if not statement.startswith("SELECT CAST(SERVERPROP"))
 
@@ -87,6 +96,32 @@ def _sends_all(warehouse: MssqlWarehouse) -> None:
         raise KeyboardInterrupt
 
 
+REPORT = """/* headwater
+key = ["label", "day"]
+*/
+SELECT i.label, i.day, COUNT(*) AS items, SUM(c.size) AS size FROM staging.item AS i
+LEFT JOIN staging.chosen AS c ON c.id = i.id GROUP BY i.label, i.day"""
+OFTEN = REPORT.replace("*/", 'refresh = "full every 30 minutes"\n*/').replace(
+    "COUNT(*)", "DAY(@as_of) + COUNT(*)"
+)
+
+
+def _reports(warehouse: MssqlWarehouse) -> None:
+    refresher = Refresher(warehouse.reports())
+    report = read_report("report", REPORT, CATALOG)
+    refresher.refresh(report)
+    for number, day in ((1, None), (2, date(2024, 1, 1))):
+        apply(warehouse, ITEM, row(ITEM, item("y", day=day), number))
+        apply(warehouse, CHOSEN, row(CHOSEN, {"id": "y", "size": number}, number))
+        refresher.refresh(report)
+    refresher.refresh(report)
+    refresher.standings()
+    refresher.plan(report)
+    refresher.verify(report)
+    refresher.refresh(read_report("often", OFTEN, CATALOG))
+    refresher.drop("report")
+
+
 def _widens(url: str, step: Step) -> None:
     """The table of an older version, in place."""
     for of in step.entities():
@@ -96,8 +131,10 @@ def _widens(url: str, step: Step) -> None:
 
 
 def _readers_wait_here(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
-    """As in a database whose READ_COMMITTED_SNAPSHOT is off; Babelfish knows nothing to set it."""
-    return {SNAPSHOT_IS_ON: "SELECT 0", SNAPSHOT_ON: "SELECT 1"}.get(statement, statement), parameters
+    """As in a database that has no snapshots of any kind; Babelfish knows nothing to set them."""
+    away = dict.fromkeys((SNAPSHOT_IS_ON, SNAPSHOTS_ALLOWED), "SELECT 0")
+    away |= dict.fromkeys((SNAPSHOT_ON, ALLOW_SNAPSHOTS), "SELECT 1")
+    return away.get(statement, statement), parameters
 
 
 def test_every_statement_is_in_the_list_that_was_checked(sent: list[str], tmp_path: Path) -> None:

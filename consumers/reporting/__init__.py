@@ -1,0 +1,1 @@
+"""Reporting tables: one .sql file each, kept right as staging changes."""

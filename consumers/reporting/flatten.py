@@ -1,0 +1,318 @@
+"""A report's SELECT taken apart: which rows of which entities stand together in it, and by what conditions.
+
+What comes out has every combination of rows that the SELECT looks at, and more: a condition that the columns
+of one combination do not tell is left out. It is for finding what a change may touch, where more is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from sqlglot import exp
+
+from schemas.errors import ConfigurationError
+
+Expression: TypeAlias = exp.Expr
+Outputs: TypeAlias = Mapping[str, "Expression | None"]
+"""What a query gives under which name, in columns of places. None: not told by the columns of one combination
+of rows, as an aggregate, a window and a sub-query are not."""
+Environment: TypeAlias = Mapping[str, Outputs]
+"""What may be named, by alias."""
+
+
+class NotFlatError(ConfigurationError):
+    """Why a query can't be kept up to date change by change."""
+
+
+@dataclass(slots=True)
+class Part:
+    """Rows that stand together. A place is one mention of an entity; its columns are `place.column`."""
+
+    places: dict[str, str] = field(default_factory=dict)
+    """The entity of each place."""
+    conditions: list[Expression] = field(default_factory=list)
+    optionals: list[Part] = field(default_factory=list)
+    """Right sides of left joins, each with its ON among the conditions."""
+    witnesses: list[Part] = field(default_factory=list)
+    """What sub-queries look at: no column of it is seen outside, but its rows decide."""
+
+    def add(self, other: Part) -> None:
+        """All of the other beside all of this."""
+        self.places.update(other.places)
+        self.conditions.extend(other.conditions)
+        self.optionals.extend(other.optionals)
+        self.witnesses.extend(other.witnesses)
+
+    def copy(self) -> Part:
+        """One that can be added to."""
+        made = Part()
+        made.add(self)
+        return made
+
+
+class Flat(NamedTuple):
+    """One alternative of a query: UNION makes several."""
+
+    part: Part
+    outputs: Outputs
+
+
+class _Cte(NamedTuple):
+    query: Expression
+    seen: Mapping[str, _Cte]
+
+
+class _Seen(NamedTuple):
+    """What a query sees: aliases of the queries around it, and CTEs."""
+
+    aliases: Environment
+    ctes: Mapping[str, _Cte]
+
+    def beside(self, aliases: Environment) -> _Seen:
+        return self._replace(aliases={**self.aliases, **aliases})
+
+
+class Flattener:
+    """Takes one qualified query apart."""
+
+    def __init__(
+        self, types: Mapping[str, Mapping[str, str]], nullable: Mapping[str, frozenset[str]]
+    ) -> None:
+        """Of each entity: the columns of its view with their types, and those of them that may be NULL."""
+        self._types = types
+        self._nullable = nullable
+        self._entity_of: dict[str, str] = {}
+
+    def flatten(self, query: exp.Query) -> list[Flat]:
+        """Its alternatives. Raises NotFlatError."""
+        return self._whole(query, _Seen({}, {}))
+
+    def _whole(self, node: Expression, seen: _Seen) -> list[Flat]:
+        """Of a query whose rows are all wanted."""
+        if _is_limited(node):
+            raise NotFlatError("TOP picks from all rows")
+        return self._query(node, seen)
+
+    def _query(self, node: Expression, seen: _Seen) -> list[Flat]:
+        node = node.unnest()
+        if with_ := node.args.get("with_"):
+            seen = seen._replace(ctes=_with(with_, seen.ctes))
+        if isinstance(node, exp.SetOperation):
+            return self._set_operation(node, seen)
+        if not isinstance(node, exp.Select):
+            raise NotFlatError(f"{node.key.upper()} stands where a SELECT is known")
+        return [self._selected(node, part, seen.beside(aliases)) for part, aliases in self._from(node, seen)]
+
+    def _set_operation(self, node: exp.SetOperation, seen: _Seen) -> list[Flat]:
+        if not isinstance(node, exp.Union):
+            raise NotFlatError(f"{node.key.upper()} compares whole tables: use EXISTS or NOT EXISTS")
+        left, right = self._whole(node.this, seen), self._whole(node.expression, seen)
+        names = list(left[0].outputs)
+        return [*left, *(Flat(part, dict(zip(names, given.values(), strict=True))) for part, given in right)]
+
+    # FROM
+
+    def _from(self, node: exp.Select, seen: _Seen) -> Iterator[tuple[Part, Environment]]:
+        """Each way in which the tables of FROM stand together, and what can be named of them."""
+        made: list[tuple[Part, Environment]] = [(Part(), {})]
+        for relation, on, is_optional in _relations(node):
+            made = [
+                _joined(
+                    part, {**aliases, relation.alias_or_name: added.outputs}, added, seen, on, is_optional
+                )
+                for part, aliases in made
+                for added in self._relation(relation, seen, aliases)
+            ]
+        yield from made
+
+    def _relation(self, node: Expression, seen: _Seen, aliases: Environment) -> list[Flat]:
+        match node:
+            case exp.Lateral():
+                return self._applied(node, seen.beside(aliases))
+            case exp.Subquery():
+                return self._whole(node.this, seen)
+            case exp.Table() if not node.db:
+                cte = seen.ctes[node.name]
+                return self._whole(cte.query, _Seen({}, cte.seen))
+            case exp.Table():
+                return [self._place(node.name)]
+        raise NotFlatError(f"{node.key.upper()} stands in FROM: entities and SELECTs are known there")
+
+    def _applied(self, node: exp.Lateral, seen: _Seen) -> list[Flat]:
+        """CROSS APPLY, OUTER APPLY. With TOP the row that is chosen hangs on all that it is chosen from."""
+        made = self._query(node.this, seen)
+        if _is_limited(node.this):
+            return [Flat(part, dict.fromkeys(outputs)) for part, outputs in made]
+        return made
+
+    def _place(self, entity: str) -> Flat:
+        place = f"p{len(self._entity_of) + 1}"
+        self._entity_of[place] = entity
+        return Flat(
+            Part({place: entity}),
+            {name: typed_column(name, place, given) for name, given in self._types[entity].items()},
+        )
+
+    # SELECT
+
+    def _selected(self, node: exp.Select, part: Part, seen: _Seen) -> Flat:
+        where = node.args.get("where")
+        part.conditions.extend(_inlined(where and where.this, seen.aliases))
+        for sub_query in _sub_queries(node):
+            part.witnesses.extend(self._witnesses(sub_query, seen))
+        by = _determining(node, seen.aliases)
+        outputs = {
+            each.alias_or_name: _determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
+        }
+        return Flat(part, outputs)
+
+    def _witnesses(self, sub_query: Expression, seen: _Seen) -> Iterator[Part]:
+        asked = sub_query.find_ancestor(exp.In, exp.Select)
+        for part, outputs in self._query(sub_query, seen):
+            if isinstance(asked, exp.In):
+                part.conditions.extend(self._asked(asked, next(iter(outputs.values())), seen))
+            yield part
+
+    def _asked(self, asked: exp.In, given: Expression | None, seen: _Seen) -> Iterator[Expression]:
+        """x IN (SELECT y ...) looks at rows where x = y; x NOT IN at all of them, where one may be NULL."""
+        wanted = inline(asked.this, seen.aliases)
+        if asked.find_ancestor(exp.Not) and (self._may_be_null(wanted) or self._may_be_null(given)):
+            raise NotFlatError("NOT IN with what may be NULL hangs on all rows: use NOT EXISTS")
+        if wanted is not None and given is not None:
+            yield exp.EQ(this=wanted, expression=given.copy())
+
+    def _may_be_null(self, expression: Expression | None) -> bool:
+        if not isinstance(expression, exp.Column):
+            return True
+        return expression.name in self._nullable[self._entity_of[expression.table]]
+
+
+def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
+    """A column whose T-SQL type is known: how an engine compares it hangs on that."""
+    made = exp.column(name, table)
+    made.type = exp.DataType.build(sql_type, dialect="tsql")
+    return made
+
+
+def inline(expression: Expression, aliases: Environment) -> Expression | None:
+    """The expression in columns of places; None where these do not tell it."""
+    if expression.find(exp.AggFunc, exp.Window, exp.Query) is not None:
+        return None
+    made = exp.paren(expression.copy(), copy=False)  # so that the column itself has a parent
+    for column in list(made.find_all(exp.Column)):
+        given = aliases[column.table][column.name]
+        if given is None:
+            return None
+        column.replace(given.copy() if isinstance(given, exp.Column) else exp.paren(given))
+    inlined: Expression = made.this
+    return inlined
+
+
+def _with(with_: exp.With, ctes: Mapping[str, _Cte]) -> Mapping[str, _Cte]:
+    """A CTE sees those before it."""
+    made = dict(ctes)
+    for cte in with_.expressions:
+        if any(table.name == cte.alias and not table.db for table in cte.this.find_all(exp.Table)):
+            raise NotFlatError(f"the CTE {cte.alias} names itself: a recursive query walks through all rows")
+        made[cte.alias] = _Cte(cte.this, dict(made))
+    return made
+
+
+def _relations(node: exp.Select) -> Iterator[tuple[Expression, Expression | None, bool]]:
+    """What FROM names, in order; its ON; and whether it may be missing."""
+    if first := node.args.get("from_"):
+        yield first.this, None, False
+    for join in node.args.get("joins") or ():
+        if join.side not in ("", "LEFT") or join.args.get("using") or join.method:
+            raise NotFlatError(f"{join.side or 'this'} JOIN: inner and left joins with ON are known")
+        on = join.args.get("on")
+        if on is not None and on.find(exp.Query):
+            raise NotFlatError("a sub-query stands in ON: put it into WHERE, or into FROM")
+        outer_apply = isinstance(join.this, exp.Lateral) and not join.this.args.get("cross_apply")
+        yield join.this, on, join.side == "LEFT" or outer_apply
+
+
+def _joined(
+    part: Part, aliases: Environment, added: Flat, seen: _Seen, on: Expression | None, is_optional: bool
+) -> tuple[Part, Environment]:
+    part, conditions = part.copy(), _inlined(on, {**seen.aliases, **aliases})
+    if is_optional:
+        right = added.part.copy()
+        right.conditions.extend(conditions)
+        part.optionals.append(right)
+    else:
+        part.add(added.part)
+        part.conditions.extend(conditions)
+    return part, aliases
+
+
+def _inlined(condition: Expression | None, aliases: Environment) -> list[Expression]:
+    """What must all hold, as far as columns of places tell it."""
+    if condition is None:
+        return []
+    condition = condition.unnest()
+    conjuncts = list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
+    return [made for each in conjuncts if (made := inline(each, aliases)) is not None]
+
+
+def _sub_queries(node: exp.Select) -> Iterator[Expression]:
+    """The queries in its expressions: not those of FROM, nor those within others."""
+    for name, given in node.args.items():
+        if name not in ("from_", "joins", "with_", "laterals"):
+            for each in given if isinstance(given, list) else [given]:
+                if isinstance(each, exp.Expression):
+                    yield from _outermost(each, exp.Select, exp.SetOperation)
+
+
+def _outermost(node: Expression, *kinds: type[Expression]) -> Iterator[Expression]:
+    """Those within it that are within no other query."""
+    for each in node.walk(prune=lambda inner: isinstance(inner, (exp.Select, exp.SetOperation))):
+        if isinstance(each, kinds):
+            yield each
+
+
+def _determining(node: exp.Select, aliases: Environment) -> list[list[Expression]]:
+    """Each set of expressions by which its rows are put together: what they do not tell, one combination of
+    rows does not tell."""
+    made = []
+    group = node.args.get("group")
+    own = [*node.selects, *filter(None, (node.args.get("having"), node.args.get("order")))]
+    if group is not None:
+        if group.find(exp.Rollup, exp.Cube, exp.GroupingSets) or group.args.get("all"):
+            raise NotFlatError("ROLLUP, CUBE and GROUPING SETS have totals of all rows: use UNION ALL")
+        made.append(_told(group.expressions, aliases))
+    elif any(_is_aggregate(each) for one in own for each in _outermost(one, exp.AggFunc)):
+        made.append([])
+    windows = (each for one in own for each in _outermost(one, exp.Window))
+    made.extend(_told(window.args.get("partition_by") or (), aliases) for window in windows)
+    return made
+
+
+def _is_aggregate(function: Expression) -> bool:
+    return not isinstance(function.parent, exp.Window)
+
+
+def _told(expressions: Sequence[Expression], aliases: Environment) -> list[Expression]:
+    return [made for each in expressions if (made := inline(each, aliases)) is not None]
+
+
+def _determined(expression: Expression | None, by: Sequence[Sequence[Expression]]) -> Expression | None:
+    """The expression, if each set tells it."""
+    if expression is None or all(_tells(each, expression) for each in by):
+        return expression
+    return None
+
+
+def _tells(given: Sequence[Expression], expression: Expression) -> bool:
+    if expression in given:
+        return True
+    if isinstance(expression, exp.Column):
+        return False
+    return all(_tells(given, each) for each in expression.iter_expressions())
+
+
+def _is_limited(node: Expression) -> bool:
+    node = node.unnest()
+    return any(node.args.get(name) for name in ("limit", "offset", "fetch"))

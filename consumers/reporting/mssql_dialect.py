@@ -1,0 +1,154 @@
+"""Reports in SQL Server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from sqlglot import exp
+
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
+from consumers.reporting.flatten import Expression
+from consumers.reporting.registry import Standing
+from consumers.reporting.report import Report
+from consumers.reporting.statements import timed
+from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
+from consumers.warehouse.mssql_sql import quoted as bracketed
+from consumers.warehouse.mssql_values import BINARY_COLLATION
+
+INDEX_BYTES = 1_700
+"""Of the key of a nonclustered index, from SQL Server 2016 on."""
+
+
+class MssqlDialect(Dialect):
+    """`dialect.Dialect`. A snapshot transaction may make no index: what it fills was made before."""
+
+    sql = "tsql"
+    rooms: ClassVar = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
+
+    def written(self, tree: Expression) -> str:
+        return tree.sql("tsql", comments=False, identify=True)
+
+    def temporary(self, name: str) -> exp.Table:
+        return exp.Table(this=quoted(f"#report_{name}"))
+
+    def forget(self, name: str) -> str:
+        return f"IF OBJECT_ID(N'tempdb..#report_{name}') IS NOT NULL DROP TABLE [#report_{name}]"
+
+    def keep(self, name: str, query: exp.Query) -> list[str]:
+        return [self.forget(name), self._into(self.temporary(name), query)]
+
+    def _into(self, table: exp.Table, query: exp.Query, top: str = "") -> str:
+        made = exp.select("*").from_(query.copy().subquery("q"))
+        return self.written(made).replace("SELECT *", f"SELECT {top}* INTO {self.written(table)}", 1)
+
+    def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
+        return (
+            f"DELETE t FROM {self.written(table)} AS t INNER JOIN {self.written(others)} AS [units] "
+            f"ON {self.written(condition)}"
+        )
+
+    def clashes(self, report: Report, table: exp.Table, only: str) -> str:
+        """Text by its bytes, too: `=` takes 'a' and 'a ' for one."""
+        key = ", ".join(f"t.{bracketed(name)}" for name in report.key)
+        exact = ", ".join(f"DATALENGTH(t.{bracketed(name)})" for name in report.key)
+        units = f" INNER JOIN {self.written(self.temporary('units'))} AS [units] ON {only}" if only else ""
+        return (
+            f"SELECT TOP 5 {key} FROM {self.written(table)} AS t{units} GROUP BY {key}, {exact} "
+            "HAVING COUNT(*) > 1"
+        )
+
+    def make_report(self, report: Report, number: int) -> list[str]:
+        return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), "TOP 0 ")]
+
+    def sizes(self, report: Report, number: int) -> str:
+        """-1 is a text without an end."""
+        return (
+            "SELECT COLUMN_NAME, COALESCE(CHARACTER_OCTET_LENGTH, 20) FROM INFORMATION_SCHEMA.COLUMNS "
+            "WHERE TABLE_SCHEMA = N'reporting' "
+            f"AND TABLE_NAME = {text(self.report(report.name, number).name)}"
+        )
+
+    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
+        """Of as many columns of the unit as an index takes."""
+        columns, left = [], INDEX_BYTES
+        for name in report.unit:
+            if 0 < sizes[name] <= left:
+                columns.append(bracketed(name))
+                left -= sizes[name]
+        table = self.written(self.report(report.name, number))
+        return [f"CREATE INDEX [unit] ON {table} ({', '.join(columns)})"] if columns else []
+
+    def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
+        table, images = self.tables[entity], report.images[entity]
+        names = {shown: name for name, shown in table.shown}
+        types, texts = types_of(table), collated(table)
+        columns = "".join(
+            f", {bracketed(each)} {types[names[each]]}"
+            f"{f' COLLATE {BINARY_COLLATION}' if names[each] in texts else ''} NULL"
+            for each in images
+        )
+        pending = self.pending(report, number, entity)
+        return [
+            f"CREATE TABLE {self.written(pending)} ([{ID}] BIGINT IDENTITY NOT NULL PRIMARY KEY, "
+            f"[{KEY_HASH}] BINARY(16) NOT NULL, [{EXISTED}] BIT NOT NULL{columns})",
+            *self._triggers(
+                pending, self.physical(entity, revision), [names[each] for each in images], images
+            ),
+            grant_insert(f"headwater.{pending.name}"),
+        ]
+
+    def _triggers(
+        self, pending: exp.Table, staging: exp.Table, columns: Sequence[str], images: Sequence[str]
+    ) -> list[str]:
+        """Two, each of one set of rows: a join of `inserted` and `deleted`, which have no index, took ten
+        times as long as the write itself."""
+        insert = f"SET NOCOUNT ON; INSERT INTO {self.written(pending)} ([{KEY_HASH}], [{EXISTED}]"
+        into = "".join(f", {bracketed(each)}" for each in images)
+        was = "".join(f", {bracketed(each)}" for each in columns)
+        existed = "CASE WHEN [_deleted] = 0 THEN 1 ELSE 0 END"
+        said = {
+            "INSERT": f"{insert}) SELECT [{KEY_HASH}], 0 FROM inserted WHERE [_deleted] = 0",
+            "UPDATE": f"{insert}{into}) SELECT [{KEY_HASH}], {existed}{was} FROM deleted",
+        }
+        return [
+            f"CREATE TRIGGER {bracketed(f'staging.{pending.name}_{kind.lower()}')} "
+            f"ON {self.written(staging)} AFTER {kind} AS BEGIN {what}; END"
+            for kind, what in said.items()
+        ]
+
+    def drop(self, report: str, number: int, entities: int) -> list[str]:
+        made = []
+        for place in range(entities):
+            pending = self.pending_at(report, number, place)
+            made += [
+                *(
+                    self._dropped("TRIGGER", f"staging.{pending.name}_{kind}")
+                    for kind in ("insert", "update")
+                ),
+                self._dropped("TABLE", f"headwater.{pending.name}"),
+            ]
+        return [*made, self._dropped("TABLE", f"reporting.{self.report(report, number).name}")]
+
+    def _dropped(self, kind: str, name: str) -> str:
+        return f"IF OBJECT_ID({text(name)}) IS NOT NULL DROP {kind} {bracketed(name)}"
+
+    def hide(self, report: str) -> str:
+        return self._dropped("VIEW", f"reporting.{report}")
+
+    def show(self, report: str, number: int) -> list[str]:
+        view = f"reporting.{report}"
+        select = f"SELECT * FROM {self.written(self.report(report, number))}"
+        return [f"CREATE OR ALTER VIEW {bracketed(view)} AS {select}", grant_view(view)]
+
+    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+        view = f"reporting.{FRESHNESS}"
+        return [
+            f"CREATE OR ALTER VIEW {bracketed(view)} AS SELECT r.name AS report, r.event_time, "
+            "r.checkpoints, r.row_count AS rows, r.refreshed_at, COALESCE(w.waiting, 0) AS waiting, "
+            "CASE WHEN w.waiting > 0 THEN DATEDIFF(SECOND, r.refreshed_at, SYSUTCDATETIME()) ELSE 0 END "
+            "AS lag_seconds, r.problem FROM [headwater].[reports] AS r "
+            f"LEFT JOIN ({self.waiting(standings)}) AS w "
+            f"ON w.name = r.name COLLATE {BINARY_COLLATION} WHERE r.state = 'live'",
+            grant_view(view),
+        ]

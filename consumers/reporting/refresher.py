@@ -1,0 +1,177 @@
+"""A report kept right: what changed is found and its units are made anew, or the whole table is.
+
+One holder of a report at a time. In one snapshot it takes the pending rows that it sees, with images of rows
+as they were at the last refresh or since, finds the units that they lead to, makes these anew from staging,
+and removes exactly the pending rows that it took. The outcome is a function of staging alone: a refresh that
+is made again changes nothing. Writers do not look for units: each of two at once would miss the other's half
+of a join (in a model one history of six then ends wrong).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from consumers.reporting.dialect import Dialect
+from consumers.reporting.refresh import Refreshed, Session, differences, refresh_units, refresh_whole
+from consumers.reporting.registry import Registry, Standing
+from consumers.reporting.report import Report
+from consumers.warehouse.retry import until_kept
+from schemas.errors import ConfigurationError, TransientError
+
+
+class HeldError(TransientError):
+    """Somebody else refreshes this report."""
+
+
+class Holder(Protocol):
+    """Who refreshes a report now."""
+
+    def transaction(self, *, snapshot: bool = False) -> AbstractContextManager[Session]:
+        """Committed on leaving. In a snapshot all is read as of one moment."""
+
+
+class ReportEngine(Protocol):
+    """Where a warehouse keeps its reports."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def holding(self, report: str) -> AbstractContextManager[Holder]:
+        """Raises HeldError at once where somebody else is at it."""
+
+    def looking(self) -> AbstractContextManager[Session]:
+        """Only reads, whoever refreshes meanwhile."""
+
+
+class Refresher:
+    """Keeps reports right in one warehouse."""
+
+    def __init__(self, engine: ReportEngine) -> None:
+        self._engine = engine
+        self._dialect = engine.dialect
+
+    def refresh(self, report: Report, *, whole: bool = False) -> Refreshed:
+        """Brings a report to the present. `whole` makes all of it anew, whatever changed.
+
+        Raises HeldError; ConfigurationError where the query fails or its key is not unique: the table then
+        stays as it was, and the registry says what is wrong.
+        """
+        return until_kept(lambda: self._refresh(report, whole))
+
+    def _refresh(self, report: Report, whole: bool) -> Refreshed:
+        with self._engine.holding(report.name) as holder:
+            try:
+                return (None if whole else self._in_place(holder, report)) or self._whole(holder, report)
+            except ConfigurationError as error:
+                with holder.transaction() as session:
+                    self._note(session.registry, report, str(error))
+                raise
+
+    def _in_place(self, holder: Holder, report: Report) -> Refreshed | None:
+        """None where the whole is to be made anew."""
+        with holder.transaction(snapshot=True) as session:
+            standing = session.registry.live(report.name)
+            if standing is None or not self._is_as_told(session, report, standing):
+                return None
+            if report.minutes is None:
+                return refresh_units(session, self._dialect, report, standing)
+            return None if session.registry.is_due(standing) else Refreshed("nothing", rows=standing.rows)
+
+    def _is_as_told(self, session: Session, report: Report, standing: Standing) -> bool:
+        """Made of this file, and of these revisions of staging."""
+        return standing.definition == report.definition and standing.sources == session.live(report.entities)
+
+    def _note(self, registry: Registry, report: Report, problem: str) -> None:
+        standings = registry.of(report.name)
+        for standing in standings:
+            registry.set(report.name, standing.number, problem=problem)
+        if not standings:
+            number = registry.next_number(report.name)
+            registry.add(report.name, number, report.definition, {}, report.minutes, problem)
+
+    # The whole table
+
+    def _whole(self, holder: Holder, report: Report) -> Refreshed:
+        with holder.transaction() as session:
+            number = self._make(session, report)
+        with holder.transaction(snapshot=True) as session:
+            done = refresh_whole(session, self._dialect, report, number)
+        with holder.transaction() as session:
+            self._drop_others(session, report, number)
+        return done
+
+    def _make(self, session: Session, report: Report) -> int:
+        """An empty revision, from whose commit on its pending rows are appended."""
+        live = session.live(report.entities)
+        number = session.registry.next_number(report.name)
+        session.registry.add(report.name, number, report.definition, live, report.minutes)
+        for statement in self._dialect.make_report(report, number):
+            session.run(statement)
+        sizes = dict(session.rows(self._dialect.sizes(report, number)))
+        statements = self._dialect.make_index(report, number, sizes)
+        for entity in report.images:
+            statements += self._dialect.make_pending(report, number, entity, live[entity][0])
+        for statement in statements:
+            session.run(statement)
+        return number
+
+    def _drop_others(self, session: Session, report: Report, number: int) -> None:
+        """The revision before, and what a crash left half made."""
+        others = [each for each in session.registry.of(report.name) if each.number != number]
+        self._drop(session, others)
+
+    def _drop(self, session: Session, standings: Sequence[Standing]) -> None:
+        """The view of freshness lets go of their pending rows first."""
+        statements = self._dialect.freshness(
+            [each for each in session.registry.all() if each not in standings]
+        )
+        for each in standings:
+            statements += self._dialect.drop(each.name, each.number, len(each.sources))
+            session.registry.forget(each.name, each.number)
+        for statement in statements:
+            session.run(statement)
+
+    def drop(self, name: str) -> None:
+        """Removes a report: its table, its view, what is pending. Raises HeldError."""
+        with self._engine.holding(name) as holder, holder.transaction() as session:
+            session.run(self._dialect.hide(name))
+            self._drop(session, session.registry.of(name))
+
+    def standings(self) -> tuple[list[Standing], dict[str, int]]:
+        """Every report that has a table, or could not be made, and how many changes wait, by name."""
+        with self._engine.looking() as session:
+            every = session.registry.all()
+            waiting = dict(session.rows(self._dialect.waiting(every)))
+        names = {each.name: each for each in sorted(every, key=lambda each: each.state == "live")}
+        return list(names.values()), waiting
+
+    def plan(self, report: Report) -> str:
+        """What `refresh` would do, in words."""
+        with self._engine.looking() as session:
+            standing = session.registry.live(report.name)
+            if standing is None:
+                return "make its table"
+            if standing.definition != report.definition:
+                return "make a new table beside the old one, and show it: the file has changed"
+            if standing.sources != session.live(report.entities):
+                return "make a new table beside the old one, and show it: a table of staging was made anew"
+            if report.minutes is not None:
+                return "make it anew" if session.registry.is_due(standing) else "nothing: it is not due"
+            waiting = dict(session.rows(self._dialect.waiting([standing]))).get(report.name, 0)
+        return f"take {waiting:,} changes" if waiting else "nothing: no change waits"
+
+    def verify(self, report: Report) -> list[str]:
+        """Brings it to the present and makes it from scratch beside it, of the same moment: the hashes of the
+        keys of rows that differ, ten at most. Raises as `refresh`."""
+        while True:
+            with self._engine.holding(report.name) as holder:
+                if self._in_place(holder, report) is None:
+                    self._whole(holder, report)
+                with holder.transaction(snapshot=True) as session:
+                    standing = session.registry.live(report.name)
+                    if standing and self._is_as_told(session, report, standing):
+                        differing = differences(session, self._dialect, report, standing)
+                        if differing is not None:
+                            return differing

@@ -1,0 +1,121 @@
+"""Reports in SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from sqlglot import exp
+
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
+from consumers.reporting.flatten import Expression
+from consumers.reporting.registry import Standing
+from consumers.reporting.report import STAGING, Report
+from consumers.reporting.statements import timed
+from consumers.reporting.to_sqlite import to_sqlite
+
+
+class SqliteDialect(Dialect):
+    """`dialect.Dialect`; DDL is part of the transaction."""
+
+    sql = "sqlite"
+    rooms: ClassVar = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
+
+    def written(self, tree: Expression) -> str:
+        made = to_sqlite(tree)
+        for table in list(made.find_all(exp.Table)):
+            if table.db == STAGING:
+                own = self.table("staging", table.name)
+                table.replace(exp.alias_(own, table.alias, table=True) if table.alias else own)
+        return made.sql("sqlite", comments=False)
+
+    def temporary(self, name: str) -> exp.Table:
+        return exp.Table(this=quoted(f"report_{name}"), db=quoted("temp"))
+
+    def forget(self, name: str) -> str:
+        return f"DROP TABLE IF EXISTS {self.temporary(name).sql('sqlite')}"
+
+    def keep(self, name: str, query: exp.Query) -> list[str]:
+        return [
+            self.forget(name),
+            f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}",
+        ]
+
+    def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
+        """Through the units, which lead to rows by the index."""
+        name, condition_ = self.written(table), self.written(condition)
+        return (
+            f"DELETE FROM {name} WHERE rowid IN "
+            f"(SELECT t.rowid FROM {self.written(others)} AS units, {name} AS t WHERE {condition_})"
+        )
+
+    def clashes(self, report: Report, table: exp.Table, only: str) -> str:
+        key = ", ".join(f"t.{quoted(name).sql('sqlite')}" for name in report.key)
+        units = f", {self.written(self.temporary('units'))} AS units WHERE {only}" if only else ""
+        return (
+            f"SELECT {key} FROM {self.written(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
+        )
+
+    def make_report(self, report: Report, number: int) -> list[str]:
+        table, query = self.report(report.name, number), timed(report.query, ANY_MOMENT)
+        return [f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(query)}) WHERE 0"]
+
+    def sizes(self, report: Report, number: int) -> str:
+        """An index takes them all."""
+        table = self.report(report.name, number).name
+        return f"SELECT name, 0 FROM pragma_table_info('{table}')"
+
+    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
+        table = self.report(report.name, number)
+        unit = ", ".join(quoted(name).sql("sqlite") for name in sizes if name in report.unit)
+        index = quoted(f"{table.name}__unit").sql("sqlite")
+        return [f"CREATE INDEX {index} ON {self.written(table)} ({unit})"] if unit else []
+
+    def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
+        pending, staging = self.written(self.pending(report, number, entity)), self.physical(entity, revision)
+        images = report.images[entity]
+        columns = "".join(f", {quoted(name).sql('sqlite')}" for name in images)
+        names = {shown: name for name, shown in self.tables[entity].shown}
+        was = "".join(f", OLD.{quoted(names[name]).sql('sqlite')}" for name in images)
+        nothing = ", NULL" * len(images)
+        into = f"INSERT INTO {pending} ({KEY_HASH}, {EXISTED}{columns})"
+        on = f"ON {self.written(staging)} BEGIN {into}"
+        trigger = self.pending(report, number, entity).name
+        return [
+            f"CREATE TABLE {pending} ({ID} INTEGER PRIMARY KEY AUTOINCREMENT, {KEY_HASH} BLOB NOT NULL, "
+            f"{EXISTED} INTEGER NOT NULL{columns})",
+            f"CREATE TRIGGER {quoted(trigger + '__i').sql('sqlite')} AFTER INSERT {on} "
+            f"SELECT NEW.{KEY_HASH}, 0{nothing} WHERE NEW._deleted = 0; END",
+            f"CREATE TRIGGER {quoted(trigger + '__u').sql('sqlite')} AFTER UPDATE {on} "
+            f"SELECT OLD.{KEY_HASH}, 1 - OLD._deleted{was} WHERE NEW._deleted = 0 OR OLD._deleted = 0; END",
+        ]
+
+    def drop(self, report: str, number: int, entities: int) -> list[str]:
+        made = []
+        for place in range(entities):
+            pending = self.pending_at(report, number, place).name
+            made += [
+                f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__i').sql('sqlite')}",
+                f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__u').sql('sqlite')}",
+                f"DROP TABLE IF EXISTS {quoted(pending).sql('sqlite')}",
+            ]
+        return [*made, f"DROP TABLE IF EXISTS {self.written(self.report(report, number))}"]
+
+    def hide(self, name: str) -> str:
+        return f"DROP VIEW IF EXISTS {self.written(self.view(name))}"
+
+    def show(self, name: str, number: int) -> list[str]:
+        view, table = self.written(self.view(name)), self.written(self.report(name, number))
+        return [self.hide(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
+
+    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+        view = self.written(self.view(FRESHNESS))
+        seconds = "CAST((julianday('now') - julianday(r.refreshed_at)) * 86400 AS INTEGER)"
+        return [
+            self.hide(FRESHNESS),
+            f"CREATE VIEW {view} AS SELECT r.name AS report, r.event_time, r.checkpoints, "
+            "r.row_count AS rows, r.refreshed_at, COALESCE(w.waiting, 0) AS waiting, "
+            f"CASE WHEN w.waiting > 0 THEN {seconds} ELSE 0 END AS lag_seconds, r.problem "
+            f"FROM headwater_reports AS r LEFT JOIN ({self.waiting(standings)}) AS w ON w.name = r.name "
+            "WHERE r.state = 'live'",
+        ]

@@ -1,0 +1,99 @@
+"""The queries of a refresh, for every engine, as trees."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
+from typing import TypeAlias
+
+from sqlglot import exp
+
+from consumers.reporting.derive import Way
+from consumers.reporting.flatten import Expression
+from consumers.reporting.report import selects_of
+
+UNITS = "units"
+
+Relations: TypeAlias = Mapping[str, Expression]
+"""A table or SELECT by entity."""
+
+
+def timed(query: exp.Query, moment: str) -> exp.Query:
+    """With a moment, ISO 8601 in UTC, in place of @as_of."""
+    made = query.copy()
+    for parameter in list(made.find_all(exp.Parameter)):
+        parameter.replace(exp.cast(exp.Literal.string(moment), "DATETIME2(6)", dialect="tsql"))
+    return made
+
+
+def unit_selects(
+    way: Way, names: Sequence[str], changed: Relations, before: Relations, live: Relations
+) -> Iterator[exp.Select]:
+    """The SELECTs of one way. `before` has only entities some of whose rows are no more as they were.
+
+    One for each choice at places where rows may be as they were: a planner that finds rows of a table by an
+    index need not do so in a UNION.
+    """
+    free = [place for place in way.before if way.places[place] in before]
+    for chosen in product((live, before), repeat=len(free)):
+        relations = dict(zip(free, chosen, strict=True))
+        query = exp.select(
+            *(exp.alias_(each.copy(), name, quoted=True) for each, name in zip(way.unit, names, strict=True))
+        )
+        query = query.distinct().from_(_at(way.changed, way, changed))
+        for place in way.places:
+            if place != way.changed:
+                query = query.join(_at(place, way, relations.get(place, live)))
+        yield query.where(*(condition.copy() for condition in way.conditions))
+
+
+def _at(place: str, way: Way, relations: Relations) -> Expression:
+    relation = relations[way.places[place]]
+    if isinstance(relation, exp.Select):
+        return relation.subquery(place)
+    return exp.alias_(relation.copy(), place, table=True)
+
+
+def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], units: exp.Table) -> exp.Query:
+    """The report's query for those units that have NULL in the columns of `nulls`, and in no others.
+
+    The units stand first: SQLite, which does not know their number, takes a CROSS JOIN for the order to go.
+    """
+    made = query.copy()
+    names = [each.alias_or_name for each in query.selects]
+    for select in selects_of(made):
+        told = dict(zip(names, (each.unalias() for each in select.selects), strict=True))
+        condition = same({name: told[name] for name in unit}, nulls)
+        first = select.args["from_"].this
+        select.from_(exp.alias_(units.copy(), UNITS, table=True), copy=False)
+        select.set("joins", [exp.Join(this=first, kind="CROSS"), *(select.args.get("joins") or [])])
+        select.where(condition, copy=False)
+    return made
+
+
+def same(told: Mapping[str, Expression], nulls: Collection[str]) -> Expression:
+    """That these values are a unit's. Equality or IS NULL, never either: by the one every planner finds rows,
+    and by both none does."""
+    return exp.and_(
+        *(each for name, value in told.items() for each in _same(value, _of_unit(name), name in nulls))
+    )
+
+
+def _same(value: Expression, unit: exp.Column, is_null: bool) -> list[Expression]:
+    value = exp.paren(value.copy())
+    if is_null:
+        return [exp.Is(this=each, expression=exp.null()) for each in (value, unit)]
+    return [exp.EQ(this=value, expression=unit)]
+
+
+def _of_unit(name: str) -> exp.Column:
+    return exp.column(exp.to_identifier(name, quoted=True), table=UNITS)
+
+
+def null_patterns(unit: Sequence[str], units: exp.Table) -> exp.Select:
+    """Which columns of units are NULL together: 1 for each that is."""
+    flags = [
+        exp.case().when(exp.Is(this=_of_unit(name), expression=exp.null()), "1").else_("0") for name in unit
+    ]
+    named = [exp.alias_(flag, f"n{place}") for place, flag in enumerate(flags)]
+    return exp.select(*named).distinct().from_(exp.alias_(units.copy(), UNITS, table=True))

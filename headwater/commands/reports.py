@@ -1,0 +1,255 @@
+"""`headwater reports`: tables that one SELECT each describes, and that are kept right."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
+from headwater.exit_codes import DONE, FINDINGS, REFUSED
+from headwater.installation import Installation, load
+from headwater.output import counted, show, show_json, show_table, tell
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from consumers.reporting.files import Reports
+    from consumers.reporting.refresher import Refresher
+    from consumers.reporting.registry import Standing
+
+_COLUMNS = ("report", "rows", "waiting", "refreshed", "event time", "kept", "problem")
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "reports",
+        "keep tables that a SELECT describes",
+        "headwater reports list",
+        description="A report is one .sql file under reports/: a comment with its key, and one SELECT over "
+        "staging.*. `headwater up` keeps its table right as events come.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_list(actions)
+    _add_check(actions)
+    _add_plan(actions)
+    _add_refresh(actions)
+    _add_verify(actions)
+    _add_drop(actions)
+
+
+def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
+    listing = add_command(
+        actions,
+        "list",
+        "list reports and how fresh they are",
+        "headwater reports list --json",
+        _list,
+        "Rows, changes that wait, the last refresh, the newest event in it, how it is kept, and what is "
+        "wrong.",
+    )
+    add_json(listing)
+    add_warehouse(listing)
+
+
+def _add_check(actions: Commands[argparse.ArgumentParser]) -> None:
+    check = add_command(
+        actions,
+        "check",
+        "say what is wrong with report files",
+        "headwater reports check active_subscriptions",
+        _check,
+        "Reads the files and changes nothing. For each report: the columns by which changed rows lead to "
+        "its rows, and the columns of staging that are looked at on the way. Exit code 2 when one is wrong.",
+    )
+    _add_names(check)
+
+
+def _add_plan(actions: Commands[argparse.ArgumentParser]) -> None:
+    plan = add_command(
+        actions,
+        "plan",
+        "say what the next refresh would do",
+        "headwater reports plan",
+        _plan,
+        "What each file means for its table: nothing, changes taken, or a new table that is built beside "
+        "the old one and then shown. A table whose file is gone stays until `reports drop`.",
+    )
+    add_warehouse(plan)
+
+
+def _add_refresh(actions: Commands[argparse.ArgumentParser]) -> None:
+    refresh = add_command(
+        actions,
+        "refresh",
+        "bring reports to the present now",
+        "headwater reports refresh active_subscriptions",
+        _refresh,
+        "Takes the changes that wait. `headwater up` does so all the time; two at once is harmless.",
+    )
+    _add_names(refresh)
+    refresh.add_argument("--whole", action="store_true", help="make the whole table anew, and show it")
+    add_warehouse(refresh)
+
+
+def _add_verify(actions: Commands[argparse.ArgumentParser]) -> None:
+    verify = add_command(
+        actions,
+        "verify",
+        "make reports from scratch and compare",
+        "headwater reports verify",
+        _verify,
+        "Compares each table with what its SELECT gives at the same moment. Names the rows that differ by "
+        "hashes of their keys; exit code 3 when there are any, which is a bug of Headwater.",
+    )
+    _add_names(verify)
+    add_warehouse(verify)
+
+
+def _add_drop(actions: Commands[argparse.ArgumentParser]) -> None:
+    drop = add_command(
+        actions,
+        "drop",
+        "remove the table of a report",
+        "headwater reports drop active_subscriptions",
+        _drop,
+        "For a report whose file is gone: with its file there, the next refresh makes the table again.",
+    )
+    drop.add_argument("name", metavar="REPORT")
+    add_warehouse(drop)
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", metavar="REPORT", nargs="*", help="such as renewals_due; all where left out")
+
+
+def _read(here: Installation) -> Reports:
+    from consumers.reporting.files import read_reports
+
+    return read_reports(here.settings.home, here.catalog)
+
+
+@contextmanager
+def _refresher(here: Installation) -> Iterator[Refresher]:
+    from consumers.reporting.refresher import Refresher
+
+    with here.warehouse() as warehouse:
+        yield Refresher(warehouse.reports())
+
+
+def _list(options: argparse.Namespace) -> int:
+    here = load()
+    reports = _read(here)
+    with _refresher(here) as refresher:
+        standings, waiting = refresher.standings()
+    members = [_described(each, waiting, each.name in reports.right) for each in standings]
+    there = {each["report"] for each in members}
+    members += [_unmade(name) for name in reports.right if name not in there]
+    members += [{**_unmade(path.stem), "problem": problem} for path, problem in reports.wrong.items()]
+    if options.json:
+        show_json(members)
+    else:
+        show_table(
+            _COLUMNS, [list(each.values()) for each in sorted(members, key=lambda m: str(m["report"]))]
+        )
+    return DONE
+
+
+def _described(standing: Standing, waiting: dict[str, int], has_file: bool) -> dict[str, Any]:
+    kept = f"every {standing.minutes} minutes" if standing.minutes else "change by change"
+    return {
+        "report": standing.name,
+        "rows": standing.rows,
+        "waiting": waiting.get(standing.name, 0),
+        "refreshed": standing.refreshed_at and str(standing.refreshed_at),
+        "event_time": standing.event_time,
+        "kept": kept if has_file else "no more: its file is gone",
+        "problem": standing.problem,
+    }
+
+
+def _unmade(name: str) -> dict[str, Any]:
+    return {
+        "report": name,
+        "rows": None,
+        "waiting": None,
+        "refreshed": None,
+        "event_time": None,
+        "kept": "not made yet",
+        "problem": None,
+    }
+
+
+def _check(options: argparse.Namespace) -> int:
+    from consumers.reporting.files import chosen, problems
+
+    here = load()
+    reports = _read(here)
+    for report in chosen(reports, options.names):
+        if report.derivation is None:
+            show(f"{report.name}: made anew every {counted(report.minutes or 0, 'minute')}")
+            continue
+        show(f"{report.name}: a change leads to its rows by {', '.join(report.unit)}")
+        for entity, columns in report.images.items():
+            show(f"  staging.{entity}: {', '.join(columns) or 'whether a row is there'}")
+    wrong = [] if options.names else list(problems(reports))
+    for each in wrong:
+        tell(each)
+    return REFUSED if wrong else DONE
+
+
+def _plan(_options: argparse.Namespace) -> int:
+    here = load()
+    reports = _read(here)
+    with _refresher(here) as refresher:
+        rows = [(report.name, refresher.plan(report)) for report in reports.right.values()]
+        gone = {each.name for each in refresher.standings()[0]} - reports.right.keys()
+    rows += [(name, "nothing: its file is gone, and its table stays until `reports drop`") for name in gone]
+    show_table(("report", "plan"), sorted(rows))
+    return DONE
+
+
+def _refresh(options: argparse.Namespace) -> int:
+    from consumers.reporting.files import chosen
+
+    here, failed = load(), 0
+    with _refresher(here) as refresher:
+        for report in chosen(_read(here), options.names):
+            try:
+                done = refresher.refresh(report, whole=options.whole)
+            except ConfigurationError as error:
+                tell(str(error))
+                failed += 1
+                continue
+            how = {"nothing": "nothing to do", "whole": "made anew"}.get(
+                done.how, f"{done.units:,} units anew"
+            )
+            show(f"{report.name}: {counted(done.changes, 'change')}, {how}, {counted(done.rows, 'row')}")
+    return REFUSED if failed else DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from consumers.reporting.files import chosen
+
+    here, found = load(), 0
+    with _refresher(here) as refresher:
+        for report in chosen(_read(here), options.names):
+            if report.derivation is None:
+                show(f"{report.name}: made anew each time, nothing to compare")
+                continue
+            differing = refresher.verify(report)
+            found += len(differing)
+            show(
+                f"{report.name}: "
+                + (f"differs at {', '.join(differing)}" if differing else "as its SELECT says")
+            )
+    return FINDINGS if found else DONE
+
+
+def _drop(options: argparse.Namespace) -> int:
+    with _refresher(load()) as refresher:
+        refresher.drop(options.name)
+    show(f"{options.name} is gone")
+    return DONE

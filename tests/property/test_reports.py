@@ -1,0 +1,105 @@
+"""A report is at every moment what its SELECT would give: incremental = recomputed = Python's own."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mssql_server import NOT_SET, VARIABLE, emptied, url_of
+from reports_world import CATALOG, ENTITIES, Database, Made, Writer, database, reports, write
+
+from consumers.reporting.refresher import Refresher
+from consumers.reporting.report import read_report
+from consumers.warehouse.engines import open_warehouse
+from consumers.warehouse.port import Warehouse
+from schemas.errors import ConfigurationError
+
+pytest_plugins = ("warehouse_engines",)
+
+
+def shown(rows: Iterable[Iterable[Any]]) -> Counter[tuple[str, ...]]:
+    """Rows that can be compared over engines: money as text to the cent, days as text."""
+    return Counter(tuple(_text(value) for value in each) for each in rows)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
+
+
+class World:
+    """A warehouse, one report, and who keeps it right."""
+
+    def __init__(self, warehouse: Warehouse, made: Made) -> None:
+        self.warehouse = warehouse
+        self.made = made
+        self.report = read_report("sales", made.text, CATALOG)
+        self.refresher = Refresher(warehouse.reports())
+
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        with self.warehouse.engine.connect() as connection:
+            return [tuple(each) for each in connection.exec_driver_sql(query)]
+
+    def table(self) -> Counter[tuple[str, ...]]:
+        dialect = self.warehouse.reports().dialect
+        return shown(self.read(f"SELECT * FROM {dialect.written(dialect.view('sales'))}"))
+
+    def check(self) -> None:
+        """The key is unique in all of these: else the refresh itself says so."""
+        dialect = self.warehouse.reports().dialect
+        expected = shown(self.made.rows(self.database()))
+        assert shown(self.read(dialect.written(self.report.query))) == expected
+        assert self.table() == expected
+
+    def database(self) -> Database:
+        return database(self.warehouse)
+
+
+def play(warehouse: Warehouse, made: Made, seed: int) -> None:
+    world, random = World(warehouse, made), Random(seed)
+    writer = Writer(random)
+    for _ in range(
+        random.randint(2, 25)
+    ):  # mostly one change at a time: a second one may hide what it missed
+        for _ in range(random.choice([0, 1, 1, 1, 2, 5])):
+            write(warehouse, *writer.batch())
+        if _is_unique(made, world.database()):
+            world.refresher.refresh(world.report)
+            world.check()
+        else:
+            with pytest.raises(ConfigurationError, match="is not unique"):
+                world.refresher.refresh(world.report)
+
+
+def _is_unique(made: Made, database: Database) -> bool:
+    keys = [row[: len(made.key)] for row in made.rows(database)]
+    return len(set(keys)) == len(keys)
+
+
+@settings(max_examples=40, deadline=None)
+@given(made=reports(), seed=st.integers(0, 2**32))
+def test_a_report_is_what_its_select_gives_after_every_refresh(made: Made, seed: int) -> None:
+    with TemporaryDirectory() as folder:
+        warehouse = open_warehouse(f"sqlite:///{Path(folder) / 'w.db'}", ENTITIES)
+        warehouse.ensure()
+        play(warehouse, made, seed)
+        warehouse.close()
+
+
+@pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=reports(), seed=st.integers(0, 2**32))
+def test_a_report_on_sql_server_is_what_its_select_gives(mssql_database: str, made: Made, seed: int) -> None:
+    emptied(mssql_database)
+    warehouse = open_warehouse(url_of(mssql_database), ENTITIES)
+    warehouse.ensure()
+    play(warehouse, made, seed)
+    warehouse.close()

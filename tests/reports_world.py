@@ -1,0 +1,386 @@
+"""A small world for reports: purchases of products by customers, of few values so that groups meet; random
+reports over it, each as the text of a file and as Python that says what its table must be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from random import Random
+from typing import Any, TypeAlias
+
+from consumers_world import NULL, A, B, entity, event, field, logical, position
+from hypothesis import strategies as st
+
+from consumers.facts import read_fact
+from consumers.rows import to_row
+from consumers.warehouse.port import Batch, Row, Sweep, Warehouse
+from schemas.codec import Registry
+from schemas.entity import Catalog, Entity
+from schemas.event import Operation, encode_event
+
+CUSTOMER = entity(
+    "customer",
+    [field("id", "string"), field("region", [NULL, "string"], default=None), field("tier", "int", default=0)],
+    ["id"],
+)
+PURCHASE = entity(
+    "purchase",
+    [
+        field("id", "string"),
+        field("customer", [NULL, "string"], default=None),
+        field("product", "string"),
+        field("amount", "int"),
+        field("price", logical("decimal", "bytes", precision=12, scale=2)),
+        field("day", [NULL, logical("date", "int")], default=None),
+    ],
+    ["id"],
+)
+PRODUCT = entity(
+    "product", [field("id", "string"), field("family", [NULL, "string"], default=None)], ["id"], prefer=[B, A]
+)
+"""Two sources may have one product: readers see that of B."""
+ENTITIES = (CUSTOMER, PURCHASE, PRODUCT)
+CATALOG = Catalog({each.name: each for each in ENTITIES}, Registry([each.schema for each in ENTITIES]))
+
+Values: TypeAlias = Mapping[str, Any]
+Database: TypeAlias = Mapping[str, Sequence[Values]]
+"""What readers of staging see, by entity."""
+Together: TypeAlias = Mapping[str, "Values | None"]
+"""One row at each alias; None where a left join found none."""
+
+
+# What is written to staging
+
+
+def row(of: Entity, values: Values, number: int, operation: Operation, source: str) -> Row:
+    frame = encode_event(event(of, values, number, operation, source))
+    return to_row(read_fact(frame, CATALOG.registry), of)
+
+
+class Writer:
+    """Random batches: rows, older ones too, deletes, sweeps, two sources; at times the same once more."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._number = 0
+        self._batches: list[tuple[Entity, Batch]] = []
+
+    def batch(self) -> tuple[Entity, Batch]:
+        if self._batches and self._random.random() < 0.1:
+            return self._random.choice(self._batches)
+        of = self._random.choice([CUSTOMER, PRODUCT, PRODUCT, PURCHASE, PURCHASE, PURCHASE])
+        rows = {
+            each.key_hash: each for each in (self._row(of) for _ in range(self._random.choice([1, 1, 1, 3])))
+        }
+        sweeps = [self._sweep(each) for each in rows.values() if self._random.random() < 0.08]
+        self._batches.append((of, Batch({of.name: list(rows.values())}, {of.name: sweeps} if sweeps else {})))
+        return self._batches[-1]
+
+    def _row(self, of: Entity) -> Row:
+        self._number += 1
+        deleted = self._random.random() < 0.2
+        number = self._random.randint(max(1, self._number - 6), self._number)
+        operation = Operation.DELETE if deleted else Operation.UPSERT
+        return row(of, self._values(of), number, operation, self._random.choice([A, B]))
+
+    def _sweep(self, of: Row) -> Sweep:
+        return Sweep(of.source, of.key_hash[0], position(self._random.randint(1, self._number + 1)))
+
+    def _values(self, of: Entity) -> Values:
+        choice = self._random.choice
+        if of is CUSTOMER:
+            return {
+                "id": choice("abc"),
+                "region": choice([None, "n", "N", "x", "x ", ""]),
+                "tier": choice([0, 1]),
+            }
+        if of is PRODUCT:
+            return {"id": choice("xy"), "family": choice([None, "f", "g"])}
+        return {
+            "id": choice("123456"),
+            "customer": choice([None, "a", "b", "c", "zz"]),
+            "product": choice("xyz"),
+            "amount": choice([1, 2, 3]),
+            "price": Decimal(choice(["0.10", "1.05", "9999999999.99"])),
+            "day": choice([None, date(2024, 1, 1), date(2024, 1, 2)]),
+        }
+
+
+def write(warehouse: Warehouse, of: Entity, batch: Batch) -> None:
+    exclusive = [of.name] if batch.sweeps else []
+    with warehouse.transaction(shared=[of.name], exclusive=exclusive) as transaction:
+        transaction.apply(batch)
+
+
+# Random reports
+
+
+def _relation(name: str) -> tuple[str, str]:
+    """Text and alias."""
+    return {
+        "customer": ("staging.customer AS c ON c.id = o.customer", "c"),
+        "product": ("staging.product AS p ON p.id = o.product", "p"),
+        "spent": (
+            "(SELECT x.customer AS who, SUM(x.amount) AS spent, COUNT(*) AS times FROM staging.purchase AS x "
+            "WHERE x.amount > 1 GROUP BY x.customer) AS s ON s.who = o.customer",
+            "s",
+        ),
+        "rich": (
+            "(SELECT y.id AS id, y.region AS region, z.family AS family FROM staging.customer AS y LEFT JOIN "
+            "staging.product AS z ON z.id = y.region) AS r ON r.id = o.customer",
+            "r",
+        ),
+    }[name]
+
+
+def _rows_of(name: str, database: Database) -> Iterator[tuple[Any, Values]]:
+    """What it is joined by, and its rows."""
+    if name in ("customer", "product"):
+        yield from ((each["id"], each) for each in database[name])
+    elif name == "spent":
+        counted = [each for each in database["purchase"] if each["amount"] > 1]
+        for who in {each["customer"] for each in counted}:
+            own = [each["amount"] for each in counted if each["customer"] == who]
+            yield who, {"who": who, "spent": sum(own), "times": len(own)}
+    else:
+        for each in database["customer"]:
+            found = [p["family"] for p in database["product"] if p["id"] == each["region"]] or [None]
+            for family in found:
+                yield each["id"], {"id": each["id"], "region": each["region"], "family": family}
+
+
+Filter: TypeAlias = Callable[[Values, Database], bool]
+_FILTERS: dict[str, Filter] = {
+    "o.amount > 1": lambda o, _: o["amount"] > 1,
+    "o.customer IS NOT NULL": lambda o, _: o["customer"] is not None,
+    "o.product = 'x' OR o.amount < 3": lambda o, _: o["product"] == "x" or o["amount"] < 3,
+    "EXISTS (SELECT 1 FROM staging.customer AS e WHERE e.id = o.customer AND e.tier = 1)": lambda o, db: any(
+        e["id"] == o["customer"] and e["tier"] == 1 for e in db["customer"]
+    ),
+    "NOT EXISTS (SELECT 1 FROM staging.product AS n INNER JOIN staging.purchase AS m ON m.product = n.id "
+    "WHERE m.customer = o.customer AND n.family = 'f')": lambda o, db: (
+        not any(
+            n["id"] == m["product"] and m["customer"] == o["customer"] and n["family"] == "f"
+            for n in db["product"]
+            for m in db["purchase"]
+            if o["customer"] is not None
+        )
+    ),
+    "o.product IN (SELECT q.id FROM staging.product AS q WHERE q.family IS NOT NULL)": lambda o, db: any(
+        q["id"] == o["product"] and q["family"] is not None for q in db["product"]
+    ),
+}
+_COLUMNS = {
+    "purchase": ["o.customer", "o.product", "o.day"],
+    "customer": ["c.region", "c.tier"],
+    "product": ["p.family"],
+    "spent": ["s.who"],
+    "rich": ["r.region", "r.family"],
+}
+_AGGREGATES = {
+    "purchase": ["COUNT(*)", "SUM(o.amount)", "COUNT(DISTINCT o.product)", "MIN(o.id)", "SUM(o.price)"],
+    "customer": ["COUNT(c.region)", "SUM(c.tier)"],
+    "product": ["MAX(p.family)"],
+    "spent": ["MAX(s.spent)", "SUM(s.times)"],
+    "rich": ["COUNT(r.family)"],
+}
+
+
+def _value(column: str, together: Together) -> Any:
+    alias, name = column.split(".")
+    values = together[alias]
+    return None if values is None else values[name]
+
+
+def _aggregate(call: str, group: Sequence[Together]) -> Any:
+    if call == "COUNT(*)":
+        return len(group)
+    name, inner = call.removesuffix(")").split("(")
+    distinct, column = inner.startswith("DISTINCT "), inner.removeprefix("DISTINCT ")
+    values = [each for each in (_value(column, together) for together in group) if each is not None]
+    if name == "COUNT":
+        return len(set(values)) if distinct else len(values)
+    return {"SUM": sum, "MIN": min, "MAX": max}[name](values) if values else None
+
+
+@dataclass(frozen=True)
+class From:
+    """Purchases with what is joined to them."""
+
+    joins: tuple[tuple[str, str], ...]
+    filters: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        made = "FROM staging.purchase AS o"
+        for kind, name in self.joins:
+            made += f" {kind} JOIN {_relation(name)[0]}"
+        return made + (" WHERE " + " AND ".join(f"({each})" for each in self.filters) if self.filters else "")
+
+    def rows(self, database: Database) -> list[Together]:
+        kept = [o for o in database["purchase"] if all(_FILTERS[each](o, database) for each in self.filters)]
+        made: list[Together] = [{"o": o} for o in kept]
+        for kind, name in self.joins:
+            alias, on = _relation(name)[1], "product" if name == "product" else "customer"
+            right = list(_rows_of(name, database))
+            made = [
+                {**left, alias: found}
+                for left in made
+                for found in _found(right, (left["o"] or {})[on]) or ([None] if kind == "LEFT" else [])
+            ]
+        return made
+
+
+def _found(right: Sequence[tuple[Any, Values]], by: Any) -> list[Values | None]:
+    return [values for key, values in right if by is not None and key == by]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A report: its file, and its rows as Python makes them."""
+
+    key: tuple[str, ...]
+    body: str
+    rows: Callable[[Database], list[tuple[Any, ...]]]
+
+    @property
+    def text(self) -> str:
+        return f"/* headwater\nkey = {json.dumps(self.key)}\n*/\n{self.body}\n"
+
+
+@st.composite
+def _froms(draw: st.DrawFn) -> From:
+    joined = draw(st.lists(st.sampled_from(sorted(_COLUMNS.keys() - {"purchase"})), unique=True, max_size=2))
+    kinds = [draw(st.sampled_from(["INNER", "LEFT"])) for _ in joined]
+    filters = draw(st.lists(st.sampled_from(list(_FILTERS)), unique=True, max_size=2))
+    return From(tuple(zip(kinds, joined, strict=True)), tuple(filters))
+
+
+def _groups(rows: Sequence[Together], columns: Sequence[str]) -> dict[tuple[Any, ...], list[Together]]:
+    made: dict[tuple[Any, ...], list[Together]] = {}
+    for each in rows:
+        made.setdefault(tuple(_value(column, each) for column in columns), []).append(each)
+    return made
+
+
+@st.composite
+def _grouped(draw: st.DrawFn) -> Made:
+    tail = draw(_froms())
+    names = ["purchase", *(name for _, name in tail.joins)]
+    columns = draw(st.lists(st.sampled_from(_all(_COLUMNS, names)), unique=True, min_size=1, max_size=2))
+    calls = draw(st.lists(st.sampled_from(_all(_AGGREGATES, names)), unique=True, min_size=2, max_size=2))
+    least = draw(st.sampled_from([0, 1]))
+    keys = ", ".join(f"{each} AS k{place}" for place, each in enumerate(columns))
+    values = ", ".join(f"{each} AS v{place}" for place, each in enumerate(calls))
+    having = f" HAVING COUNT(*) > {least}" if least else ""
+    body = f"SELECT {keys}, {values} {tail.text} GROUP BY {', '.join(columns)}{having}"
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        groups = _groups(tail.rows(database), columns).items()
+        return [(*k, *(_aggregate(call, g) for call in calls)) for k, g in groups if len(g) > least]
+
+    return Made(tuple(f"k{place}" for place in range(len(columns))), body, rows)
+
+
+def _all(named: Mapping[str, list[str]], names: Sequence[str]) -> list[str]:
+    return [each for name in names for each in named[name]]
+
+
+@st.composite
+def _plain(draw: st.DrawFn) -> Made:
+    """One row for each purchase, with what a sub-query says of its product."""
+    tail = draw(_froms())
+    body = (
+        "SELECT o.id AS k0, (SELECT SUM(i.amount) FROM staging.purchase AS i WHERE i.product = o.product) "
+        f"AS v0, o.amount AS v1 {tail.text}"
+    )
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        of = {p: [i["amount"] for i in database["purchase"] if i["product"] == p] for p in "xyz"}
+        return [
+            (o["id"], sum(of[o["product"]]), o["amount"])
+            for each in tail.rows(database)
+            if (o := each["o"]) is not None
+        ]
+
+    return Made(("k0",), body, rows)
+
+
+@st.composite
+def _placed(draw: st.DrawFn) -> Made:
+    """Purchases in their order within a product, by a window."""
+    tail = From((), draw(_froms()).filters)
+    body = (
+        "SELECT o.product AS k0, o.id AS k1, ROW_NUMBER() OVER (PARTITION BY o.product "
+        f"ORDER BY o.amount DESC, o.id) AS v0 {tail.text}"
+    )
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        every = [o for each in tail.rows(database) if (o := each["o"]) is not None]
+        made = []
+        for product in {o["product"] for o in every}:
+            own = sorted((o for o in every if o["product"] == product), key=lambda o: (-o["amount"], o["id"]))
+            made += [(product, o["id"], place) for place, o in enumerate(own, 1)]
+        return made
+
+    return Made(("k0", "k1"), body, rows)
+
+
+@st.composite
+def _first_of_each(draw: st.DrawFn) -> Made:
+    """The two greatest purchases of each customer together, by a CTE with a window."""
+    tail = From((), draw(_froms()).filters)
+    body = (
+        "WITH ranked AS (SELECT o.customer AS who, o.product AS what, o.amount AS amount, ROW_NUMBER() OVER "
+        f"(PARTITION BY o.customer ORDER BY o.amount DESC, o.id) AS place {tail.text}) "
+        "SELECT k.who AS k0, MAX(k.what) AS v0, SUM(k.amount) AS v1 FROM ranked AS k WHERE k.place <= 2 "
+        "GROUP BY k.who"
+    )
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        made = []
+        for (who,), group in _groups(tail.rows(database), ["o.customer"]).items():
+            own = sorted((o for each in group if (o := each["o"])), key=lambda o: (-o["amount"], o["id"]))[:2]
+            made.append((who, max(o["product"] for o in own), sum(o["amount"] for o in own)))
+        return made
+
+    return Made(("k0",), body, rows)
+
+
+@st.composite
+def _united(draw: st.DrawFn) -> Made:
+    one = draw(_first_of_each())
+    body = one.body.replace(") SELECT k.who AS k0", ") SELECT 'a' AS branch, k.who AS k0") + (
+        " UNION ALL SELECT 'b', w.region, COUNT(*) AS v0, SUM(w.tier) AS v1 FROM staging.customer AS w "
+        "GROUP BY w.region"
+    )
+    body = body.replace("MAX(k.what) AS v0", "COUNT(*) AS v0")
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        tops = [("a", k, None, v) for k, _, v in one.rows(database)]
+        regions: dict[Any, list[int]] = {}
+        for each in database["customer"]:
+            regions.setdefault(each["region"], []).append(each["tier"])
+        return [*tops, *(("b", region, None, sum(tiers)) for region, tiers in regions.items())]
+
+    return Made(("branch", "k0"), body.replace("COUNT(*) AS v0", "NULL AS v0"), rows)
+
+
+def reports() -> st.SearchStrategy[Made]:
+    """Random reports."""
+    return st.one_of(_grouped(), _grouped(), _grouped(), _plain(), _placed(), _first_of_each(), _united())
+
+
+def database(warehouse: Warehouse) -> Database:
+    """What readers see of staging, as Python's values."""
+    made = {}
+    for of in ENTITIES:
+        names, rows = warehouse.select(of.name)
+        made[of.name] = [{**dict(zip(names, each, strict=True))} for each in rows]
+        for each in made[of.name]:
+            if "price" in each:
+                each["price"] = Decimal(each["price"])  # SQLite's is text
+    return made

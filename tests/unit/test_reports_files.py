@@ -1,0 +1,229 @@
+"""Report files: what each may say, and what a wrong one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from reports_world import CATALOG
+
+from consumers.reporting.files import chosen, problems, read_reports
+from consumers.reporting.report import Report, read_report
+from schemas.errors import ConfigurationError
+from schemas.loader import load_catalog
+
+C, P = "staging.customer AS c", "staging.product AS p"
+FULL = 'say refresh = "full every 30 minutes" in the comment at the beginning, or change the SELECT'
+GOOD = "SELECT c.region, COUNT(*) AS n FROM staging.customer AS c GROUP BY c.region"
+
+
+def text(body: str = GOOD, key: str = '["region"]', more: str = "") -> str:
+    return f"/* headwater\nkey = {key}\n{more}\n*/\n{body}\n"
+
+
+def report(body: str = GOOD, key: str = '["region"]', more: str = "") -> Report:
+    return read_report("sales", text(body, key, more), CATALOG)
+
+
+def refusal(body: str = GOOD, key: str = '["region"]', more: str = "") -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        report(body, key, more)
+    return str(caught.value)
+
+
+def test_the_sample_reports_are_right() -> None:
+    found = read_reports(None, load_catalog())
+    assert list(problems(found)) == []
+    assert {name: each.unit for name, each in found.right.items()} == {
+        "active_subscriptions": ("town", "plan"),
+        "paid_and_unused": ("urn",),
+        "renewals_due": (),
+        "usage_beside_seats": ("urn", "platform", "month"),
+    }
+    assert found.right["renewals_due"].minutes == 60
+
+
+def test_a_report_says_by_what_a_change_leads_to_its_rows_and_what_it_reads() -> None:
+    made = report()
+    assert (made.columns, made.key, made.unit, made.entities) == (
+        ("region", "n"),
+        ("region",),
+        ("region",),
+        ("customer",),
+    )
+    assert made.images == {"customer": ("region",)}
+
+
+def test_names_of_columns_stay_as_they_are_written() -> None:
+    assert report(GOOD.replace("AS n", "AS HowMany")).columns == ("region", "HowMany")
+
+
+def test_comments_and_lines_make_no_other_definition() -> None:
+    other = GOOD.replace(" FROM", "\n  -- who lives where\nFROM")
+    assert report(other).definition == report().definition
+    assert report(GOOD.replace("COUNT(*)", "MAX(c.tier)")).definition != report().definition
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            f"SELECT c.regoin, COUNT(*) AS n FROM {C} GROUP BY c.regoin",
+            'line 5, column 15: column: found "regoin"; did you mean "region"?',
+        ),
+        (
+            "SELECT regoin FROM staging.customer",
+            'line 5, column 13: column: found "regoin"; did you mean "region"?',
+        ),
+        (
+            "SELECT c.region\nFROM staging.custmer AS c",
+            'line 6, column 20: staging: found "custmer"; did you mean "customer"?',
+        ),
+        ("SELECT region\nFROM staging.customer WHERE (tier = 1", "line 6, column 37: Expecting )"),
+        (f"{GOOD}; DROP TABLE x", "2 statements after the comment: a report is one SELECT"),
+        ("DELETE FROM staging.customer", "DELETE: a report is one SELECT, and changes nothing"),
+        ("UPDATE staging.customer SET region = 'x'", "UPDATE: a report is one SELECT"),
+        ("CREATE TABLE x (a INT)", "CREATE: a report is one SELECT"),
+        (
+            "SELECT region INTO x FROM staging.customer",
+            "SELECT: a report is one SELECT, and changes nothing",
+        ),
+        (
+            f"{GOOD} -- ; drop table x",
+            "a comment holds what may be a statement, or another comment",
+        ),
+        (f"{GOOD} /* a /* b */ */", "a comment holds what may be a statement, or another comment"),
+        (f"{GOOD} ORDER BY c.region", "ORDER BY at the end: a table has no order"),
+        (
+            f"SELECT c.region, COUNT(*) FROM {C} GROUP BY c.region",
+            "allowed: a name for each",
+        ),
+        (
+            f"SELECT c.region, c.tier AS Region FROM {C}",
+            "two columns have one name",
+        ),
+        (
+            f"SELECT c.region, @day AS n FROM {C}",
+            'variable: found "@day"; allowed: @as_of',
+        ),
+    ],
+)
+def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> None:
+    assert said in refusal(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            f"SELECT c.region, RANK() OVER (ORDER BY c.tier) AS n FROM {C}",
+            "no key column is",
+        ),
+        ("SELECT TOP 3 c.region FROM staging.customer AS c", "TOP picks from all rows"),
+        (
+            f"SELECT c.region, GETDATE() AS n FROM {C}",
+            "gives another value each time",
+        ),
+        (
+            f"SELECT c.region, RAND() AS n FROM {C}",
+            "RAND gives another value each time",
+        ),
+        (
+            f"SELECT c.region, @as_of AS n FROM {C}",
+            "@as_of is another time each time",
+        ),
+        ("SELECT d.region FROM dbo.regions AS d", "dbo.regions AS d is no table of staging"),
+        (
+            f"SELECT c.region, p.id FROM {C} CROSS JOIN {P}",
+            "nothing joins staging.customer to staging.product",
+        ),
+        (
+            f"SELECT c.region FROM {C} WHERE c.tier > (SELECT AVG(d.tier) FROM staging.customer AS d)",
+            "nothing joins staging.customer to staging.customer",
+        ),
+        (
+            f"SELECT c.region FROM {C} RIGHT JOIN {P} ON p.id = c.id",
+            "RIGHT JOIN",
+        ),
+        (
+            f"SELECT c.region, COUNT(*) AS n FROM {C} GROUP BY ROLLUP (c.region)",
+            "ROLLUP",
+        ),
+        (
+            f"SELECT c.region FROM {C} EXCEPT SELECT p.id FROM {P}",
+            "EXCEPT compares whole tables",
+        ),
+        (
+            f"SELECT c.region FROM {C} WHERE c.region NOT IN (SELECT p.family FROM {P})",
+            "use NOT EXISTS",
+        ),
+        ("SELECT COUNT(*) AS region FROM staging.customer AS c", "no key column is"),
+    ],
+)
+def test_what_can_not_be_kept_change_by_change_says_why_and_what_would_help(body: str, reason: str) -> None:
+    said = refusal(body)
+    assert reason in said
+    assert FULL in said
+    if "GETDATE" not in body and "RAND" not in body:
+        assert report(body, more='refresh = "full every 5 minutes"').minutes == 5
+
+
+@pytest.mark.parametrize(
+    ("key", "more", "said"),
+    [
+        ('["town"]', "", 'key: found "town"; allowed: region, n'),
+        ('"region"', "", 'key: found "region"; allowed: a list of different columns'),
+        ("[]", "", "allowed: a list of different columns"),
+        ('["region"]', "keys = 1", 'unknown property: found "keys"; did you mean "key"?'),
+        (
+            '["region"]',
+            'refresh = "now and then"',
+            'refresh: found "now and then"; allowed: "full every 30 minutes"',
+        ),
+        ('["region"]', 'types = { n = "NUMBR(3)" }', 'types, n: found "NUMBR(3)"; allowed: a type of T-SQL'),
+        ('["region"]', 'types = { m = "INT" }', "types: unknown property"),
+        ('["region"]', 'table = "customer"', 'table: found "customer"; allowed: a name that no entity has'),
+        ('["region"]', 'table = "_freshness"', "no name that starts with _"),
+        ('["region"', "", "the comment at the beginning is not TOML"),
+    ],
+)
+def test_a_comment_that_is_wrong_is_told_why(key: str, more: str, said: str) -> None:
+    assert said in refusal(key=key, more=more)
+
+
+def test_a_file_without_its_comment_is_told_how_one_looks() -> None:
+    with pytest.raises(
+        ConfigurationError, match='does not begin with a comment: /\\* headwater, key = \\["town"\\]'
+    ):
+        read_report("sales", GOOD, CATALOG)
+
+
+def test_types_are_given_in_every_branch() -> None:
+    union = f"{GOOD} UNION ALL SELECT p.family, 1 FROM staging.product AS p"
+    made = report(union, more='types = { n = "DECIMAL(12, 2)" }')
+    assert (
+        made.query.sql("tsql").count("AS DECIMAL(12, 2)") == 2
+        or made.query.sql("tsql").count("AS NUMERIC(12, 2)") == 2
+    )
+
+
+def test_one_wrong_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "good.sql").write_text(text())
+    (folder / "bad.sql").write_text(text("SELECT"))
+    (folder / "same.sql").write_text(text(more='table = "good"'))
+    (folder / "other.sql").write_bytes(b"\xff\xfe")
+    found = read_reports(tmp_path, CATALOG)
+    assert list(found.right) == ["good"]
+    assert {path.name for path in found.wrong} == {"bad.sql", "same.sql", "other.sql"}
+    assert any("another file makes the table good" in each for each in problems(found))
+    assert [each.name for each in chosen(found, [])] == ["good"]
+    with pytest.raises(ConfigurationError, match=r"bad\.sql"):
+        chosen(found, ["bad"])
+    with pytest.raises(ConfigurationError, match="did you mean"):
+        chosen(found, ["goood"])
+
+
+def test_a_home_without_reports_has_none(tmp_path: Path) -> None:
+    assert read_reports(tmp_path, CATALOG) == ({}, {})
