@@ -8,12 +8,12 @@ last committed state, each statement one moment of it, and never wait for a writ
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from consumers.reporting.mssql_engine import MssqlReports
 from consumers.warehouse import letter_counts
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
@@ -33,6 +33,9 @@ from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from consumers.reporting.mssql_engine import MssqlReports
 
 LOGIN_SECONDS = 15
 ANSWER_SECONDS = 300
@@ -175,7 +178,9 @@ class MssqlWarehouse:
         with self._reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
 
-    def reports(self) -> MssqlReports:
+    def reports(self) -> "MssqlReports":
+        from consumers.reporting.mssql_engine import MssqlReports  # a consumer needs no parser of SQL
+
         return MssqlReports(self._writing, self._reading, self._tables, self._instant)
 
     def close(self) -> None:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from consumers.reporting.sqlite_engine import SqliteReports
 from consumers.reporting.sqlite_functions import register
 from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
@@ -29,6 +29,9 @@ from consumers.warehouse.sqlite_values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from consumers.reporting.sqlite_engine import SqliteReports
 
 BUSY_SECONDS = 30.0
 CACHE_KIB = 64 * 1024
@@ -170,7 +173,9 @@ class SqliteWarehouse:
         with self._reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
 
-    def reports(self) -> SqliteReports:
+    def reports(self) -> "SqliteReports":
+        from consumers.reporting.sqlite_engine import SqliteReports  # a consumer needs no parser of SQL
+
         return SqliteReports(self._writing, self._reading, self._tables, lambda: stamp(self._clock))
 
     def close(self) -> None:

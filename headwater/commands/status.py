@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from consumers.warehouse.port import Warehouse
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -21,7 +24,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         run,
         "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
         "applied; the objects of the log; dead letters that wait for a person, and rejected rows; names of "
-        "the last 30 days that no schema has. Refreshes the summary of dead letters in the warehouse.",
+        "the last 30 days that no schema has; reports and their backlog. Refreshes the summary of dead "
+        "letters in the warehouse.",
     )
     add_json(parser)
     add_warehouse(parser)
@@ -53,6 +57,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     stream = StreamReader(aws.kinesis, here.settings.stream).identity()
     with here.warehouse() as warehouse:
         tables = warehouse.status()
+        reports = _reports(warehouse)
         with warehouse.transaction() as transaction:
             checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
     log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
@@ -71,8 +76,25 @@ def read_status(here: Installation) -> dict[str, Any]:
             **count_rejects(aws, here.settings)._asdict(),
             "place": f"s3://{here.settings.source_bucket}/rejects/",
         },
+        "reports": reports,
         "drift": [as_json(each) for each in read_drift(aws, here.settings, since=recently())],
     }
+
+
+def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Rows, backlog and problem of each."""
+    from consumers.reporting.refresher import Refresher
+
+    standings, waiting = Refresher(warehouse.reports()).standings()
+    return [
+        {
+            "report": each.name,
+            "rows": each.rows,
+            "waiting": waiting.get(each.name, 0),
+            "problem": each.problem,
+        }
+        for each in standings
+    ]
 
 
 def _show(status: dict[str, Any]) -> None:
@@ -91,6 +113,10 @@ def _show(status: dict[str, Any]) -> None:
         show(f"  {kind}: {each['letters']:,} {each['state']}, {each['oldest']} to {each['newest']}")
     where = f", in {rejects['place']}" if rejects["rows"] or rejects["files"] else ""
     show(f"rejected: {counted(rejects['rows'], 'row')}, {counted(rejects['files'], 'whole file')}{where}")
+    for each in status["reports"]:
+        problem = f"; {each['problem']}" if each["problem"] else ""
+        changes = counted(each["waiting"], "change")
+        show(f"report {each['report']}: {counted(each['rows'], 'row')}, {changes} waiting{problem}")
     for each in status["drift"]:
         there = f"{counted(each['days'], 'day')}, {each['first']} to {each['last']}"
         show(f"no schema names {each['name']} of {each['source']}, entity {each['entity']}: {there}")

@@ -105,6 +105,13 @@ def test_a_change_a_new_item_and_a_deleted_one_are_followed(up: Up) -> None:
     )
 
 
+def test_status_shows_each_report_and_its_backlog(up: Up) -> None:
+    told = {each["report"]: each for each in up.json("status")["reports"]}
+    assert told["active_subscriptions"]["waiting"] == 0
+    assert told["active_subscriptions"]["problem"] is None
+    assert "report active_subscriptions: " in up.run("status").out
+
+
 def test_reports_verify_compares_with_their_selects(up: Up) -> None:
     done = up.run("reports", "verify")
     assert done.code == 0, done
