@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.bench_mssql_load import VARIABLE, Figure, close_kept, new_database, url_of
+from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.reporting.report import read_report
 from consumers.warehouse.engines import open_warehouse
@@ -91,7 +92,7 @@ def _figures(engine: str, url: str) -> Iterator[Figure]:
 
 def _applying(engine: str, warehouse: Warehouse) -> Iterator[Figure]:
     """Batches of half new and half changed rows, without a report and with one."""
-    refresher, dice = Refresher(warehouse.reports()), random.Random(1)
+    refresher, dice = Refresher(reports_in(warehouse)), random.Random(1)
     _fill(warehouse, 0, 2 * BATCH)
     _index(warehouse)
     taken = {}
@@ -117,7 +118,7 @@ def _applying(engine: str, warehouse: Warehouse) -> Iterator[Figure]:
 
 def _refreshing(warehouse: Warehouse, size: int) -> tuple[float, float, float]:
     """Median seconds of a refresh, of a plain SELECT of as many groups, and of the whole."""
-    refresher, dice = Refresher(warehouse.reports()), random.Random(size)
+    refresher, dice = Refresher(reports_in(warehouse)), random.Random(size)
     refresher.refresh(REPORT)
     refreshes, plains = [], []
     for number in range(ROUNDS):
@@ -136,7 +137,7 @@ def _refreshing(warehouse: Warehouse, size: int) -> tuple[float, float, float]:
 
 def _plain(warehouse: Warehouse, groups: Sequence[int]) -> float:
     """Seconds of the same SELECT of these groups into a table without an index."""
-    dialect = warehouse.reports().dialect
+    dialect = reports_in(warehouse).dialect
     is_server = dialect.sql == "tsql"
     wanted, heap = ("#wanted", "#heap") if is_server else ("temp.wanted", "temp.heap")
     text = dialect.written(REPORT.query)
@@ -163,7 +164,7 @@ def _plain(warehouse: Warehouse, groups: Sequence[int]) -> float:
 
 
 def _index(warehouse: Warehouse) -> None:
-    dialect = warehouse.reports().dialect
+    dialect = reports_in(warehouse).dialect
     for entity, column in (("purchase", "customer"), ("customer", "id")):
         table = dialect.written(dialect.physical(entity, 1))
         with warehouse.engine.connect() as connection:  # type: ignore[attr-defined]

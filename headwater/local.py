@@ -15,6 +15,7 @@ from pathlib import Path
 
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
+from consumers.reporting.engines import reports_in
 from consumers.reporting.files import problems, read_reports
 from consumers.reporting.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
@@ -150,7 +151,7 @@ def _report_pollers(here: Installation) -> list[Poller]:
     if not reports.right:
         return []
     warehouse = open_warehouse(here.settings.require_warehouse(), here.catalog.entities.values())
-    return [ReportPoller(Refresher(warehouse.reports()), list(reports.right.values()))]
+    return [ReportPoller(Refresher(reports_in(warehouse)), list(reports.right.values()))]
 
 
 def _pump(here: Installation, aws: Aws) -> StreamPoller:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from consumers.reporting.mssql_dialect import MssqlDialect
 from consumers.reporting.refresher import HeldError
 from consumers.reporting.registry import Registry, Sources
 from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.mssql_ddl import SYSTEM, revisions_in, run
 from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
 from consumers.warehouse.port import LIVE_READER
@@ -52,13 +53,10 @@ class MssqlSession:
 class MssqlHolder:
     """`refresher.Holder`: the lock is the connection's, and goes with it."""
 
-    def __init__(
-        self, report: str, connection: Connection, tables: StagingTables, now: Callable[[], str]
-    ) -> None:
+    def __init__(self, report: str, connection: Connection, warehouse: MssqlWarehouse) -> None:
         self._report = report
         self._connection = connection
-        self._tables = tables
-        self._now = now
+        self._warehouse = warehouse
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[MssqlSession]:
@@ -66,7 +64,7 @@ class MssqlHolder:
             begin = sql.BEGIN_SNAPSHOT if snapshot else sql.begin((), [""])
             run(self._connection, begin)
             try:
-                yield MssqlSession(self._connection, self._tables, self._now())
+                yield MssqlSession(self._connection, self._warehouse.tables, self._warehouse.instant())
                 run(self._connection, sql.COMMIT)
             except Exception:  # of anything else the connection is closed by who opened it
                 run(self._connection, f"{sql.ROLLBACK}; {sql.READ_COMMITTED}")
@@ -87,31 +85,22 @@ def _errors(report: str) -> Iterator[None]:
 class MssqlReports:
     """`refresher.ReportEngine`."""
 
-    def __init__(
-        self,
-        writing: Callable[[str], AbstractContextManager[Connection]],
-        reading: Callable[[str], AbstractContextManager[Connection]],
-        tables: StagingTables,
-        now: Callable[[], str],
-    ) -> None:
-        self.dialect = MssqlDialect(tables)
-        self._writing = writing
-        self._reading = reading
-        self._tables = tables
-        self._now = now
+    def __init__(self, warehouse: MssqlWarehouse) -> None:
+        self.dialect = MssqlDialect(warehouse.tables)
+        self._warehouse = warehouse
 
     @contextmanager
     def looking(self) -> Iterator[MssqlSession]:
-        with self._reading("reports") as connection:
-            yield MssqlSession(connection, self._tables, self._now())
+        with self._warehouse.reading("reports") as connection:
+            yield MssqlSession(connection, self._warehouse.tables, self._warehouse.instant())
 
     @contextmanager
     def holding(self, report: str) -> Iterator[MssqlHolder]:
-        with self._writing(f"report {report}") as connection:
+        with self._warehouse.writing(f"report {report}") as connection:
             if run(connection, sql.hold_report(report)).scalar_one() < 0:
                 raise HeldError(f"report {report}: somebody else refreshes it now")
             try:
-                yield MssqlHolder(report, connection, self._tables, self._now)
+                yield MssqlHolder(report, connection, self._warehouse)
                 run(connection, sql.release_report(report))
             except BaseException:
                 connection.invalidate()  # the lock goes with the connection

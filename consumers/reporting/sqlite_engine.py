@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 
 from consumers.reporting.registry import Registry, Sources
 from consumers.reporting.sqlite_dialect import SqliteDialect
+from consumers.reporting.sqlite_functions import register
 from consumers.warehouse.port import LIVE_READER
+from consumers.warehouse.sqlite import SqliteWarehouse
 from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
 from consumers.warehouse.sqlite_errors import sqlite_errors
 from consumers.warehouse.tables import StagingTables
@@ -60,25 +63,23 @@ class SqliteSession:
 class SqliteReports:
     """`refresher.ReportEngine`."""
 
-    def __init__(
-        self,
-        writing: Callable[[str], AbstractContextManager[Connection]],
-        reading: Callable[[str], AbstractContextManager[Connection]],
-        tables: StagingTables,
-        now: Callable[[], str],
-    ) -> None:
-        self.dialect = SqliteDialect(tables)
-        self._writing = writing
-        self._reading = reading
-        self._tables = tables
-        self._now = now
+    def __init__(self, warehouse: SqliteWarehouse) -> None:
+        self.dialect = SqliteDialect(warehouse.tables)
+        self._warehouse = warehouse
 
     @contextmanager
     def looking(self) -> Iterator[SqliteSession]:
-        with self._reading("reports") as connection:
-            yield SqliteSession(connection, self._tables, self._now())
+        with self._warehouse.reading("reports") as connection:
+            yield self._session(connection)
 
     @contextmanager
     def holding(self, report: str) -> Iterator[SqliteSession]:
-        with self._writing(f"refresh {report}") as connection:
-            yield SqliteSession(connection, self._tables, self._now())
+        with self._warehouse.writing(f"refresh {report}") as connection:
+            yield self._session(connection)
+
+    def _session(self, connection: Connection) -> SqliteSession:
+        """With the functions that reports are written in: a connection may be new."""
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            register(driver)
+        return SqliteSession(connection, self._warehouse.tables, self._warehouse.instant())

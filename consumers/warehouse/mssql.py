@@ -8,7 +8,6 @@ last committed state, each statement one moment of it, and never wait for a writ
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
@@ -33,9 +32,6 @@ from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from consumers.reporting.mssql_engine import MssqlReports
 
 LOGIN_SECONDS = 15
 ANSWER_SECONDS = 300
@@ -89,66 +85,66 @@ class MssqlWarehouse:
 
     def __init__(self, engine: Engine, tables: StagingTables, clock: Clock) -> None:
         self.engine = engine
-        self._tables = tables
+        self.tables = tables
         self._clock = clock
 
     def ensure(self) -> None:
         """Looks first: a writer without the right to make tables passes where nothing is missing, and no
         lock is taken."""
-        with self._reading("ensure") as connection:
+        with self.reading("ensure") as connection:
             if not missing_system_tables(connection):
                 revisions = revisions_in(connection)
-                if not [table for table in self._tables if not revisions.is_ensured(table)]:
+                if not [table for table in self.tables if not revisions.is_ensured(table)]:
                     return
-        names = [table.entity.name for table in self._tables]
-        with self._writing("ensure") as connection:
+        names = [table.entity.name for table in self.tables]
+        with self.writing("ensure") as connection:
             run(connection, sql.begin((), ["", *names]))
             make_system_tables(connection)
-            for table in self._tables:
+            for table in self.tables:
                 revisions_in(connection).ensure(table, stamp(self._clock))
             run(connection, sql.COMMIT)
 
     def init(self) -> None:
-        with self._reading("init") as connection:
+        with self.reading("init") as connection:
             make_snapshot_readers(connection)
         self.ensure()
-        with self._writing("init") as connection:
+        with self.writing("init") as connection:
             run(connection, sql.begin((), [""]))
             make_roles(connection)
             run(connection, sql.COMMIT)
 
     def lacks(self) -> list[str]:
-        with self._reading("check") as connection:
-            return lacks(connection, self._tables, missing_system_tables(connection))
+        with self.reading("check") as connection:
+            return lacks(connection, self.tables, missing_system_tables(connection))
 
     @contextmanager
     def transaction(
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
     ) -> Iterator[MssqlTransaction]:
-        with self._writing("transaction") as connection:
-            made = MssqlTransaction(connection, self._tables, shared, exclusive, self._instant())
+        with self.writing("transaction") as connection:
+            made = MssqlTransaction(connection, self.tables, shared, exclusive, self.instant())
             yield made
             made.commit()
 
     def create_revision(self, entity: str) -> int:
         with self._defining("create revision", entity) as connection:
-            return revisions_in(connection).create(self._tables[entity], "building", stamp(self._clock))
+            return revisions_in(connection).create(self.tables[entity], "building", stamp(self._clock))
 
     def drop_revision(self, entity: str, revision: int) -> None:
         with self._defining("drop revision", entity) as connection:
-            revisions_in(connection).drop(self._tables[entity], revision)
+            revisions_in(connection).drop(self.tables[entity], revision)
 
     def publish_as_of(self, entity: str, revision: int, name: str) -> str:
         with self._defining("publish as of", entity) as connection:
-            return revisions_in(connection).publish_as_of(self._tables[entity], revision, name)
+            return revisions_in(connection).publish_as_of(self.tables[entity], revision, name)
 
     def revisions(self, entity: str) -> list[Revision]:
-        with self._reading("revisions") as connection:
-            return revisions_in(connection).of(self._tables[entity])
+        with self.reading("revisions") as connection:
+            return revisions_in(connection).of(self.tables[entity])
 
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
-        with self._reading("rows") as connection:
-            table = self._tables[entity]
+        with self.reading("rows") as connection:
+            table = self.tables[entity]
             made = revisions_in(connection).made(table, revision)
             result = run(connection, f"{sql.select_rows(made, revision)} ORDER BY t.[_key_hash]")
             yield from made.rows_onto(table, read_rows(made, result))
@@ -156,32 +152,27 @@ class MssqlWarehouse:
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None
     ) -> tuple[list[str], list[tuple[object, ...]]]:
-        table = self._tables[entity]
+        table = self.tables[entity]
         order = f" ORDER BY {sql.listed(table.entity.key)}" if table.entity.key else ""
         top = "" if limit is None else f"TOP ({limit}) "
-        with self._reading(f"select {entity}") as connection:
+        with self.reading(f"select {entity}") as connection:
             view = table.view if as_of is None else revisions_in(connection).as_of_view(table, as_of)
             result = run(connection, f"SELECT {top}* FROM {sql.quoted(view)}{order}")
             return list(result.keys()), [tuple(row) for row in result]
 
     def status(self) -> list[TableStatus]:
-        with self._reading("status") as connection:
-            return [self._status(connection, table) for table in self._tables]
+        with self.reading("status") as connection:
+            return [self._status(connection, table) for table in self.tables]
 
     def save_letter_counts(self, counts: Sequence[LetterCount]) -> None:
-        with self._writing("save letter counts") as connection:
+        with self.writing("save letter counts") as connection:
             run(connection, sql.begin((), [""]))
-            letter_counts.save(connection, SYSTEM.dead_letters, counts, instant_text, self._instant())
+            letter_counts.save(connection, SYSTEM.dead_letters, counts, instant_text, self.instant())
             run(connection, sql.COMMIT)
 
     def letter_counts(self) -> list[LetterCount]:
-        with self._reading("letter counts") as connection:
+        with self.reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
-
-    def reports(self) -> "MssqlReports":
-        from consumers.reporting.mssql_engine import MssqlReports  # a consumer needs no parser of SQL
-
-        return MssqlReports(self._writing, self._reading, self._tables, self._instant)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -194,20 +185,22 @@ class MssqlWarehouse:
             table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
         )
 
-    def _instant(self) -> str:
+    def instant(self) -> str:
+        """Now, as DATETIME2(6) reads it."""
         return self._clock().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
     @contextmanager
     def _defining(self, doing: str, entity: str) -> Iterator[Connection]:
         """Exclusive: no writer meets a table half made."""
-        self._tables[entity]  # refuses one that is not there
-        with self._writing(doing) as connection:
+        self.tables[entity]  # refuses one that is not there
+        with self.writing(doing) as connection:
             run(connection, sql.begin((), [entity]))
             yield connection
             run(connection, sql.COMMIT)
 
     @contextmanager
-    def _writing(self, doing: str) -> Iterator[Connection]:
+    def writing(self, doing: str) -> Iterator[Connection]:
+        """A connection that says its own transactions; its errors are ours, and nothing is left open."""
         try:
             with mssql_errors(doing), self.engine.connect() as connection:
                 try:
@@ -219,7 +212,8 @@ class MssqlWarehouse:
             raise ConfigurationError(str(refusal)) from None
 
     @contextmanager
-    def _reading(self, doing: str) -> Iterator[Connection]:
+    def reading(self, doing: str) -> Iterator[Connection]:
+        """A connection; its errors are ours."""
         with mssql_errors(doing), self.engine.connect() as connection:
             yield connection
 

@@ -8,12 +8,9 @@ Names of what an engine holds: the physical table `staging_<entity>__r<n>` (revi
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from schemas.errors import PoisonEventError, TransientError
-
-if TYPE_CHECKING:
-    from consumers.reporting.refresher import ReportEngine
 
 LIVE_READER = "live"
 """Reader name of the consumers that write whichever revision is live."""
@@ -255,9 +252,6 @@ class Warehouse(Transactions, Protocol):
 
     def letter_counts(self) -> list[LetterCount]:
         """The summary as it was last saved, by entity, stage, cause and state."""
-
-    def reports(self) -> "ReportEngine":
-        """Where it keeps reports."""
 
     def close(self) -> None:
         """Let go of the database."""

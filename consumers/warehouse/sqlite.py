@@ -10,13 +10,11 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from consumers.reporting.sqlite_functions import register
 from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
@@ -29,9 +27,6 @@ from consumers.warehouse.sqlite_values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from consumers.reporting.sqlite_engine import SqliteReports
 
 BUSY_SECONDS = 30.0
 CACHE_KIB = 64 * 1024
@@ -63,7 +58,6 @@ def open_warehouse(
 def _engine(url: str, busy_seconds: float) -> Engine:
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN
-        register(connection)
         _log_ahead(connection, time.monotonic() + busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")  # committed is durable (INV-1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -94,29 +88,29 @@ class SqliteWarehouse:
 
     def __init__(self, engine: Engine, tables: StagingTables, clock: Clock) -> None:
         self.engine = engine
-        self._tables = tables
+        self.tables = tables
         self._clock = clock
 
     def ensure(self) -> None:
-        with self._writing("ensure") as connection:
+        with self.writing("ensure") as connection:
             for statement in sql.SYSTEM_TABLES:
                 connection.exec_driver_sql(statement)
             revisions = revisions_in(connection)
-            for table in self._tables:
+            for table in self.tables:
                 revisions.ensure(table, stamp(self._clock))
 
     def init(self) -> None:
         self.ensure()
 
     def lacks(self) -> list[str]:
-        with self._reading("check") as connection:
+        with self.reading("check") as connection:
             names = {table.name for table in SYSTEM}
             there = connection.exec_driver_sql(
                 "SELECT name FROM sqlite_master WHERE type = 'table'"
             ).scalars()
             missing = [f"the table {name} is missing" for name in sorted(names.difference(there))]
             revisions = revisions_in(connection)
-            for table in [] if missing else self._tables:
+            for table in [] if missing else self.tables:
                 missing += revisions.lacks(table)
         return missing
 
@@ -124,28 +118,28 @@ class SqliteWarehouse:
     def transaction(
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
     ) -> Iterator[SqliteTransaction]:
-        with self._writing("transaction") as connection:
-            yield SqliteTransaction(connection, self._tables, shared, exclusive, stamp(self._clock))
+        with self.writing("transaction") as connection:
+            yield SqliteTransaction(connection, self.tables, shared, exclusive, stamp(self._clock))
 
     def create_revision(self, entity: str) -> int:
-        with self._writing("create revision") as connection:
-            return revisions_in(connection).create(self._tables[entity], "building", stamp(self._clock))
+        with self.writing("create revision") as connection:
+            return revisions_in(connection).create(self.tables[entity], "building", stamp(self._clock))
 
     def drop_revision(self, entity: str, revision: int) -> None:
-        with self._writing("drop revision") as connection:
-            revisions_in(connection).drop(self._tables[entity], revision)
+        with self.writing("drop revision") as connection:
+            revisions_in(connection).drop(self.tables[entity], revision)
 
     def publish_as_of(self, entity: str, revision: int, name: str) -> str:
-        with self._writing("publish as of") as connection:
-            return revisions_in(connection).publish_as_of(self._tables[entity], revision, name)
+        with self.writing("publish as of") as connection:
+            return revisions_in(connection).publish_as_of(self.tables[entity], revision, name)
 
     def revisions(self, entity: str) -> list[Revision]:
-        with self._reading("revisions") as connection:
-            return revisions_in(connection).of(self._tables[entity])
+        with self.reading("revisions") as connection:
+            return revisions_in(connection).of(self.tables[entity])
 
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
-        with self._reading("rows") as connection:
-            table = self._tables[entity]
+        with self.reading("rows") as connection:
+            table = self.tables[entity]
             made = revisions_in(connection).made(table, revision)
             rows = read_rows(connection, made, f"{sql.select_rows(made, revision)} ORDER BY _key_hash")
             yield from made.rows_onto(table, rows)
@@ -153,33 +147,32 @@ class SqliteWarehouse:
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None
     ) -> tuple[list[str], list[tuple[object, ...]]]:
-        table = self._tables[entity]
+        table = self.tables[entity]
         order = ", ".join(map(sql.quoted, table.entity.key))
-        with self._reading(f"select {entity}") as connection:
+        with self.reading(f"select {entity}") as connection:
             view = table.view if as_of is None else revisions_in(connection).as_of_view(table, as_of)
             statement = f"SELECT * FROM {sql.quoted(view)}" + (f" ORDER BY {order}" if order else "")
             result = connection.exec_driver_sql(f"{statement} LIMIT ?", (-1 if limit is None else limit,))
             return list(result.keys()), [tuple(row) for row in result]
 
     def status(self) -> list[TableStatus]:
-        with self._reading("status") as connection:
-            return [self._status(connection, table) for table in self._tables]
+        with self.reading("status") as connection:
+            return [self._status(connection, table) for table in self.tables]
 
     def save_letter_counts(self, counts: Sequence[LetterCount]) -> None:
-        with self._writing("save letter counts") as connection:
+        with self.writing("save letter counts") as connection:
             letter_counts.save(connection, SYSTEM.dead_letters, counts, instant_text, stamp(self._clock))
 
     def letter_counts(self) -> list[LetterCount]:
-        with self._reading("letter counts") as connection:
+        with self.reading("letter counts") as connection:
             return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
-
-    def reports(self) -> "SqliteReports":
-        from consumers.reporting.sqlite_engine import SqliteReports  # a consumer needs no parser of SQL
-
-        return SqliteReports(self._writing, self._reading, self._tables, lambda: stamp(self._clock))
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def instant(self) -> str:
+        """Now, as it is kept."""
+        return stamp(self._clock)
 
     def _status(self, connection: Connection, table: StagingTable) -> TableStatus:
         live = revisions_in(connection).live(table)
@@ -193,7 +186,8 @@ class SqliteWarehouse:
         )
 
     @contextmanager
-    def _writing(self, doing: str) -> Iterator[Connection]:
+    def writing(self, doing: str) -> Iterator[Connection]:
+        """A transaction in which nobody else writes; its errors are ours."""
         with sqlite_errors(doing), self.engine.connect() as connection:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -205,7 +199,8 @@ class SqliteWarehouse:
                 raise
 
     @contextmanager
-    def _reading(self, doing: str) -> Iterator[Connection]:
+    def reading(self, doing: str) -> Iterator[Connection]:
+        """A transaction that sees one moment; its errors are ours."""
         with sqlite_errors(doing), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection

@@ -133,10 +133,11 @@ def _read(here: Installation) -> Reports:
 
 @contextmanager
 def _refresher(here: Installation) -> Iterator[Refresher]:
+    from consumers.reporting.engines import reports_in
     from consumers.reporting.refresher import Refresher
 
     with here.warehouse() as warehouse:
-        yield Refresher(warehouse.reports())
+        yield Refresher(reports_in(warehouse))
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -83,9 +83,10 @@ def read_status(here: Installation) -> dict[str, Any]:
 
 def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Rows, backlog and problem of each."""
+    from consumers.reporting.engines import reports_in
     from consumers.reporting.refresher import Refresher
 
-    standings, waiting = Refresher(warehouse.reports()).standings()
+    standings, waiting = Refresher(reports_in(warehouse)).standings()
     return [
         {
             "report": each.name,

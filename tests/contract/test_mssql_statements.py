@@ -18,6 +18,7 @@ from mssql_server import new_database, url_of
 from mssql_statements import READ_BY_EYE, parsed, recorded, shape, unread
 from sqlalchemy import event as engine_event
 
+from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.reporting.report import read_report
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
@@ -107,7 +108,7 @@ OFTEN = REPORT.replace("*/", 'refresh = "full every 30 minutes"\n*/').replace(
 
 
 def _reports(warehouse: MssqlWarehouse) -> None:
-    refresher = Refresher(warehouse.reports())
+    refresher = Refresher(reports_in(warehouse))
     report = read_report("report", REPORT, CATALOG)
     refresher.refresh(report)
     for number, day in ((1, None), (2, date(2024, 1, 1))):

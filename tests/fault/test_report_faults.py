@@ -16,6 +16,7 @@ from consumers_world import A
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
 from sqlalchemy import event as engine_event
 
+from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import HeldError, Refresher
 from consumers.reporting.report import Report, read_report
 from consumers.warehouse.port import Batch, Warehouse
@@ -69,7 +70,7 @@ def stopping_at(warehouse: Any, number: int) -> Iterator[list[str]]:
 
 
 def is_right(warehouse: Warehouse, report: Report = REPORT) -> bool:
-    return Refresher(warehouse.reports()).verify(report) == []
+    return Refresher(reports_in(warehouse)).verify(report) == []
 
 
 def some_batches(warehouse: Warehouse, seed: int, count: int) -> None:
@@ -83,10 +84,10 @@ def test_a_refresher_killed_at_any_statement_leaves_all_to_the_next(
     warehouse: Warehouse, connect: Connect, changed: Report
 ) -> None:
     """Readers see the table of before or of after, and the next refresh brings what is missing."""
-    refresher = Refresher(warehouse.reports())
+    refresher = Refresher(reports_in(warehouse))
     some_batches(warehouse, 1, 12)
     refresher.refresh(REPORT)
-    step = 6 if warehouse.reports().dialect.sql == "tsql" else 1  # a new connection takes seconds there
+    step = 6 if reports_in(warehouse).dialect.sql == "tsql" else 1  # a new connection takes seconds there
     number, ended = 0, False
     while not ended:
         some_batches(warehouse, number + 2, 2)
@@ -99,19 +100,19 @@ def test_a_refresher_killed_at_any_statement_leaves_all_to_the_next(
         if number % 4 == 0 or ended:
             assert is_right(connect(ENTITIES), changed)
             if changed is WIDER and not ended:
-                Refresher(warehouse.reports()).refresh(REPORT)
+                Refresher(reports_in(warehouse)).refresh(REPORT)
     assert number > 10
 
 
 def test_of_two_refreshers_one_waits_for_nobody(warehouse: Warehouse, connect: Connect) -> None:
-    Refresher(warehouse.reports()).refresh(REPORT)
+    Refresher(reports_in(warehouse)).refresh(REPORT)
     other = connect(ENTITIES)
-    with warehouse.reports().holding("sales"):
-        if warehouse.reports().dialect.sql == "tsql":
+    with reports_in(warehouse).holding("sales"):
+        if reports_in(warehouse).dialect.sql == "tsql":
             with pytest.raises(HeldError):
-                Refresher(other.reports()).refresh(REPORT)
-            assert Refresher(other.reports()).refresh(read_report("others", TEXT, CATALOG)).how == "whole"
-    assert Refresher(other.reports()).refresh(REPORT).how == "nothing"
+                Refresher(reports_in(other)).refresh(REPORT)
+            assert Refresher(reports_in(other)).refresh(read_report("others", TEXT, CATALOG)).how == "whole"
+    assert Refresher(reports_in(other)).refresh(REPORT).how == "nothing"
 
 
 VALUES: dict[str, Callable[[Random], dict[str, Any]]] = {
@@ -141,7 +142,7 @@ def write_many(warehouse: Warehouse, of: Entity) -> None:
 
 def refresh_until(warehouse: Warehouse, done: threading.Event, most_held: int = 3) -> None:
     """Babelfish ends the whole server when one session has found a lock taken five times."""
-    held, refresher = 0, Refresher(warehouse.reports())
+    held, refresher = 0, Refresher(reports_in(warehouse))
     while not done.is_set() and held < most_held:
         try:
             refresher.refresh(REPORT)
@@ -151,7 +152,7 @@ def refresh_until(warehouse: Warehouse, done: threading.Event, most_held: int = 
 
 def test_two_writers_and_two_refreshers_at_once(warehouse: Warehouse, connect: Connect) -> None:
     """The two halves of a joined pair come at the same time, again and again."""
-    Refresher(warehouse.reports()).refresh(REPORT)
+    Refresher(reports_in(warehouse)).refresh(REPORT)
     done = threading.Event()
     with ThreadPoolExecutor(4) as pool:
         refreshers = [pool.submit(refresh_until, connect(ENTITIES), done) for _ in range(2)]
@@ -161,12 +162,12 @@ def test_two_writers_and_two_refreshers_at_once(warehouse: Warehouse, connect: C
         done.set()
         for refresher in refreshers:
             refresher.result()
-    assert Refresher(warehouse.reports()).refresh(REPORT).how in ("units", "nothing")
+    assert Refresher(reports_in(warehouse)).refresh(REPORT).how in ("units", "nothing")
     assert is_right(warehouse)
 
 
 def test_a_report_follows_a_table_of_staging_that_is_swapped(warehouse: Warehouse) -> None:
-    refresher = Refresher(warehouse.reports())
+    refresher = Refresher(reports_in(warehouse))
     some_batches(warehouse, 3, 15)
     refresher.refresh(REPORT)
     number = warehouse.create_revision("purchase")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mssql_server import NOT_SET, VARIABLE, emptied, url_of
 from reports_world import CATALOG, ENTITIES, Database, Made, Writer, database, reports, write
 
+from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.reporting.report import read_report
 from consumers.warehouse.engines import open_warehouse
@@ -42,19 +43,19 @@ class World:
         self.warehouse = warehouse
         self.made = made
         self.report = read_report("sales", made.text, CATALOG)
-        self.refresher = Refresher(warehouse.reports())
+        self.refresher = Refresher(reports_in(warehouse))
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.engine.connect() as connection:
-            return [tuple(each) for each in connection.exec_driver_sql(query)]
+        with reports_in(self.warehouse).looking() as session:
+            return session.rows(query)
 
     def table(self) -> Counter[tuple[str, ...]]:
-        dialect = self.warehouse.reports().dialect
+        dialect = reports_in(self.warehouse).dialect
         return shown(self.read(f"SELECT * FROM {dialect.written(dialect.view('sales'))}"))
 
     def check(self) -> None:
         """The key is unique in all of these: else the refresh itself says so."""
-        dialect = self.warehouse.reports().dialect
+        dialect = reports_in(self.warehouse).dialect
         expected = shown(self.made.rows(self.database()))
         assert shown(self.read(dialect.written(self.report.query))) == expected
         assert self.table() == expected

@@ -1,0 +1,20 @@
+"""The reports of a warehouse, whatever its engine: the one place that knows."""
+
+from __future__ import annotations
+
+from consumers.reporting.mssql_engine import MssqlReports
+from consumers.reporting.refresher import ReportEngine
+from consumers.reporting.sqlite_engine import SqliteReports
+from consumers.warehouse.mssql import MssqlWarehouse
+from consumers.warehouse.port import Warehouse
+from consumers.warehouse.sqlite import SqliteWarehouse
+
+
+def reports_in(warehouse: Warehouse) -> ReportEngine:
+    """Where it keeps them. Raises TypeError for an engine that keeps none."""
+    match warehouse:
+        case SqliteWarehouse():
+            return SqliteReports(warehouse)
+        case MssqlWarehouse():
+            return MssqlReports(warehouse)
+    raise TypeError(f"no reports in a {type(warehouse).__name__}")
