@@ -277,12 +277,14 @@ ONE_CHARACTER = "one character, but no quote, line end or NUL"
 WRONG_TOML = [
     (
         CSV.replace("key", "kye"),
-        'entity: unknown property: found "kye"; did you mean "key"? allowed: key, prefer, source, unknown',
+        'entity: unknown property: found "kye"; did you mean "key"? '
+        "allowed: history, key, prefer, source, unknown",
     ),
     (entity('unknown = "drop"'), 'unknown: found "drop"; allowed: ignore, report, reject'),
     (entity("unknown = true"), "unknown: found true; allowed: ignore, report, reject"),
     (entity("unknown = []"), "unknown: found []; allowed: ignore, report, reject"),
-    (entity("history = true"), "history: found true; allowed: nothing: history is not there yet"),
+    (entity('history = "yes"'), 'history: found "yes"; allowed: true, false'),
+    (entity("history = 1"), "history: found 1; allowed: true, false"),
     ('key = "urn"\n', 'key: found "urn"; allowed: a list of names of fields'),
     (CSV.replace('"urn"', "5"), "key: found [5]; allowed: a list of names of fields"),
     (CSV.replace('"urn"', '"urn", "urn"'), 'key: found ["urn", "urn"]; allowed: each field once'),
