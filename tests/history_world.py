@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 
 from consumers.warehouse.mssql_values import instant_of as mssql_instant
 from consumers.warehouse.sqlite_values import instant_of as sqlite_instant
+from schemas.codec import Registry
+from schemas.entity import Catalog
 from schemas.event import Event, Operation, decode_event, encode_event, key_hash, rank
 
 SECOND = 1_000_000
@@ -29,6 +31,7 @@ PAST = replace(
     ),
     history=True,
 )
+CATALOG_OF_PAST = Catalog({"past": PAST}, Registry([PAST.schema]))
 PREFERRED = replace(PAST, prefer=(B, A))
 """Of which readers see one row for each key."""
 

@@ -114,8 +114,10 @@ def emptied(name: str) -> None:
     with engine.connect() as connection:
         there = connection.exec_driver_sql(
             "SELECT TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES "
-            "WHERE TABLE_SCHEMA IN ('staging', 'headwater', 'reporting') ORDER BY TABLE_TYPE DESC"
+            "WHERE TABLE_SCHEMA IN ('staging', 'headwater', 'reporting', 'history') ORDER BY TABLE_TYPE DESC"
         ).all()
         for kind, schema, table in there:
+            if kind == "VIEW" and schema == "history":
+                connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS [history].[{table}_at]")
             connection.exec_driver_sql(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
     engine.dispose()

@@ -78,6 +78,7 @@ class Revisions:
         if not any(revision.state == "live" for revision in self.of(table)):
             self.create(table, "live", now)
         for number in list(self._unwanted_histories(table)):
+            self._ddl.show_history(history_table(table), None)
             self._drop_history(table, number)
         for revision, made in list(self._widened(table)):
             self._widen(made, table, revision)
