@@ -17,6 +17,10 @@ from sqlalchemy.engine import URL, make_url
 VARIABLE = "HEADWATER_TEST_MSSQL"
 NOT_SET = f"{VARIABLE} is not set: the URL of a SQL Server on which the tests may create databases"
 
+WHERE_SET = pytest.param("mssql", marks=pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET))
+ON_SQL_SERVER = pytest.mark.parametrize("warehouse_url", [WHERE_SET], indirect=True)
+"""Of the engines of the contract tests this one alone."""
+
 
 def server() -> URL:
     """The server's own URL. Skips the test where there is none."""

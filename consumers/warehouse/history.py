@@ -80,7 +80,7 @@ def _versions(table: HistoryTable, revision: int, speech: Speech) -> str:
         "_operation AS operation, _event_id AS event_id, "
         f"LAG(_operation) {over} AS ended_by, LAG(_event_id) {over} AS ended_by_event_id "
         f"FROM ({_held(table, revision, speech)}) AS held "
-        f"WHERE _gone <> {WAS}gone OR (_gone = 0 AND {changed})"
+        f"WHERE _gone <> _before OR (_gone = 0 AND {changed})"
     )
 
 
@@ -91,7 +91,7 @@ def _held(table: HistoryTable, revision: int, speech: Speech) -> str:
     ends = f"MIN(_occurred_at) {over[:-1]} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     ended = f"SELECT facts.*, {ends} AS _ends FROM ({_facts(table, revision, speech)}) AS facts"
     return (
-        f"SELECT ended.*, LEAD(_gone, 1, 1) {over} AS {WAS}gone{before} FROM ({ended}) AS ended "
+        f"SELECT ended.*, LEAD(_gone, 1, 1) {over} AS _before{before} FROM ({ended}) AS ended "
         "WHERE _ends IS NULL OR _ends > _occurred_at"
     )
 

@@ -23,9 +23,9 @@ from history_world import (
     shown_versions,
     versions,
 )
+from mssql_server import ON_SQL_SERVER
 from sqlalchemy import inspect
 from test_warehouse_evolution_contract import named, written
-from warehouse_engines import ENGINES
 
 from consumers.consume import Consumer
 from consumers.facts import read_fact
@@ -40,8 +40,6 @@ from schemas.rules import Category
 pytest_plugins = ("warehouse_engines",)
 
 Connect = Callable[..., Any]
-ON_SQL_SERVER = pytest.mark.parametrize("warehouse_url", ENGINES[1:], indirect=True)
-"""SQLite has no functions, and takes a position of any length."""
 IN_PLACE = [step for step in STEPS if step.category < Category.REBUILD]
 
 

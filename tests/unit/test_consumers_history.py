@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consumers_world import A
+from consumers_world import A, entity, event, field
 from history_world import CATALOG_OF_PAST, PAST, Happened, frames_of
 from sqlalchemy import event as engine_event
 
@@ -20,6 +20,7 @@ from consumers.warehouse.tables import StagingTable
 from schemas.codec import Registry
 from schemas.dead_letter import InMemoryLetters
 from schemas.entity import Catalog, Entity
+from schemas.event import encode_event
 
 FRAMES = frames_of(
     [
@@ -86,3 +87,16 @@ def test_a_key_is_indexed_as_far_as_an_index_of_sql_server_holds_it() -> None:
         "history.past_at",
     )
     assert indexed(table) == ["id"]
+
+
+def test_a_field_may_have_any_name_but_those_of_the_view(tmp_path: Path) -> None:
+    names = ["id", "gone", "before", "ends", "rank", "held", "facts", "position", "source", "order"]
+    of = replace(entity("odd", [field(name, "string") for name in names], ["id"]), history=True)
+    made = open_warehouse(f"sqlite:///{tmp_path / 'odd.db'}", [of])
+    made.ensure()
+    frame = encode_event(event(of, dict.fromkeys(names, "x"), 1))
+    Consumer(Catalog({of.name: of}, Registry([of.schema])), made, InMemoryLetters()).consume([frame])
+    with made.engine.connect() as connection:
+        (row,) = connection.exec_driver_sql("SELECT * FROM history_odd").all()
+    assert row[6:-1] == ("x",) * len(names)
+    made.close()
