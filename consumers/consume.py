@@ -7,6 +7,7 @@ from typing import NamedTuple
 from consumers.collector import no_collection
 from consumers.facts import SWEEP, Fact, frames_of, read_fact
 from consumers.fold import Folded, fold
+from consumers.history import history_of
 from consumers.rows import to_row
 from consumers.warehouse.port import (
     NO_REVISIONS,
@@ -129,7 +130,8 @@ def project(
     revisions: Mapping[str, int] = NO_REVISIONS,
     checkpoints: Sequence[Checkpoint] = (),
 ) -> Counts:
-    """Fold facts and apply the winners and the checkpoints in one transaction.
+    """Fold facts and apply the winners and the checkpoints in one transaction; of an entity with history all
+    facts, of which each is decoded before.
 
     `refused` is told of winners whose payload or row is refused, before anything commits; then the rest is
     folded again, so that the next best fact of that key counts. Raises what the warehouse and `refused`
@@ -140,17 +142,25 @@ def project(
         folded = fold(facts)
         rows, refusals = _rows(folded, catalog)
         if not refusals:
-            batch = Batch(rows, _sweeps(folded), checkpoints)
+            batch = Batch(rows, _sweeps(folded), checkpoints, history_of(facts, catalog))
             try:
                 counts = _apply(batch, warehouse, revisions)
             except RefusedRowError as error:
-                refusals = [Refusal(folded.rows[error.entity, error.key_hash], error)]
+                refusals = [_refusal(facts, error)]
             else:
                 return counts + Counts(superseded=folded.superseded, duplicate=folded.duplicate, dead=dead)
         refused(refusals)
         gone = {id(refusal.fact) for refusal in refusals}
         facts = [fact for fact in facts if id(fact) not in gone]
         dead += len(refusals)
+
+
+def _refusal(facts: Sequence[Fact], error: RefusedRowError) -> Refusal:
+    """Of a fact that history alone would have kept, too."""
+    place = error.entity, error.key_hash, error.rank
+    return next(
+        Refusal(fact, error) for fact in facts if (fact.event.entity, fact.key_hash, fact.rank) == place
+    )
 
 
 def _apply(batch: Batch, warehouse: Transactions, revisions: Mapping[str, int]) -> Counts:

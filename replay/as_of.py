@@ -18,7 +18,7 @@ def plan_as_of(ports: Ports, entity: Entity, moment: datetime) -> Plan:
     The stream is read, too: a moment just gone is not in the log yet. DynamoDB tells whole seconds. Raises
     ConfigurationError for a moment without a time zone, and as plan_rebuild does.
     """
-    wanted = Wanted(entity, microseconds(moment))
+    wanted = Wanted(entity, microseconds(moment)).rows_alone
     revisions = revisions_of(ports, entity)
     target, after = begin_or_go_on(ports, wanted, revisions)
     stages = measured(ports, after), Follow(), Publish(view_suffix(moment))

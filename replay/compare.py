@@ -30,9 +30,10 @@ def compare(ports: Ports, entity: Entity) -> Iterator[Difference]:
     what the ports raise.
     """
     with TemporaryDirectory(prefix="headwater-compare-") as folder:
-        scratch = open_warehouse(f"sqlite:///{Path(folder) / 'scratch.db'}", [entity])
+        wanted = Wanted(entity).rows_alone
+        scratch = open_warehouse(f"sqlite:///{Path(folder) / 'scratch.db'}", [wanted.entity])
         try:
-            yield from _Comparison(ports, entity, scratch).differences()
+            yield from _Comparison(ports, wanted, scratch).differences()
         finally:
             scratch.close()
 
@@ -40,14 +41,15 @@ def compare(ports: Ports, entity: Entity) -> Iterator[Difference]:
 class _Comparison:
     """The live table, and in `scratch` the one that the log makes."""
 
-    def __init__(self, ports: Ports, entity: Entity, scratch: Warehouse) -> None:
+    def __init__(self, ports: Ports, wanted: Wanted, scratch: Warehouse) -> None:
+        entity = wanted.entity
         self._ports, self._entity, self._scratch = ports, entity, scratch
         scratch.ensure()
         registry, revision = (
             LogRegistry(ports.registry, ports.log.document),
             scratch.create_revision(entity.name),
         )
-        self._writer = RevisionWriter(scratch, Wanted(entity), registry, revision, 1, ports.patience)
+        self._writer = RevisionWriter(scratch, wanted, registry, revision, 1, ports.patience)
 
     def differences(self) -> Iterator[Difference]:
         tail = self._filled()

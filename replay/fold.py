@@ -5,7 +5,7 @@ find out cheaply what need not be looked at.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from consumers.facts import SWEEP, Fact, to_fact
@@ -29,10 +29,15 @@ EVENT_BYTES = 600
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events make the table: those of this entity that occurred at or before `until`, in microseconds
-    since the epoch."""
+    since the epoch. Of an entity with `history` all of them are kept beside it."""
 
     entity: Entity
     until: int = FOREVER
+
+    @property
+    def rows_alone(self) -> "Wanted":
+        """The same events, of which no history is kept."""
+        return replace(self, entity=replace(self.entity, history=False))
 
     @property
     def needle(self) -> bytes:

@@ -1,7 +1,8 @@
 """Frames into one revision of a table, through the guard (INV-2)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from consumers.collector import no_collection
 from consumers.consume import Refusal, project
@@ -14,11 +15,13 @@ from consumers.warehouse.port import (
     Warehouse,
     revision_reader,
 )
-from replay.fold import Wanted, checked_facts, surviving_facts
+from replay.fold import Facts, Wanted, checked_facts, surviving_facts
 from replay.patience import Patience
 from schemas.codec import Registry
 from schemas.entity import Catalog
 from schemas.errors import ConflictError, PoisonEventError, TransientError
+
+Read: TypeAlias = Callable[[Sequence[bytes], Wanted, Registry], Facts]
 
 
 class RevisionWriter:
@@ -77,26 +80,27 @@ class RevisionWriter:
     def _project(
         self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint], place: Transactions
     ) -> Counts:
-        """Only what may win is decoded; if some of that is poison, every event is, as the live consumer
-        does."""
+        """Only what may win is decoded; if some of that is poison, or history is kept, every event is, as the
+        live consumer does."""
         with no_collection():
             return self._fold_and_apply(frames, checkpoints, place)
 
     def _fold_and_apply(
         self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint], place: Transactions
     ) -> Counts:
-        registry, revisions = self._catalog.registry, {self.wanted.entity.name: self.revision}
-        try:
-            facts, counts = surviving_facts(frames, self.wanted, registry)
-            done = project(
-                facts, self._catalog, place, _give_up, revisions=revisions, checkpoints=checkpoints
+        def projected(read: Read, refused: Callable[[Sequence[Refusal]], None]) -> Counts:
+            facts, counts = read(frames, self.wanted, self._catalog.registry)
+            revisions = {self.wanted.entity.name: self.revision}
+            return counts + project(
+                facts, self._catalog, place, refused, revisions=revisions, checkpoints=checkpoints
             )
-        except PoisonEventError:
-            facts, counts = checked_facts(frames, self.wanted, registry)
-            done = project(
-                facts, self._catalog, place, _count_only, revisions=revisions, checkpoints=checkpoints
-            )
-        return counts + done
+
+        if not self.wanted.entity.history:
+            try:
+                return projected(surviving_facts, _give_up)
+            except PoisonEventError:
+                pass
+        return projected(checked_facts, _count_only)
 
 
 def _give_up(refusals: Sequence[Refusal]) -> None:

@@ -12,6 +12,9 @@ from schemas.evolution import Column, Evolution
 from schemas.fields import Field, FieldType
 from schemas.refusals import unknown
 
+HISTORY_COLUMNS = ("valid_from", "valid_to", "operation", "event_id", "ended_by", "ended_by_event_id")
+"""Of the view of an entity's history, before its fields: none of those may be called so."""
+
 
 class Mode(StrEnum):
     """What a file of a feed says: more facts, the present state of some keys, or of all keys."""
@@ -75,6 +78,8 @@ class Entity:
     """Versions before `schema`, the oldest first."""
     unknown: Unknown = Unknown.REPORT
     """What becomes of attributes and columns that no version names."""
+    history: bool = False
+    """Whether every version of every row is kept, for the view `history.<entity>`."""
     evolution: Evolution = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 from schemas.avsc import RECORD_PROPERTIES, read_fields
 from schemas.codec import Registry, Schema, schema_of_checked
 from schemas.drift import Unknown
-from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode, Source, key_attributes
+from schemas.entity import (
+    HISTORY_COLUMNS,
+    Catalog,
+    CsvSource,
+    DynamoDbSource,
+    Entity,
+    Mode,
+    Source,
+    key_attributes,
+)
 from schemas.errors import ConfigurationError
 from schemas.evolution import Evolution, keys_of
 from schemas.fields import ANY_SOURCE, FieldType
@@ -137,9 +146,7 @@ def _schema_files(folder: Path) -> list[Path]:
 
 
 def _key(settings: Mapping[str, Any]) -> list[str]:
-    if "history" in settings:
-        raise refused("history", settings["history"], "nothing: history is not there yet")
-    only_known("entity", settings, ("key", "prefer", "source", "unknown"))
+    only_known("entity", settings, ("history", "key", "prefer", "source", "unknown"))
     key = settings.get("key", [])
     if not isinstance(key, list) or not all(isinstance(name, str) for name in key):
         raise refused("key", key, "a list of names of fields")
@@ -157,7 +164,14 @@ def _entity(settings: Mapping[str, Any], schema: Schema, older: tuple[Schema, ..
     sources = tuple(read_source(number, each, schema) for number, each in enumerate(given, 1))
     _check_sources(sources, schema)
     return Entity(
-        schema.entity, schema.key, sources, schema, _prefer(settings, sources), older, _unknown(settings)
+        schema.entity,
+        schema.key,
+        sources,
+        schema,
+        _prefer(settings, sources),
+        older,
+        _unknown(settings),
+        _history(settings, (*older, schema)),
     )
 
 
@@ -222,12 +236,24 @@ def _unknown(settings: Mapping[str, Any]) -> Unknown:
     return Unknown(given)
 
 
+def _history(settings: Mapping[str, Any], versions: tuple[Schema, ...]) -> bool:
+    given = settings.get("history", False)
+    if not isinstance(given, bool):
+        raise refused("history", given, "true, false")
+    for name in (each.name for schema in versions for each in schema.fields):
+        if given and name in HISTORY_COLUMNS:
+            raise refused("history", f"a field {name}", f"other names than {', '.join(HISTORY_COLUMNS)}")
+    return given
+
+
 # All entities together
 
 
 def check_together(entities: Mapping[str, Entity]) -> None:
-    """Raises ConfigurationError where two entities read one feed, or disagree about a table."""
+    """Raises ConfigurationError where two entities read one feed, disagree about a table, or are to have one
+    name in the history's schema."""
     _one_entity_per_feed(entities)
+    _one_name_in_history(entities)
     _one_key_per_table(entities)
 
 
@@ -240,6 +266,17 @@ def _one_entity_per_feed(entities: Mapping[str, Entity]) -> None:
                 f"feed {source.feed}: found it in {both}; allowed: one entity for a feed"
             )
         takers[source.feed] = entity.name
+
+
+def _one_name_in_history(entities: Mapping[str, Entity]) -> None:
+    """`history.<entity>_at` is the function of one entity and could be the view of another."""
+    for name, entity in entities.items():
+        other = entities.get(f"{name}_at")
+        if other is not None and entity.history and other.history:
+            raise ConfigurationError(
+                f"history: found it in {name} and {other.name}; allowed: in one of them, "
+                f"as history.{other.name} is the first one's function"
+            )
 
 
 def _one_key_per_table(entities: Mapping[str, Entity]) -> None:

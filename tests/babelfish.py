@@ -20,8 +20,11 @@ from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
 _VIEW = re.compile(r"CREATE OR ALTER VIEW (\S+) AS ", re.DOTALL)
 
 _ALTERED = re.compile(
-    r"(ALTER TABLE (\[staging\]\.\[\w+?)__r\d+\] ALTER COLUMN .*?)( COLLATE \w+)? NULL", re.DOTALL
+    r"(ALTER TABLE (\[(?:staging|history)\]\.\[\w+?)__r\d+\] ALTER COLUMN .*?)( COLLATE \w+)? NULL", re.DOTALL
 )
+
+_FUNCTION = re.compile(r"CREATE OR ALTER FUNCTION (\S+) ")
+_GRANT = re.compile(r"GRANT SELECT (ON \[history\]\.\[\w+_at\])")
 
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})')
 _TEXT_COLUMN = re.compile(r"(\[?\w+\]?) COLLATE (\w+) AS \1")
@@ -133,6 +136,17 @@ def rewrite(statement: str, execute: Callable[[str], object]) -> str:
     if view:  # not supported; a view that is dropped loses its grants, which CREATE OR ALTER keeps
         execute(f"DROP VIEW IF EXISTS {view[1]}")
         return statement.replace("CREATE OR ALTER VIEW", "CREATE VIEW", 1)
+    function = _FUNCTION.match(statement)
+    if function:  # neither
+        execute(f"DROP FUNCTION IF EXISTS {function[1]}")
+        return statement.replace("CREATE OR ALTER FUNCTION", "CREATE FUNCTION", 1)
+    if _GRANT.search(statement):
+        # There the right to a function's rows is that to call it, and one on the schema does not give it.
+        to_writers = _GRANT.sub(r"GRANT EXECUTE \1", statement).replace(
+            "headwater_reader", "headwater_writer"
+        )
+        execute(to_writers)
+        return _GRANT.sub(r"GRANT EXECUTE \1", statement)
     altered = _ALTERED.fullmatch(statement)
     if altered:  # not under a view, which is made again afterwards; and without these words
         execute(f"DROP VIEW IF EXISTS {altered[2]}]")

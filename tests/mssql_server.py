@@ -17,6 +17,10 @@ from sqlalchemy.engine import URL, make_url
 VARIABLE = "HEADWATER_TEST_MSSQL"
 NOT_SET = f"{VARIABLE} is not set: the URL of a SQL Server on which the tests may create databases"
 
+WHERE_SET = pytest.param("mssql", marks=pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET))
+ON_SQL_SERVER = pytest.mark.parametrize("warehouse_url", [WHERE_SET], indirect=True)
+"""Of the engines of the contract tests this one alone."""
+
 
 def server() -> URL:
     """The server's own URL. Skips the test where there is none."""
@@ -114,8 +118,10 @@ def emptied(name: str) -> None:
     with engine.connect() as connection:
         there = connection.exec_driver_sql(
             "SELECT TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES "
-            "WHERE TABLE_SCHEMA IN ('staging', 'headwater', 'reporting') ORDER BY TABLE_TYPE DESC"
+            "WHERE TABLE_SCHEMA IN ('staging', 'headwater', 'reporting', 'history') ORDER BY TABLE_TYPE DESC"
         ).all()
         for kind, schema, table in there:
+            if kind == "VIEW" and schema == "history":
+                connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS [history].[{table}_at]")
             connection.exec_driver_sql(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} [{schema}].[{table}]")
     engine.dispose()

@@ -32,6 +32,7 @@ READ_BY_EYE = {
     "CREATE ROLE [headwater_reader]",
     "CREATE ROLE [headwater_writer]",
     "GRANT SELECT ON SCHEMA::[headwater] TO [headwater_writer]",
+    "GRANT SELECT, INSERT ON SCHEMA::[history] TO [headwater_writer]",
     "GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [headwater_writer]",
 }
 """What sqlglot does not read: held against the reference's syntax by a person alone."""

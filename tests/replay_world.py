@@ -208,5 +208,5 @@ class _Watched:
             for row in rows:
                 if row.rank in self._refused_ranks:
                     self.doomed = True
-                    raise RefusedRowError(entity, row.key_hash, "refused in this test")
+                    raise RefusedRowError(entity, row, "refused in this test")
         return self._transaction.apply(batch, revisions)

@@ -1,6 +1,5 @@
 """The engines of the warehouse's contract tests; SQL Server where HEADWATER_TEST_MSSQL is set."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,17 +7,14 @@ from pathlib import Path
 import pytest
 from babelfish import close_kept
 from consumers_world import ENTITIES
-from mssql_server import NOT_SET, VARIABLE, emptied, is_babelfish, new_database, url_of
+from mssql_server import WHERE_SET, emptied, is_babelfish, new_database, url_of
 from mssql_statements import parsed, recorded
 
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from schemas.entity import Entity
 
-ENGINES = (
-    "sqlite",
-    pytest.param("mssql", marks=pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET)),
-)
+ENGINES = ("sqlite", WHERE_SET)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
 """Tables and views in SQL Server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, CursorResult
 
+from consumers.warehouse import mssql_history as history
 from consumers.warehouse import mssql_sql as sql
+from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.mssql_load import literal_of
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.system import system_tables
@@ -12,7 +16,7 @@ from consumers.warehouse.tables import StagingTable
 
 Result: TypeAlias = "CursorResult[*tuple[Any, ...]]"
 
-SCHEMAS = ("headwater", "staging", "reporting")
+SCHEMAS = ("headwater", "staging", "reporting", "history")
 SYSTEM = system_tables(schema="headwater")
 
 
@@ -69,23 +73,74 @@ class MssqlDdl:
             if field.default_or_none is not None:
                 run(self._connection, sql.fill_column(new, field.name, number, literal_of(field)))
         before, now = sql.types_of(old), sql.types_of(new)
-        for name in old.business_columns:
-            if before[name] != now.get(name, before[name]):
+        altered = [name for name in old.business_columns if before[name] != now.get(name, before[name])]
+        with self._without_index(old, new, number, altered):
+            for name in altered:
                 run(self._connection, sql.alter_column(new, name, number))
+
+    @contextmanager
+    def _without_index(
+        self, old: StagingTable, new: StagingTable, number: int, altered: list[str]
+    ) -> Iterator[None]:
+        """A column that an index is of keeps its type."""
+        if not (isinstance(old, HistoryTable) and isinstance(new, HistoryTable)):
+            yield
+            return
+        was, wanted = history.indexed(old), history.indexed(new)
+        moved = not set(altered).isdisjoint(was) or was != wanted
+        if moved and was:
+            run(self._connection, history.drop_index(old, number))
+        yield
+        if moved and wanted:
+            run(self._connection, history.create_index(new, number))
+
+    def create_history(self, table: HistoryTable, number: int) -> None:
+        for statement in history.create_history(table, number):
+            run(self._connection, statement)
+
+    def has_history(self, table: HistoryTable, number: int) -> bool:
+        return self._is_there(table.physical(number), "U")
+
+    def shows_history(self, table: HistoryTable, number: int | None) -> bool:
+        if number is None:
+            return not (self._is_there(table.view, "V") or self._is_there(table.at, "IF"))
+        return self._remembers(table.view, "V", history.create_view(table, number)) and self._remembers(
+            table.at, "IF", history.create_function(table, number)
+        )
+
+    def show_history(self, table: HistoryTable, number: int | None) -> None:
+        if number is not None:
+            _show(self._connection, table.view, history.create_view(table, number))
+            _show(self._connection, table.at, history.create_function(table, number))
+            return
+        for kind, name in (("FUNCTION", table.at), ("VIEW", table.view)):
+            run(self._connection, f"DROP {kind} IF EXISTS {sql.quoted(name)}")
+            self._forget(name)
 
     def drop_table(self, table: StagingTable, number: int) -> None:
         run(self._connection, f"DROP TABLE {sql.quoted(table.physical(number))}")
 
     def shows(self, table: StagingTable, view: str, number: int) -> bool:
-        there = self._connection.exec_driver_sql(
-            "SELECT definition FROM [headwater].[views] WHERE name = %s AND OBJECT_ID(%s, N'V') IS NOT NULL",
-            (view, view),
-        ).scalar_one_or_none()
-        return bool(there == sql.create_view(table, view, number))
+        return self._remembers(view, "V", sql.create_view(table, view, number))
 
     def show(self, table: StagingTable, view: str, number: int) -> None:
         _show(self._connection, view, sql.create_view(table, view, number))
 
     def drop_view(self, view: str) -> None:
         run(self._connection, f"DROP VIEW {sql.quoted(view)}")
+        self._forget(view)
+
+    def _forget(self, view: str) -> None:
         self._connection.exec_driver_sql("DELETE FROM [headwater].[views] WHERE name = %s", (view,))
+
+    def _remembers(self, name: str, kind: str, definition: str) -> bool:
+        there = self._connection.exec_driver_sql(
+            f"SELECT definition FROM [headwater].[views] WHERE name = %s "
+            f"AND OBJECT_ID(%s, N'{kind}') IS NOT NULL",
+            (name, name),
+        ).scalar_one_or_none()
+        return bool(there == definition)
+
+    def _is_there(self, name: str, kind: str) -> bool:
+        found = self._connection.exec_driver_sql(f"SELECT OBJECT_ID(%s, N'{kind}')", (name,))
+        return found.scalar_one() is not None

@@ -7,7 +7,7 @@ common is said once beside it. Elsewhere it is VALUES with literals, at most 1,0
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from consumers.warehouse.columns import converted
 from consumers.warehouse.mssql_sql import (
@@ -26,7 +26,7 @@ from consumers.warehouse.mssql_values import (
     storage_of,
     uuid_text,
 )
-from consumers.warehouse.port import RefusedRowError, Row
+from consumers.warehouse.port import HistoryRow, RefusedRowError, Row
 from consumers.warehouse.tables import KEY_HASH, StagingTable
 from schemas.fields import Field
 
@@ -45,6 +45,9 @@ _ONCE = ("_deleted", "_source", "_schema_version")
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
+AnyRow: TypeAlias = Row | HistoryRow
+
+
 class Load(NamedTuple):
     """A statement that fills #rows, with the parameters of its placeholders."""
 
@@ -53,12 +56,12 @@ class Load(NamedTuple):
     parameters: tuple[object, ...] | None
 
 
-def loads(table: StagingTable, rows: Sequence[Row]) -> Iterator[Load]:
+def loads(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Load]:
     """The rows in the order of their keys, so that two writers meet in one order, in pieces.
 
     Raises RefusedRowError for a row with a value that no column of SQL Server holds.
     """
-    ordered = sorted(rows, key=_key_hash)
+    ordered = sorted(rows, key=_place)
     fields = table.fields
     literal = ordered if any(field.kind == "bytes" for field in fields) else _with_long_text(table, ordered)
     plain = [] if literal is ordered else _without(ordered, literal)
@@ -68,21 +71,22 @@ def loads(table: StagingTable, rows: Sequence[Row]) -> Iterator[Load]:
         yield _literals(table, literal[start : start + LITERAL_ROWS])
 
 
-def _with_long_text(table: StagingTable, rows: Sequence[Row]) -> Sequence[Row]:
+def _with_long_text(table: StagingTable, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
     places = [place for place, field in enumerate(table.fields) if storage_of(field).unbounded]
     return [row for row in rows if any(len(str(row.values[place] or "")) > JSON_TEXT for place in places)]
 
 
-def _without(rows: Sequence[Row], others: Sequence[Row]) -> Sequence[Row]:
-    gone = {row.key_hash for row in others}
-    return [row for row in rows if row.key_hash not in gone] if gone else rows
+def _without(rows: Sequence[AnyRow], others: Sequence[AnyRow]) -> Sequence[AnyRow]:
+    gone = {_place(row) for row in others}
+    return [row for row in rows if _place(row) not in gone] if gone else rows
 
 
-def _key_hash(row: Row) -> bytes:
-    return row.key_hash
+def _place(row: AnyRow) -> tuple[bytes, str]:
+    """History has several rows of a key."""
+    return row.key_hash, row.rank
 
 
-def _json(table: StagingTable, rows: Sequence[Row]) -> Load:
+def _json(table: StagingTable, rows: Sequence[AnyRow]) -> Load:
     sent = dict(zip(table.columns, _columns(table, rows), strict=False))
     once = {name: sent.pop(name)[0] for name in _ONCE if len(set(sent[name])) == 1}
     prefix = _common_prefix([row.rank for row in rows])
@@ -125,7 +129,7 @@ def _chosen(name: str, is_once: bool, is_text: bool) -> str:
     return f"{value} AS {quoted(name)}" if is_once else value
 
 
-def _literals(table: StagingTable, rows: Sequence[Row]) -> Load:
+def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> Load:
     columns = table.columns[:-1]
     types = {KEY_HASH: "UNIQUEIDENTIFIER", **types_of(table)}
     named = ", ".join(
@@ -166,20 +170,22 @@ def _literal(value: object) -> str:
     return str(value)
 
 
-def _columns(table: StagingTable, rows: Sequence[Row]) -> Iterator[Sequence[object]]:
+def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[object]]:
     """What each column of `StagingTable.columns` but the last is sent as."""
-    key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values = zip(*rows, strict=True)
+    key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values, *operations = zip(
+        *rows, strict=True
+    )
     _refuse_long(table, rows)
     yield [binary_text(each) for each in key_hashes]
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
         yield _written(table, field, column, rows)
     yield ranks
     yield [uuid_text(each) for each in event_ids]
-    yield from (deleted, sources, [instant_text(each) for each in occurred], versions)
+    yield from (deleted, sources, [instant_text(each) for each in occurred], versions, *operations)
 
 
 def _written(
-    table: StagingTable, field: Field, column: Sequence[object], rows: Sequence[Row]
+    table: StagingTable, field: Field, column: Sequence[object], rows: Sequence[AnyRow]
 ) -> Sequence[object]:
     write = storage_of(field).write
     try:
@@ -193,7 +199,7 @@ def _written(
         raise
 
 
-def _refuse_long(table: StagingTable, rows: Sequence[Row]) -> None:
+def _refuse_long(table: StagingTable, rows: Sequence[AnyRow]) -> None:
     """Positions and sources are free text to the envelope; what they are stored in is not."""
     for row in rows:
         if len(row.rank) > MAX_RANK or not row.rank.isascii():
@@ -202,8 +208,8 @@ def _refuse_long(table: StagingTable, rows: Sequence[Row]) -> None:
             raise _refused(table, row, f"the name of a source has at most {MAX_SOURCE} characters")
 
 
-def _refused(table: StagingTable, row: Row, rule: str) -> RefusedRowError:
-    return RefusedRowError(table.entity.name, row.key_hash, f"the warehouse refuses the row: {rule}")
+def _refused(table: StagingTable, row: AnyRow, rule: str) -> RefusedRowError:
+    return RefusedRowError(table.entity.name, row, f"the warehouse refuses the row: {rule}")
 
 
 def nothing_lost(load: Load, loaded: int) -> None:

@@ -28,6 +28,8 @@ WRITER_GRANTS = (
     f"GRANT INSERT, UPDATE ON [headwater].[floors] TO [{WRITER_ROLE}]",
     f"GRANT INSERT, UPDATE ON [headwater].[checkpoints] TO [{WRITER_ROLE}]",
     f"GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [{WRITER_ROLE}]",
+    f"GRANT INSERT ON [headwater].[sweeps] TO [{WRITER_ROLE}]",
+    f"GRANT SELECT, INSERT ON SCHEMA::[history] TO [{WRITER_ROLE}]",
     f"GRANT INSERT, DELETE ON [headwater].[dead_letters] TO [{WRITER_ROLE}]",
 )
 """What the consumer does, and no more: it makes no tables, and deletes but the summary that it replaces."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 
+from consumers.warehouse.history import OPERATION
 from consumers.warehouse.mssql_values import BINARY_COLLATION, storage_of
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
 
@@ -24,6 +25,14 @@ SYSTEM_TABLES = {
         entity VARCHAR(128) {_ASCII}, revision INT NOT NULL, source NVARCHAR({MAX_SOURCE}) {_ASCII},
         bucket INT NOT NULL, position VARCHAR({MAX_RANK}) {_ASCII},
         PRIMARY KEY (entity, revision, source, bucket))""",
+    # Every sweep of an entity with history, and not the greatest alone. Its key has 1,144 bytes: within the
+    # 1,700 of an index, beyond the 900 of one that the table lies in.
+    "sweeps": f"""CREATE TABLE [headwater].[sweeps] (
+        entity VARCHAR(128) {_ASCII}, revision INT NOT NULL, source NVARCHAR({MAX_SOURCE}) {_ASCII},
+        bucket INT NOT NULL, position VARCHAR({MAX_RANK}) {_ASCII}, occurred_at DATETIME2(6) NOT NULL,
+        event_id UNIQUEIDENTIFIER NOT NULL,
+        CONSTRAINT [sweeps_key] PRIMARY KEY NONCLUSTERED
+        (entity, revision, source, bucket, position, occurred_at))""",
     "checkpoints": f"""CREATE TABLE [headwater].[checkpoints] (
         reader VARCHAR(128) {_ASCII}, stream VARCHAR(400) {_ASCII}, shard VARCHAR(128) {_ASCII},
         sequence VARCHAR(129) {_ASCII}, PRIMARY KEY (reader, stream, shard))""",
@@ -66,7 +75,7 @@ SYSTEM_TYPES = dict(
         strict=True,
     )
 )
-COLLATED = ("_rank", "_source")
+COLLATED = ("_rank", "_source", OPERATION)
 
 
 def quoted(name: str) -> str:
@@ -96,14 +105,21 @@ def listed(names: Iterable[str], alias: str = "") -> str:
 def create_table(table: StagingTable, revision: int) -> str:
     """Clustered by its key, as SQL Server does unless it is told otherwise: a sweep reads its bucket, and a
     comparison all rows, in this order."""
-    columns = ", ".join(
-        [
-            f"{quoted(KEY_HASH)} BINARY(16) NOT NULL PRIMARY KEY",
-            *(f"{quoted(field.name)} {_column(field.name, table)} NULL" for field in table.fields),
-            *(f"{quoted(name)} {_column(name, table)} NOT NULL" for name in SYSTEM_COLUMNS),
-        ]
-    )
+    key_hash, *others = columns_of(table)
+    columns = ", ".join([f"{key_hash} PRIMARY KEY", *others])
     return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
+
+
+def columns_of(table: StagingTable) -> list[str]:
+    """Each with its type."""
+    business = set(table.business_columns)
+    return [
+        f"{quoted(KEY_HASH)} BINARY(16) NOT NULL",
+        *(
+            f"{quoted(name)} {_column(name, table)} {'NULL' if name in business else 'NOT NULL'}"
+            for name in table.columns[1:]
+        ),
+    ]
 
 
 def add_column(table: StagingTable, name: str, revision: int) -> str:
@@ -132,7 +148,7 @@ def _column(name: str, table: StagingTable) -> str:
 def types_of(table: StagingTable) -> dict[str, str]:
     """SQL type of each column but the key hash, in the order of `StagingTable.columns`."""
     business = {field.name: storage_of(field).sql_type for field in table.fields}
-    return {**business, **SYSTEM_TYPES}
+    return {**business, **SYSTEM_TYPES, OPERATION: "VARCHAR(8)"}
 
 
 def collated(table: StagingTable) -> set[str]:
@@ -143,10 +159,7 @@ def collated(table: StagingTable) -> set[str]:
 def create_view(table: StagingTable, view: str, revision: int) -> str:
     """What readers see: the business columns and the source of the live rows (INV-8). Keeps the grants of a
     view that is there."""
-    shown = ", ".join(
-        quoted(column) + ("" if column == name else f" AS {quoted(name)}") for column, name in table.shown
-    )
-    physical = quoted(table.physical(revision))
+    shown, physical = _shown(table), quoted(table.physical(revision))
     rows = f"SELECT {shown} FROM {physical} WHERE [_deleted] = 0"
     if table.entity.prefer and table.entity.key:
         columns = listed((*table.business_columns, "_source"))
@@ -154,6 +167,20 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
         live = f"{ranked} FROM {physical} WHERE [_deleted] = 0"
         rows = f"SELECT {shown} FROM ({live}) AS ranked WHERE [_place] = 1"
     return f"CREATE OR ALTER VIEW {quoted(view)} AS {rows}"
+
+
+def preferred(table: StagingTable, rows: str) -> str:
+    """What the view shows of live rows that a SELECT of the business columns and the source gives."""
+    if not (table.entity.prefer and table.entity.key):
+        return f"SELECT {_shown(table)} FROM ({rows}) AS live"
+    ranked = f"SELECT live.*, ROW_NUMBER() OVER ({_best_source(table)}) AS [_place] FROM ({rows}) AS live"
+    return f"SELECT {_shown(table)} FROM ({ranked}) AS ranked WHERE [_place] = 1"
+
+
+def _shown(table: StagingTable) -> str:
+    return ", ".join(
+        quoted(column) + ("" if column == name else f" AS {quoted(name)}") for column, name in table.shown
+    )
 
 
 def _best_source(table: StagingTable) -> str:

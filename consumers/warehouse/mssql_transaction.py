@@ -9,17 +9,20 @@ from sqlalchemy import Connection
 
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.floors import rise
+from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.locks import Locks
 from consumers.warehouse.mssql_ddl import Result, revisions_in, run
 from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
-from consumers.warehouse.mssql_load import Load, json_text, loads, nothing_lost
+from consumers.warehouse.mssql_history import add_facts, add_sweeps
+from consumers.warehouse.mssql_load import AnyRow, Load, json_text, loads, nothing_lost
 from consumers.warehouse.mssql_rows import read_rows
-from consumers.warehouse.mssql_values import binary_text
+from consumers.warehouse.mssql_values import binary_text, instant_text, uuid_text
 from consumers.warehouse.port import (
     NO_REVISIONS,
     Batch,
     Checkpoint,
     Counts,
+    History,
     RefusedRowError,
     Revision,
     Row,
@@ -72,6 +75,8 @@ class MssqlTransaction:
                 self._locks.need_exclusive(entity)
             counts += self._sweep(table, revision.number, sweeps)
             counts += self._upsert(table, revision.number, batch.rows.get(entity, ()))
+            if entity in batch.history:
+                self._remember(history_table(table), revision.number, batch.history[entity])
         self.save_checkpoints(batch.checkpoints)
         return counts
 
@@ -102,45 +107,59 @@ class MssqlTransaction:
         return counts
 
     def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row]) -> Counts:
-        changed = equal = 0
-        for load in loads(table, rows):
-            try:
-                outcome = self._write(table, revision, load)
-            except RowRefused as refusal:
-                raise self._refused(table, revision, rows, refusal) from None
-            changed, equal = changed + outcome[0], equal + outcome[1]
+        """How many rows changed the table, and how many are in it with their rank, is what its statement
+        tells."""
+        told = self._write(table, sql.write_rows(table, revision), rows)
+        changed, equal = (sum(column) for column in zip((0, 0), *told, strict=True))
         return Counts(changed, superseded=len(rows) - equal, duplicate=equal - changed)
 
-    def _write(self, table: StagingTable, revision: int, load: Load) -> tuple[int, int]:
-        """How many rows changed the table, and how many are in it with their rank."""
+    def _remember(self, table: HistoryTable, revision: int, history: History) -> None:
+        """Every fact, where the revision was made with a history."""
+        if not self._revisions.has_history(table, revision):
+            return
+        self._write(table, add_facts(table, revision), history.rows)
+        sweeps = [
+            (source, bucket, position, instant_text(occurred_at), uuid_text(event_id))
+            for source, bucket, position, occurred_at, event_id in history.sweeps
+        ]
+        if sweeps:
+            self._send(add_sweeps(table.entity.name, revision), (json_text(sweeps),))
+
+    def _write(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> list[Sequence[int]]:
+        """Load #rows and run `write` on it, in pieces; what it tells of each. Raises RefusedRowError."""
+        try:
+            return [self._written(table, write, load) for load in loads(table, rows)]
+        except RowRefused as refusal:
+            raise self._refused(table, write, rows, refusal) from None
+
+    def _written(self, table: StagingTable, write: str, load: Load) -> Sequence[int]:
         declared = (
             f"DECLARE @now DATETIME2(6) = {sql.text(self._now)}, @loaded INT, @changed INT, @equal INT; "
         )
-        statement = declared + load.statement + sql.write_rows(table, revision)
         with mssql_errors(f"write {table.entity.name}"):
-            loaded, changed, equal = self._send(statement, load.parameters).one()
+            loaded, *told = self._send(declared + load.statement + write, load.parameters).one()
         nothing_lost(load, loaded)
-        return changed, equal
+        return told
 
     def _refused(
-        self, table: StagingTable, revision: int, rows: Sequence[Row], refusal: RowRefused
+        self, table: StagingTable, write: str, rows: Sequence[AnyRow], refusal: RowRefused
     ) -> Exception:
         """Which row it was, by halves. The transaction is gone: each try has its own, and undoes it."""
         suspects = list(rows)
         while len(suspects) > 1:
             half = suspects[: len(suspects) // 2]
-            suspects = half if self._is_refused(table, revision, half) else suspects[len(half) :]
-        if self._is_refused(table, revision, suspects):
+            suspects = half if self._is_refused(table, write, half) else suspects[len(half) :]
+        if self._is_refused(table, write, suspects):
             return RefusedRowError(
-                table.entity.name, suspects[0].key_hash, f"the warehouse refuses the row: {refusal}"
+                table.entity.name, suspects[0], f"the warehouse refuses the row: {refusal}"
             )
         return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
 
-    def _is_refused(self, table: StagingTable, revision: int, rows: Sequence[Row]) -> bool:
+    def _is_refused(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> bool:
         run(self._connection, f"{sql.ROLLBACK}; {sql.begin((), ())}")
         try:
             for load in loads(table, rows):
-                self._write(table, revision, load)
+                self._written(table, write, load)
         except RowRefused:
             return True
         return False

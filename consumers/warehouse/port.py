@@ -45,6 +45,37 @@ class Sweep(NamedTuple):
     position: str
 
 
+class HistoryRow(NamedTuple):
+    """A `Row` with the operation of its event: what history keeps of every fact. `deleted` is the event's."""
+
+    key_hash: bytes
+    rank: str
+    event_id: bytes
+    deleted: bool
+    source: str
+    occurred_at: int
+    schema_version: int
+    values: tuple[object, ...]
+    operation: str
+
+
+class HistorySweep(NamedTuple):
+    """A `Sweep` with its event's moment, in microseconds since the epoch, UTC, and id."""
+
+    source: str
+    bucket: int
+    position: str
+    occurred_at: int
+    event_id: bytes
+
+
+class History(NamedTuple):
+    """Every fact of an entity in a batch, also those that lose to others; each row and sweep once."""
+
+    rows: Sequence[HistoryRow] = ()
+    sweeps: Sequence[HistorySweep] = ()
+
+
 class Checkpoint(NamedTuple):
     """How far a reader has read one shard. `stream` is ARN and creation time, `sequence` has 129 digits."""
 
@@ -65,11 +96,13 @@ def revision_reader(entity: str, revision: int) -> str:
 
 
 class Batch(NamedTuple):
-    """What one transaction writes: at most one row of each (entity, key hash), the greatest of its rank."""
+    """What one transaction writes: at most one row of each (entity, key hash), the greatest of its rank; and
+    all facts of the entities of which history is kept."""
 
     rows: Mapping[str, Sequence[Row]]
     sweeps: Mapping[str, Sequence[Sweep]] = MappingProxyType({})
     checkpoints: Sequence[Checkpoint] = ()
+    history: Mapping[str, History] = MappingProxyType({})
 
     def entities(self) -> list[str]:
         """The entities that it writes, in the name order in which locks are taken."""
@@ -136,12 +169,13 @@ class LetterCount(NamedTuple):
 
 class RefusedRowError(PoisonEventError):
     """The engine refuses this one row whatever is retried. The transaction is to be rolled back and made
-    again without it."""
+    again without it. With its rank, since history has the rows that lost, too."""
 
-    def __init__(self, entity: str, key_hash: bytes, reason: str) -> None:
+    def __init__(self, entity: str, row: Row | HistoryRow, reason: str) -> None:
         super().__init__(reason)
         self.entity = entity
-        self.key_hash = key_hash
+        self.key_hash = row.key_hash
+        self.rank = row.rank
 
 
 class TransactionLostError(TransientError):
@@ -161,7 +195,8 @@ class Transaction(Protocol):
     def apply(self, batch: Batch, revisions: Mapping[str, int] = NO_REVISIONS) -> Counts:
         """Write a batch through the guard; count what became of each row and sweep (`dead` is 0).
 
-        `revisions` names the table of an entity where it is not the live one. Order of the calls does not
+        `revisions` names the table of an entity where it is not the live one. History is written where the
+        revision was made with one. Order of the calls does not
         matter to what the tables end as (INV-2). Raises RefusedRowError; ConfigurationError where a table was
         made by a newer schema than this process has; ValueError for an entity whose lock is not held.
         """

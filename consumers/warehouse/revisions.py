@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias
 from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, select, update
 
 from consumers.warehouse.floors import Floors
+from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
@@ -30,6 +31,16 @@ class Ddl(Protocol):
 
     def drop_table(self, table: StagingTable, number: int) -> None: ...
 
+    def create_history(self, table: HistoryTable, number: int) -> None: ...
+
+    def has_history(self, table: HistoryTable, number: int) -> bool:
+        """Whether the revision was made with a history."""
+
+    def shows_history(self, table: HistoryTable, number: int | None) -> bool:
+        """Whether view and function are there and show this revision; for None, whether neither is there."""
+
+    def show_history(self, table: HistoryTable, number: int | None) -> None: ...
+
     def shows(self, table: StagingTable, view: str, number: int) -> bool:
         """Whether the view is there and shows this revision as its entity wants it."""
 
@@ -50,24 +61,41 @@ class Revisions:
         """Whether `ensure` would change nothing. Raises as `known` does."""
         if not any(revision.state == "live" for revision in self.of(table)):
             return False
-        if any(self._widened(table)):
+        if any(self._widened(table)) or any(self._unwanted_histories(table)):
             return False
         live, made = self._known(table, "live")
-        return made is not table or self._ddl.shows(table, table.view, live.number)
+        if made is not table:
+            return True
+        shown = self._shown_history(table, live.number)
+        return self._ddl.shows(table, table.view, live.number) and self._ddl.shows_history(
+            history_table(table), shown
+        )
 
     def ensure(self, table: StagingTable, now: str) -> None:
         """Revision 1 where the entity is new; the table of an older version of the schema widened where that
-        is enough (a rebuild makes the others); and the view as the entity wants it now."""
+        is enough (a rebuild makes the others); and the views as the entity wants them now. A history that is
+        no longer wanted goes: it would have a hole if it were wanted again."""
         if not any(revision.state == "live" for revision in self.of(table)):
             self.create(table, "live", now)
+        for number in list(self._unwanted_histories(table)):
+            self._ddl.show_history(history_table(table), None)
+            self._drop_history(table, number)
         for revision, made in list(self._widened(table)):
-            self._ddl.widen(made, table, revision.number)
-            self._set(table, revision.number, **_schema(table))
-            if revision.state == "live":  # a view goes on telling the types that the columns had
-                self._ddl.show(table, table.view, revision.number)
+            self._widen(made, table, revision)
         live, made = self._known(table, "live")
         if made is table:
             self._show(table, table.view, live.number)
+            self._show_history(table, live.number)
+
+    def _widen(self, made: StagingTable, table: StagingTable, revision: Revision) -> None:
+        number, history = revision.number, history_table(table)
+        self._ddl.widen(made, table, number)
+        if self._ddl.has_history(history, number):
+            self._ddl.widen(history_table(made), history, number)
+        self._set(table, number, **_schema(table))
+        if revision.state == "live":  # a view goes on telling the types that the columns had
+            self._ddl.show(table, table.view, number)
+            self._ddl.show_history(history, self._shown_history(table, number))
 
     def _widened(self, table: StagingTable) -> Iterator[tuple[Revision, StagingTable]]:
         """The revisions that are, or may be again, the live one, and want new columns and types alone."""
@@ -82,7 +110,12 @@ class Revisions:
         if not self.is_ensured(table):
             return [f"the view {table.view} is missing, or not as its entity wants it"]
         live, made = self._known(table, "live")
-        return [] if made is table else [_outdated(live, made, table)]
+        if made is not table:
+            return [_outdated(live, made, table)]
+        if table.entity.history and self._shown_history(table, live.number) is None:
+            name = table.entity.name
+            return [f"entity {name}: its history begins with `headwater replay rebuild {name}`"]
+        return []
 
     def create(self, table: StagingTable, state: str, now: str) -> int:
         """An empty table under the next number."""
@@ -102,6 +135,8 @@ class Revisions:
             )
         )
         self._ddl.create_table(table, number)
+        if table.entity.history:
+            self._ddl.create_history(history_table(table), number)
         return number
 
     def of(self, table: StagingTable) -> list[Revision]:
@@ -154,6 +189,7 @@ class Revisions:
         self._set_state(table, old.number, "retired")
         self._set_state(table, number, "live")
         self._show(table, table.view, number)
+        self._show_history(table, number)
         self._keep_checkpoints(table, old.number, number)
         return old.number
 
@@ -200,10 +236,38 @@ class Revisions:
         if revision.as_of is not None:
             self._ddl.drop_view(table.as_of_view(revision.as_of))
         self._ddl.drop_table(table, number)
+        self._drop_history(table, number)
         floors = self._system.floors
         self._connection.execute(delete(floors).where(floors.c.entity == name, floors.c.revision == number))
         self._forget_checkpoints(name, number)
         self._set_state(table, number, DROPPED)
+
+    def has_history(self, table: HistoryTable, number: int) -> bool:
+        """Whether this revision was made with a history."""
+        return self._ddl.has_history(table, number)
+
+    def _shown_history(self, table: StagingTable, live: int) -> int | None:
+        """The revision whose history readers are to see: a live one that was made without has none, until it
+        is rebuilt. What they see is right, or not there."""
+        return live if table.entity.history and self._ddl.has_history(history_table(table), live) else None
+
+    def _show_history(self, table: StagingTable, live: int) -> None:
+        history, shown = history_table(table), self._shown_history(table, live)
+        if not self._ddl.shows_history(history, shown):
+            self._ddl.show_history(history, shown)
+
+    def _unwanted_histories(self, table: StagingTable) -> Iterator[int]:
+        for revision in [] if table.entity.history else self.of(table):
+            if self._ddl.has_history(history_table(table), revision.number):
+                yield revision.number
+
+    def _drop_history(self, table: StagingTable, number: int) -> None:
+        history, sweeps = history_table(table), self._system.sweeps
+        if self._ddl.has_history(history, number):
+            self._ddl.drop_table(history, number)
+        self._connection.execute(
+            delete(sweeps).where(sweeps.c.entity == table.entity.name, sweeps.c.revision == number)
+        )
 
     def _forget_checkpoints(self, entity: str, number: int) -> None:
         kept = self._system.checkpoints

@@ -4,7 +4,9 @@ from sqlalchemy import Connection
 
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.columns import converted
+from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.revisions import Revisions
+from consumers.warehouse.sqlite_history import create_history, create_view
 from consumers.warehouse.sqlite_values import storage_of
 from consumers.warehouse.system import system_tables
 from consumers.warehouse.tables import StagingTable
@@ -33,14 +35,27 @@ class SqliteDdl:
             default = converted([field.default_or_none], storage_of(field).write)
             self._connection.exec_driver_sql(sql.fill_column(new, field, number), tuple(default))
 
+    def create_history(self, table: HistoryTable, number: int) -> None:
+        for statement in create_history(table, number):
+            self._connection.exec_driver_sql(statement)
+
+    def has_history(self, table: HistoryTable, number: int) -> bool:
+        return self._definition("table", table.physical(number)) is not None
+
+    def shows_history(self, table: HistoryTable, number: int | None) -> bool:
+        wanted = None if number is None else create_view(table, number)
+        return self._definition("view", table.view) == wanted
+
+    def show_history(self, table: HistoryTable, number: int | None) -> None:
+        self._connection.exec_driver_sql(f"DROP VIEW IF EXISTS {sql.quoted(table.view)}")
+        if number is not None:
+            self._connection.exec_driver_sql(create_view(table, number))
+
     def drop_table(self, table: StagingTable, number: int) -> None:
         self._connection.exec_driver_sql(f"DROP TABLE {sql.quoted(table.physical(number))}")
 
     def shows(self, table: StagingTable, view: str, number: int) -> bool:
-        there = self._connection.exec_driver_sql(
-            "SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?", (view,)
-        ).scalar_one_or_none()
-        return bool(there == sql.create_view(table, view, number))
+        return self._definition("view", view) == sql.create_view(table, view, number)
 
     def show(self, table: StagingTable, view: str, number: int) -> None:
         self._connection.exec_driver_sql(f"DROP VIEW IF EXISTS {sql.quoted(view)}")
@@ -48,3 +63,9 @@ class SqliteDdl:
 
     def drop_view(self, view: str) -> None:
         self._connection.exec_driver_sql(f"DROP VIEW {sql.quoted(view)}")
+
+    def _definition(self, kind: str, name: str) -> str | None:
+        found: str | None = self._connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE type = ? AND name = ?", (kind, name)
+        ).scalar_one_or_none()
+        return found

@@ -7,18 +7,20 @@ from sqlalchemy import Connection
 
 from consumers.warehouse.columns import converted, typed_rows
 from consumers.warehouse.floors import Floors
-from consumers.warehouse.port import Row
+from consumers.warehouse.port import HistoryRow, Row
 from consumers.warehouse.sqlite_values import instant_of, instant_text, storage_of
 from consumers.warehouse.tables import StagingTable
 
 
 def parameters(
-    table: StagingTable, rows: Sequence[Row], floors: Floors, applied_at: str
+    table: StagingTable, rows: Sequence[Row | HistoryRow], floors: Floors, applied_at: str
 ) -> list[tuple[object, ...]]:
     """One tuple for each row, in the order of `StagingTable.columns`."""
     if not rows:
         return []
-    key_hashes, ranks, event_ids, _, sources, occurred, versions, values = zip(*rows, strict=True)
+    key_hashes, ranks, event_ids, _, sources, occurred, versions, values, *operations = zip(
+        *rows, strict=True
+    )
     business = [
         converted(column, storage_of(field).write)
         for field, column in zip(table.fields, zip(*values, strict=True), strict=True)
@@ -26,11 +28,11 @@ def parameters(
     tombstones = [int(row.deleted or _is_below(row, floors)) for row in rows]
     instants = map(instant_text, occurred)
     # `applied_at` has no end: zip stops with the rows.
-    system = (ranks, event_ids, tombstones, sources, instants, versions, repeat(applied_at))
+    system = (ranks, event_ids, tombstones, sources, instants, versions, *operations, repeat(applied_at))
     return list(zip(key_hashes, *business, *system, strict=False))
 
 
-def _is_below(row: Row, floors: Floors) -> bool:
+def _is_below(row: Row | HistoryRow, floors: Floors) -> bool:
     """Whether a sweep says that this row no longer exists. A position is its rank's prefix, and the blank
     after it sorts below everything a position may go on with."""
     floor = floors.get((row.source, row.key_hash[0]))

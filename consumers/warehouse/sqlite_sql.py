@@ -1,5 +1,8 @@
 """The SQL that the SQLite engine sends."""
 
+from collections.abc import Iterable
+
+from consumers.warehouse.history import OPERATION
 from consumers.warehouse.port import Sweep
 from consumers.warehouse.sqlite_values import storage_of
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
@@ -14,6 +17,11 @@ SYSTEM_TABLES = (
     """CREATE TABLE IF NOT EXISTS headwater_floors (
         entity TEXT NOT NULL, revision INTEGER NOT NULL, source TEXT NOT NULL, bucket INTEGER NOT NULL,
         position TEXT NOT NULL, PRIMARY KEY (entity, revision, source, bucket)) WITHOUT ROWID""",
+    # Every sweep of an entity with history, and not the greatest alone.
+    """CREATE TABLE IF NOT EXISTS headwater_sweeps (
+        entity TEXT NOT NULL, revision INTEGER NOT NULL, source TEXT NOT NULL, bucket BLOB NOT NULL,
+        position TEXT NOT NULL, occurred_at TEXT NOT NULL, event_id BLOB NOT NULL,
+        PRIMARY KEY (entity, revision, source, bucket, position, occurred_at)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS headwater_checkpoints (
         reader TEXT NOT NULL, stream TEXT NOT NULL, shard TEXT NOT NULL, sequence TEXT NOT NULL,
         PRIMARY KEY (reader, stream, shard)) WITHOUT ROWID""",
@@ -35,7 +43,11 @@ RAISE_FLOOR = """INSERT INTO headwater_floors VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET position = excluded.position WHERE excluded.position > position"""
 
 _SYSTEM_TYPES = dict(
-    zip(SYSTEM_COLUMNS, ("TEXT", "BLOB", "INTEGER", "TEXT", "TEXT", "INTEGER", "TEXT"), strict=True)
+    zip(
+        (*SYSTEM_COLUMNS, OPERATION),
+        ("TEXT", "BLOB", "INTEGER", "TEXT", "TEXT", "INTEGER", "TEXT", "TEXT"),
+        strict=True,
+    )
 )
 
 
@@ -44,16 +56,22 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: Iterable[str]) -> str:
     return ", ".join(map(quoted, names))
 
 
 def create_table(table: StagingTable, revision: int) -> str:
     """A rowid table with an index on the key hash: half the time of one kept in the order of a random key."""
-    business = [f"{quoted(field.name)} {storage_of(field).sql_type}" for field in table.fields]
-    system = [f"{name} {sql_type} NOT NULL" for name, sql_type in _SYSTEM_TYPES.items()]
-    columns = ", ".join([f"{KEY_HASH} BLOB NOT NULL PRIMARY KEY", *business, *system])
+    key_hash, *others = columns_of(table)
+    columns = ", ".join([f"{key_hash} PRIMARY KEY", *others])
     return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
+
+
+def columns_of(table: StagingTable) -> list[str]:
+    """Each with its type."""
+    types = {field.name: storage_of(field).sql_type for field in table.fields}
+    system = {KEY_HASH: "BLOB NOT NULL", **{name: f"{each} NOT NULL" for name, each in _SYSTEM_TYPES.items()}}
+    return [f"{quoted(name)} {system.get(name) or types[name]}" for name in table.columns]
 
 
 def add_column(table: StagingTable, field: Field, revision: int) -> str:
@@ -77,7 +95,7 @@ def upsert(table: StagingTable, revision: int) -> str:
     columns = table.columns
     changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in columns if name != KEY_HASH)
     return (
-        f"INSERT INTO {quoted(table.physical(revision))} ({_listed(columns)}) "
+        f"INSERT INTO {quoted(table.physical(revision))} ({listed(columns)}) "
         f"VALUES ({', '.join('?' * len(columns))}) "
         f"ON CONFLICT ({KEY_HASH}) DO UPDATE SET {changes} WHERE excluded._rank > _rank"
     )
@@ -99,7 +117,7 @@ def buried(sweep: Sweep) -> tuple[bytes, bytes, str, str]:
 
 def select_rows(table: StagingTable, revision: int) -> str:
     """All of a row but `_applied_at`, which no event says."""
-    return f"SELECT {_listed(table.columns[:-1])} FROM {quoted(table.physical(revision))}"
+    return f"SELECT {listed(table.columns[:-1])} FROM {quoted(table.physical(revision))}"
 
 
 def create_view(table: StagingTable, view: str, revision: int) -> str:
@@ -109,7 +127,7 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
     )
     rows = f"SELECT {shown} FROM {quoted(table.physical(revision))} WHERE _deleted = 0"
     if table.entity.prefer and table.entity.key:
-        columns = _listed((*table.business_columns, "_source"))
+        columns = listed((*table.business_columns, "_source"))
         ranked = f"SELECT {columns}, ROW_NUMBER() OVER ({_best_source(table)}) AS _place"
         rows = (
             f"SELECT {shown} FROM ({ranked} FROM {quoted(table.physical(revision))} WHERE _deleted = 0) "
@@ -121,7 +139,7 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
 def _best_source(table: StagingTable) -> str:
     places = [f"WHEN {_text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
     order = f"CASE _source {' '.join(places)} ELSE {len(places)} END, _source"
-    return f"PARTITION BY {_listed(table.key_columns)} ORDER BY {order}"
+    return f"PARTITION BY {listed(table.key_columns)} ORDER BY {order}"
 
 
 def _text(value: str) -> str:

@@ -6,12 +6,15 @@ from sqlalchemy import Connection
 
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.floors import Floors, rise
+from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.locks import Locks
 from consumers.warehouse.port import (
     NO_REVISIONS,
     Batch,
     Checkpoint,
     Counts,
+    History,
+    HistoryRow,
     RefusedRowError,
     Revision,
     Row,
@@ -19,6 +22,7 @@ from consumers.warehouse.port import (
 )
 from consumers.warehouse.sqlite_ddl import revisions_in
 from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
+from consumers.warehouse.sqlite_history import ADD_SWEEP, add_facts, swept
 from consumers.warehouse.sqlite_rows import parameters, read_rows
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
@@ -54,6 +58,8 @@ class SqliteTransaction:
                 self._locks.need_exclusive(entity)
             counts += self._sweep(table, revision.number, sweeps, floors)
             counts += self._upsert(table, revision.number, batch.rows.get(entity, ()), floors)
+            if entity in batch.history:
+                self._remember(history_table(table), revision.number, batch.history[entity])
         self.save_checkpoints(batch.checkpoints)
         return counts
 
@@ -71,11 +77,8 @@ class SqliteTransaction:
         return counts
 
     def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row], floors: Floors) -> Counts:
-        statement, written = sql.upsert(table, revision), parameters(table, rows, floors, self._now)
-        try:
-            applied = self._many(statement, written)
-        except RowRefused as refusal:
-            raise self._refused(table, statement, written, rows) from refusal
+        written = parameters(table, rows, floors, self._now)
+        applied = self._written(table, sql.upsert(table, revision), written, rows)
         if applied == len(rows):
             return Counts(applied)
         # Some lost. A row that is there with our rank is ours of now or of before; any other is greater.
@@ -83,17 +86,40 @@ class SqliteTransaction:
         superseded = sum(there[row.key_hash].rank != row.rank for row in rows)
         return Counts(applied, superseded, len(rows) - applied - superseded)
 
+    def _remember(self, table: HistoryTable, revision: int, history: History) -> None:
+        """Every fact, where the revision was made with a history."""
+        if not self._revisions.has_history(table, revision):
+            return
+        name, written = table.entity.name, parameters(table, history.rows, {}, self._now)
+        self._written(table, add_facts(table, revision), written, history.rows)
+        self._many(ADD_SWEEP, [swept(name, revision, sweep) for sweep in history.sweeps])
+
+    def _written(
+        self,
+        table: StagingTable,
+        statement: str,
+        written: list[tuple[object, ...]],
+        rows: Sequence[Row | HistoryRow],
+    ) -> int:
+        """Run for all rows. Raises RefusedRowError."""
+        try:
+            return self._many(statement, written)
+        except RowRefused as refusal:
+            raise self._refused(table, statement, written, rows) from refusal
+
     def _refused(
-        self, table: StagingTable, statement: str, written: list[tuple[object, ...]], rows: Sequence[Row]
+        self,
+        table: StagingTable,
+        statement: str,
+        written: list[tuple[object, ...]],
+        rows: Sequence[Row | HistoryRow],
     ) -> Exception:
         """Which row it was: they are written again one by one, in a transaction that is to be rolled back."""
         for row, values in zip(rows, written, strict=True):
             try:
                 self._many(statement, [values])
             except RowRefused as refusal:
-                return RefusedRowError(
-                    table.entity.name, row.key_hash, f"the warehouse refuses the row: {refusal}"
-                )
+                return RefusedRowError(table.entity.name, row, f"the warehouse refuses the row: {refusal}")
         return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
 
     def _many(self, statement: str, rows: list[tuple[object, ...]]) -> int:

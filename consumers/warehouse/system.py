@@ -28,11 +28,12 @@ REPORT_COLUMNS = (
 
 
 class SystemTables(NamedTuple):
-    """Revisions of staging tables, floors of sweeps, checkpoints of readers, the summary of dead letters,
-    revisions of reports."""
+    """Revisions of staging tables, floors of sweeps, the sweeps of histories, checkpoints of readers, the
+    summary of dead letters, revisions of reports."""
 
     revisions: TableClause
     floors: TableClause
+    sweeps: TableClause
     checkpoints: TableClause
     dead_letters: TableClause
     reports: TableClause
@@ -51,6 +52,11 @@ def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
         table(
             f"{prefix}floors",
             *map(column, ("entity", "revision", "source", "bucket", "position")),
+            schema=schema,
+        ),
+        table(
+            f"{prefix}sweeps",
+            *map(column, ("entity", "revision", "source", "bucket", "position", "occurred_at", "event_id")),
             schema=schema,
         ),
         table(

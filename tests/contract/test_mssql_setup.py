@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from babelfish import close_kept
 from conftest import Aws
-from consumers_world import ENTITIES, ITEM, apply, floor, item, row
+from consumers_world import ENTITIES, ITEM, A, apply, floor, item, row
+from history_world import CATALOG_OF_PAST, PAST, Happened, frames_of, shown_versions, versions
 from mssql_server import bare, connected, new_database, server, url_of
 from sqlalchemy import event as engine_event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
+from consumers.consume import Consumer
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
@@ -21,6 +24,7 @@ from consumers.warehouse.port import Batch, Counts, LetterCount
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.settings import Settings, read_settings
+from schemas.dead_letter import InMemoryLetters
 from schemas.errors import ConfigurationError
 
 pytest_plugins = ("warehouse_engines",)
@@ -123,6 +127,28 @@ def test_a_reader_sees_views_and_no_tables(warehouse: MssqlWarehouse, user: Any)
     ):
         transaction.apply(Batch({"item": [row(ITEM, item("y"), 1)]}))
     reader.close()
+
+
+def test_a_writer_adds_to_history_and_changes_none_of_it_and_a_reader_sees_versions(
+    database: str, user: Any
+) -> None:
+    frames = frames_of([Happened(kind, "k", A, n, n, 1, "") for n, kind in enumerate(("insert", "sweep"), 1)])
+    admin = open_warehouse(url_of(database), [PAST])
+    admin.init()
+    writer = open_warehouse(user("headwater_writer"), [PAST])
+    writer.ensure()
+    Consumer(CATALOG_OF_PAST, writer, InMemoryLetters()).consume(frames)
+    with pytest.raises(DBAPIError), writer.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE history.past__r1 SET size = 2")
+    reader = open_warehouse(user("headwater_reader"), [PAST])
+    assert shown_versions(reader.engine, "history.past") == versions(frames)
+    with writer.engine.connect() as connection:  # Babelfish has no ownership chain through a function
+        rows = connection.exec_driver_sql("SELECT * FROM history.past_at('2024-01-01T00:00:01')").all()
+        assert [tuple(row) for row in rows] == [("k", 1, "", A)]
+    with pytest.raises(DBAPIError):
+        shown_versions(reader.engine, "history.past__r1")
+    for made in (admin, writer, reader):
+        made.close()
 
 
 def test_a_reader_sees_the_summary_of_dead_letters_which_a_writer_replaces(

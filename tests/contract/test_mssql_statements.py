@@ -5,6 +5,7 @@ A statement that changes is checked again.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from uuid import UUID
 
 import pytest
 from babelfish import close_kept
-from consumers_world import CATALOG, CHOSEN, EVERY, ITEM, apply, floor, item, row, table
+from consumers_world import CATALOG, CHOSEN, EVERY, ITEM, A, apply, floor, item, row, table
 from evolutions import STEPS, Step
+from history_world import CATALOG_OF_PAST, PAST, Happened, frames_of
 from mssql_server import new_database, url_of
 from mssql_statements import READ_BY_EYE, parsed, recorded, shape, unread
 from sqlalchemy import event as engine_event
 
+from consumers.consume import Consumer
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.reporting.report import read_report
@@ -30,6 +33,7 @@ from consumers.warehouse.mssql_setup import (
     SNAPSHOTS_ALLOWED,
 )
 from consumers.warehouse.port import LIVE_READER, Checkpoint, LetterCount, padded
+from schemas.dead_letter import InMemoryLetters
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -55,13 +59,14 @@ def other() -> Iterator[str]:
 def sent(database: str, other: str) -> list[str]:
     """One of everything."""
     with recorded() as statements:
-        warehouse = open_warehouse(url_of(database), [ITEM, EVERY, CHOSEN])
+        warehouse = open_warehouse(url_of(database), [ITEM, EVERY, CHOSEN, PAST])
         assert isinstance(warehouse, MssqlWarehouse)
         _sends_all(warehouse)
         _widens(url_of(database), next(step for step in STEPS if step.name == "added, with a default"))
         _widens(url_of(other), next(step for step in STEPS if step.name == "longer"))
         _reports(warehouse)
         warehouse.close()
+        _stops_keeping(url_of(database))
     return sorted(statement for statement in statements if not statement.startswith("SELECT CAST(SERVERPROP"))
 
 
@@ -76,6 +81,9 @@ def _sends_all(warehouse: MssqlWarehouse) -> None:
     others = [row(ITEM, item(f"{n}"), n) for n in range(JSON_TEXT_ROWS)]
     apply(warehouse, ITEM, made._replace(deleted=True, source="other", schema_version=0), *others)
     apply(warehouse, EVERY, row(EVERY, {"id": UUID(int=1), "some_bytes": b"x"}, 1))
+    Consumer(CATALOG_OF_PAST, warehouse, InMemoryLetters()).consume(
+        frames_of([Happened(each, "k", A, 1, 1, 1, "") for each in ("insert", "sweep")])
+    )
     number = warehouse.create_revision("item")
     shown = warehouse.create_revision("item")
     warehouse.publish_as_of("item", shown, "then")
@@ -123,9 +131,17 @@ def _reports(warehouse: MssqlWarehouse) -> None:
     refresher.drop("report")
 
 
+def _stops_keeping(url: str) -> None:
+    """The history of an entity is no longer wanted."""
+    warehouse = open_warehouse(url, [replace(PAST, history=False)])
+    warehouse.ensure()
+    warehouse.close()
+
+
 def _widens(url: str, step: Step) -> None:
     """The table of an older version, in place."""
-    for of in step.entities():
+    for each in step.entities():
+        of = replace(each, history=True)
         warehouse = open_warehouse(url, [of])
         warehouse.ensure()
         warehouse.close()

@@ -1,5 +1,6 @@
 """Replay over SQL Server: rebuilt, compared, as of a moment, rolled back, beside the live table."""
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import replay_world
 from consumers_world import ITEM, OTHER, event, item, sweep
+from history_world import PAST, at, at_random, shown_versions, versions
 from mssql_server import bare, emptied, url_of
 from replay_world import Pipe, business, oracle
 
@@ -72,3 +74,24 @@ def test_as_of_a_moment_is_a_view_of_its_own(pipe: Pipe) -> None:
     _, rows = pipe.warehouse.select("item", as_of="20240101T000020Z")
     assert sorted(each[0] for each in rows) == [f"k{n}" for n in range(7)]
     assert max(each[1] for each in rows) == 20
+
+
+def test_inv3_a_rebuilt_history_is_the_live_one_and_its_function_goes_with_it(
+    tmp_path: Path, mssql_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied(mssql_database)
+    monkeypatch.setattr(replay_world, "open_warehouse", mssql.open_warehouse)
+    monkeypatch.setattr(Pipe, "url", url_of(mssql_database))
+    pipe, dice = Pipe(tmp_path, [PAST]), random.Random(1)
+    pipe.publish(*(at_random(dice).event() for _ in range(60)))
+    pipe.flush()
+    pipe.consume()
+    lived = shown_versions(pipe.warehouse.engine, "history.past")
+    assert lived == versions(pipe.published)
+    assert pipe.rebuild(PAST).swapped
+    assert shown_versions(pipe.warehouse.engine, "history.past") == lived
+    pipe.warehouse.drop_revision("past", 1)
+    with pipe.warehouse.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM history.past_at('2024-01-01T00:00:03')").all()
+    assert sorted(map(tuple, rows), key=str) == at(lived, 3) != []
+    pipe.warehouse.close()

@@ -96,7 +96,7 @@ def test_a_report_is_what_its_select_gives_after_every_refresh(made: Made, seed:
 
 
 @pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=reports(), seed=st.integers(0, 2**32))
 def test_a_report_on_sql_server_is_what_its_select_gives(mssql_database: str, made: Made, seed: int) -> None:
     emptied(mssql_database)

@@ -277,12 +277,14 @@ ONE_CHARACTER = "one character, but no quote, line end or NUL"
 WRONG_TOML = [
     (
         CSV.replace("key", "kye"),
-        'entity: unknown property: found "kye"; did you mean "key"? allowed: key, prefer, source, unknown',
+        'entity: unknown property: found "kye"; did you mean "key"? '
+        "allowed: history, key, prefer, source, unknown",
     ),
     (entity('unknown = "drop"'), 'unknown: found "drop"; allowed: ignore, report, reject'),
     (entity("unknown = true"), "unknown: found true; allowed: ignore, report, reject"),
     (entity("unknown = []"), "unknown: found []; allowed: ignore, report, reject"),
-    (entity("history = true"), "history: found true; allowed: nothing: history is not there yet"),
+    (entity('history = "yes"'), 'history: found "yes"; allowed: true, false'),
+    (entity("history = 1"), "history: found 1; allowed: true, false"),
     ('key = "urn"\n', 'key: found "urn"; allowed: a list of names of fields'),
     (CSV.replace('"urn"', "5"), "key: found [5]; allowed: a list of names of fields"),
     (CSV.replace('"urn"', '"urn", "urn"'), 'key: found ["urn", "urn"]; allowed: each field once'),
@@ -512,4 +514,26 @@ def test_two_tables_with_one_alias(tmp_path: Path) -> None:
     write(tmp_path, "two", DYNAMODB.replace("links-table", "links"))
     assert conflict(tmp_path) == (
         "source dynamodb:links: found table links-table in one, table links in two; allowed: the same in both"
+    )
+
+
+def test_history_is_kept_where_it_is_said(tmp_path: Path) -> None:
+    kept = load_entity(write(tmp_path, "kept", f"history = true\n{CSV}"))
+    assert (kept.history, load_entity(write(tmp_path, "plain")).history) == (True, False)
+
+
+def test_no_field_has_the_name_of_a_column_of_the_history(tmp_path: Path) -> None:
+    avsc = record(URN, {"name": "valid_to", "type": "int"})
+    expected = "valid_from, valid_to, operation, event_id, ended_by, ended_by_event_id"
+    found = refusal(write(tmp_path, toml=f"history = true\n{CSV}", avsc=avsc))
+    assert found == f'history: found "a field valid_to"; allowed: other names than {expected}'
+    assert load_entity(write(tmp_path, "plain", avsc=avsc)).history is False
+
+
+def test_the_function_of_one_history_is_not_the_view_of_another(tmp_path: Path) -> None:
+    write(tmp_path, "link", f"history = true\n{CSV}")
+    write(tmp_path, "link_at", "history = true\n" + CSV.replace("links", "others"))
+    assert conflict(tmp_path) == (
+        "history: found it in link and link_at; allowed: in one of them, as history.link_at is the first "
+        "one's function"
     )

@@ -1,0 +1,138 @@
+"""History in SQL Server: its tables, view and function, and the statements that add to it."""
+
+import re
+from collections.abc import Sequence
+
+from consumers.warehouse.history import HistoryTable, Speech, select_versions
+from consumers.warehouse.mssql_sql import (
+    MAX_RANK,
+    MAX_SOURCE,
+    collated,
+    columns_of,
+    listed,
+    preferred,
+    quoted,
+    text,
+    types_of,
+)
+from consumers.warehouse.mssql_values import BINARY_COLLATION
+
+INDEX_BYTES = 1_700
+"""Of an index's key.
+https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server"""
+FOREVER = "CAST(N'9999-12-31T23:59:59.999999' AS DATETIME2(6))"
+
+
+def create_history(table: HistoryTable, revision: int) -> list[str]:
+    """The table of a revision, and the index by which a key is found, where its columns fit one."""
+    physical, key = table.physical(revision), indexed(table)
+    columns = ", ".join(columns_of(table))
+    made = [f"CREATE TABLE {quoted(physical)} ({columns}, PRIMARY KEY ([_key_hash], [_rank]))"]
+    if key:
+        made.append(create_index(table, revision))
+    return made
+
+
+def create_index(table: HistoryTable, revision: int) -> str:
+    return f"CREATE INDEX [by_key] ON {quoted(table.physical(revision))} ({listed(indexed(table))})"
+
+
+def drop_index(table: HistoryTable, revision: int) -> str:
+    return f"DROP INDEX [by_key] ON {quoted(table.physical(revision))}"
+
+
+def indexed(table: HistoryTable) -> list[str]:
+    """The first columns of the key, as many as an index holds; none where its first is text of any length."""
+    types, room, found = types_of(table), INDEX_BYTES, list[str]()
+    for name in table.key_columns:
+        room -= _bytes(types[name])
+        if room < 0:
+            break
+        found.append(name)
+    return found
+
+
+def _bytes(sql_type: str) -> int:
+    sized = re.fullmatch(r"(N?)VAR(?:CHAR|BINARY)\((\d+|MAX)\)", sql_type)
+    if not sized:
+        return 17  # the largest of the others is DECIMAL(38)
+    return INDEX_BYTES + 1 if sized[2] == "MAX" else int(sized[2]) * (2 if sized[1] else 1)
+
+
+def add_facts(table: HistoryTable, revision: int) -> str:
+    """#rows into the table; those that are there stay as they are. How many came."""
+    physical, columns = quoted(table.physical(revision)), table.columns
+    return (
+        f"INSERT INTO {physical} ({listed(columns)}) SELECT {listed(columns[:-1], 's.')}, @now "
+        f"FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM {physical} AS t WITH (UPDLOCK, HOLDLOCK) "
+        "WHERE t.[_key_hash] = s.[_key_hash] AND t.[_rank] = s.[_rank]); "
+        "DROP TABLE #rows; SELECT @loaded AS loaded"
+    )
+
+
+def add_sweeps(entity: str, revision: int) -> str:
+    """Sweeps (one JSON parameter)."""
+    return (
+        f"SELECT source COLLATE {BINARY_COLLATION} AS source, bucket, position COLLATE {BINARY_COLLATION} "
+        "AS position, occurred_at, event_id INTO #sweeps FROM OPENJSON(%s) WITH ("
+        f"source NVARCHAR({MAX_SOURCE}) '$[0]', bucket INT '$[1]', position VARCHAR({MAX_RANK}) '$[2]', "
+        "occurred_at DATETIME2(6) '$[3]', event_id UNIQUEIDENTIFIER '$[4]'); "
+        "INSERT INTO [headwater].[sweeps] "
+        "(entity, revision, source, bucket, position, occurred_at, event_id) "
+        f"SELECT {text(entity)}, {revision}, s.source, s.bucket, s.position, s.occurred_at, s.event_id "
+        "FROM #sweeps AS s WHERE NOT EXISTS "
+        "(SELECT 1 FROM [headwater].[sweeps] AS t WITH (UPDLOCK, HOLDLOCK) "
+        f"WHERE t.entity = {text(entity)} AND t.revision = {revision} AND t.source = s.source "
+        "AND t.bucket = s.bucket AND t.position = s.position AND t.occurred_at = s.occurred_at); "
+        "DROP TABLE #sweeps"
+    )
+
+
+def create_view(table: HistoryTable, revision: int) -> str:
+    types, texts = types_of(table), collated(table)
+
+    def null(name: str) -> str:
+        collation = f" COLLATE {BINARY_COLLATION}" if name in texts else ""
+        return f"CAST(NULL AS {types[name]}){collation}"
+
+    def equal(names: Sequence[str], prefix: str) -> str:
+        now, before = list(_exact(table, names, "")), list(_exact(table, names, prefix))
+        return f"EXISTS (SELECT {', '.join(now)} INTERSECT SELECT {', '.join(before)})"
+
+    sweeps = f"{{keys}} AS k INNER JOIN [headwater].[sweeps] AS s ON {_same_bucket(table, revision, 'k')}"
+    speech = Speech(quoted, null, equal, sweeps, FOREVER)
+    return f"CREATE OR ALTER VIEW {quoted(table.view)} AS {select_versions(table, revision, speech)}"
+
+
+def _exact(table: HistoryTable, names: Sequence[str], prefix: str) -> list[str]:
+    """Columns, and the lengths of text and binary: to SQL Server 'a' is 'a ', and 0x01 is 0x0100."""
+    types = types_of(table)
+    sized = [name for name in names if "VAR" in types[name]]
+    columns = [quoted(prefix + name) for name in names]
+    return [*columns, *(f"DATALENGTH({quoted(prefix + name)})" for name in sized)]
+
+
+def _same_bucket(table: HistoryTable, revision: int, row: str) -> str:
+    return (
+        f"s.entity = {text(table.entity.name)} AND s.revision = {revision} AND s.source = {row}.[_source] "
+        f"AND s.bucket = CAST(SUBSTRING({row}.[_key_hash], 1, 1) AS INT)"
+    )
+
+
+def create_function(table: HistoryTable, revision: int) -> str:
+    """What the staging view showed at a moment, known as today: of each key the greatest rank of those up to
+    then, unless a sweep up to then is greater. Without windows: a condition on the key reaches the index,
+    also where it is another table's column."""
+    physical = quoted(table.physical(revision))
+    columns = listed((*table.business_columns, "_source"), "e.")
+    later = "n.[_key_hash] = e.[_key_hash] AND n.[_rank] > e.[_rank] AND n.[_occurred_at] <= @t"
+    swept = f"{_same_bucket(table, revision, 'e')} AND s.position > e.[_rank] AND s.occurred_at <= @t"
+    rows = (
+        f"SELECT {columns} FROM {physical} AS e WHERE e.[_occurred_at] <= @t AND e.[_deleted] = 0 "
+        f"AND NOT EXISTS (SELECT 1 FROM {physical} AS n WHERE {later}) "
+        f"AND NOT EXISTS (SELECT 1 FROM [headwater].[sweeps] AS s WHERE {swept})"
+    )
+    return (
+        f"CREATE OR ALTER FUNCTION {quoted(table.at)} (@t DATETIME2(6)) RETURNS TABLE AS RETURN "
+        f"{preferred(table, rows)}"
+    )
