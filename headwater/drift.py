@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from headwater.aws import Aws
 from headwater.settings import Settings
-from headwater.stored import list_objects, read_object
-from schemas.drift import PREFIX, Drift, Sighting, decode_sighting, fold
+from headwater.stored import list_objects
+from schemas.drift import PREFIX, Drift, Sighting, fold, sighting_of
 from schemas.errors import ConfigurationError
 
 RECENT = timedelta(days=30)
@@ -33,14 +33,14 @@ def as_json(drift: Drift) -> dict[str, object]:
 
 
 def _sightings(aws: Aws, bucket: str, entity: str | None, since: date) -> Iterator[Sighting]:
-    """The key says day and entity: what is not asked for is not read."""
+    """The key says all: nothing is read but the list."""
     for item in list_objects(aws, bucket, PREFIX):
         day, _, rest = item.key.removeprefix(PREFIX).partition("/")
         if day < since.isoformat() or entity not in (None, rest.partition("/")[0]):
             continue
         try:
-            yield decode_sighting(read_object(aws, bucket, item.key))
-        except (ValueError, LookupError, TypeError):
+            yield sighting_of(item.key)
+        except ValueError:
             raise ConfigurationError(
                 f"s3://{bucket}/{item.key} is no report of names that Headwater has written: move it away"
             ) from None

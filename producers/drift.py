@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from schemas.aws_errors import aws_errors
-from schemas.drift import MORE, MOST_NAMES, Sighting, day_of, encode_sighting, shown, sighting_key
+from schemas.drift import MORE, MOST_NAMES, PREFIX, Sighting, day_of, shown, sighting_keys
 from schemas.errors import ConflictError, HeadwaterError
 
 if TYPE_CHECKING:
@@ -35,15 +36,13 @@ class S3Sightings:
         self._bucket = bucket
 
     def put(self, sighting: Sighting) -> None:
-        """Raises TransientError, ConfigurationError."""
-        key = sighting_key(sighting)
-        try:
-            with aws_errors(f"PutObject of {key} to the bucket {self._bucket}"):
-                self._s3.put_object(
-                    Bucket=self._bucket, Key=key, Body=encode_sighting(sighting), IfNoneMatch="*"
-                )
-        except ConflictError:  # another container told it
-            pass
+        """Raises TransientError, ConfigurationError: then some of the names may be there."""
+        for key in sighting_keys(sighting):
+            with (
+                suppress(ConflictError),
+                aws_errors(f"PutObject under {PREFIX} of the bucket {self._bucket}"),
+            ):
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=b"", IfNoneMatch="*")
 
 
 class Watch:

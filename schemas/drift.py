@@ -4,13 +4,12 @@ A sighting is a fact without a clock or a count: on that day of the source these
 or another container, makes the same object, and days can be counted where sightings can not (INV-5).
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 from schemas.codec import Schema
 from schemas.fields import ANY_SOURCE
@@ -86,23 +85,20 @@ def day_of(occurred_at: int) -> date:
     return (_EPOCH + timedelta(microseconds=occurred_at)).date()
 
 
-def sighting_key(sighting: Sighting) -> str:
-    """The key of its object: the same names of one day are one object."""
-    digest = sha256(encode_sighting(sighting)).hexdigest()[:16]
-    return f"{PREFIX}{sighting.day}/{sighting.entity}/{digest}.json"
+def sighting_keys(sighting: Sighting) -> list[str]:
+    """The keys of its objects, one for each name, in their order. The key says all: the object is empty.
+
+    So whatever containers see first, a day has as many objects as names, and reading them is listing them.
+    """
+    source = quote(sighting.source, safe="")
+    folder = f"{PREFIX}{sighting.day}/{sighting.entity}/{source}/"
+    return [f"{folder}{quote(name, safe='')}" for name in sorted(sighting.names)]
 
 
-def encode_sighting(sighting: Sighting) -> bytes:
-    """The object."""
-    fields = {**sighting._asdict(), "day": str(sighting.day), "names": sorted(sighting.names)}
-    return json.dumps(fields, sort_keys=True).encode()
-
-
-def decode_sighting(content: bytes) -> Sighting:
-    """What `encode_sighting` wrote. Raises ValueError, LookupError, TypeError for anything else."""
-    fields = json.loads(content)
-    day = date.fromisoformat(fields["day"])
-    return Sighting(str(fields["entity"]), str(fields["source"]), day, tuple(map(str, fields["names"])))
+def sighting_of(key: str) -> Sighting:
+    """What one of `sighting_keys` says. Raises ValueError for any other key."""
+    day, entity, source, name = key.removeprefix(PREFIX).split("/")
+    return Sighting(entity, unquote(source), date.fromisoformat(day), (unquote(name),))
 
 
 def fold(sightings: Iterable[Sighting]) -> list[Drift]:

@@ -41,6 +41,17 @@ def test_of_one_entity_none_whose_name_begins_so(bucket: Any) -> None:
     assert [each.entity for each in read_drift(bucket, bucket.settings, "order")] == ["order"]
 
 
+def test_the_names_of_many_days_are_listed_and_not_read(bucket: Any) -> None:
+    """`status` asks once for a thousand of them: what a client without GetObject can do."""
+
+    class Listing:
+        def get_paginator(self, name: str) -> Any:
+            assert name == "list_objects_v2"
+            return bucket.s3.get_paginator(name)
+
+    assert len(read_drift(SimpleNamespace(s3=Listing()), bucket.settings)) == 2  # type: ignore[arg-type]
+
+
 def test_an_object_that_is_no_sighting_is_named_and_not_shown(bucket: Any) -> None:
     name = bucket.settings.source_bucket
     bucket.s3.put_object(Bucket=name, Key="drift/2026-03-02/order/x.json", Body=b'{"day": "a value"}')

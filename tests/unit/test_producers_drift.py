@@ -25,11 +25,10 @@ from schemas.drift import (
     Drift,
     Sighting,
     Unknown,
-    decode_sighting,
-    encode_sighting,
     fold,
     shown,
-    sighting_key,
+    sighting_keys,
+    sighting_of,
 )
 from schemas.entity import Entity
 from schemas.errors import TransientError
@@ -206,14 +205,28 @@ def test_inv7_a_file_without_a_header_tells_no_cell_of_its_first_row() -> None:
 # Objects
 
 
-def test_inv5_the_same_names_of_a_day_are_one_object() -> None:
-    one = Sighting("order", "dynamodb:orders", TODAY, ("a", "b"))
-    turned = one._replace(names=("b", "a"))
-    assert sighting_key(one) == sighting_key(turned)
-    assert sighting_key(one).startswith(f"{PREFIX}2026-03-01/order/")
-    assert encode_sighting(one) == encode_sighting(turned)
-    assert decode_sighting(encode_sighting(one)) == one
-    assert sighting_key(one) != sighting_key(one._replace(source="csv:orders"))
+def test_inv5_a_name_of_a_day_is_one_object_whatever_it_was_seen_with() -> None:
+    """So the objects of a day are as many as its names, however many containers saw which of them first."""
+    both = Sighting("order", "dynamodb:orders", TODAY, ("b", "a"))
+    alone = [sighting_keys(both._replace(names=(name,))) for name in ("a", "b")]
+    assert sighting_keys(both) == [key for keys in alone for key in keys]
+    assert all(key.startswith(f"{PREFIX}2026-03-01/order/") for key in sighting_keys(both))
+    assert sighting_keys(both) != sighting_keys(both._replace(source="csv:orders"))
+
+
+@pytest.mark.parametrize("name", ["colour", "a.b:c/d & e", "Head's name, (50)", OTHER_FORM, MORE])
+def test_a_key_says_all_of_a_sighting(name: str) -> None:
+    one = Sighting("order", "dynamodb:orders", TODAY, (name,))
+    [key] = sighting_keys(one)
+    assert sighting_of(key) == one
+
+
+@pytest.mark.parametrize(
+    "key", ["drift/", "drift/x", "drift/2026-03-01/order/0123.json", "drift/today/order/s/a"]
+)
+def test_a_key_that_is_none_of_a_sighting_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=r"unpack|isoformat"):
+        sighting_of(key)
 
 
 def test_days_are_counted_and_not_sightings() -> None:
@@ -232,9 +245,8 @@ def test_days_are_counted_and_not_sightings() -> None:
 def test_inv5_what_is_told_again_is_the_object_that_is_there(aws: Any) -> None:
     s3, bucket = aws.client("s3"), f"drift-{aws.suffix}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    one = Sighting("order", "dynamodb:orders", TODAY, ("a",))
-    for _ in range(2):
-        S3Sightings(s3, bucket).put(one)
-    [stored] = s3.list_objects_v2(Bucket=bucket)["Contents"]
-    assert stored["Key"] == sighting_key(one)
-    assert s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read() == encode_sighting(one)
+    one = Sighting("order", "dynamodb:orders", TODAY, ("a", "b"))
+    for seen in (one, one._replace(names=("b",)), one._replace(names=("b", "c"))):
+        S3Sightings(s3, bucket).put(seen)
+    stored = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert stored == sighting_keys(one._replace(names=("a", "b", "c")))
