@@ -117,8 +117,9 @@ def _batches(stores: Iterable[LetterLedger]) -> Iterator[LetterBatch]:
         yield from store.batches()
 
 
-def named(stores: Sequence[LetterLedger], beginning: str, choice: Choice) -> Standing:
-    """The one letter, payload and all, whose id begins so; of several, the one that waits for a person.
+def named(stores: Sequence[LetterLedger], beginnings: Sequence[str], choice: Choice) -> list[Standing]:
+    """For each beginning the one letter, payload and all, whose id begins so; of several, the one that waits
+    for a person. All objects are read once, however many are asked for.
 
     Raises ConfigurationError unless there is exactly one.
     """
@@ -126,11 +127,16 @@ def named(stores: Sequence[LetterLedger], beginning: str, choice: Choice) -> Sta
     for batch in _batches(stores):
         for standing in batch.standings():
             letter = standing.letter
-            if letter.id.startswith(beginning) and choice.takes(standing, batch.stored_at):
+            if letter.id.startswith(tuple(beginnings)) and choice.takes(standing, batch.stored_at):
                 there = found.get(letter.name)
                 found[letter.name] = merged(there, standing) if there else standing
-    waiting = [standing for standing in found.values() if standing.state in WAITING]
-    only = waiting if len(waiting) == 1 else list(found.values())
+    return [_only(found.values(), beginning) for beginning in beginnings]
+
+
+def _only(found: Iterable[Standing], beginning: str) -> Standing:
+    all_of = [standing for standing in found if standing.letter.id.startswith(beginning)]
+    waiting = [standing for standing in all_of if standing.state in WAITING]
+    only = waiting if len(waiting) == 1 else all_of
     if len(only) != 1:
         raise ConfigurationError(
             f"{len(only)} dead letters begin with {beginning!r}: "

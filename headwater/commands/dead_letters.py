@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -149,10 +149,17 @@ def _list(options: argparse.Namespace) -> int:
             [*_COLUMNS, "state", "outcome", "moment"], [list(_members(each).values()) for each in shown]
         )
     else:
-        tell("no dead letters" if options.state == _ALL else f"no dead letters are {options.state}")
+        tell(_none(options))
     if len(shown) < len(letters):
         tell(f"the first {len(shown):,} of {counted(len(letters), 'letter')}; --limit 0 shows all")
     return DONE
+
+
+def _none(options: argparse.Namespace) -> str:
+    """There may be others: a misspelt entity is not to look as if nothing waited."""
+    filters = options.entity, options.cause, options.since, options.stage
+    fitting = " that fit the filters" if any(filters) else ""
+    return f"no dead letters{fitting}" + ("" if options.state == _ALL else f" are {options.state}")
 
 
 def _members(each: Listed) -> dict[str, Any]:
@@ -168,7 +175,7 @@ def _show(options: argparse.Namespace) -> int:
     from headwater.redriving import Choice, named
 
     everything = Choice(frozenset(STATES), options.stage)
-    standing = named(_ledgers(load()), options.id, everything)
+    [standing] = named(_ledgers(load()), [options.id], everything)
     members = {**_described(standing), **_payload(standing.letter.payload)}
     if options.json:
         show_json(members)
@@ -202,11 +209,10 @@ def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> Choice:
     return _choice(options, frozenset(STATES) - {"redriven"}, frozenset(found))
 
 
-def _names(stores: Sequence[S3Ledger], ids: Iterable[str], choice: Choice) -> dict[Name, State]:
+def _names(stores: Sequence[S3Ledger], ids: Sequence[str], choice: Choice) -> dict[Name, State]:
     from headwater.redriving import named
 
-    found = (named(stores, beginning, choice) for beginning in ids)
-    return {standing.letter.name: standing.state for standing in found}
+    return {standing.letter.name: standing.state for standing in named(stores, ids, choice)}
 
 
 def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int:

@@ -101,6 +101,13 @@ def test_letters_are_listed_by_filters(refused: Up, filters: list[str], stages: 
     assert sorted(letters(refused, *filters)) == stages
 
 
+def test_a_filter_that_fits_none_does_not_say_that_none_waits(refused: Up) -> None:
+    misspelt = refused.run("dead-letters", "list", "--entity", "subscripton")
+    assert (misspelt.code, misspelt.err) == (0, "no dead letters that fit the filters are waiting\n")
+    other = refused.run("dead-letters", "list", "--state", "discarded")
+    assert other.err == "no dead letters are discarded\n"
+
+
 def test_a_letter_is_shown_with_its_payload_and_a_reason_without_a_value(refused: Up) -> None:
     letter = letters(refused)["dynamodb"]
     shown = refused.json("dead-letters", "show", letter["id"][:10])

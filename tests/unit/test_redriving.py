@@ -179,7 +179,7 @@ def test_a_discarded_letter_stays_with_its_reason_and_is_left_alone_until_it_is_
     name = letter(frame("a")).name
     discard([ledger], frozenset({name}), "a test row")
     assert redrive([ledger], redrivers, Choice()).redriven == 1
-    kept = named([ledger], name[1], Choice(frozenset(STATES)))
+    [kept] = named([ledger], [name[1]], Choice(frozenset(STATES)))
     assert (kept.state, kept.reasons, kept.letter.payload) == ("discarded", ("a test row",), frame("a"))
     assert [each[0] for each in seen(warehouse)] == ["b"]
     after_all = Choice(frozenset({"discarded"}), names=frozenset({name}))
@@ -408,13 +408,30 @@ def test_progress_is_told_at_most_once_a_second() -> None:
 def test_an_id_names_one_letter_or_it_is_said_how_to_name_it(redrivers: dict[str, Redriver]) -> None:
     ledger, everything = ledger_of([b"1", b"2"]), Choice(frozenset(STATES))
     one, two = letter(b"1"), letter(b"2")
-    assert named([ledger], one.id, everything).letter == one
+    assert named([ledger], [one.id], everything)[0].letter == one
     with pytest.raises(ConfigurationError, match=r"2 dead letters begin with ''.*say more of the id"):
-        named([ledger], "", everything)
+        named([ledger], [""], everything)
     with pytest.raises(ConfigurationError, match=r"0 dead letters begin with 'zz': see .*list --state all`$"):
-        named([ledger], "zz", everything)
+        named([ledger], ["zz"], everything)
     discard([ledger], frozenset({two.name}), "no")
-    assert named([ledger], "", everything).letter == one  # the one that waits
+    assert named([ledger], [""], everything)[0].letter == one  # the one that waits
+
+
+def test_many_letters_are_named_in_one_reading() -> None:
+    """A script discards hundreds of them at once."""
+    ledger, readings = ledger_of([b"1", b"2"], [b"3"]), list[int]()
+
+    class Counting(InMemoryLedger):
+        def batches(self) -> Iterator[LetterBatch]:
+            readings.append(1)
+            return ledger.batches()
+
+    ids = [letter(payload).id for payload in (b"3", b"1")]
+    found = named([Counting()], [ids[0], ids[1][:12]], Choice())
+    assert [each.letter.payload for each in found] == [b"3", b"1"]
+    assert readings == [1]
+    with pytest.raises(ConfigurationError, match="0 dead letters begin with 'zz'"):
+        named([ledger], [ids[0], "zz"], Choice())
 
 
 def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
@@ -422,8 +439,8 @@ def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
     ledger = ledger_of([b"1"])
     ledger.put([DeadLetter(letter(b"1").id, "dynamodb", None, None, None, "?", "data", b"{}", None)])
     with pytest.raises(ConfigurationError, match="its --stage"):
-        named([ledger], letter(b"1").id, Choice())
-    assert named([ledger], letter(b"1").id, Choice(stage="dynamodb")).letter.payload == b"{}"
+        named([ledger], [letter(b"1").id], Choice())
+    assert named([ledger], [letter(b"1").id], Choice(stage="dynamodb"))[0].letter.payload == b"{}"
 
 
 @pytest.mark.parametrize("every", [listed, each_once])
