@@ -245,8 +245,9 @@ def test_days_are_counted_and_not_sightings() -> None:
 def test_inv5_what_is_told_again_is_the_object_that_is_there(aws: Any) -> None:
     s3, bucket = aws.client("s3"), f"drift-{aws.suffix}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     one = Sighting("order", "dynamodb:orders", TODAY, ("a", "b"))
     for seen in (one, one._replace(names=("b",)), one._replace(names=("b", "c"))):
         S3Sightings(s3, bucket).put(seen)
-    stored = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    stored = [each["Key"] for each in s3.list_object_versions(Bucket=bucket)["Versions"]]
     assert stored == sighting_keys(one._replace(names=("a", "b", "c")))

@@ -255,6 +255,20 @@ def test_two_frames_that_tell_one_fact_are_both_tried_and_one_is_enough(
     assert [each[0] for each in seen(warehouse)] == ["a"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_outcomes_of_one_fact_in_one_go_the_stronger_counts_whichever_comes_first(order: int) -> None:
+    class Two:
+        def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+            one, _ = letters
+            made = [Outcome(*one.name, "redriven"), Outcome(*one.name, "failed-again", "why")]
+            return made[::order]
+
+    ledger = ledger_of([poison("a"), frame("a")])
+    done = redrive([ledger], {"consumer": Two()}, Choice())
+    assert (done.redriven, done.failed_again) == (1, 0)
+    assert list(states(ledger).values()) == ["redriven"]
+
+
 def test_an_event_of_a_schema_that_came_since_is_applied(tmp_path: Path) -> None:
     newer = other_schema(OTHER)
     told = encode_event(
