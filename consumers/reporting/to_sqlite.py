@@ -153,8 +153,8 @@ def _cast(node: Expression) -> Expression:
         return _call("decimal_round", given, scale[0].this if scale else exp.Literal.number(0))
     if to in _WHOLE and is_decimal(given):
         return _call("decimal_truncate", given)
-    if to == "DATE":
-        return _cut(given, 1, 10)
+    if to in ("DATE", "DATETIME2"):
+        return _moment(node, given)
     if to in _WHOLE or to in ("FLOAT", "DOUBLE"):
         return exp.cast(given, "INTEGER" if to in _WHOLE else "REAL")
     if to in ("VARCHAR", "NVARCHAR", "TEXT") and not _is(given, "DATETIME2", "DATETIME", "TIMESTAMP", "BIT"):
@@ -163,6 +163,15 @@ def _cast(node: Expression) -> Expression:
         if size and size[0].this.is_int:
             return exp.Substring(this=text, start=exp.Literal.number(1), length=size[0].this)
         return text
+    raise _refused(node)
+
+
+def _moment(node: Expression, given: Expression) -> Expression:
+    """A day, or a literal that is a moment: ISO 8601 there, too."""
+    if node.args["to"].this.name == "DATE":
+        return _cut(given, 1, 10)
+    if isinstance(given, exp.Literal):
+        return given
     raise _refused(node)
 
 

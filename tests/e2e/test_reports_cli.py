@@ -7,7 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,18 @@ def listed(up: Up) -> dict[str, dict[str, Any]]:
 def test_drain_returns_when_reports_are_right_too(up: Up) -> None:
     assert active(up) == expected(SUBSCRIPTIONS)
     assert len(rows(up, "usage_beside_seats")) == 3 * len(SCHOOLS)
+
+
+def test_renewals_that_are_due_are_those_of_the_next_90_days(up: Up) -> None:
+    today = datetime.now(UTC).date()
+    ends = {i["subscription_id"]: date.fromisoformat(i["ends_on"]) for i in SUBSCRIPTIONS if i.get("ends_on")}
+    due = {
+        i["subscription_id"]: (ends[i["subscription_id"]] - today).days
+        for i in SUBSCRIPTIONS
+        if i["active"] and 0 <= (ends.get(i["subscription_id"], date.max) - today).days < 90
+    }
+    assert {each["subscription_id"]: each["days_left"] for each in rows(up, "renewals_due")} == due
+    assert listed(up)["renewals_due"]["problem"] is None
 
 
 def test_a_change_a_new_item_and_a_deleted_one_are_followed(up: Up) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlglot
 from reports_world import CATALOG
 
 from consumers.reporting.files import chosen, problems, read_reports
 from consumers.reporting.report import Report, read_report
+from consumers.reporting.statements import timed
+from consumers.reporting.to_sqlite import NeedsSqlServerError, to_sqlite
 from schemas.errors import ConfigurationError
 from schemas.loader import load_catalog
 
@@ -41,6 +44,28 @@ def test_the_sample_reports_are_right() -> None:
         "usage_beside_seats": ("urn", "platform", "month"),
     }
     assert found.right["renewals_due"].minutes == 60
+
+
+@pytest.mark.parametrize(
+    "name", ["active_subscriptions", "paid_and_unused", "renewals_due", "usage_beside_seats"]
+)
+def test_the_sample_reports_can_be_kept_in_sqlite(name: str) -> None:
+    query = read_reports(None, load_catalog()).right[name].query
+    assert "SELECT" in to_sqlite(timed(query, "2026-01-31T12:00:00.000000")).sql("sqlite")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "STRING_AGG(c.region, ',')",
+        "CONVERT(VARCHAR(7), GETDATE(), 120)",
+        "AVG(CAST(c.tier AS DECIMAL(9, 2)))",
+    ],
+)
+def test_what_sqlite_has_not_is_named_and_needs_sql_server(expression: str) -> None:
+    body = f"SELECT c.region, {expression} AS n FROM staging.customer AS c GROUP BY c.region"
+    with pytest.raises(NeedsSqlServerError, match="needs SQL Server: "):
+        to_sqlite(sqlglot.parse_one(body, read="tsql"))
 
 
 def test_a_report_says_by_what_a_change_leads_to_its_rows_and_what_it_reads() -> None:
