@@ -189,7 +189,7 @@ def test_with_somebody_elses_aws_a_drain_waits_until_firehose_has_delivered(
     environment = {**foreign, "HEADWATER_WAREHOUSE": f"sqlite:///{warehouse}"}
     with Up(environment=environment) as up:
         drop_register(up, tmp_path, "a.csv", REGISTER)
-        early = up.run("drain", "--timeout", "8")
+        early = up.run("drain", "--timeout", "16")
         assert early.code == 5, early
         assert "the log lacks the last event of shardId-" in early.err
         assert live_rows(up)["school"] == 6  # applied, but not in S3 yet
