@@ -11,6 +11,7 @@ from sqlglot import exp
 from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
+from consumers.warehouse.system import PENDING
 from consumers.warehouse.tables import StagingTables
 
 ID, EXISTED, KEY_HASH = "_id", "_existed", "_key_hash"
@@ -71,7 +72,7 @@ class Dialect(ABC):
 
     def pending_at(self, report: str, number: int, place: int) -> exp.Table:
         """By the place of the entity among those of the report: its name might make this one too long."""
-        return self.table("headwater", f"pending_{report}__r{number}__{place + 1}")
+        return self.table("headwater", f"{PENDING}{report}__r{number}__{place + 1}")
 
     def physical(self, entity: str, revision: int) -> exp.Table:
         """The table of an entity's revision."""

@@ -11,7 +11,7 @@ from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.mssql_load import literal_of
 from consumers.warehouse.revisions import Revisions
-from consumers.warehouse.system import system_tables
+from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable
 
 Result: TypeAlias = "CursorResult[*tuple[Any, ...]]"
@@ -68,6 +68,7 @@ class MssqlDdl:
         run(self._connection, sql.create_table(table, number))
 
     def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
+        self._drop_triggers(old.physical(number))
         for field in new.added_since(old):
             run(self._connection, sql.add_column(new, field.name, number))
             if field.default_or_none is not None:
@@ -77,6 +78,17 @@ class MssqlDdl:
         with self._without_index(old, new, number, altered):
             for name in altered:
                 run(self._connection, sql.alter_column(new, name, number))
+
+    def _drop_triggers(self, name: str) -> None:
+        """Those of reports: what they append has the old types, and would refuse the writer's row. Reports see
+        another schema, and are made anew."""
+        there = self._connection.exec_driver_sql(
+            "SELECT name FROM sys.triggers WHERE parent_id = OBJECT_ID(%s)", (name,)
+        )
+        schema = name.partition(".")[0]
+        for (trigger,) in there.all():
+            if trigger.startswith(PENDING):
+                run(self._connection, f"DROP TRIGGER {sql.quoted(f'{schema}.{trigger}')}")
 
     @contextmanager
     def _without_index(

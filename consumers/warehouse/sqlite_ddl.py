@@ -8,7 +8,7 @@ from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.sqlite_history import create_history, create_view
 from consumers.warehouse.sqlite_values import storage_of
-from consumers.warehouse.system import system_tables
+from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable
 
 SYSTEM = system_tables(prefix="headwater_")
@@ -29,7 +29,9 @@ class SqliteDdl:
         self._connection.exec_driver_sql(sql.create_table(table, number))
 
     def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
-        """SQLite's columns have no types that a wider value does not fit."""
+        """SQLite's columns have no types that a wider value does not fit. Triggers of reports go all the same:
+        they would append each row that a default fills, and the reports are made anew."""
+        self._drop_triggers(old.physical(number))
         for field in new.added_since(old):
             self._connection.exec_driver_sql(sql.add_column(new, field, number))
             default = converted([field.default_or_none], storage_of(field).write)
@@ -50,6 +52,14 @@ class SqliteDdl:
         self._connection.exec_driver_sql(f"DROP VIEW IF EXISTS {sql.quoted(table.view)}")
         if number is not None:
             self._connection.exec_driver_sql(create_view(table, number))
+
+    def _drop_triggers(self, name: str) -> None:
+        there = self._connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (name,)
+        )
+        for (trigger,) in there.all():
+            if trigger.startswith(f"headwater_{PENDING}"):
+                self._connection.exec_driver_sql(f"DROP TRIGGER {sql.quoted(trigger)}")
 
     def drop_table(self, table: StagingTable, number: int) -> None:
         self._connection.exec_driver_sql(f"DROP TABLE {sql.quoted(table.physical(number))}")

@@ -11,6 +11,8 @@ LETTER_COLUMNS = (*LetterCount._fields, "refreshed_at")
 """`oldest`, `newest` and `refreshed_at` are text, ISO 8601 in UTC: as wide as microseconds make it."""
 
 
+PENDING = "pending_"
+"""What the names of reports' pending tables and triggers begin with."""
 REPORT_COLUMNS = (
     "name",
     "number",
