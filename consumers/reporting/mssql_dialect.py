@@ -38,9 +38,10 @@ class MssqlDialect(Dialect):
     def keep(self, name: str, query: exp.Query) -> list[str]:
         return [self.forget(name), self._into(self.temporary(name), query)]
 
-    def _into(self, table: exp.Table, query: exp.Query, top: str = "") -> str:
+    def _into(self, table: exp.Table, query: exp.Query, rows: int | None = None) -> str:
         made = exp.select("*").from_(query.copy().subquery("q"))
-        return self.written(made).replace("SELECT *", f"SELECT {top}* INTO {self.written(table)}", 1)
+        made.set("into", exp.Into(this=table))
+        return self.written(made if rows is None else made.limit(rows))
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
         return (
@@ -59,7 +60,7 @@ class MssqlDialect(Dialect):
         )
 
     def make_report(self, report: Report, number: int) -> list[str]:
-        return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), "TOP 0 ")]
+        return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), 0)]
 
     def sizes(self, report: Report, number: int) -> str:
         """-1 is a text without an end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,23 +10,20 @@ from sqlalchemy import Connection
 
 from consumers.reporting.mssql_dialect import MssqlDialect
 from consumers.reporting.refresher import HeldError
-from consumers.reporting.registry import Registry, Sources
+from consumers.reporting.session import EngineSession
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.mssql_ddl import SYSTEM, revisions_in, run
 from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
-from consumers.warehouse.port import LIVE_READER
-from consumers.warehouse.tables import StagingTables
 from schemas.errors import ConfigurationError
 
 
-class MssqlSession:
+class MssqlSession(EngineSession):
     """`refresh.Session`."""
 
-    def __init__(self, connection: Connection, tables: StagingTables, now: str) -> None:
-        self._connection = connection
-        self._tables = tables
-        self.registry = Registry(connection, SYSTEM.reports, now)
+    def __init__(self, connection: Connection, warehouse: MssqlWarehouse) -> None:
+        revisions = revisions_in(connection)
+        super().__init__(connection, SYSTEM, revisions, warehouse.tables, warehouse.instant())
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in run(self._connection, statement)]
@@ -37,17 +34,6 @@ class MssqlSession:
     def changed(self, statement: str) -> int:
         changed: int = run(self._connection, f"{statement}; SELECT @@ROWCOUNT").scalar_one()
         return changed
-
-    def live(self, entities: Sequence[str]) -> Sources:
-        revisions = revisions_in(self._connection)
-        lives = {name: revisions.live(self._tables[name]) for name in entities}
-        return {name: (live.number, live.schema_fingerprint.hex()) for name, live in lives.items()}
-
-    def checkpoints(self) -> list[tuple[Any, ...]]:
-        return self.rows(
-            "SELECT stream, shard, sequence FROM [headwater].[checkpoints] "
-            f"WHERE reader = '{LIVE_READER}' ORDER BY stream, shard"
-        )
 
 
 class MssqlHolder:
@@ -64,7 +50,7 @@ class MssqlHolder:
             begin = sql.BEGIN_SNAPSHOT if snapshot else sql.begin((), [""])
             run(self._connection, begin)
             try:
-                yield MssqlSession(self._connection, self._warehouse.tables, self._warehouse.instant())
+                yield MssqlSession(self._connection, self._warehouse)
                 run(self._connection, sql.COMMIT)
             except Exception:  # of anything else the connection is closed by who opened it
                 run(self._connection, f"{sql.ROLLBACK}; {sql.READ_COMMITTED}")
@@ -92,7 +78,7 @@ class MssqlReports:
     @contextmanager
     def looking(self) -> Iterator[MssqlSession]:
         with self._warehouse.reading("reports") as connection:
-            yield MssqlSession(connection, self._warehouse.tables, self._warehouse.instant())
+            yield MssqlSession(connection, self._warehouse)
 
     @contextmanager
     def holding(self, report: str) -> Iterator[MssqlHolder]:

@@ -64,8 +64,8 @@ def refresh_whole(session: Session, dialect: Dialect, report: Report, number: in
     return _Refresh(session, dialect, report, number, session.live(report.entities)).whole()
 
 
-def differences(session: Session, dialect: Dialect, report: Report, standing: Standing) -> list[str] | None:
-    """Hashes of keys whose rows are not what the query gives now; None where changes are pending."""
+def differences(session: Session, dialect: Dialect, report: Report, standing: Standing) -> list[str]:
+    """Hashes of keys whose rows are not what the query gives now, ten at most. Nothing may be pending."""
     return _Refresh(session, dialect, report, standing.number, standing.sources).differences()
 
 
@@ -101,11 +101,9 @@ class _Refresh:
     # Unit by unit
 
     def units(self, standing: Standing) -> Refreshed | None:
-        taken = {entity: self._take(entity) for entity in self._images}
-        changes = sum(taken.values())
-        if not changes:
-            self._forget_all()
+        if not any(self._count(self._pending(entity)) for entity in self._images):
             return Refreshed("nothing", rows=standing.rows)
+        taken = {entity: self._take(entity) for entity in self._images}
         units = self._find_units([entity for entity, count in taken.items() if count])
         if units > max(FEWEST, LARGEST_SHARE * standing.rows):
             self._forget_all()
@@ -117,7 +115,7 @@ class _Refresh:
             *(self._newest(self._temporary("now", name)) for name in self._images),
         ]
         self._end(rows, max(filter(None, moments), default=None))
-        return Refreshed("units", changes, units, rows)
+        return Refreshed("units", sum(taken.values()), units, rows)
 
     def _take(self, entity: str) -> int:
         """What is pending, into a table of this session."""
@@ -219,10 +217,7 @@ class _Refresh:
             self._dialect.written(condition),
         ]
 
-    def differences(self) -> list[str] | None:
-        """None where something is pending in this snapshot: it would be no difference."""
-        if any(self._count(self._pending(entity)) for entity in self._images):
-            return None
+    def differences(self) -> list[str]:
         columns = [column(name) for name in self._report.columns]
         table = exp.select(*columns).from_(self._table.copy())
         made = exp.select(*columns).from_(self._query.copy().subquery("q"))

@@ -67,7 +67,8 @@ class Refresher:
             except ConfigurationError as error:
                 with holder.transaction() as session:
                     self._note(session.registry, report, str(error))
-                raise
+                wrong = error
+        raise wrong  # once what is wrong is kept
 
     def _in_place(self, holder: Holder, report: Report) -> Refreshed | None:
         """None where the whole is to be made anew."""
@@ -163,15 +164,21 @@ class Refresher:
         return f"take {waiting:,} changes" if waiting else "nothing: no change waits"
 
     def verify(self, report: Report) -> list[str]:
-        """Brings it to the present and makes it from scratch beside it, of the same moment: the hashes of the
-        keys of rows that differ, ten at most. Raises as `refresh`."""
-        while True:
-            with self._engine.holding(report.name) as holder:
-                if self._in_place(holder, report) is None:
-                    self._whole(holder, report)
+        """Brings it to the present and, in the same snapshot, makes it from scratch beside it: the hashes of
+        the keys of rows that differ, ten at most. Raises as `refresh`; TransientError where it is made anew
+        again and again."""
+        with self._engine.holding(report.name) as holder:
+            for _ in range(3):
                 with holder.transaction(snapshot=True) as session:
-                    standing = session.registry.live(report.name)
-                    if standing and self._is_as_told(session, report, standing):
-                        differing = differences(session, self._dialect, report, standing)
-                        if differing is not None:
-                            return differing
+                    standing = self._refreshed(session, report)
+                    if standing is not None:
+                        return differences(session, self._dialect, report, standing)
+                self._whole(holder, report)
+        raise TransientError(f"report {report.name}: staging changes faster than it is made anew")
+
+    def _refreshed(self, session: Session, report: Report) -> Standing | None:
+        """None where the whole is to be made anew."""
+        standing = session.registry.live(report.name)
+        if standing is None or not self._is_as_told(session, report, standing):
+            return None
+        return standing if refresh_units(session, self._dialect, report, standing) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, TableClause, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, TableClause, delete, func, insert, select, update
 
 from consumers.warehouse.system import REPORT_COLUMNS
 
@@ -46,14 +46,16 @@ class Registry:
 
     def all(self) -> list[Standing]:
         """By name and number."""
-        c = self._table.c
-        rows = self._connection.execute(
-            select(*(c[name] for name in REPORT_COLUMNS)).order_by(c.name, c.number)
-        )
-        return [_standing(*row) for row in rows]
+        return self._selected()
 
     def of(self, name: str) -> list[Standing]:
-        return [each for each in self.all() if each.name == name]
+        """Of one report."""
+        return self._selected(self._table.c.name == name)
+
+    def _selected(self, *which: ColumnElement[bool]) -> list[Standing]:
+        c = self._table.c
+        query = select(*(c[name] for name in REPORT_COLUMNS)).where(*which).order_by(c.name, c.number)
+        return [_standing(*row) for row in self._connection.execute(query)]
 
     def live(self, name: str) -> Standing | None:
         return next((each for each in self.of(name) if each.state == "live"), None)

@@ -16,6 +16,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import sqlglot
@@ -55,7 +56,7 @@ _CHANGING_NAMES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """A report that can be kept right."""
 
@@ -67,7 +68,7 @@ class Report:
     types: Mapping[str, str]
     """T-SQL types that the file gives columns."""
     entities: tuple[str, ...]
-    """What it reads, in name order."""
+    """What its rows come from, in name order."""
     derivation: Derivation | None
     """None where it is made anew each time."""
     minutes: int | None = None
@@ -78,12 +79,12 @@ class Report:
         """The columns of its unit: none where it is made anew each time."""
         return self.derivation.unit if self.derivation else ()
 
-    @property
+    @cached_property
     def images(self) -> Mapping[str, tuple[str, ...]]:
         """What pending rows keep of each entity."""
         return self.derivation.images if self.derivation else {}
 
-    @property
+    @cached_property
     def definition(self) -> str:
         """What its table is made of: two files with one definition need one table."""
         types = ", ".join(f"{name} {given}" for name, given in sorted(self.types.items()))
@@ -103,9 +104,9 @@ def read_report(name: str, text: str, catalog: Catalog) -> Report:
     _check_columns(columns)
     key = _key(properties, columns)
     query = _cast(query, types := _types(properties, columns))
-    entities = tuple(sorted({table.name for table in _tables(query) if table.db == STAGING}))
     derivation = None if minutes else _derived(query, key, catalog)
-    return Report(name, key, columns, query, types, entities, derivation, minutes)
+    entities = sorted(derivation.images if derivation else _staging(query))
+    return Report(name, key, columns, query, types, tuple(entities), derivation, minutes)
 
 
 def _split(text: str) -> tuple[Mapping[str, Any], str]:
@@ -230,10 +231,8 @@ def types_of(catalog: Catalog) -> Types:
     }
 
 
-def _tables(query: exp.Query) -> Iterator[exp.Table]:
-    for table in query.find_all(exp.Table):
-        if table.db or table.catalog:
-            yield table
+def _staging(query: exp.Query) -> set[str]:
+    return {table.name for table in query.find_all(exp.Table) if table.db == STAGING}
 
 
 def _check_tables(query: exp.Query, catalog: Catalog, is_full: bool) -> None:
@@ -253,16 +252,12 @@ def _check_functions(query: exp.Query, is_full: bool) -> None:
     for parameter in query.find_all(exp.Parameter):
         if parameter.name.lower() != AS_OF:
             raise unknown("variable", f"@{parameter.name}", [f"@{AS_OF}"])
-    for node in query.walk():
+    for node in () if is_full else query.walk():
         name = node.name.upper() if isinstance(node, exp.Anonymous) else node.key.upper()
-        changing = isinstance(node, (*_CHANGING, exp.Parameter)) or name in _CHANGING_NAMES
-        if changing and isinstance(node, exp.Parameter) and not is_full:
+        if isinstance(node, exp.Parameter):
             raise _only_full(f"@{AS_OF} is another time each time")
-        if changing and not isinstance(node, exp.Parameter):
-            hint = f"; @{AS_OF} is the time of the refresh" if is_full else ""
-            if not is_full:
-                raise _only_full(f"{name} gives another value each time; @{AS_OF} is the time of the refresh")
-            raise ConfigurationError(f"{name} gives another value each time{hint}")
+        if isinstance(node, _CHANGING) or name in _CHANGING_NAMES:
+            raise _only_full(f"{name} gives another value each time; @{AS_OF} is the time of the refresh")
 
 
 def _check_columns_of_tables(query: exp.Query, catalog: Catalog) -> None:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 
-from consumers.reporting.registry import Registry, Sources
+from consumers.reporting.session import EngineSession
 from consumers.reporting.sqlite_dialect import SqliteDialect
 from consumers.reporting.sqlite_functions import register
-from consumers.warehouse.port import LIVE_READER
 from consumers.warehouse.sqlite import SqliteWarehouse
 from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
 from consumers.warehouse.sqlite_errors import sqlite_errors
-from consumers.warehouse.tables import StagingTables
 
 
-class SqliteSession:
+class SqliteSession(EngineSession):
     """`refresh.Session`, and `refresher.Holder` of itself."""
 
-    def __init__(self, connection: Connection, tables: StagingTables, now: str) -> None:
-        self._connection = connection
-        self._tables = tables
-        self.registry = Registry(connection, SYSTEM.reports, now)
+    def __init__(self, connection: Connection, warehouse: SqliteWarehouse) -> None:
+        """With the functions that reports are written in: the connection may be new."""
+        revisions = revisions_in(connection)
+        super().__init__(connection, SYSTEM, revisions, warehouse.tables, warehouse.instant())
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            register(driver)
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[SqliteSession]:  # noqa: ARG002 - it always is
@@ -48,17 +49,6 @@ class SqliteSession:
     def changed(self, statement: str) -> int:
         return self._connection.exec_driver_sql(statement).rowcount
 
-    def live(self, entities: Sequence[str]) -> Sources:
-        revisions = revisions_in(self._connection)
-        lives = {name: revisions.live(self._tables[name]) for name in entities}
-        return {name: (live.number, live.schema_fingerprint.hex()) for name, live in lives.items()}
-
-    def checkpoints(self) -> list[tuple[Any, ...]]:
-        return self.rows(
-            "SELECT stream, shard, sequence FROM headwater_checkpoints "
-            f"WHERE reader = '{LIVE_READER}' ORDER BY stream, shard"
-        )
-
 
 class SqliteReports:
     """`refresher.ReportEngine`."""
@@ -70,16 +60,9 @@ class SqliteReports:
     @contextmanager
     def looking(self) -> Iterator[SqliteSession]:
         with self._warehouse.reading("reports") as connection:
-            yield self._session(connection)
+            yield SqliteSession(connection, self._warehouse)
 
     @contextmanager
     def holding(self, report: str) -> Iterator[SqliteSession]:
         with self._warehouse.writing(f"refresh {report}") as connection:
-            yield self._session(connection)
-
-    def _session(self, connection: Connection) -> SqliteSession:
-        """With the functions that reports are written in: a connection may be new."""
-        driver = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            register(driver)
-        return SqliteSession(connection, self._warehouse.tables, self._warehouse.instant())
+            yield SqliteSession(connection, self._warehouse)

@@ -24,11 +24,10 @@ _SAME = (
     exp.Select, exp.Union, exp.Except, exp.Subquery, exp.With, exp.CTE, exp.From, exp.Join, exp.Where,
     exp.Group, exp.Having, exp.Limit, exp.Order, exp.Ordered, exp.Distinct, exp.Star, exp.Alias,
     exp.TableAlias, exp.Table, exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren,
-    exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Exists, exp.Case, exp.If, exp.Coalesce, exp.Nullif,
-    exp.Count, exp.Window, exp.WindowSpec,
-    exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Abs,
-    exp.Replace, exp.Trim, exp.DataType, exp.DataTypeParam, exp.Var, exp.Tuple, exp.Insert,
-    exp.Delete, exp.Schema, exp.Mod, exp.Neg,
+    exp.And, exp.Or, exp.Not, exp.Is, exp.Exists, exp.Case, exp.If, exp.Coalesce, exp.Count, exp.Window,
+    exp.WindowSpec, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue,
+    exp.LastValue, exp.Replace, exp.Trim, exp.DataType, exp.DataTypeParam, exp.Var, exp.Tuple, exp.Insert,
+    exp.Delete, exp.Schema,
 )  # fmt: skip
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _ARITHMETIC: dict[type[Expression], str] = {
@@ -92,21 +91,23 @@ def _call(name: str, *arguments: Expression) -> Expression:
 
 
 def _compare(node: Expression) -> Expression:
-    if not (is_decimal(node.this) or is_decimal(node.expression)):
+    if not (is_decimal(node.this) or is_decimal(node.expression)) or _is_of_unit(node):
         return node
-    if (
-        isinstance(node, exp.EQ)
-        and isinstance(node.expression, exp.Column)
-        and isinstance(node.this.unnest(), exp.Column)
-    ):
-        return node  # of one scale: the same text, and an index finds it
     return type(node)(
         this=_call("decimal_compare", node.this, node.expression), expression=exp.Literal.number(0)
     )
 
 
-def _between(node: Expression) -> Expression:
-    if is_decimal(node.this):
+def _is_of_unit(node: Expression) -> bool:
+    """Of a report's own column, made of that very expression: the same text, and an index finds it."""
+    return (
+        isinstance(node, exp.EQ) and isinstance(node.expression, exp.Column) and node.expression.type is None
+    )
+
+
+def _no_decimals(node: Expression) -> Expression:
+    """What would compare or reckon with their text."""
+    if any(is_decimal(each.unnest()) for each in node.iter_expressions()):
         raise _refused(node)
     return node
 
@@ -119,17 +120,11 @@ def _arithmetic(node: Expression) -> Expression:
     return node
 
 
-def _divide(node: Expression) -> Expression:
-    if is_decimal(node.this) or is_decimal(node.expression):
-        raise _refused(node)
-    return node
-
-
 def _aggregate(node: Expression) -> Expression:
     if not is_decimal(node.this):
         return node
-    if isinstance(node.this, exp.Distinct):
-        raise _refused(node)
+    if isinstance(node.this, exp.Distinct) or isinstance(node.parent, exp.Window):
+        raise _refused(node)  # an aggregate of ours is no window
     return _call(_EXTREMES[type(node)], node.this)
 
 
@@ -183,6 +178,8 @@ def _ordered(node: Expression) -> Expression:
 
 def _branches(node: Expression) -> Expression:
     """Decimals and whole numbers in one column: all of them text of one scale."""
+    if isinstance(node, exp.Case) and is_decimal(node.this):
+        raise _refused(node)
     kinds = {is_decimal(each) for each in _given(node) if not isinstance(each, exp.Null)}
     if kinds == {True, False}:
         for each in _given(node):
@@ -284,9 +281,8 @@ def _as_it_is(node: Expression) -> Expression:
 _REWRITTEN: tuple[tuple[tuple[type[Expression], ...], Callable[[Expression], Expression]], ...] = (
     ((exp.National,), lambda node: exp.Literal.string(node.this)),
     (_COMPARISONS, _compare),
-    ((exp.Between,), _between),
+    ((exp.Between, exp.In, exp.Nullif, exp.Abs, exp.Neg, exp.Mod, exp.Div), _no_decimals),
     (tuple(_ARITHMETIC), _arithmetic),
-    ((exp.Div,), _divide),
     (tuple(_EXTREMES), _aggregate),
     ((exp.Avg,), _average),
     ((exp.Lateral, exp.TryCast), lambda node: _raise(node)),

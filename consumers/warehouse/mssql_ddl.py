@@ -80,8 +80,8 @@ class MssqlDdl:
                 run(self._connection, sql.alter_column(new, name, number))
 
     def _drop_triggers(self, name: str) -> None:
-        """Those of reports: what they append has the old types, and would refuse the writer's row. Reports see
-        another schema, and are made anew."""
+        """Those of reports: what they append has the old types, and would refuse the writer's row. A report
+        sees another schema, and is made anew."""
         there = self._connection.exec_driver_sql(
             "SELECT name FROM sys.triggers WHERE parent_id = OBJECT_ID(%s)", (name,)
         )

@@ -29,7 +29,7 @@ class SqliteDdl:
         self._connection.exec_driver_sql(sql.create_table(table, number))
 
     def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
-        """SQLite's columns have no types that a wider value does not fit. Triggers of reports go all the same:
+        """SQLite's columns have no types that a wider value does not fit. Triggers of reports go as well:
         they would append each row that a default fills, and the reports are made anew."""
         self._drop_triggers(old.physical(number))
         for field in new.added_since(old):

@@ -45,7 +45,6 @@ def read_status(here: Installation) -> dict[str, Any]:
     """The status as `--json` prints it; refreshes the summary of dead letters. Raises TransientError,
     ConfigurationError."""
     from consumers.kinesis import StreamReader
-    from consumers.warehouse.port import LIVE_READER
     from headwater.drift import as_json, read_drift, recently
     from headwater.letter_summary import counts_of, refresh, waiting
     from headwater.letters import ledgers
@@ -56,16 +55,12 @@ def read_status(here: Installation) -> dict[str, Any]:
     aws = here.aws()
     stream = StreamReader(aws.kinesis, here.settings.stream).identity()
     with here.warehouse() as warehouse:
-        tables = warehouse.status()
-        reports = _reports(warehouse)
-        with warehouse.transaction() as transaction:
-            checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
+        kept = _kept(warehouse, stream)
     log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
     letters = counts_of(each_once(ledgers(aws, here.settings)))
     refresh(here, letters)
     return {
-        "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in tables],
-        "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
+        **kept,
         "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
         "dead_letters": waiting(letters),
         "dead_letter_summary": [
@@ -76,8 +71,20 @@ def read_status(here: Installation) -> dict[str, Any]:
             **count_rejects(aws, here.settings)._asdict(),
             "place": f"s3://{here.settings.source_bucket}/rejects/",
         },
-        "reports": reports,
         "drift": [as_json(each) for each in read_drift(aws, here.settings, since=recently())],
+    }
+
+
+def _kept(warehouse: Warehouse, stream: str) -> dict[str, Any]:
+    """What the warehouse itself says: tables, how far this stream is applied, reports."""
+    from consumers.warehouse.port import LIVE_READER
+
+    with warehouse.transaction() as transaction:
+        checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
+    return {
+        "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in warehouse.status()],
+        "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
+        "reports": _reports(warehouse),
     }
 
 

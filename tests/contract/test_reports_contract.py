@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from random import Random
+from typing import Any
 
-from consumers_world import event
+import pytest
+from consumers_world import A, event
 from evolutions import STEPS
+from reports_world import CATALOG, ENTITIES, PURCHASE, Writer, row, write
+from sqlalchemy import event as engine_event
 
 from consumers.facts import read_fact
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.reporting.report import Report, read_report
+from consumers.reporting.to_sqlite import NeedsSqlServerError
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Counts, Row, Warehouse
 from schemas.codec import Registry
 from schemas.entity import Catalog, Entity
-from schemas.event import encode_event
+from schemas.event import Operation, encode_event
 
 pytest_plugins = ("warehouse_engines",)
 
 WIDER = next(step for step in STEPS if step.rules == ("int to long",))
 
 
-def row_of(of: Entity, value: int, key: str, number: int) -> Row:
+def thing(of: Entity, value: int, key: str, number: int) -> Row:
     made = event(of, {"id": key, "f": value, "note": None}, number)
     return to_row(read_fact(encode_event(made), Registry(list(of.versions))), of)
 
@@ -50,15 +58,135 @@ def test_a_column_that_is_widened_takes_wider_values_and_its_report_follows(
     older, newer = WIDER.entities()
     before = connect([older])
     before.ensure()
-    apply(before, row_of(older, 1, "a", 1))
+    apply(before, thing(older, 1, "a", 1))
     Refresher(reports_in(before)).refresh(report_of(older))
     after = connect([newer])
     after.ensure()
     for number in (2, 3):  # the second change replaces a value that the old type has not
-        assert apply(after, row_of(newer, 2**40 + number, "a", number)) == Counts(applied=1)
+        assert apply(after, thing(newer, 2**40 + number, "a", number)) == Counts(applied=1)
     refresher = Refresher(reports_in(after))
     assert refresher.refresh(report_of(newer)).how == "whole"
     assert shown(after, "texts") == [(2**40 + 3, 1)]
-    apply(after, row_of(newer, 1, "b", 4))
+    apply(after, thing(newer, 1, "b", 4))
     assert refresher.refresh(report_of(newer)).how == "units"
     assert shown(after, "texts") == [(1, 1), (2**40 + 3, 1)]
+
+
+def sales(body: str, key: str = '["region"]', more: str = "") -> Report:
+    return read_report("sales", f"/* headwater\nkey = {key}\n{more}\n*/\n{body}", CATALOG)
+
+
+@pytest.fixture
+def shop(connect: Callable[..., Warehouse]) -> Warehouse:
+    made = connect(ENTITIES)
+    made.ensure()
+    return made
+
+
+def some_batches(warehouse: Warehouse, seed: int, count: int) -> None:
+    writer = Writer(Random(seed))
+    for _ in range(count):
+        write(warehouse, *writer.batch())
+
+
+REGIONS = "SELECT c.region, COUNT(*) AS n FROM staging.customer AS c GROUP BY c.region"
+
+
+def test_a_cte_that_nothing_reads_is_no_source(shop: Warehouse) -> None:
+    report = sales(f"WITH unused AS (SELECT p.id AS id FROM staging.product AS p) {REGIONS}")
+    refresher = Refresher(reports_in(shop))
+    some_batches(shop, 1, 10)
+    assert refresher.refresh(report).how == "whole"
+    some_batches(shop, 2, 10)
+    assert refresher.refresh(report).how == "units"
+    assert refresher.standings()[1] == {"sales": 0}
+    assert refresher.verify(report) == []
+
+
+def test_a_select_whose_cte_says_star_is_kept(shop: Warehouse) -> None:
+    body = (
+        "WITH c AS (SELECT a.region AS region FROM staging.customer AS a WHERE EXISTS "
+        "(SELECT * FROM staging.purchase AS b WHERE b.customer = a.id)) "
+        "SELECT c.region, COUNT(*) AS n FROM c GROUP BY c.region"
+    )
+    refresher = Refresher(reports_in(shop))
+    for seed in (3, 4, 5):
+        some_batches(shop, seed, 8)
+        refresher.refresh(sales(body))
+    assert refresher.verify(sales(body)) == []
+
+
+def test_nothing_pending_makes_no_table(shop: Warehouse) -> None:
+    """A report is looked at several times a second."""
+    refresher = Refresher(reports_in(shop))
+    refresher.refresh(sales(REGIONS))
+    with recording(shop) as sent:
+        assert refresher.refresh(sales(REGIONS)).how == "nothing"
+    assert [each for each in sent if "INTO" in each or "CREATE" in each or "DROP" in each] == []
+
+
+@contextmanager
+def recording(warehouse: Any) -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def record(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    engine_event.listen(warehouse.engine, "before_cursor_execute", record)
+    try:
+        yield sent
+    finally:
+        engine_event.remove(warehouse.engine, "before_cursor_execute", record)
+
+
+def test_apply_is_followed_or_needs_sql_server(shop: Warehouse) -> None:
+    body = (
+        "SELECT c.id, c.region, best.amount, best.spent FROM staging.customer AS c OUTER APPLY ("
+        "SELECT MAX(o.amount) AS amount, SUM(o.price) AS spent FROM staging.purchase AS o "
+        "WHERE o.customer = c.id) AS best"
+    )
+    report, refresher = sales(body, '["id"]'), Refresher(reports_in(shop))
+    if reports_in(shop).dialect.sql == "sqlite":
+        with pytest.raises(NeedsSqlServerError):
+            refresher.refresh(report)
+        (standing,) = refresher.standings()[0]
+        assert "needs SQL Server" in str(standing.problem)
+        return
+    for seed in range(6, 16):
+        some_batches(shop, seed, 2)
+        refresher.refresh(report)
+        assert refresher.verify(report) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("o.price = 1.5", 1),
+        ("o.price > 1", 2),
+        ("o.price IN (1.5, 3)", 1),
+        ("ABS(o.price) = 1.5", 1),
+        ("-o.price < -1.4", 2),
+        ("NULLIF(o.price, 1.50) IS NULL", 1),
+        ("CASE o.price WHEN 1.5 THEN 1 ELSE 0 END = 1", 1),
+        ("o.price % 1 = 0.5", 1),
+        ("o.price = CAST(1.5 AS DECIMAL(12, 4))", 1),
+        ("o.price BETWEEN 1 AND 2", 1),
+    ],
+)
+def test_money_is_compared_as_numbers_or_the_report_needs_sql_server(
+    shop: Warehouse, condition: str, found: int
+) -> None:
+    """SQLite keeps it as text."""
+    for number, price in enumerate(("1.50", "10.00", "0.99")):
+        values = {"id": f"{number}", "customer": "a", "product": "x", "amount": 1, "day": None}
+        made = row(PURCHASE, {**values, "price": Decimal(price)}, 1, Operation.UPSERT, A)
+        write(shop, PURCHASE, Batch({"purchase": [made]}))
+    body = (
+        f"SELECT o.customer, COUNT(*) AS n FROM staging.purchase AS o WHERE {condition} GROUP BY o.customer"
+    )
+    try:
+        Refresher(reports_in(shop)).refresh(sales(body, '["customer"]'))
+    except NeedsSqlServerError:
+        assert reports_in(shop).dialect.sql == "sqlite"
+    else:
+        assert shown(shop, "sales") == [("a", found)]
