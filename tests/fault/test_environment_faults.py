@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -27,7 +26,7 @@ from consumers.log_documents import LogDocuments
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.engines import open_warehouse as open_any
 from consumers.warehouse.port import LIVE_READER, Checkpoint
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite import SqliteWarehouse
 from headwater.redriving import Choice, redrive
 from producers.csv.archive import S3Bucket
 from producers.csv.handler import Producer as CsvProducer
@@ -44,6 +43,8 @@ from schemas.entity import Catalog, Entity
 from schemas.errors import ConfigurationError, HeadwaterError, PoisonEventError, TransientError
 from schemas.event import encode_event
 from schemas.letter_outcomes import InMemoryLedger, Redriver
+
+pytest_plugins = ("sqlite_warehouse",)
 
 TRANSIENT, REFUSED = TransientError, ConfigurationError
 KINESIS = [
@@ -179,15 +180,6 @@ def failing_csv(world: World, known: Entity, code: str) -> Callable[[LetterStore
 
 
 # The consumer
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[SqliteWarehouse]:
-    made = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}", ENTITIES)
-    made.ensure()
-    yield made
-    made.close()
-
 
 GOOD = encode_event(event(ITEM, item("a"), 1))
 POISON = encode_event(event(ITEM, item("b"), 1, after=b"\x00"))

@@ -1,13 +1,11 @@
 """Consumer.consume: every event applied, superseded, a duplicate or a dead letter, in one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import md5
-from pathlib import Path
 
 import pytest
 from consumers_world import (
     CATALOG,
-    ENTITIES,
     ITEM,
     OTHER,
     event,
@@ -21,21 +19,15 @@ from consumers_world import (
 
 from consumers.consume import Consumer, Refusal, letter_of, project
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite import SqliteWarehouse
 from producers.aggregator import Aggregate
 from schemas.dead_letter import DeadLetter, InMemoryLetters, letter_id
 from schemas.errors import PoisonEventError, TransientError
 from schemas.event import Event, Operation, encode_event
 
+pytest_plugins = ("sqlite_warehouse",)
+
 PLACE = Checkpoint(LIVE_READER, "stream@2024", "shard-0", padded("7"))
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[SqliteWarehouse]:
-    made = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}", ENTITIES)
-    made.ensure()
-    yield made
-    made.close()
 
 
 @pytest.fixture

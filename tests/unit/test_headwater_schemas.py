@@ -25,12 +25,7 @@ from schemas.conversions import casts_as_markdown
 from schemas.loader import read_entity
 from schemas.rules import FILE_RULES, RULES, rules_as_markdown
 
-
-@pytest.fixture
-def schemas(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Schemas:
-    for variable in ("HEADWATER_WAREHOUSE", "HEADWATER_WAREHOUSE_SECRET", "HEADWATER_HOME"):
-        monkeypatch.delenv(variable, raising=False)
-    return Schemas(tmp_path, capsys)
+pytest_plugins = ("schemas_home",)
 
 
 # Categories and exit codes

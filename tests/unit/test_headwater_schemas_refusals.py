@@ -24,12 +24,7 @@ from schema_homes import (
 from schemas.errors import ConfigurationError
 from schemas.loader import load_entity, read_entity
 
-
-@pytest.fixture
-def schemas(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Schemas:
-    for variable in ("HEADWATER_WAREHOUSE", "HEADWATER_WAREHOUSE_SECRET", "HEADWATER_HOME"):
-        monkeypatch.delenv(variable, raising=False)
-    return Schemas(tmp_path, capsys)
+pytest_plugins = ("schemas_home",)
 
 
 def broken_home(home: Path) -> None:

@@ -1,68 +1,30 @@
-"""Dead letters chosen, redriven, discarded, listed: over ledgers in memory and a real SQLite file."""
+"""Dead letters chosen, redriven and discarded: over ledgers in memory and a real SQLite file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consumers_world import CATALOG, ENTITIES, ITEM, OTHER, A, event, item, other_schema, seen, sweep
+from consumers_world import CATALOG, ITEM, OTHER, A, event, other_schema, seen, sweep
+from letters_world import MENDED, frame, ledger_of, letter, poison, states
 
-from consumers.consume import Consumer, letter_of
+from consumers.consume import Consumer
 from consumers.redrive import ConsumerRedriver
-from consumers.warehouse.port import Checkpoint, Counts, LetterCount
+from consumers.warehouse.port import Checkpoint, Counts
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from headwater import redriving
-from headwater.letter_summary import counts_of, waiting
-from headwater.output import instant
-from headwater.redriving import Choice, Listed, Redriven, discard, each_once, listed, named, redrive
+from headwater.redriving import Choice, Redriven, discard, listed, named, redrive
 from producers.aggregator import Aggregate
 from schemas.codec import Registry
 from schemas.dead_letter import DeadLetter
 from schemas.entity import Catalog
-from schemas.errors import ConfigurationError, PoisonEventError, TransientError
-from schemas.event import MAX_OCCURRED_AT, encode_event
-from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver, State
+from schemas.errors import PoisonEventError, TransientError
+from schemas.event import encode_event
+from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver
 
-MENDED = PoisonEventError("something that was mended since")
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[SqliteWarehouse]:
-    made = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}", ENTITIES)
-    made.ensure()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def redrivers(warehouse: SqliteWarehouse) -> dict[str, Redriver]:
-    return {"consumer": ConsumerRedriver(lambda store: Consumer(CATALOG, warehouse, store))}
-
-
-def frame(key: str, number: int = 1) -> bytes:
-    return encode_event(event(ITEM, item(key), number))
-
-
-def poison(key: str, number: int = 1) -> bytes:
-    return encode_event(event(ITEM, item(key), number, after=b"\x00"))
-
-
-def letter(payload: bytes, error: PoisonEventError = MENDED) -> DeadLetter:
-    return letter_of(payload, error)
-
-
-def ledger_of(*batches: Sequence[bytes]) -> InMemoryLedger:
-    """One object of letters for each."""
-    ledger = InMemoryLedger()
-    for payloads in batches:
-        ledger.put([letter(payload) for payload in payloads])
-    return ledger
-
-
-def states(*ledgers: InMemoryLedger) -> dict[str, State]:
-    return {each.standing.letter.id: each.standing.state for each in listed(ledgers)}
+pytest_plugins = ("sqlite_warehouse",)
 
 
 def test_letters_that_can_be_used_now_are_applied_and_are_redriven(
@@ -417,103 +379,3 @@ def test_progress_is_told_at_most_once_a_second() -> None:
 
     redrive([ledger], {}, Choice(), report, lambda: next(ticks))
     assert told == [2.5]
-
-
-def test_an_id_names_one_letter_or_it_is_said_how_to_name_it(redrivers: dict[str, Redriver]) -> None:
-    ledger, everything = ledger_of([b"1", b"2"]), Choice(frozenset(STATES))
-    one, two = letter(b"1"), letter(b"2")
-    assert named([ledger], [one.id], everything)[0].letter == one
-    with pytest.raises(ConfigurationError, match=r"2 dead letters begin with ''.*say more of the id"):
-        named([ledger], [""], everything)
-    with pytest.raises(ConfigurationError, match=r"0 dead letters begin with 'zz': see .*list --state all`$"):
-        named([ledger], ["zz"], everything)
-    discard([ledger], frozenset({two.name}), "no")
-    assert named([ledger], [""], everything)[0].letter == one  # the one that waits
-
-
-def test_many_letters_are_named_in_one_reading() -> None:
-    """A script discards hundreds of them at once."""
-    ledger, readings = ledger_of([b"1", b"2"], [b"3"]), list[int]()
-
-    class Counting(InMemoryLedger):
-        def batches(self) -> Iterator[LetterBatch]:
-            readings.append(1)
-            return ledger.batches()
-
-    ids = [letter(payload).id for payload in (b"3", b"1")]
-    found = named([Counting()], [ids[0], ids[1][:12]], Choice())
-    assert [each.letter.payload for each in found] == [b"3", b"1"]
-    assert readings == [1]
-    with pytest.raises(ConfigurationError, match="0 dead letters begin with 'zz'"):
-        named([ledger], [ids[0], "zz"], Choice())
-
-
-def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
-    """A letter of a producer that was redriven, and died once more at the consumer."""
-    ledger = ledger_of([b"1"])
-    ledger.put([DeadLetter(letter(b"1").id, "dynamodb", None, None, None, "?", "data", b"{}", None)])
-    with pytest.raises(ConfigurationError, match="its --stage"):
-        named([ledger], [letter(b"1").id], Choice())
-    assert named([ledger], [letter(b"1").id], Choice(stage="dynamodb"))[0].letter.payload == b"{}"
-
-
-@pytest.mark.parametrize("every", [listed, each_once])
-def test_inv4_the_summary_counts_each_letter_once(
-    every: Callable[[Sequence[InMemoryLedger]], Iterable[Listed]],
-) -> None:
-    ledger = ledger_of([frame("a", 1), frame("b", 5)], [frame("b", 5), b"no frame"])
-    discard([ledger], frozenset({letter(frame("a", 1)).name}), "no")
-    first, last = (letter(frame(key, n)).occurred_at or 0 for key, n in (("a", 1), ("b", 5)))
-    counts = counts_of(every([ledger]))
-    assert counts == [
-        LetterCount("", "consumer", "data", "open", 1, 0, 0),
-        LetterCount("item", "consumer", "data", "discarded", 1, first, first),
-        LetterCount("item", "consumer", "data", "open", 1, last, last),
-    ]
-    assert waiting(counts) == 2
-
-
-@pytest.mark.parametrize("occurred_at", [2**62, -(2**62), MAX_OCCURRED_AT + 1])
-def test_a_letter_of_a_moment_that_no_date_can_be_has_that_of_its_object(
-    warehouse: SqliteWarehouse, occurred_at: int
-) -> None:
-    """Such an event is refused for it, and must not make its letter impossible to list and to count."""
-    ledger = InMemoryLedger()
-    told = encode_event(event(ITEM, item("a"), 1, occurred_at=occurred_at))
-    assert Consumer(CATALOG, warehouse, ledger).consume([told]).dead == 1
-    [each] = listed([ledger])
-    assert (each.moment, instant(each.moment)) == (0, "1970-01-01T00:00:00Z")
-    warehouse.save_letter_counts(counts_of(each_once([ledger])))
-
-
-@pytest.mark.parametrize("entity", ["x" * 101, "\u0448\u043a\u043e\u043b\u0430", "a\x00b", "An entity", ""])
-def test_a_letter_of_what_can_be_no_entity_is_counted_without_one(entity: str) -> None:
-    """An event may say anything, and the summary in the warehouse must take it."""
-    ledger = ledger_of([encode_event(event(ITEM, item("a"), 1, entity=entity))])
-    (count,) = counts_of(each_once([ledger]))
-    assert (count.entity, count.letters) == ("", 1)
-
-
-def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() -> None:
-    """A letter is given while one object is read, whatever stands beside the objects after it."""
-    ledger, read = InMemoryLedger(), list[str]()
-    for payloads in ([b"1"], [b"1", b"2"], [b"3"]):
-        ledger.put([letter(payload) for payload in payloads])
-    keys = sorted(ledger.objects)
-    for key in keys:
-        ledger.record(key, [Outcome("consumer", letter(b"1").id, "discarded", "no")])
-
-    class Watched(InMemoryLedger):
-        def batches(self) -> Iterator[LetterBatch]:
-            for batch in ledger.batches():
-                read.append(batch.key)
-                yield batch
-
-        def outcomes(self) -> Iterator[Outcome]:
-            return ledger.outcomes()
-
-    first = next(each_once([Watched()]))
-    assert read == keys[:1]
-    states_of = {each.standing.letter.payload: each.standing.state for each in each_once([Watched()])}
-    assert states_of == {b"1": "discarded", b"2": "open", b"3": "open"}
-    assert first.standing.state == states_of[first.standing.letter.payload]

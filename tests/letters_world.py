@@ -1,0 +1,40 @@
+"""Dead letters by hand, and ledgers of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consumers_world import ITEM, event, item
+
+from consumers.consume import letter_of
+from headwater.redriving import listed
+from schemas.dead_letter import DeadLetter
+from schemas.errors import PoisonEventError
+from schemas.event import encode_event
+from schemas.letter_outcomes import InMemoryLedger, State
+
+MENDED = PoisonEventError("something that was mended since")
+
+
+def frame(key: str, number: int = 1) -> bytes:
+    return encode_event(event(ITEM, item(key), number))
+
+
+def poison(key: str, number: int = 1) -> bytes:
+    return encode_event(event(ITEM, item(key), number, after=b"\x00"))
+
+
+def letter(payload: bytes, error: PoisonEventError = MENDED) -> DeadLetter:
+    return letter_of(payload, error)
+
+
+def ledger_of(*batches: Sequence[bytes]) -> InMemoryLedger:
+    """One object of letters for each."""
+    ledger = InMemoryLedger()
+    for payloads in batches:
+        ledger.put([letter(payload) for payload in payloads])
+    return ledger
+
+
+def states(*ledgers: InMemoryLedger) -> dict[str, State]:
+    return {each.standing.letter.id: each.standing.state for each in listed(ledgers)}
