@@ -382,11 +382,15 @@ SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME();
 
 SELECT definition FROM [headwater].[views] WHERE name = %s AND OBJECT_ID(%s, N'?') IS NOT NULL;
 
+SELECT headwater.checkpoints.stream, headwater.checkpoints.shard, headwater.checkpoints.sequence FROM headwater.checkpoints WHERE headwater.checkpoints.reader = %(reader_1)s ORDER BY headwater.checkpoints.stream, headwater.checkpoints.shard;
+
 SELECT headwater.dead_letters.entity, headwater.dead_letters.stage, headwater.dead_letters.cause, headwater.dead_letters.state, headwater.dead_letters.letters, headwater.dead_letters.oldest, headwater.dead_letters.newest FROM headwater.dead_letters ORDER BY headwater.dead_letters.entity, headwater.dead_letters.stage, headwater.dead_letters.cause, headwater.dead_letters.state;
 
 SELECT headwater.floors.source, headwater.floors.bucket, headwater.floors.position FROM headwater.floors WHERE headwater.floors.entity = %(entity_1)s AND headwater.floors.revision = %(revision_1)s;
 
 SELECT headwater.reports.name, headwater.reports.number, headwater.reports.state, headwater.reports.definition, headwater.reports.sources, headwater.reports.minutes, headwater.reports.row_count, headwater.reports.event_time, headwater.reports.checkpoints, headwater.reports.refreshed_at, headwater.reports.problem FROM headwater.reports ORDER BY headwater.reports.name, headwater.reports.number;
+
+SELECT headwater.reports.name, headwater.reports.number, headwater.reports.state, headwater.reports.definition, headwater.reports.sources, headwater.reports.minutes, headwater.reports.row_count, headwater.reports.event_time, headwater.reports.checkpoints, headwater.reports.refreshed_at, headwater.reports.problem FROM headwater.reports WHERE headwater.reports.name = %(name_1)s ORDER BY headwater.reports.name, headwater.reports.number;
 
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s;
 
@@ -397,6 +401,8 @@ SELECT headwater.revisions.number, headwater.revisions.state, headwater.revision
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s ORDER BY headwater.revisions.number;
 
 SELECT name FROM [headwater].[views] ORDER BY name;
+
+SELECT name FROM sys.triggers WHERE parent_id = OBJECT_ID(%s);
 
 SELECT name, SUM(waiting) AS waiting FROM (SELECT 'report' AS name, COUNT(*) AS waiting FROM [headwater].[pending_report__r1__1] UNION ALL SELECT 'report' AS name, COUNT(*) AS waiting FROM [headwater].[pending_report__r1__2]) AS counted GROUP BY name;
 
@@ -409,8 +415,6 @@ SELECT source COLLATE Latin1_General_100_BIN2 AS source, bucket, position COLLAT
 SELECT source COLLATE Latin1_General_100_BIN2 AS source, bucket, position COLLATE Latin1_General_100_BIN2 AS position, CAST(low AS BINARY(16)) AS low, CAST(high AS BINARY(16)) AS high INTO #sweeps FROM OPENJSON(%s) WITH (source NVARCHAR(300) '$[0]', bucket INT '$[1]', position VARCHAR(400) '$[2]', low UNIQUEIDENTIFIER '$[3]', high UNIQUEIDENTIFIER '$[4]'); INSERT INTO [headwater].[floors] (entity, revision, source, bucket, position) SELECT N'?', 1, s.source, s.bucket, s.position FROM #sweeps AS s WHERE NOT EXISTS (SELECT 1 FROM [headwater].[floors] AS f WHERE f.entity = N'?' AND f.revision = 1 AND f.source = s.source AND f.bucket = s.bucket); UPDATE f SET position = s.position FROM [headwater].[floors] AS f INNER JOIN #sweeps AS s ON f.entity = N'?' AND f.revision = 1 AND f.source = s.source AND f.bucket = s.bucket WHERE f.position < s.position; UPDATE t SET [_deleted] = 1 FROM [staging].[past__r1] AS t INNER JOIN #sweeps AS s ON t.[_key_hash] >= s.low AND t.[_key_hash] <= s.high AND t.[_source] = s.source AND t.[_rank] < s.position WHERE t.[_deleted] = 0; DROP TABLE #sweeps;
 
 SELECT source COLLATE Latin1_General_100_BIN2 AS source, bucket, position COLLATE Latin1_General_100_BIN2 AS position, occurred_at, event_id INTO #sweeps FROM OPENJSON(%s) WITH (source NVARCHAR(300) '$[0]', bucket INT '$[1]', position VARCHAR(400) '$[2]', occurred_at DATETIME2(6) '$[3]', event_id UNIQUEIDENTIFIER '$[4]'); INSERT INTO [headwater].[sweeps] (entity, revision, source, bucket, position, occurred_at, event_id) SELECT N'?', 1, s.source, s.bucket, s.position, s.occurred_at, s.event_id FROM #sweeps AS s WHERE NOT EXISTS (SELECT 1 FROM [headwater].[sweeps] AS t WITH (UPDLOCK, HOLDLOCK) WHERE t.entity = N'?' AND t.revision = 1 AND t.source = s.source AND t.bucket = s.bucket AND t.position = s.position AND t.occurred_at = s.occurred_at); DROP TABLE #sweeps;
-
-SELECT stream, shard, sequence FROM [headwater].[checkpoints] WHERE reader = 'live' ORDER BY stream, shard;
 
 SELECT t.[_key_hash], t.[id], t.[size], t.[label], t.[price], t.[state], t.[active], t.[day], t.[at], t.[_rank], t.[_event_id], t.[_deleted], t.[_source], t.[_occurred_at], t.[_schema_version] FROM [staging].[item__r1] AS t INNER JOIN OPENJSON(%s) WITH (k UNIQUEIDENTIFIER '$[0]') AS wanted ON t.[_key_hash] = CAST(wanted.k AS BINARY(16));
 
