@@ -96,8 +96,8 @@ class Dialect(ABC):
         """A table of this session alone."""
 
     @abstractmethod
-    def keep(self, name: str, query: exp.Query) -> list[str]:
-        """Makes that temporary table anew, of a query."""
+    def keep(self, name: str, query: exp.Query) -> str:
+        """Makes that temporary table, of a query."""
 
     @abstractmethod
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:

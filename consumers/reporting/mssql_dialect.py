@@ -33,10 +33,10 @@ class MssqlDialect(Dialect):
         return exp.Table(this=quoted(f"#report_{name}"))
 
     def forget(self, name: str) -> str:
-        return f"IF OBJECT_ID(N'tempdb..#report_{name}') IS NOT NULL DROP TABLE [#report_{name}]"
+        return f"DROP TABLE IF EXISTS {self.written(self.temporary(name))}"
 
-    def keep(self, name: str, query: exp.Query) -> list[str]:
-        return [self.forget(name), self._into(self.temporary(name), query)]
+    def keep(self, name: str, query: exp.Query) -> str:
+        return self._into(self.temporary(name), query)
 
     def _into(self, table: exp.Table, query: exp.Query, rows: int | None = None) -> str:
         made = exp.select("*").from_(query.copy().subquery("q"))

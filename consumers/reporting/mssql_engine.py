@@ -28,12 +28,16 @@ class MssqlSession(EngineSession):
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in run(self._connection, statement)]
 
-    def run(self, statement: str) -> None:
-        run(self._connection, statement)
+    def run(self, *statements: str) -> None:
+        if statements:
+            run(self._connection, "; ".join(statements))
 
-    def changed(self, statement: str) -> int:
-        changed: int = run(self._connection, f"{statement}; SELECT @@ROWCOUNT").scalar_one()
-        return changed
+    def changed(self, *statements: str) -> list[int]:
+        counts = [f"@changed{place}" for place in range(len(statements))]
+        counted = zip(statements, counts, strict=True)
+        batch = "; ".join(f"{statement}; SET {count} = @@ROWCOUNT" for statement, count in counted)
+        declared = ", ".join(f"{count} BIGINT" for count in counts)
+        return list(self.rows(f"DECLARE {declared}; {batch}; SELECT {', '.join(counts)}")[0])
 
 
 class MssqlHolder:

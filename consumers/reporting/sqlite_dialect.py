@@ -35,11 +35,8 @@ class SqliteDialect(Dialect):
     def forget(self, name: str) -> str:
         return f"DROP TABLE IF EXISTS {self.temporary(name).sql('sqlite')}"
 
-    def keep(self, name: str, query: exp.Query) -> list[str]:
-        return [
-            self.forget(name),
-            f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}",
-        ]
+    def keep(self, name: str, query: exp.Query) -> str:
+        return f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}"
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
         """Through the units, which lead to rows by the index."""

@@ -43,11 +43,12 @@ class SqliteSession(EngineSession):
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._connection.exec_driver_sql(statement)]
 
-    def run(self, statement: str) -> None:
-        self._connection.exec_driver_sql(statement)
+    def run(self, *statements: str) -> None:
+        for statement in statements:
+            self._connection.exec_driver_sql(statement)
 
-    def changed(self, statement: str) -> int:
-        return self._connection.exec_driver_sql(statement).rowcount
+    def changed(self, *statements: str) -> list[int]:
+        return [self._connection.exec_driver_sql(statement).rowcount for statement in statements]
 
 
 class SqliteReports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import reduce
 from itertools import product
 from typing import TypeAlias
 
@@ -91,9 +92,25 @@ def _of_unit(name: str) -> exp.Column:
 
 
 def null_patterns(unit: Sequence[str], units: exp.Table) -> exp.Select:
-    """Which columns of units are NULL together: 1 for each that is."""
+    """Which columns of units are NULL together, 1 for each that is, and how many units they are."""
     flags = [
-        exp.case().when(exp.Is(this=_of_unit(name), expression=exp.null()), "1").else_("0") for name in unit
+        exp.alias_(
+            exp.case().when(exp.Is(this=_of_unit(name), expression=exp.null()), "1").else_("0"), f"n{place}"
+        )
+        for place, name in enumerate(unit)
     ]
-    named = [exp.alias_(flag, f"n{place}") for place, flag in enumerate(flags)]
-    return exp.select(*named).distinct().from_(exp.alias_(units.copy(), UNITS, table=True))
+    names = [flag.alias for flag in flags]
+    flagged = exp.select(*flags).from_(exp.alias_(units.copy(), UNITS, table=True))
+    return exp.select(*names, "COUNT(*) AS units").from_(flagged.subquery("flagged")).group_by(*names)
+
+
+def newest_of(tables: Sequence[exp.Table]) -> exp.Select:
+    """The newest moment of these rows of staging."""
+    moments = [exp.select("_occurred_at").from_(table.copy()) for table in tables]
+    return exp.select("MAX(_occurred_at) AS newest").from_(all_of(moments).subquery("moments"))
+
+
+def all_of(queries: Sequence[exp.Select]) -> exp.Query:
+    """The rows of each."""
+    first: exp.Query = queries[0]
+    return reduce(lambda one, other: exp.union(one, other, distinct=False), queries[1:], first)
