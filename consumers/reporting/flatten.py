@@ -91,7 +91,7 @@ class Flattener:
 
     def _whole(self, node: Expression, seen: _Seen) -> list[Flat]:
         """Of a query whose rows are all wanted."""
-        if _is_limited(node):
+        if is_limited(node):
             raise NotFlatError("TOP picks from all rows")
         return self._query(node, seen)
 
@@ -143,7 +143,7 @@ class Flattener:
     def _applied(self, node: exp.Lateral, seen: _Seen) -> list[Flat]:
         """CROSS APPLY, OUTER APPLY. With TOP the row that is chosen hangs on all that it is chosen from."""
         made = self._query(node.this, seen)
-        if _is_limited(node.this):
+        if is_limited(node.this):
             return [Flat(part, dict.fromkeys(outputs)) for part, outputs in made]
         return made
 
@@ -162,9 +162,9 @@ class Flattener:
         part.conditions.extend(_inlined(where and where.this, seen.aliases))
         for sub_query in _sub_queries(node):
             part.witnesses.extend(self._witnesses(sub_query, seen))
-        by = _determining(node, seen.aliases)
+        by = determining(node, seen.aliases)
         outputs = {
-            each.alias_or_name: _determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
+            each.alias_or_name: determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
         }
         return Flat(part, outputs)
 
@@ -250,11 +250,15 @@ def _joined(
 
 def _inlined(condition: Expression | None, aliases: Environment) -> list[Expression]:
     """What must all hold, as far as columns of places tell it."""
+    return [made for each in conjuncts_of(condition) if (made := inline(each, aliases)) is not None]
+
+
+def conjuncts_of(condition: Expression | None) -> list[Expression]:
+    """What must all hold."""
     if condition is None:
         return []
     condition = condition.unnest()
-    conjuncts = list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
-    return [made for each in conjuncts if (made := inline(each, aliases)) is not None]
+    return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
 
 
 def _sub_queries(node: exp.Select) -> Iterator[Expression]:
@@ -273,7 +277,7 @@ def _outermost(node: Expression, *kinds: type[Expression]) -> Iterator[Expressio
             yield each
 
 
-def _determining(node: exp.Select, aliases: Environment) -> list[list[Expression]]:
+def determining(node: exp.Select, aliases: Environment) -> list[list[Expression]]:
     """Each set of expressions by which its rows are put together: what they do not tell, one combination of
     rows does not tell."""
     made = []
@@ -298,7 +302,7 @@ def _told(expressions: Sequence[Expression], aliases: Environment) -> list[Expre
     return [made for each in expressions if (made := inline(each, aliases)) is not None]
 
 
-def _determined(expression: Expression | None, by: Sequence[Sequence[Expression]]) -> Expression | None:
+def determined(expression: Expression | None, by: Sequence[Sequence[Expression]]) -> Expression | None:
     """The expression, if each set tells it."""
     if expression is None or all(_tells(each, expression) for each in by):
         return expression
@@ -313,6 +317,6 @@ def _tells(given: Sequence[Expression], expression: Expression) -> bool:
     return all(_tells(given, each) for each in expression.iter_expressions())
 
 
-def _is_limited(node: Expression) -> bool:
+def is_limited(node: Expression) -> bool:
     node = node.unnest()
     return any(node.args.get(name) for name in ("limit", "offset", "fetch"))

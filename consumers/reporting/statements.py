@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from consumers.reporting.derive import Way
 from consumers.reporting.flatten import Expression
+from consumers.reporting.push_down import push_down
 from consumers.reporting.report import selects_of
 
 UNITS = "units"
@@ -62,6 +63,7 @@ def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], unit
     """
     made = query.copy()
     names = [each.alias_or_name for each in query.selects]
+    ctes = {cte.alias: cte for cte in made.find_all(exp.CTE)}
     for select in selects_of(made):
         told = dict(zip(names, (each.unalias() for each in select.selects), strict=True))
         condition = same({name: told[name] for name in unit}, nulls)
@@ -69,6 +71,9 @@ def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], unit
         select.from_(exp.alias_(units.copy(), UNITS, table=True), copy=False)
         select.set("joins", [exp.Join(this=first, kind="CROSS"), *(select.args.get("joins") or [])])
         select.where(condition, copy=False)
+        columns = {told[name].unnest(): name for name in unit if name not in nulls}
+        known = {each: name for each, name in columns.items() if isinstance(each, exp.Column)}
+        push_down(select, known, units, ctes)
     return made
 
 
