@@ -84,6 +84,11 @@ class Dialect(ABC):
         rows = exp.alias_(self.physical(entity, revision), "t", table=True)
         return exp.select(*self.images(entity, images, "t")).from_(rows).where(is_there)
 
+    def stored(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
+        """What columns that readers know are called in the table."""
+        names = {shown: name for name, shown in self.tables[entity].shown}
+        return tuple(names[each] for each in columns)
+
     def images(self, entity: str, images: Sequence[str], table: str) -> list[Expression]:
         """Columns of a staging table, under the names that readers know; a constant where there are none."""
         names = {shown: name for name, shown in self.tables[entity].shown}
@@ -122,6 +127,10 @@ class Dialect(ABC):
     @abstractmethod
     def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
         """An index that leads from units to rows."""
+
+    @abstractmethod
+    def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
+        """The first of these columns of a staging table, as many as an index holds."""
 
     @abstractmethod
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:

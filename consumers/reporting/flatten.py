@@ -6,7 +6,7 @@ of one combination do not tell is left out. It is for finding what a change may 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -259,6 +259,15 @@ def conjuncts_of(condition: Expression | None) -> list[Expression]:
         return []
     condition = condition.unnest()
     return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
+
+
+def equal_columns(conditions: Iterable[Expression]) -> Iterator[tuple[exp.Column, exp.Column]]:
+    """Pairs that conditions say are equal, either way round."""
+    for each in conditions:
+        if isinstance(each, exp.EQ):
+            one, two = each.this.unnest(), each.expression.unnest()
+            if isinstance(one, exp.Column) and isinstance(two, exp.Column):
+                yield from ((one, two), (two, one))
 
 
 def _sub_queries(node: exp.Select) -> Iterator[Expression]:

@@ -12,12 +12,10 @@ from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
 from consumers.reporting.statements import timed
+from consumers.warehouse.mssql_indexes import INDEX_BYTES, fitting
 from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql_sql import quoted as bracketed
 from consumers.warehouse.mssql_values import BINARY_COLLATION
-
-INDEX_BYTES = 1_700
-"""Of the key of a nonclustered index, from SQL Server 2016 on."""
 
 
 class MssqlDialect(Dialect):
@@ -79,6 +77,9 @@ class MssqlDialect(Dialect):
                 left -= sizes[name]
         table = self.written(self.report(report.name, number))
         return [f"CREATE INDEX [unit] ON {table} ({', '.join(columns)})"] if columns else []
+
+    def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
+        return fitting(self.tables[entity], columns)
 
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         table, images = self.tables[entity], report.images[entity]

@@ -7,11 +7,18 @@ equals one of a unit's may go before it is grouped, where the grouping tells tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
-from consumers.reporting.flatten import Expression, conjuncts_of, determined, determining, inline
+from consumers.reporting.flatten import (
+    Expression,
+    conjuncts_of,
+    determined,
+    determining,
+    equal_columns,
+    inline,
+)
 from consumers.reporting.report import selects_of
 from consumers.reporting.to_sqlite import is_decimal
 
@@ -37,19 +44,12 @@ def _joins(select: exp.Select) -> list[exp.Join]:
 
 def _with_equals(known: Known, conditions: Iterable[Expression | None]) -> Known:
     """And the columns that conditions say are equal to these, of the same type: '01' = 1 = '1'."""
-    equals = [pair for each in conditions for pair in _equal_columns(each)]
+    equals = [pair for each in conditions for pair in equal_columns(conjuncts_of(each))]
+    alike = [(one, two) for one, two in equals if _are_alike(one, two)]
     found = dict(known)
-    while more := [(two, found[one]) for one, two in equals if one in found and two not in found]:
+    while more := [(two, found[one]) for one, two in alike if one in found and two not in found]:
         found.update(more)
     return found
-
-
-def _equal_columns(condition: Expression | None) -> Iterator[tuple[exp.Column, exp.Column]]:
-    for each in conjuncts_of(condition):
-        if isinstance(each, exp.EQ):
-            one, two = each.this.unnest(), each.expression.unnest()
-            if isinstance(one, exp.Column) and isinstance(two, exp.Column) and _are_alike(one, two):
-                yield from ((one, two), (two, one))
 
 
 def _are_alike(one: exp.Column, two: exp.Column) -> bool:

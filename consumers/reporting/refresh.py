@@ -16,6 +16,7 @@ from consumers.reporting.dialect import Dialect, column
 from consumers.reporting.registry import Registry, Sources, Standing
 from consumers.reporting.report import Report
 from consumers.reporting.statements import UNITS, newest_of, of_units, same, timed
+from consumers.warehouse.indexes import Columns, Indexes
 from schemas.errors import ConfigurationError
 
 LARGEST_SHARE = 0.3
@@ -40,6 +41,12 @@ class Session(Protocol):
 
     def live(self, entities: Sequence[str]) -> Sources:
         """What readers of staging see."""
+
+    def indexes(self, entity: str) -> Indexes:
+        """Of the live table of staging."""
+
+    def create_index(self, entity: str, columns: Columns) -> None:
+        """On the live table; those made later get it as well."""
 
     def checkpoints(self) -> list[tuple[Any, ...]]:
         """Stream, shard and sequence number of the live consumers."""

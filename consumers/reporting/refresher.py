@@ -9,14 +9,16 @@ of a join (in a model one history of six then ends wrong).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from consumers.reporting.dialect import Dialect
+from consumers.reporting.lookups import Lookup, lookups
 from consumers.reporting.refresh import Refreshed, Session, differences, refresh_units, refresh_whole
 from consumers.reporting.registry import Registry, Standing
 from consumers.reporting.report import Report
+from consumers.warehouse.indexes import serves
 from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError, TransientError
 
@@ -162,6 +164,30 @@ class Refresher:
                 return "make it anew" if session.registry.is_due(standing) else "nothing: it is not due"
             waiting = dict(session.rows(self._dialect.waiting([standing]))).get(report.name, 0)
         return f"take {waiting:,} changes" if waiting else "nothing: no change waits"
+
+    def lookups(self, report: Report) -> list[Lookup]:
+        """By which columns of staging a refresh finds rows, and whether an index leads there."""
+        with self._engine.looking() as session:
+            return list(self._lookups(session, report))
+
+    def _lookups(self, session: Session, report: Report) -> Iterator[Lookup]:
+        wanted = lookups(report.derivation) if report.derivation else {}
+        for entity, those in wanted.items():
+            there = list(session.indexes(entity).values())
+            for columns in those:
+                held = self._dialect.indexable(entity, self._dialect.stored(entity, columns))
+                if not held:
+                    yield Lookup(entity, columns, "impossible")
+                else:
+                    yield Lookup(entity, columns[: len(held)], "there" if serves(held, there) else "missing")
+
+    def create_indexes(self, report: Report) -> list[Lookup]:
+        """Makes those that are missing; writers of their tables wait meanwhile. Raises HeldError."""
+        with self._engine.holding(report.name) as holder, holder.transaction() as session:
+            missing = [each for each in self._lookups(session, report) if each.state == "missing"]
+            for each in missing:
+                session.create_index(each.entity, self._dialect.stored(each.entity, each.columns))
+        return missing
 
     def verify(self, report: Report) -> list[str]:
         """Brings it to the present and, in the same snapshot, makes it from scratch beside it: the hashes of

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from consumers.reporting.registry import Registry, Sources
+from consumers.warehouse.indexes import Columns, Indexes
 from consumers.warehouse.port import LIVE_READER
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.system import SystemTables
@@ -44,6 +45,12 @@ class EngineSession(ABC):
     def live(self, entities: Sequence[str]) -> Sources:
         lives = {name: self._revisions.live(self._tables[name]) for name in entities}
         return {name: (live.number, live.schema_fingerprint.hex()) for name, live in lives.items()}
+
+    def indexes(self, entity: str) -> Indexes:
+        return self._revisions.indexes(self._tables[entity])
+
+    def create_index(self, entity: str, columns: Columns) -> None:
+        self._revisions.create_index(self._tables[entity], columns)
 
     def checkpoints(self) -> list[tuple[Any, ...]]:
         c = self._system.checkpoints.c

@@ -68,6 +68,9 @@ class SqliteDialect(Dialect):
         index = quoted(f"{table.name}__unit").sql("sqlite")
         return [f"CREATE INDEX {index} ON {self.written(table)} ({unit})"] if unit else []
 
+    def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - any
+        return tuple(columns)
+
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         pending, staging = self.written(self.pending(report, number, entity)), self.physical(entity, revision)
         images = report.images[entity]

@@ -7,8 +7,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, CursorResult
 
 from consumers.warehouse import mssql_history as history
+from consumers.warehouse import mssql_indexes as indexes
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.history import HistoryTable
+from consumers.warehouse.indexes import Columns, Indexes, of_reports
 from consumers.warehouse.mssql_load import literal_of
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.system import PENDING, system_tables
@@ -75,7 +77,7 @@ class MssqlDdl:
                 run(self._connection, sql.fill_column(new, field.name, number, literal_of(field)))
         before, now = sql.types_of(old), sql.types_of(new)
         altered = [name for name in old.business_columns if before[name] != now.get(name, before[name])]
-        with self._without_index(old, new, number, altered):
+        with self._without_index(old, new, number, altered), self._without_lookups(new, number, altered):
             for name in altered:
                 run(self._connection, sql.alter_column(new, name, number))
 
@@ -105,6 +107,27 @@ class MssqlDdl:
         yield
         if moved and wanted:
             run(self._connection, history.create_index(new, number))
+
+    @contextmanager
+    def _without_lookups(self, table: StagingTable, number: int, altered: list[str]) -> Iterator[None]:
+        """Those of reports that are of a column whose type changes."""
+        those = [
+            columns
+            for columns in of_reports(self.indexes(table, number))
+            if not set(altered).isdisjoint(columns)
+        ]
+        for columns in those:
+            run(self._connection, indexes.drop_index(table, number, columns))
+        yield
+        for columns in those:
+            self.create_index(table, number, columns)
+
+    def indexes(self, table: StagingTable, number: int) -> Indexes:
+        return indexes.indexes(self._connection, table, number)
+
+    def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
+        if columns := indexes.fitting(table, columns):
+            run(self._connection, indexes.create_index(table, number, columns))
 
     def create_history(self, table: HistoryTable, number: int) -> None:
         for statement in history.create_history(table, number):

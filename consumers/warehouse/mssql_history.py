@@ -1,9 +1,10 @@
 """History in SQL Server: its tables, view and function, and the statements that add to it."""
 
-import re
 from collections.abc import Sequence
 
 from consumers.warehouse.history import HistoryTable, Speech, select_versions
+from consumers.warehouse.indexes import Columns
+from consumers.warehouse.mssql_indexes import fitting
 from consumers.warehouse.mssql_sql import (
     MAX_RANK,
     MAX_SOURCE,
@@ -17,9 +18,6 @@ from consumers.warehouse.mssql_sql import (
 )
 from consumers.warehouse.mssql_values import BINARY_COLLATION
 
-INDEX_BYTES = 1_700
-"""Of an index's key.
-https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server"""
 FOREVER = "CAST(N'9999-12-31T23:59:59.999999' AS DATETIME2(6))"
 
 
@@ -41,22 +39,9 @@ def drop_index(table: HistoryTable, revision: int) -> str:
     return f"DROP INDEX [by_key] ON {quoted(table.physical(revision))}"
 
 
-def indexed(table: HistoryTable) -> list[str]:
+def indexed(table: HistoryTable) -> Columns:
     """The first columns of the key, as many as an index holds; none where its first is text of any length."""
-    types, room, found = types_of(table), INDEX_BYTES, list[str]()
-    for name in table.key_columns:
-        room -= _bytes(types[name])
-        if room < 0:
-            break
-        found.append(name)
-    return found
-
-
-def _bytes(sql_type: str) -> int:
-    sized = re.fullmatch(r"(N?)VAR(?:CHAR|BINARY)\((\d+|MAX)\)", sql_type)
-    if not sized:
-        return 17  # the largest of the others is DECIMAL(38)
-    return INDEX_BYTES + 1 if sized[2] == "MAX" else int(sized[2]) * (2 if sized[1] else 1)
+    return fitting(table, table.key_columns)
 
 
 def add_facts(table: HistoryTable, revision: int) -> str:

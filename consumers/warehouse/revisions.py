@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, s
 
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.history import HistoryTable, history_table
+from consumers.warehouse.indexes import Columns, Indexes, of_reports
 from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
@@ -30,6 +31,12 @@ class Ddl(Protocol):
         give the others their new types. Every value stays as it is."""
 
     def drop_table(self, table: StagingTable, number: int) -> None: ...
+
+    def indexes(self, table: StagingTable, number: int) -> Indexes:
+        """Those of all rows."""
+
+    def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
+        """As far as the engine has indexes of such columns."""
 
     def create_history(self, table: HistoryTable, number: int) -> None: ...
 
@@ -135,9 +142,25 @@ class Revisions:
             )
         )
         self._ddl.create_table(table, number)
+        self._carry_indexes(table, number)
         if table.entity.history:
             self._ddl.create_history(history_table(table), number)
         return number
+
+    def _carry_indexes(self, table: StagingTable, number: int) -> None:
+        """What the reports over the live revision have, they have over this one."""
+        for live in (each for each in self.of(table) if each.state == "live" and each.number != number):
+            for columns in of_reports(self._ddl.indexes(table, live.number)):
+                if set(columns) <= set(table.columns):
+                    self._ddl.create_index(table, number, columns)
+
+    def indexes(self, table: StagingTable) -> Indexes:
+        """Of the live revision."""
+        return self._ddl.indexes(table, self.live(table).number)
+
+    def create_index(self, table: StagingTable, columns: Columns) -> None:
+        """For reports, on the live revision; it goes over to those that are made later."""
+        self._ddl.create_index(table, self.live(table).number, columns)
 
     def of(self, table: StagingTable) -> list[Revision]:
         """Those that are there, by number."""

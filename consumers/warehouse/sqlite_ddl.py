@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.columns import converted
 from consumers.warehouse.history import HistoryTable
+from consumers.warehouse.indexes import Columns, Indexes, index_name
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.sqlite_history import create_history, create_view
 from consumers.warehouse.sqlite_values import storage_of
@@ -12,6 +13,8 @@ from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable
 
 SYSTEM = system_tables(prefix="headwater_")
+_INDEXES = """SELECT i.name, c.name FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c
+WHERE i.partial = 0 AND c.name IS NOT NULL ORDER BY i.name, c.seqno"""
 
 
 def revisions_in(connection: Connection) -> Revisions:
@@ -36,6 +39,18 @@ class SqliteDdl:
             self._connection.exec_driver_sql(sql.add_column(new, field, number))
             default = converted([field.default_or_none], storage_of(field).write)
             self._connection.exec_driver_sql(sql.fill_column(new, field, number), tuple(default))
+
+    def indexes(self, table: StagingTable, number: int) -> Indexes:
+        found: dict[str, Columns] = {}
+        listed = self._connection.exec_driver_sql(_INDEXES, (table.physical(number),))
+        for name, column in listed:
+            found[name] = (*found.get(name, ()), column)
+        return found
+
+    def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
+        physical, listed = table.physical(number), ", ".join(map(sql.quoted, columns))
+        name = sql.quoted(f"{physical}__{index_name(columns)}")
+        self._connection.exec_driver_sql(f"CREATE INDEX {name} ON {sql.quoted(physical)} ({listed})")
 
     def create_history(self, table: HistoryTable, number: int) -> None:
         for statement in create_history(table, number):

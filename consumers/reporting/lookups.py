@@ -1,0 +1,71 @@
+"""By which columns of staging a refresh finds rows.
+
+With an index of each it takes as long in a large table as in a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlglot import exp
+
+from consumers.reporting.derive import Derivation, Way
+from consumers.reporting.flatten import Expression, equal_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Of rows of an entity by columns. `impossible`: text of any length, which no index holds."""
+
+    entity: str
+    columns: tuple[str, ...]
+    state: Literal["there", "missing", "impossible"]
+
+
+def lookups(derivation: Derivation) -> Mapping[str, list[tuple[str, ...]]]:
+    """Columns by entity: few indexes, each begins with what another way asks for."""
+    found: dict[str, set[frozenset[str]]] = {}
+    for way in derivation.ways:
+        for place, columns in _asked(way):
+            found.setdefault(way.places[place], set()).add(columns)
+    for entity, key in derivation.shared_keys.items():
+        if entity in derivation.images:
+            found.setdefault(entity, set()).add(frozenset(key))
+    return {entity: _nested(found[entity]) for entity in sorted(found)}
+
+
+def _asked(way: Way) -> Iterator[tuple[str, frozenset[str]]]:
+    """From the changed row to those beside it, and from the unit to the changed row."""
+    yield from _reached({way.changed}, way.conditions)
+    unit = [each.unnest() for each in way.unit]
+    told = [each for each in unit if isinstance(each, exp.Column)]
+    if told:
+        first = told[0].table
+        yield first, frozenset(each.name for each in told if each.table == first)
+        yield from _reached({first}, way.conditions)
+
+
+def _reached(known: set[str], conditions: Sequence[Expression]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Place by place, what conditions say of it in terms of places before."""
+    pairs = list(equal_columns(conditions))
+    while True:
+        found: dict[str, set[str]] = {}
+        for one, two in pairs:
+            if one.table in known and two.table not in known:
+                found.setdefault(two.table, set()).add(two.name)
+        if not found:
+            return
+        yield from ((place, frozenset(columns)) for place, columns in found.items())
+        known = known | found.keys()
+
+
+def _nested(wanted: set[frozenset[str]]) -> list[tuple[str, ...]]:
+    made: list[tuple[str, ...]] = []
+    for columns in sorted(wanted, key=lambda each: (len(each), sorted(each))):
+        inner = max((each for each in made if columns.issuperset(each)), key=len, default=())
+        if inner:
+            made.remove(inner)
+        made.append((*inner, *sorted(columns.difference(inner))))
+    return made
