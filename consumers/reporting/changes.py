@@ -117,8 +117,11 @@ class Changes:
         """A query for the newest moment of what the rows taken are now."""
         return self._dialect.written(newest_of([self._temporary("now", entity) for entity in taken]))
 
-    def removed(self, taken: Collection[str]) -> Iterator[str]:
+    def ended(self, taken: Collection[str]) -> list[str]:
         """Removes exactly what was taken: rows with lesser numbers may have come since."""
+        return [*self._removed(taken), *self.forgotten(taken)]
+
+    def _removed(self, taken: Collection[str]) -> Iterator[str]:
         for entity in taken:
             ids = exp.select(column(ID)).from_(self._temporary("taken", entity))
             is_taken = exp.In(this=column(ID), query=ids.subquery())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
 
@@ -13,6 +13,8 @@ from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
 from consumers.warehouse.system import PENDING
 from consumers.warehouse.tables import StagingTables
+
+T = TypeVar("T")
 
 ID, EXISTED, KEY_HASH = "_id", "_existed", "_key_hash"
 """Columns of a pending row, beside the image of what was there."""
@@ -40,15 +42,16 @@ class Dialect(ABC):
 
     def __init__(self, tables: StagingTables) -> None:
         self.tables = tables
-        self._once: dict[tuple[object, ...], list[str]] = {}
+        self._once: dict[tuple[object, ...], Any] = {}
 
-    def once(self, key: tuple[object, ...], make: Callable[[], list[str]]) -> list[str]:
+    def once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """Statements that are made once for a key: writing trees takes longer than what they say."""
         if key not in self._once:
             if len(self._once) >= REMEMBERED:
                 self._once.clear()
             self._once[key] = make()
-        return self._once[key]
+        made: T = self._once[key]
+        return made
 
     def written(self, tree: Expression) -> str:
         """In the engine's SQL. Raises NeedsSqlServerError where it has none for it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from sqlglot import exp
 
@@ -18,6 +18,8 @@ from consumers.reporting.report import Report
 from consumers.reporting.statements import UNITS, newest_of, of_units, same, timed
 from consumers.warehouse.indexes import Columns, Indexes
 from schemas.errors import ConfigurationError
+
+T = TypeVar("T")
 
 LARGEST_SHARE = 0.3
 """Of a report's rows. Where more units changed the whole is made anew, into a table of its own."""
@@ -93,10 +95,10 @@ class _Refresh:
 
     def whole(self) -> Refreshed:
         taken = self._waiting()
-        self._session.run(*self._changes.take(taken))
+        self._session.run(*self._once(("take", *taken), self._changes.take, taken))
         insert = exp.insert(self._query.copy(), self._table.copy(), columns=self._columns())
         (rows,) = self._session.changed(self._dialect.written(insert))
-        self._check_key()
+        self._check_key(self._dialect.clashes(self._report, self._table, ""))
         tables = [self._dialect.physical(name, number) for name, (number, _) in self._sources.items()]
         newest = self._newest(self._dialect.written(newest_of(tables))) if tables else None
         self._end(taken, rows, newest)
@@ -109,45 +111,44 @@ class _Refresh:
         if not taken:
             return Refreshed("nothing", rows=standing.rows)
         replaced = [entity for entity, (_, replaced) in taken.items() if replaced]
-        self._session.run(
-            *self._once(("find", *taken, "replaced", *replaced), self._changes.find, taken, replaced)
-        )
-        patterns = self._session.rows(self._changes.units())
+        find = self._once(("find", *taken, "replaced", *replaced), self._changes.find, taken, replaced)
+        self._session.run(*find)
+        patterns = self._session.rows(self._once(("units",), self._changes.units))
         units = sum(count for *_, count in patterns)
         if units > max(FEWEST, LARGEST_SHARE * standing.rows):
             self._session.run(*self._changes.forgotten(taken))
             return None
         rows = standing.rows + sum(self._remake(flags) for *flags, _ in patterns)
-        newest = self._newest(self._changes.newest(taken))
+        newest = self._newest(self._once(("newest", *taken), self._changes.newest, taken))
         self._end(taken, rows, max(filter(None, [standing.event_time, newest]), default=None))
         return Refreshed("units", _pending(taken), units, rows)
 
     def _waiting(self) -> dict[str, tuple[int, int]]:
         """Of each entity that has pending rows: how many, and how many of these replaced a row."""
         entities = self._changes.entities
-        counted = self._session.rows(self._changes.waiting()) if entities else []
+        counted = self._session.rows(self._once(("waiting",), self._changes.waiting)) if entities else []
         return {entities[place]: (pending, replaced) for place, pending, replaced in counted if pending}
 
     def _remake(self, flags: Sequence[int]) -> int:
         """Of the units with NULL where a flag is. How many rows more there are."""
         nulls = [name for name, is_null in zip(self._report.unit, flags, strict=True) if is_null]
-        delete, insert, of_unit = self._once(("remake", *nulls), self._remaking, nulls)
+        delete, insert, clashes = self._once(("remake", *nulls), self._remaking, nulls)
         gone, made = self._session.changed(delete, insert)
-        self._check_key(of_unit)
+        self._check_key(clashes)
         return made - gone
 
-    def _once(self, what: tuple[object, ...], make: Callable[..., list[str]], *given: object) -> list[str]:
+    def _once(self, what: tuple[object, ...], make: Callable[..., T], *given: object) -> T:
         return self._dialect.once((*self._made_of, *what), partial(make, *given))
 
     def _remaking(self, nulls: Sequence[str]) -> list[str]:
-        """What deletes the rows of units, what makes them, and the condition that tells them."""
+        """What deletes the rows of units, what makes them, and a query for keys of theirs that clash."""
         unit, units = self._report.unit, self._dialect.temporary(UNITS)
         condition = same({name: column(name, "t") for name in unit}, nulls)
         query = of_units(self._query, unit, nulls, units)
         return [
             self._dialect.delete(self._table, units, condition),
             self._dialect.written(exp.insert(query, self._table.copy(), columns=self._columns())),
-            self._dialect.written(condition),
+            self._dialect.clashes(self._report, self._table, self._dialect.written(condition)),
         ]
 
     def differences(self) -> list[str]:
@@ -172,14 +173,13 @@ class _Refresh:
         return None if newest is None else str(newest)
 
     def _end(self, taken: Collection[str], rows: int, event_time: str | None) -> None:
-        self._session.run(*self._changes.removed(taken), *self._changes.forgotten(taken))
+        self._session.run(*self._once(("ended", *taken), self._changes.ended, taken))
         checkpoints = json.dumps(self._session.checkpoints())
         self._session.registry.refreshed(self._report.name, self._number, rows, event_time, checkpoints)
 
-    def _check_key(self, only: str = "") -> None:
+    def _check_key(self, query: str) -> None:
         """Raises ConfigurationError that tells clashing keys by hashes alone (INV-7)."""
-        clashes = self._session.rows(self._dialect.clashes(self._report, self._table, only))
-        if clashes:
+        if clashes := self._session.rows(query):
             hashes = ", ".join(sorted(sha256(repr(each).encode()).hexdigest()[:16] for each in clashes))
             raise ConfigurationError(
                 f"report {self._report.name}: its key {', '.join(self._report.key)} is not unique; hashes of "
