@@ -26,7 +26,7 @@ from headwater.installation import Installation
 from headwater.output import tell
 from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
-from headwater.report_poller import ReportPoller
+from headwater.report_poller import report_pollers
 from headwater.runtime import Pace, Poller, Runtime
 from headwater.settings import VARIABLES, Settings, environment
 from headwater.state import State
@@ -151,7 +151,8 @@ def _report_pollers(here: Installation) -> list[Poller]:
     if not reports.right:
         return []
     warehouse = open_warehouse(here.settings.require_warehouse(), here.catalog.entities.values())
-    return [ReportPoller(Refresher(reports_in(warehouse)), list(reports.right.values()))]
+    engine = reports_in(warehouse)
+    return [*report_pollers(Refresher(engine), reports.right.values(), engine.at_once)]
 
 
 def _pump(here: Installation, aws: Aws) -> StreamPoller:

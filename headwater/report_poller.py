@@ -1,9 +1,10 @@
-"""Keeps the reports of an installation right, one after the other, while the runtime runs."""
+"""Keeps reports right while the runtime runs: one that fails or lags stops no other."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from threading import BoundedSemaphore, Semaphore
 
 from consumers.reporting.refresher import HeldError, Refresher
 from consumers.reporting.report import Report
@@ -16,34 +17,42 @@ AGAIN_SECONDS = 60.0
 """Before a report that failed is tried again: a person has to mend it."""
 
 
-class ReportPoller:
-    """`runtime.Poller` of all reports: one that fails or lags does not stop the others."""
+def report_pollers(
+    refresher: Refresher,
+    reports: Iterable[Report],
+    at_once: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[ReportPoller]:
+    """One for each report, so many of which use the warehouse at a time."""
+    turns = BoundedSemaphore(at_once)
+    return [ReportPoller(refresher, report, turns, clock) for report in reports]
 
-    name = "reports"
+
+class ReportPoller:
+    """`runtime.Poller` of one report."""
+
     side: Side = "table"
 
     def __init__(
-        self, refresher: Refresher, reports: Sequence[Report], clock: Callable[[], float] = time.monotonic
+        self, refresher: Refresher, report: Report, turns: Semaphore, clock: Callable[[], float]
     ) -> None:
+        self.name = f"report {report.name}"
         self._refresher = refresher
-        self._reports = reports
+        self._report = report
+        self._turns = turns
         self._clock = clock
-        self._not_before: dict[str, float] = {}
+        self._not_before = 0.0
 
     def poll(self, since: float) -> Found:  # noqa: ARG002 - it looks at all that is there
-        """Level where every report that can be made is. Raises TransientError."""
-        changes = [self._refresh(report) for report in self._reports]
-        return Found(sum(filter(None, changes)), level=None not in changes)
-
-    def _refresh(self, report: Report) -> int | None:
-        """How many changes it took; None where somebody else is at it."""
-        if self._clock() < self._not_before.get(report.name, 0):
-            return 0
+        """Level where the report is made, or can't be. Raises TransientError."""
+        if self._clock() < self._not_before:
+            return Found(0, level=True)
         try:
-            return self._refresher.refresh(report).changes
+            with self._turns:
+                return Found(self._refresher.refresh(self._report).changes, level=True)
         except HeldError:
-            return None
+            return Found(0, level=False)
         except ConfigurationError as error:
-            self._not_before[report.name] = self._clock() + AGAIN_SECONDS
-            tell(f"report {report.name} stays as it was: {error}")
-            return 0
+            self._not_before = self._clock() + AGAIN_SECONDS
+            tell(f"{self.name} stays as it was: {error}")
+            return Found(0, level=True)

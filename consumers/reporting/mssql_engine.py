@@ -75,6 +75,8 @@ def _errors(report: str) -> Iterator[None]:
 class MssqlReports:
     """`refresher.ReportEngine`."""
 
+    at_once = 4
+
     def __init__(self, warehouse: MssqlWarehouse) -> None:
         self.dialect = MssqlDialect(warehouse.tables)
         self._warehouse = warehouse

@@ -37,6 +37,9 @@ class Holder(Protocol):
 class ReportEngine(Protocol):
     """Where a warehouse keeps its reports."""
 
+    at_once: int
+    """How many reports it is good to refresh at a time."""
+
     @property
     def dialect(self) -> Dialect: ...
 

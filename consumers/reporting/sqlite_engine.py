@@ -52,7 +52,9 @@ class SqliteSession(EngineSession):
 
 
 class SqliteReports:
-    """`refresher.ReportEngine`."""
+    """`refresher.ReportEngine`. More than one would wait for each other, and consumers for them."""
+
+    at_once = 1
 
     def __init__(self, warehouse: SqliteWarehouse) -> None:
         self.dialect = SqliteDialect(warehouse.tables)

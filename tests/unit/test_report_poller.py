@@ -1,0 +1,90 @@
+"""Reports while the runtime runs: what one does to the others, and when all are level."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from reports_world import CATALOG
+
+from consumers.reporting.refresh import Refreshed
+from consumers.reporting.refresher import HeldError, Refresher
+from consumers.reporting.report import Report, read_report
+from headwater.report_poller import AGAIN_SECONDS, report_pollers
+from headwater.runtime import Found, Pace, Runtime
+from schemas.errors import ConfigurationError, TransientError
+
+
+def report(name: str) -> Report:
+    body = "SELECT c.region, COUNT(*) AS n FROM staging.customer AS c GROUP BY c.region"
+    return read_report(name, f'/* headwater\nkey = ["region"]\n*/\n{body}', CATALOG)
+
+
+class Scripted(Refresher):
+    """One that does for each report what a test says, and counts."""
+
+    def __init__(self, **outcomes: Refreshed | Exception | threading.Event) -> None:
+        self.outcomes = outcomes
+        self.refreshed: list[str] = []
+
+    def refresh(self, report: Report, *, whole: bool = False) -> Refreshed:
+        self.refreshed.append(report.name)
+        outcome = self.outcomes[report.name]
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(outcome, threading.Event):
+            assert outcome.wait(30)
+            return Refreshed("whole")
+        return outcome
+
+
+def test_a_report_that_takes_long_holds_up_no_other(tmp_path: Path) -> None:
+    slow = threading.Event()
+    refresher = Scripted(slow=slow, quick=Refreshed("nothing"))
+    pollers = report_pollers(refresher, [report("slow"), report("quick")], at_once=2)
+    with Runtime(pollers, tmp_path, Pace(0.001, 0.001, 0.01)) as runtime:
+        while refresher.refreshed.count("quick") < 3:
+            runtime.check()
+        assert refresher.refreshed.count("slow") == 1
+        with pytest.raises(TransientError, match="report slow"):
+            runtime.drain(0.5)
+        slow.set()
+        runtime.drain(20)
+
+
+def test_so_many_at_a_time_and_no_more() -> None:
+    held, entered, most = threading.Event(), threading.Semaphore(0), 2
+
+    class Counting(Scripted):
+        def refresh(self, report: Report, *, whole: bool = False) -> Refreshed:
+            entered.release()
+            return super().refresh(report, whole=whole)
+
+    refresher = Counting(**dict.fromkeys("abc", held))
+    threads = [
+        threading.Thread(target=poller.poll, args=(0.0,))
+        for poller in report_pollers(refresher, map(report, "abc"), at_once=most)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in range(most):
+        assert entered.acquire(timeout=20)
+    assert not entered.acquire(timeout=0.3)
+    held.set()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(refresher.refreshed) == ["a", "b", "c"]
+
+
+def test_what_is_held_elsewhere_is_not_level_and_what_is_wrong_waits_for_a_person() -> None:
+    now = [0.0]
+    refresher = Scripted(a=HeldError("held"), b=ConfigurationError("its key is not unique"))
+    held, wrong = report_pollers(refresher, [report("a"), report("b")], at_once=1, clock=lambda: now[0])
+    assert held.poll(0) == Found(0, level=False)
+    for _ in range(3):
+        assert wrong.poll(0) == Found(0, level=True)
+    assert refresher.refreshed == ["a", "b"]
+    now[0] = AGAIN_SECONDS + 1
+    wrong.poll(0)
+    assert refresher.refreshed == ["a", "b", "b"]
