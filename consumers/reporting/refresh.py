@@ -21,7 +21,7 @@ from schemas.errors import ConfigurationError
 
 T = TypeVar("T")
 
-LARGEST_SHARE = 0.3
+LARGEST_SHARE = 0.5
 """Of a report's rows. Where more units changed the whole is made anew, into a table of its own."""
 FEWEST = 10_000
 """Units that are always made one by one, however small the report."""
