@@ -119,6 +119,10 @@ class Dialect(ABC):
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
         """A query for keys that have several rows, five at most. `only`: a condition on `t.` and `units.`."""
 
+    def exactly(self, report: Report) -> list[Expression]:  # noqa: ARG002 - equal is the same, but for some
+        """What tells apart, beside a report's columns, values that the engine takes for equal."""
+        return []
+
     @abstractmethod
     def make_report(self, report: Report, number: int) -> list[str]:
         """The report's table, empty, with the types of its query."""

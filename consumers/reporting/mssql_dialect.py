@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, column, quoted
 from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Standing
 from consumers.reporting.report import Report
 from consumers.reporting.statements import timed
+from consumers.reporting.to_sqlite import is_text
 from consumers.warehouse.mssql_indexes import INDEX_BYTES, fitting
 from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql_sql import quoted as bracketed
@@ -56,6 +57,14 @@ class MssqlDialect(Dialect):
             f"SELECT TOP 5 {key} FROM {self.written(table)} AS t{units} GROUP BY {key}, {exact} "
             "HAVING COUNT(*) > 1"
         )
+
+    def exactly(self, report: Report) -> list[Expression]:
+        """'a' is 'a ' to SQL Server."""
+        return [
+            exp.alias_(exp.func("DATALENGTH", column(each.alias_or_name)), f"_{place}")
+            for place, each in enumerate(report.query.selects)
+            if is_text(each.unalias())
+        ]
 
     def make_report(self, report: Report, number: int) -> list[str]:
         return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), 0)]

@@ -152,7 +152,7 @@ class _Refresh:
         ]
 
     def differences(self) -> list[str]:
-        columns = [column(name) for name in self._report.columns]
+        columns = [*map(column, self._report.columns), *self._dialect.exactly(self._report)]
         table = exp.select(*columns).from_(self._table.copy())
         made = exp.select(*columns).from_(self._query.copy().subquery("q"))
         found: set[str] = set()
