@@ -27,6 +27,12 @@ class KeptReports:
         self._reports = [read_report(name, text, catalog) for name, text in texts.items()]
         self.how: Counter[str] = Counter()
 
+    def index(self, entity: str, column: str) -> None:
+        """What docs/reports.md advises for the columns that joins and keys use."""
+        table = self._engine.dialect.written(self._engine.dialect.physical(entity, 1))
+        with self._engine.holding("no report") as holder, holder.transaction() as session:
+            session.run(f"CREATE INDEX {entity}_{column} ON {table} ({column})")
+
     def refresh(self) -> None:
         for report in self._reports:
             self.how[self._refresher.refresh(report).how] += 1
@@ -50,4 +56,6 @@ def _text(value: Any) -> str:
         return value.replace(tzinfo=None).isoformat(timespec="milliseconds")
     if isinstance(value, date):
         return value.isoformat()
-    return f"{value:f}" if isinstance(value, Decimal) else str(value).removesuffix("+00:00")  # SQLite's moments
+    return (
+        f"{value:f}" if isinstance(value, Decimal) else str(value).removesuffix("+00:00")
+    )  # SQLite's moments

@@ -123,8 +123,9 @@ def _date_diff(part: str, start: str | None, end: str | None) -> int | None:
 
 
 def _steps(text: str, seconds: int) -> int:
-    """Whole ones since the first day there is."""
-    return (datetime.fromisoformat(text).replace(tzinfo=None) - datetime.min) // timedelta(seconds=seconds)
+    """Whole ones since the day before the first."""
+    at = datetime.fromisoformat(text)
+    return (at.toordinal() * 86_400 + at.hour * 3_600 + at.minute * 60 + at.second) // seconds
 
 
 def _end_of_month(text: str | None) -> str | None:

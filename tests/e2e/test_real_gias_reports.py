@@ -7,7 +7,7 @@ change, and after every tenth of all events are what Python makes of the files' 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -103,6 +103,8 @@ class Flow:
         warehouse.ensure()
         self.consumer = Consumer(self.pipe.catalog, warehouse, self.pipe.letters)
         self.kept = KeptReports(warehouse, self.pipe.catalog, REPORTS)
+        self.kept.index("school_link", "urn")
+        self.kept.index("school_link", "link_urn")
 
     def frames(self, file: Path) -> list[bytes]:
         """The events of a file, in its order."""
@@ -119,8 +121,17 @@ class Flow:
         assert self.kept.table("succeeded") == shown(succeeded(self.links))
 
 
-BETWEEN_REFRESHES = 500
+BETWEEN_REFRESHES = 700
 SWEEPS = 256
+PART_ON_SQL_SERVER = 6_000
+
+
+def parts(files: Iterable[Path], folder: Path, lines: int) -> Iterator[Path]:
+    """The files' first lines, as files of their own."""
+    for file in files:
+        part = folder / file.name
+        part.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:lines]))
+        yield part
 
 
 @pytest.mark.timeout(900)  # half a minute of work, on a machine that may be busy
@@ -128,6 +139,8 @@ def test_reports_on_three_real_files_are_the_files_own_after_every_tenth(
     shared_data: Path, tmp_path: Path, warehouse_url: str, connect: Callable[..., Warehouse]
 ) -> None:
     files = [shared_data / "gias_links" / name for name in FILES]
+    if not warehouse_url.startswith("sqlite"):
+        files = list(parts(files, tmp_path, PART_ON_SQL_SERVER))
     every = sum(len(rows_of(file)) for file in files)
     flow, done, checked = Flow(tmp_path, connect), 0, 0
     for file in files:
