@@ -13,6 +13,7 @@ from typing import Any
 _EXACT = Context(prec=100)
 _MIDDLE = Decimal(10) ** 39
 _STEPS = {"DAY": 1, "DAYOFYEAR": 1, "WEEK": 7}
+_SECONDS = {"HOUR": 3_600, "MINUTE": 60, "SECOND": 1}
 
 
 class _Sum:
@@ -108,6 +109,8 @@ def _date_diff(part: str, start: str | None, end: str | None) -> int | None:
     """How many ends of such a part lie between."""
     if start is None or end is None:
         return None
+    if part in _SECONDS:
+        return _steps(end, _SECONDS[part]) - _steps(start, _SECONDS[part])
     a, b = date.fromisoformat(start[:10]), date.fromisoformat(end[:10])
     if part == "DAY":
         return (b - a).days
@@ -117,6 +120,12 @@ def _date_diff(part: str, start: str | None, end: str | None) -> int | None:
     if part == "QUARTER":
         return (b.year * 4 + (b.month - 1) // 3) - (a.year * 4 + (a.month - 1) // 3)
     return b.year - a.year
+
+
+def _steps(text: str, seconds: int) -> int:
+    """Whole ones since the day before the first."""
+    at = datetime.fromisoformat(text)
+    return (at.toordinal() * 86_400 + at.hour * 3_600 + at.minute * 60 + at.second) // seconds
 
 
 def _end_of_month(text: str | None) -> str | None:
@@ -158,6 +167,8 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "lower": (1, lambda text: None if text is None else str(text).lower()),
 }
 DATE_PARTS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
+TIME_PARTS = frozenset(_SECONDS)
+"""Of DATEDIFF alone."""
 
 
 def _aggregate(make: Any) -> Any:

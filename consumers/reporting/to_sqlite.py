@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from consumers.reporting.flatten import Expression
-from consumers.reporting.sqlite_functions import DATE_PARTS
+from consumers.reporting.sqlite_functions import DATE_PARTS, TIME_PARTS
 from schemas.errors import ConfigurationError
 
 
@@ -228,7 +228,7 @@ def _cut(text: Expression, start: int, length: int) -> Expression:
 
 def _unit(node: Expression) -> Expression:
     part = node.args["unit"].name.upper()
-    if part not in DATE_PARTS or (part == "WEEK" and isinstance(node, exp.DateDiff)):
+    if part not in (DATE_PARTS - {"WEEK"} | TIME_PARTS if isinstance(node, exp.DateDiff) else DATE_PARTS):
         raise _refused(node)
     return exp.Literal.string(part)
 
@@ -238,6 +238,8 @@ def _date_add(node: Expression) -> Expression:
 
 
 def _date_diff(node: Expression) -> Expression:
+    if _is(node.this, "TIME") or _is(node.expression, "TIME"):
+        raise _refused(node)
     return _call("tsql_date_diff", _unit(node), node.expression, node.this)
 
 
