@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from consumers.reporting.body import MAX_CHARACTERS, TOO_LONG
 from consumers.reporting.report import Report, read_report
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
@@ -31,14 +32,36 @@ def read_reports(home: Path | None, catalog: Catalog) -> Reports:
     found = Reports({}, {})
     for path in sorted(reports_of(home).glob("*.sql")):
         try:
-            report = read_report(path.stem, path.read_text(encoding="utf-8-sig"), catalog)
+            report = read_report(path.stem, _text_of(path), catalog)
             if report.name in found.right:
                 raise ConfigurationError(f"table: another file makes the table {report.name}")
-        except (ConfigurationError, UnicodeDecodeError) as error:
-            found.wrong[path] = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        except ConfigurationError as error:
+            found.wrong[path] = str(error)
         else:
             found.right[report.name] = report
     return found
+
+
+def _text_of(path: Path) -> str:
+    """With line feeds alone. Raises ConfigurationError."""
+    try:
+        if path.stat().st_size > 4 * MAX_CHARACTERS:  # of at most four bytes each
+            raise ConfigurationError(f"the file has {path.stat().st_size:,} bytes: {TOO_LONG}")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the file can't be read: {error.strerror}") from None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigurationError(
+            "the file is UTF-16: save it as UTF-8 (in Management Studio: Save As, Save with Encoding)"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"line {line}: not UTF-8, the byte 0x{raw[error.start]:02X}: save the file as UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def problems(reports: Reports) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
+from consumers.reporting.body import selects_of
 from consumers.reporting.flatten import (
     Expression,
     conjuncts_of,
@@ -19,7 +20,6 @@ from consumers.reporting.flatten import (
     equal_columns,
     inline,
 )
-from consumers.reporting.report import selects_of
 from consumers.reporting.to_sqlite import is_decimal
 
 Known = Mapping[exp.Column, str]

@@ -13,47 +13,28 @@ The file begins with a comment that editors and SQL tools leave alone:
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import OptimizeError, ParseError, TokenError
+from sqlglot.errors import OptimizeError, ParseError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import traverse_scope
 
+from consumers.reporting.allowed import STAGING, check_known, check_said, is_open, only_full
+from consumers.reporting.body import parsed, selects_of, split
 from consumers.reporting.derive import Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
+from consumers.reporting.grouped import check_grouped
 from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
 
-PROPERTIES = ("table", "key", "refresh", "types")
-STAGING = "staging"
-AS_OF = "as_of"
-
-_HEADER = re.compile(r"\s*/\*\s*headwater\b(?P<properties>.*?)\*/", re.DOTALL | re.IGNORECASE)
 _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")
-_STATEMENT = re.compile(
-    r"(^|;)\s*(alter|create|delete|drop|exec|execute|grant|insert|merge|truncate|update|use)\b", re.IGNORECASE
-)
-_CHANGING = (
-    exp.CurrentTimestamp,
-    exp.CurrentTimestampLTZ,
-    exp.CurrentDate,
-    exp.CurrentUser,
-    exp.Rand,
-    exp.Uuid,
-)
-_CHANGING_NAMES = frozenset(
-    ["SYSUTCDATETIME", "GETUTCDATE", "NEWSEQUENTIALID", "SESSION_USER", "SYSTEM_USER", "HOST_NAME"]
-)
 
 
 @dataclass(frozen=True)
@@ -94,12 +75,12 @@ class Report:
 def read_report(name: str, text: str, catalog: Catalog) -> Report:
     """The report of a file of this name (without .sql). Raises ConfigurationError that names the line and
     what would help."""
-    properties, body = _split(text)
+    properties, body = split(text)
     name = snake_case("table", properties.get("table", name))
     if name in catalog.entities:
         raise refused("table", name, "a name that no entity has")
     minutes = _minutes(properties.get("refresh"))
-    query = _qualified(_parsed(body), catalog, is_full=minutes is not None)
+    query = _qualified(parsed(body), catalog, is_full=minutes is not None)
     columns = tuple(each.alias_or_name for each in query.selects)
     _check_columns(columns)
     key = _key(properties, columns)
@@ -107,21 +88,6 @@ def read_report(name: str, text: str, catalog: Catalog) -> Report:
     derivation = None if minutes else _derived(query, key, catalog)
     entities = sorted(derivation.images if derivation else _staging(query))
     return Report(name, key, columns, query, types, tuple(entities), derivation, minutes)
-
-
-def _split(text: str) -> tuple[Mapping[str, Any], str]:
-    """The properties, and the rest with its lines where they stand in the file."""
-    header = _HEADER.match(text)
-    if header is None:
-        raise ConfigurationError(
-            'the file does not begin with a comment: /* headwater, key = ["town"], */, on lines of their own'
-        )
-    try:
-        properties = tomllib.loads(header["properties"])
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the comment at the beginning is not TOML: {error}") from None
-    only_known("the comment at the beginning", properties, PROPERTIES)
-    return properties, "\n" * text[: header.end()].count("\n") + text[header.end() :]
 
 
 def _minutes(given: object) -> int | None:
@@ -163,47 +129,16 @@ def _types(properties: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str
 # The SELECT
 
 
-def _parsed(body: str) -> exp.Query:
-    try:
-        _check_comments(body)
-        statements = [each for each in sqlglot.parse(body, read="tsql") if each is not None]
-    except ParseError as error:
-        found = error.errors[0]
-        place = f"line {found['line']}, column {found['col']}"
-        raise ConfigurationError(f"{place}: {found['description']}, near {found['highlight']!r}") from None
-    except TokenError as error:
-        raise ConfigurationError(f"the SELECT can't be read: {str(error).splitlines()[0]}") from None
-    if len(statements) != 1:
-        raise ConfigurationError(f"{len(statements)} statements after the comment: a report is one SELECT")
-    (query,) = statements
-    if not isinstance(query, (exp.Select, exp.SetOperation)) or query.find(exp.Into, exp.Command):
-        raise ConfigurationError(f"{query.key.upper()}: a report is one SELECT, and changes nothing")
-    if query.args.get("order") and not query.args.get("limit"):
-        raise ConfigurationError("ORDER BY at the end: a table has no order, whoever reads it says one")
-    return query
-
-
-def _check_comments(body: str) -> None:
-    """What stands in a comment is for people: a statement there is one that somebody may send."""
-    for token in sqlglot.tokenize(body, read="tsql"):
-        for comment in token.comments:
-            if "/*" in comment or _STATEMENT.search(comment):
-                raise ConfigurationError(
-                    f"line {token.line}: a comment holds what may be a statement, or another comment"
-                )
-
-
 def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
     labels = {each.alias_or_name.lower(): each.alias_or_name for each in query.selects}
+    types = types_of(catalog)
     for node in query.walk():
         node.comments = None
-    _check_tables(query, catalog, is_full)
-    _check_functions(query, is_full)
-    _check_columns_of_tables(query, catalog)
+    check_said(query, types, is_full)
     try:
         made = qualify(
             query,
-            schema={STAGING: {name: dict(types) for name, types in types_of(catalog).items()}},
+            schema={STAGING: {name: dict(each) for name, each in types.items()}},
             dialect="tsql",
             quote_identifiers=False,
             validate_qualify_columns=False,
@@ -214,9 +149,10 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
     for each in made.selects:
         if isinstance(each, exp.Alias):
             each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
-    if not is_full:
-        _check_known(made, catalog)
-    annotate_types(made, schema={STAGING: types_of(catalog)}, dialect="tsql")
+    if not is_open(made):
+        check_known(made, types)
+        check_grouped(made)
+    annotate_types(made, schema={STAGING: types}, dialect="tsql")
     return made
 
 
@@ -235,63 +171,19 @@ def _staging(query: exp.Query) -> set[str]:
     return {table.name for table in query.find_all(exp.Table) if table.db == STAGING}
 
 
-def _check_tables(query: exp.Query, catalog: Catalog, is_full: bool) -> None:
-    ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
-    for table in query.find_all(exp.Table):
-        place = _place(table.this)
-        if table.db.lower() == STAGING and not table.catalog:
-            if table.name.lower() not in catalog.entities:
-                raise unknown(f"{place}staging", table.name, catalog.entities)
-        elif not (is_full or (not table.db and table.name.lower() in ctes)):
-            raise _only_full(
-                f"{place}{table.sql('tsql')} is no table of staging: its changes are not seen here"
-            )
-
-
-def _check_functions(query: exp.Query, is_full: bool) -> None:
-    for parameter in query.find_all(exp.Parameter):
-        if parameter.name.lower() != AS_OF:
-            raise unknown("variable", f"@{parameter.name}", [f"@{AS_OF}"])
-    for node in () if is_full else query.walk():
-        name = node.name.upper() if isinstance(node, exp.Anonymous) else node.key.upper()
-        if isinstance(node, exp.Parameter):
-            raise _only_full(f"@{AS_OF} is another time each time")
-        if isinstance(node, _CHANGING) or name in _CHANGING_NAMES:
-            raise _only_full(f"{name} gives another value each time; @{AS_OF} is the time of the refresh")
-
-
-def _check_columns_of_tables(query: exp.Query, catalog: Catalog) -> None:
-    """`alias.column` where the alias is that of an entity."""
-    types = types_of(catalog)
-    for scope in traverse_scope(query):
-        tables = {name.lower(): source for name, source in scope.sources.items()}
-        for column in scope.columns:
-            source = tables.get(column.table.lower())
-            if isinstance(source, exp.Table) and source.db.lower() == STAGING:
-                known = types[source.name.lower()]
-                if column.name.lower() not in known:
-                    raise unknown(f"{_place(column.this)}column", column.name, known)
-
-
-def _check_known(query: exp.Query, catalog: Catalog) -> None:
-    """Every column that stands without a table after qualifying is none that there is."""
-    names = {name for types in types_of(catalog).values() for name in types}
-    for column in query.find_all(exp.Column):
-        if not column.table:
-            raise unknown(f"{_place(column.this)}column", column.name, sorted(names))
-
-
-def _place(identifier: exp.Expr | None) -> str:
-    meta = identifier.meta if identifier is not None else {}
-    return f"line {meta['line']}, column {meta['col']}: " if "line" in meta else ""
-
-
 def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", name):
-            raise refused("column", name, "a name for each: letters, digits and _, as in COUNT(*) AS schools")
-    if len({name.lower() for name in columns}) != len(columns):
-        raise ConfigurationError("two columns have one name")
+            raise refused(
+                "column",
+                name,
+                "a letter of a-z, then letters, digits and _, as in COUNT(*) AS schools; 100 at most",
+            )
+    names = [name.lower() for name in columns]
+    if twice := [name for name in columns if names.count(name.lower()) > 1]:
+        raise ConfigurationError(
+            f"two columns have one name, {twice[0]}: say another one for one, as in AS {twice[0]}_2"
+        )
 
 
 def _cast(query: exp.Query, types: Mapping[str, str]) -> exp.Query:
@@ -306,15 +198,6 @@ def _cast(query: exp.Query, types: Mapping[str, str]) -> exp.Query:
     return query
 
 
-def selects_of(query: exp.Expr) -> Iterator[exp.Select]:
-    query = query.unnest()
-    if isinstance(query, exp.SetOperation):
-        yield from selects_of(query.this)
-        yield from selects_of(query.expression)
-    elif isinstance(query, exp.Select):
-        yield query
-
-
 def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivation:
     types = types_of(catalog)
     nullable = {
@@ -326,11 +209,4 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
         shared = {name: each.key for name, each in catalog.entities.items() if each.prefer and each.key}
         return replace(derive(flats, key, types), shared_keys=shared)
     except NotFlatError as error:
-        raise _only_full(str(error)) from None
-
-
-def _only_full(reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f'{reason}. So it can\'t be kept change by change: say refresh = "full every 30 minutes" in the '
-        "comment at the beginning, or change the SELECT"
-    )
+        raise only_full(str(error)) from None

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
+from consumers.reporting.body import selects_of
 from consumers.reporting.derive import Way
 from consumers.reporting.flatten import Expression
 from consumers.reporting.push_down import push_down
-from consumers.reporting.report import selects_of
 
 UNITS = "units"
 

@@ -1,0 +1,213 @@
+"""The text of a report file, read: its comment, and one SELECT. What is wrong is told with the line and the
+column of the file, which editors count from 1."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from schemas.errors import ConfigurationError
+from schemas.refusals import only_known
+
+PROPERTIES = ("table", "key", "refresh", "types")
+MAX_CHARACTERS = 200_000
+"""Of a file. The longest SELECT that people write has a tenth of it; reading this many takes seconds."""
+TOO_LONG = (
+    f"{MAX_CHARACTERS:,} characters are allowed. A report is one SELECT: rows that it looks up belong into "
+    "an entity"
+)
+
+_HEADER = re.compile(r"\s*/\*\s*headwater\b(?P<properties>.*?)\*/", re.DOTALL | re.IGNORECASE)
+_OPEN_HEADER = re.compile(r"\s*/\*\s*headwater\b", re.IGNORECASE)
+_EXAMPLE = 'it begins so: /* headwater, key = ["town"], */, on lines of their own, and then comes the SELECT'
+_STATEMENT = re.compile(
+    r"""(?:^|;)\s*(?:
+        (?:alter|create|drop)\s+(?:table|view|schema|proc\w*|function|trigger|\w*\s*index|database|login|user|role)\b
+      | truncate\s+table\b
+      | (?:delete\s+from|insert\s+into|merge\s+into|bulk\s+insert)\s
+      | delete\s+[\w.\[\]]+\s*(?:;|$|\bwhere\b)
+      | update\s+[\w.\[\]]+\s+set\b
+      | exec(?:ute)?\s*(?:\(|[\w\[\]]+[._]\w|\w+\s*(?:;|$|@|'))
+      | (?:grant|revoke|deny)\s.+\bto\b
+      | use\s+[\w\[\]]+\s*(?:;|$)
+    )""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+_BEGINS = (
+    "ALTER BACKUP BULK CREATE DECLARE DELETE DENY DROP EXEC EXECUTE GRANT IF INSERT KILL MERGE PRINT RESTORE "
+    "REVOKE SELECT SET SHUTDOWN TRUNCATE UPDATE USE WAITFOR WHILE WITH "
+)
+"""Words that begin a statement, each with a blank behind it."""
+_CHANGES = (exp.DML, exp.DDL, exp.Into, exp.Command, exp.Drop, exp.Alter, exp.Execute)
+_UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_ODD_QUOTES = re.compile("[‘’‚‛“”„‟´`]")
+_TEXTS = frozenset([TokenType.STRING, TokenType.NATIONAL_STRING])
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused here anyway
+
+
+def split(text: str) -> tuple[Mapping[str, Any], str]:
+    """The properties of a file, and the rest with its lines where they stand in the file. Raises
+    ConfigurationError."""
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigurationError(f"the file has {len(text):,} characters: {TOO_LONG}")
+    if not text.strip():
+        raise ConfigurationError(f"the file is empty: {_EXAMPLE}")
+    if "\0" in text:
+        line, column = place_of(text, text.index("\0"))
+        raise ConfigurationError(f"line {line}, column {column}: a NUL: the file is no text, or is cut")
+    header = _HEADER.match(text)
+    if header is None:
+        if _OPEN_HEADER.match(text):
+            raise ConfigurationError("the comment at the beginning has no end: */ on a line of its own")
+        raise ConfigurationError(f"the file does not begin with a comment that says its key: {_EXAMPLE}")
+    return _properties(text, header), "\n" * text[: header.end()].count("\n") + text[header.end() :]
+
+
+def _properties(text: str, header: re.Match[str]) -> Mapping[str, Any]:
+    if "/*" in header["properties"]:
+        raise ConfigurationError("the comment at the beginning holds another one: take /* out")
+    above = "\n" * text[: header.start("properties")].count("\n")
+    try:
+        properties = tomllib.loads(above + header["properties"])
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f'the comment at the beginning is not TOML, which looks so: key = ["town", "plan"]: {error}'
+        ) from None
+    only_known("the comment at the beginning", properties, PROPERTIES)
+    return properties
+
+
+def place_of(text: str, start: int) -> tuple[int, int]:
+    """Line and column of a character."""
+    return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+
+
+def place(identifier: exp.Expr | None) -> str:
+    """Where it begins, as the beginning of a sentence; empty where it is not known."""
+    meta = identifier.meta if identifier is not None else {}
+    if "line" not in meta:
+        return ""
+    return f"line {meta['line']}, column {meta['col'] - meta['end'] + meta['start']}: "
+
+
+def place_within(tree: exp.Expr) -> str:
+    """Where the first name in it begins."""
+    return next(filter(None, (place(each) for each in tree.walk(bfs=False))), "")
+
+
+def parsed(body: str) -> exp.Query:
+    """The one SELECT. Raises ConfigurationError."""
+    try:
+        tokens = sqlglot.tokenize(body, read="tsql")
+        _check_tokens(tokens)
+        _check_comments(tokens)
+        statements = [each for each in sqlglot.parse(body, read="tsql") if each is not None]
+    except ParseError as error:
+        raise _syntax(error) from None
+    except TokenError as error:
+        raise _without_end(body, error) from None
+    except RecursionError:
+        raise ConfigurationError("the SELECT has brackets in brackets, too deep to be read") from None
+    except SqlglotError as error:
+        raise ConfigurationError(f"the SELECT can't be read: {error}") from None
+    statements = [each for each in statements if not isinstance(each, exp.Semicolon)]
+    if not statements:
+        raise ConfigurationError(
+            "no SELECT stands after the comment: SELECT s.urn, s.name FROM staging.school AS s"
+        )
+    if len(statements) > 1:
+        raise ConfigurationError(f"{len(statements)} statements after the comment: a report is one SELECT")
+    return _one_select(statements[0], tokens[0].text.upper())
+
+
+def selects_of(query: exp.Expr) -> Iterator[exp.Select]:
+    """The SELECTs of a UNION, or the one that it is."""
+    query = query.unnest()
+    if isinstance(query, exp.SetOperation):
+        yield from selects_of(query.this)
+        yield from selects_of(query.expression)
+    elif isinstance(query, exp.Select):
+        yield query
+
+
+def _one_select(statement: exp.Expr, first: str) -> exp.Query:
+    query = statement.unnest() if isinstance(statement, exp.Subquery) and not statement.alias else statement
+    if query.find(exp.Into):
+        raise ConfigurationError("SELECT INTO: a report is one SELECT, and changes nothing: leave INTO out")
+    changes = next(query.find_all(*_CHANGES), None)
+    if not isinstance(query, (exp.Select, exp.SetOperation)) or changes is not None:
+        named = first if changes is None or changes is query else changes.key.upper()
+        raise ConfigurationError(f"{named}: a report is one SELECT, and changes nothing")
+    if query.args.get("order") and not query.args.get("limit"):
+        raise ConfigurationError("ORDER BY at the end: a table has no order, whoever reads it says one")
+    return query
+
+
+def _syntax(error: ParseError) -> ConfigurationError:
+    found = error.errors[0]
+    near, said = str(found["highlight"]), str(found["description"])
+    where = f"line {found['line']}, column {found['col'] - len(near) + 1}: "
+    word = near.upper()
+    if word == "GO":
+        return ConfigurationError(f"{where}GO is a word of tools, not of T-SQL: leave it out")
+    if said.startswith("Invalid expression"):
+        if f"{word} " in _BEGINS:
+            return ConfigurationError(f"{where}{word} begins another statement: a report is one SELECT")
+        return ConfigurationError(f"{where}{near!r} is not expected here")
+    if said.startswith("Required keyword"):
+        return ConfigurationError(f"{where}something is missing at {near!r}")
+    return ConfigurationError(f"{where}{said.split(' but got')[0]}, near {near!r}")
+
+
+def _without_end(body: str, error: TokenError) -> ConfigurationError:
+    """A text, a name or a comment that goes on to the end of the file."""
+    missing = re.match(r"Missing (\S+) from", str(error.__cause__))
+    start = _last_opened(body)
+    line, column = place_of(body, start)
+    what = {"'": "a text", "*/": "a comment"}.get(missing[1] if missing else "*/", "a name")
+    return ConfigurationError(
+        f"line {line}, column {column}: {what} begins here and has no end: {missing[1] if missing else '*/'}"
+    )
+
+
+_PIECES = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'?|\"[^\"]*\"?|\[[^\]]*\]?", re.DOTALL)
+
+
+def _last_opened(body: str) -> int:
+    pieces = list(_PIECES.finditer(body))
+    return next((each.start() for each in reversed(pieces) if not each[0].startswith("--")), len(body) - 1)
+
+
+def _check_tokens(tokens: list[Token]) -> None:
+    for token in tokens:
+        if token.token_type in _TEXTS:
+            continue
+        where = f"line {token.line}, column {token.col - token.end + token.start}: "
+        if unseen := _UNSEEN.search(token.text):
+            raise ConfigurationError(
+                f"{where}a character that can't be seen, U+{ord(unseen[0]):04X}: write the line anew"
+            )
+        if odd := _ODD_QUOTES.search(token.text):
+            raise ConfigurationError(
+                f"{where}{odd[0]} is no quote of SQL: write ' around texts, [ ] around names"
+            )
+
+
+def _check_comments(tokens: list[Token]) -> None:
+    """What stands in a comment is for people: a statement there is one that somebody may send."""
+    for token in tokens:
+        for comment in token.comments:
+            if "/*" in comment or _STATEMENT.search(comment):
+                raise ConfigurationError(
+                    f"a comment near line {token.line} holds what may be a statement, or another "
+                    "comment: take it out"
+                )
