@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from headwater.commands.new_report import add_new
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.installation import Installation, load
@@ -38,6 +39,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     _add_refresh(actions)
     _add_verify(actions)
     _add_drop(actions)
+    add_new(actions)
 
 
 def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:

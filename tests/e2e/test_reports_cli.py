@@ -150,7 +150,7 @@ def test_reports_verify_compares_with_their_selects(up: Up) -> None:
 def test_a_file_that_is_wrong_says_where_and_stops_nothing_else(up: Up) -> None:
     wrong = up.run("reports", "check")
     assert wrong.code == 2
-    assert 'bad.sql: line 4, column 12: column: found "twn"; did you mean "town"?' in wrong.err
+    assert 'bad.sql: line 4, column 10: column: found "twn"; did you mean "town"?' in wrong.err
     assert up.run("reports", "check", "active_subscriptions").code == 0
     assert "twn" in listed(up)["bad"]["problem"]
     assert up.run("reports", "refresh", "bad").code == 2
@@ -176,6 +176,18 @@ def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(up
         rows(up, "active_subscriptions")
 
 
+def test_a_proposed_report_is_made_as_it_is_and_has_a_row_for_each_that_it_says(up: Up) -> None:
+    made = up.run("reports", "new", "paid_by_school", "--from", "subscription", "school")
+    assert made.code == 0, made
+    assert "paid_by_school.sql: one row for each subscription_id" in made.err
+    assert up.run("reports", "check", "paid_by_school").code == 0
+    assert up.run("reports", "refresh", "paid_by_school").code == 0
+    assert len(rows(up, "paid_by_school")) == len(up.json("tables", "subscription", "--limit", "0"))
+    assert up.run("reports", "verify", "paid_by_school").code == 0
+    again = up.run("reports", "new", "paid_by_school", "--from", "school")
+    assert (again.code, "is there already and is never overwritten" in again.err) == (2, True)
+
+
 def test_reports_of_a_rebuilt_table_follow(up: Up) -> None:
     before = {each["urn"]: each for each in rows(up, "paid_and_unused")}
     assert up.run("replay", "rebuild", "subscription").code == 0
@@ -184,7 +196,7 @@ def test_reports_of_a_rebuilt_table_follow(up: Up) -> None:
     assert up.run("reports", "verify", "paid_and_unused").code == 0
 
 
-@pytest.mark.parametrize("action", ["list", "check", "plan", "refresh", "verify", "drop"])
+@pytest.mark.parametrize("action", ["list", "check", "new", "plan", "refresh", "verify", "drop"])
 def test_every_action_has_help_with_an_example(action: str) -> None:
     done = headwater("reports", action, "--help")
     assert (done.code, "example:\n  headwater reports" in done.out) == (0, True)
