@@ -128,6 +128,10 @@ class Dialect(ABC):
         """The report's table, empty, with the types of its query."""
 
     @abstractmethod
+    def made(self, report: Report, number: int) -> str:
+        """A query for the columns of the report's table as `outputs.of_table` reads them."""
+
+    @abstractmethod
     def sizes(self, report: Report, number: int) -> str:
         """A query for its columns, and how many bytes of an index each may take."""
 

@@ -69,6 +69,18 @@ class MssqlDialect(Dialect):
     def make_report(self, report: Report, number: int) -> list[str]:
         return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), 0)]
 
+    def made(self, report: Report, number: int) -> str:
+        return (
+            "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, "
+            "DATETIME_PRECISION FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'reporting' "
+            f"AND TABLE_NAME = {text(self.report(report.name, number).name)} ORDER BY ORDINAL_POSITION"
+        )
+
+    def describe(self, report: Report) -> str:
+        """The columns of its SELECT, which is not run."""
+        query = self.written(timed(report.query, ANY_MOMENT))
+        return f"EXEC sp_describe_first_result_set {text(query)}"
+
     def sizes(self, report: Report, number: int) -> str:
         """-1 is a text without an end."""
         return (

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from consumers.reporting.mssql_dialect import MssqlDialect
+from consumers.reporting.outputs import Output, of_result, of_table
 from consumers.reporting.refresher import HeldError
+from consumers.reporting.report import Report
 from consumers.reporting.session import EngineSession
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.mssql_ddl import SYSTEM, revisions_in, run
-from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
+from consumers.warehouse.mssql_errors import RowRefused, mssql_errors, number_of, ours, words_of
 from schemas.errors import ConfigurationError
 
 
@@ -85,6 +88,27 @@ class MssqlReports:
     def looking(self) -> Iterator[MssqlSession]:
         with self._warehouse.reading("reports") as connection:
             yield MssqlSession(connection, self._warehouse)
+
+    def outputs(self, report: Report) -> list[Output]:
+        with self._warehouse.reading(f"report {report.name}") as connection:
+            try:
+                described = run(connection, self.dialect.describe(report)).all()
+            except DBAPIError as error:
+                kind, _ = ours(*number_of(error.orig))
+                if issubclass(kind, ConfigurationError) and (said := words_of(error.orig)):
+                    raise ConfigurationError(f"report {report.name}: the server says: {said}") from None
+                raise
+            return of_result(described) or self._of_a_table(connection, report)
+
+    def _of_a_table(self, connection: Connection, report: Report) -> list[Output]:
+        """By a table that is made, and undone: Babelfish describes no SELECT that begins with WITH."""
+        run(connection, sql.begin((), []))
+        try:
+            for statement in self.dialect.make_report(report, 0):
+                run(connection, statement)
+            return of_table(tuple(row) for row in run(connection, self.dialect.made(report, 0)))
+        finally:
+            run(connection, sql.ROLLBACK)
 
     @contextmanager
     def holding(self, report: str) -> Iterator[MssqlHolder]:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from consumers.reporting.dialect import Dialect
 from consumers.reporting.lookups import Lookup, lookups
+from consumers.reporting.outputs import Output, check_stored, of_table
 from consumers.reporting.refresh import Refreshed, Session, differences, refresh_units, refresh_whole
 from consumers.reporting.registry import Registry, Standing
 from consumers.reporting.report import Report
@@ -51,6 +52,10 @@ class ReportEngine(Protocol):
 
     def looking(self) -> AbstractContextManager[Session]:
         """Only reads, whoever refreshes meanwhile."""
+
+    def outputs(self, report: Report) -> list[Output]:
+        """What the database says of the columns, from the SELECT alone: nothing is made. Raises
+        ConfigurationError with what it says where it can't make them."""
 
 
 class Refresher:
@@ -118,6 +123,7 @@ class Refresher:
         session.registry.add(report.name, number, report.definition, live, report.minutes)
         for statement in self._dialect.make_report(report, number):
             session.run(statement)
+        check_stored(report.name, of_table(session.rows(self._dialect.made(report, number))))
         sizes = dict(session.rows(self._dialect.sizes(report, number)))
         statements = self._dialect.make_index(report, number, sizes)
         for entity in report.images:

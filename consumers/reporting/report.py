@@ -28,6 +28,7 @@ from consumers.reporting.body import parsed, selects_of, split
 from consumers.reporting.derive import Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
 from consumers.reporting.grouped import check_grouped
+from consumers.reporting.outputs import INSTEAD, check_typed
 from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
 from schemas.entity import Catalog
@@ -85,6 +86,7 @@ def read_report(name: str, text: str, catalog: Catalog) -> Report:
     _check_columns(columns)
     key = _key(properties, columns)
     query = _cast(query, types := _types(properties, columns))
+    check_typed(query)
     derivation = None if minutes else _derived(query, key, catalog)
     entities = sorted(derivation.images if derivation else _staging(query))
     return Report(name, key, columns, query, types, tuple(entities), derivation, minutes)
@@ -123,6 +125,8 @@ def _types(properties: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str
             exp.DataType.build(each, dialect="tsql", udt=False)
         except (ParseError, ValueError, AttributeError, TypeError):
             raise refused(f"types, {name}", each, "a type of T-SQL, such as DECIMAL(12,2)") from None
+        if (instead := INSTEAD.get(each.strip().lower())) is not None:
+            raise refused(f"types, {name}", each, f"a type whose values can be compared, such as {instead}")
     return given
 
 
@@ -148,7 +152,9 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
     assert isinstance(made, exp.Query)
     for each in made.selects:
         if isinstance(each, exp.Alias):
+            made_of = each.args["alias"].meta
             each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
+            each.args["alias"].meta.update(made_of)
     if not is_open(made):
         check_known(made, types)
         check_grouped(made)

@@ -58,6 +58,11 @@ class SqliteDialect(Dialect):
         table, query = self.report(report.name, number), timed(report.query, ANY_MOMENT)
         return [f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(query)}) WHERE 0"]
 
+    def made(self, report: Report, number: int) -> str:
+        """Of no type: a column takes any value, and any two are compared."""
+        table = self.report(report.name, number).name
+        return f"SELECT name, '', NULL, NULL, NULL, NULL FROM pragma_table_info('{table}')"
+
     def sizes(self, report: Report, number: int) -> str:
         """An index takes them all."""
         table = self.report(report.name, number).name

@@ -8,13 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
+from consumers.reporting.dialect import ANY_MOMENT
+from consumers.reporting.outputs import Output, shown_type
+from consumers.reporting.report import Report
 from consumers.reporting.session import EngineSession
 from consumers.reporting.sqlite_dialect import SqliteDialect
 from consumers.reporting.sqlite_functions import register
+from consumers.reporting.statements import timed
 from consumers.warehouse.sqlite import SqliteWarehouse
 from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
 from consumers.warehouse.sqlite_errors import sqlite_errors
+from schemas.errors import ConfigurationError
 
 
 class SqliteSession(EngineSession):
@@ -64,6 +70,17 @@ class SqliteReports:
     def looking(self) -> Iterator[SqliteSession]:
         with self._warehouse.reading("reports") as connection:
             yield SqliteSession(connection, self._warehouse)
+
+    def outputs(self, report: Report) -> list[Output]:
+        """SQLite's columns have no types of their own: those that the SELECT shows."""
+        query = self.dialect.written(timed(report.query, ANY_MOMENT))
+        with self._warehouse.reading(f"report {report.name}") as connection:
+            session = SqliteSession(connection, self._warehouse)
+            try:
+                session.rows(f"SELECT * FROM ({query}) WHERE 0")
+            except DBAPIError as error:  # of a statement that read no row: names and constants of it alone
+                raise ConfigurationError(f"report {report.name}: SQLite says: {error.orig}") from None
+        return [Output(each.alias_or_name, shown_type(each)) for each in report.query.selects]
 
     @contextmanager
     def holding(self, report: str) -> Iterator[SqliteSession]:

@@ -276,6 +276,13 @@ def _number_at_connect(number: int, said: bytes) -> int:
     return SERVER_SAYS if _CLIENT_SAYS.match(said) or number in _INFORMATIONAL else number
 
 
+def words_of(error: BaseException | None) -> str:
+    """What the server said of a statement that it did not run: names and constants that stand in it, and no
+    value of any row. Of no other statement (INV-7)."""
+    said = next((each for each in getattr(error, "args", ()) if isinstance(each, bytes)), b"")
+    return said.partition(b"DB-Lib error")[0].decode("utf-8", "replace").strip()
+
+
 @contextmanager
 def mssql_errors(doing: str) -> Iterator[None]:
     """Re-raise what SQL Server and pymssql raise as TransientError, ConfigurationError or RowRefused, without

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from consumers.reporting.files import Reports
     from consumers.reporting.refresher import Refresher
     from consumers.reporting.registry import Standing
+    from consumers.reporting.report import Report
 
 _COLUMNS = ("report", "rows", "waiting", "refreshed", "event time", "kept", "problem")
 
@@ -64,9 +65,17 @@ def _add_check(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater reports check active_subscriptions",
         _check,
         "Reads the files and changes nothing. For each report: the columns by which changed rows lead to "
-        "its rows, and the columns of staging that are looked at on the way. Exit code 2 when one is wrong.",
+        "its rows, and the columns of staging that are looked at on the way. With --warehouse also the "
+        "types of its columns, as the database says. Exit code 2 when one is wrong.",
     )
     _add_names(check)
+    check.add_argument(
+        "--warehouse",
+        metavar="URL",
+        nargs="?",
+        const="",
+        help="ask this database, or that of HEADWATER_WAREHOUSE, for types",
+    )
 
 
 def _add_plan(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -198,9 +207,32 @@ def _check(options: argparse.Namespace) -> int:
         for entity, columns in report.images.items():
             show(f"  staging.{entity}: {', '.join(columns) or 'whether a row is there'}")
     wrong = [] if options.names else list(problems(reports))
+    if options.warehouse is not None:
+        wrong += _ask(here, chosen(reports, options.names))
     for each in wrong:
         tell(each)
     return REFUSED if wrong else DONE
+
+
+def _ask(here: Installation, reports: list[Report]) -> list[str]:
+    """Shows the columns as the warehouse makes them; gives what is wrong."""
+    from consumers.reporting.engines import reports_in
+    from consumers.reporting.outputs import check_stored, remarks
+
+    wrong = []
+    with here.warehouse() as warehouse:
+        for report in reports:
+            try:
+                outputs = reports_in(warehouse).outputs(report)
+                show(f"{report.name}: {', '.join(f'{each.name} {each.type}'.rstrip() for each in outputs)}")
+                check_stored(report.name, outputs)
+            except ConfigurationError as error:
+                said, named = str(error), f"report {report.name}: "
+                wrong.append(said if said.startswith(named) else named + said)
+            else:
+                for each in remarks(report.unit, outputs):
+                    tell(f"{report.name}: {each}")
+    return wrong
 
 
 def _plan(_options: argparse.Namespace) -> int:

@@ -176,6 +176,14 @@ def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(up
         rows(up, "active_subscriptions")
 
 
+def test_check_with_a_warehouse_shows_the_types_that_it_says(up: Up) -> None:
+    alone = up.run("reports", "check", "usage_beside_seats")
+    asked = up.run("reports", "check", "usage_beside_seats", "--warehouse")
+    assert (alone.code, asked.code) == (0, 0)
+    assert "month DATE" not in alone.out
+    assert "usage_beside_seats: urn INTEGER, platform NVARCHAR(100), month DATE" in asked.out
+
+
 def test_a_proposed_report_is_made_as_it_is_and_has_a_row_for_each_that_it_says(up: Up) -> None:
     made = up.run("reports", "new", "paid_by_school", "--from", "subscription", "school")
     assert made.code == 0, made

@@ -395,3 +395,29 @@ def test_the_right_files_are_told_of_beside_the_wrong_one(
     assert main(["reports", "check"]) == REFUSED
     assert "good: a change leads to its rows by town" in capsys.readouterr().out
     assert main(["reports", "check", "good"]) == DONE
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "said"),
+    [
+        (
+            f"SELECT s.town, NULL AS n FROM {S}",
+            "",
+            "line 5, column 24: n is NULL without a type: CAST(NULL AS INT) AS n, or add to "
+            'the comment at the beginning: types = { n = "INT" }',
+        ),
+        (f"SELECT s.town, NULL AS n FROM {S}", 'types = { n = "INT" }', ""),
+        (f"SELECT s.town, NULL AS n FROM {S} UNION ALL SELECT s.town, s.urn FROM {S}", "", ""),
+        (
+            GOOD,
+            'types = { n = "TEXT" }',
+            'types, n: found "TEXT"; allowed: a type whose values can be compared',
+        ),
+    ],
+)
+def test_a_column_without_a_type_or_of_one_that_can_not_be_kept_is_told(
+    reports: Path, capsys: pytest.CaptureFixture[str], body: str, more: str, said: str
+) -> None:
+    found = told(reports, f'/* headwater\nkey = ["town"]\n{more}\n*/\n{body}', capsys)
+    assert said in found
+    assert bool(said) == bool(found)

@@ -1,0 +1,119 @@
+"""The columns of a report as the database makes them: their types, and those that no report has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlglot import exp
+
+from consumers.reporting.body import place, selects_of
+from schemas.errors import ConfigurationError
+
+INSTEAD: Mapping[str, str] = {
+    "text": "NVARCHAR(4000)",
+    "ntext": "NVARCHAR(4000)",
+    "xml": "NVARCHAR(MAX)",
+    "json": "NVARCHAR(MAX)",
+    "vector": "NVARCHAR(MAX)",
+    "image": "VARBINARY(MAX)",
+    "sql_variant": "NVARCHAR(4000)",
+    "geometry": "VARBINARY(MAX)",
+    "geography": "VARBINARY(MAX)",
+    "timestamp": "BINARY(8)",
+    "rowversion": "BINARY(8)",
+}
+"""Types whose values can't be compared, or that the server alone writes; and what takes the same values."""
+_SIZED = frozenset(["char", "varchar", "nchar", "nvarchar", "binary", "varbinary"])
+_EXACT = frozenset(["decimal", "numeric"])
+_TIMES = frozenset(["datetime2", "datetimeoffset", "time"])
+_CHARACTER = {"nchar": 2, "nvarchar": 2}
+"""Bytes."""
+
+
+class Output(NamedTuple):
+    """One column. `type` as T-SQL writes it; empty where it is not known."""
+
+    name: str
+    type: str
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether no index has it."""
+        return self.type.endswith("(MAX)")
+
+
+def of_table(rows: Iterable[Sequence[Any]]) -> list[Output]:
+    """Of INFORMATION_SCHEMA.COLUMNS: name, type, characters, precision, scale, digits of a second."""
+    return [
+        Output(str(name), written(str(kind), characters, precision, scale if scale is not None else digits))
+        for name, kind, characters, precision, scale, digits in rows
+    ]
+
+
+def of_result(rows: Iterable[Sequence[Any]]) -> list[Output]:
+    """Of sp_describe_first_result_set, which gives bytes."""
+    return [
+        Output(str(row[2]), written(str(row[5] or ""), _characters(row[5], row[6]), row[7], row[8]))
+        for row in rows
+    ]
+
+
+def _characters(kind: object, size: int | None) -> int | None:
+    return size if size is None or size < 0 else size // _CHARACTER.get(str(kind), 1)
+
+
+def written(kind: str, characters: int | None, precision: int | None, scale: int | None) -> str:
+    """A type with its sizes, as T-SQL has it."""
+    name = kind.partition("(")[0].lower()
+    if "(" in kind:  # SQL Server says it all itself
+        return kind.upper()
+    if name in _SIZED and characters is not None:
+        return f"{name.upper()}({'MAX' if characters < 0 else characters})"
+    if name in _EXACT and precision is not None and scale is not None:
+        return f"{name.upper()}({precision},{scale})"
+    if name in _TIMES and scale is not None:
+        return f"{name.upper()}({scale})"
+    return name.upper()
+
+
+def shown_type(column: exp.Expr) -> str:
+    """As far as a qualified SELECT itself tells it."""
+    known = column.unalias().type
+    if known is None or known.is_type(exp.DType.UNKNOWN, exp.DType.NULL):
+        return ""
+    return known.sql("tsql")
+
+
+def check_stored(report: str, outputs: Sequence[Output]) -> None:
+    """Raises ConfigurationError that shows the line to add where a column has a type of INSTEAD."""
+    wrong = {each.name: each.type.lower() for each in outputs if each.type.lower() in INSTEAD}
+    if wrong:
+        said = ", ".join(f"{name} is {kind.upper()}" for name, kind in wrong.items())
+        line = ", ".join(f'{name} = "{INSTEAD[kind]}"' for name, kind in wrong.items())
+        raise ConfigurationError(
+            f"report {report}: {said}: its values can't be compared, so that no refresh could tell "
+            f"what changed: add to the comment at the beginning: types = {{ {line} }}"
+        )
+
+
+def check_typed(query: exp.Query) -> None:
+    """Raises ConfigurationError where a column is NULL in every SELECT: that has no type."""
+    selects = list(selects_of(query))
+    for number, first in enumerate(selects[0].selects if selects else ()):
+        if all(isinstance(each.selects[number].unalias(), exp.Null) for each in selects):
+            name, where = first.alias_or_name, place(first.args.get("alias"))
+            raise ConfigurationError(
+                f"{where}{name} is NULL without a type: CAST(NULL AS INT) AS {name}, "
+                f'or add to the comment at the beginning: types = {{ {name} = "INT" }}'
+            )
+
+
+def remarks(unit: Sequence[str], outputs: Sequence[Output]) -> list[str]:
+    """What makes a refresh slow."""
+    return [
+        f"{each.name} is {each.type}, and no index has that: give its field a maxLength, or add to the "
+        f'comment at the beginning: types = {{ {each.name} = "NVARCHAR(400)" }}'
+        for each in outputs
+        if each.name in unit and each.is_endless
+    ]
