@@ -178,13 +178,17 @@ class _Refresh:
         self._session.registry.refreshed(self._report.name, self._number, rows, event_time, checkpoints)
 
     def _check_key(self, query: str) -> None:
-        """Raises ConfigurationError that tells clashing keys by hashes alone (INV-7)."""
-        if clashes := self._session.rows(query):
-            hashes = ", ".join(sorted(sha256(repr(each).encode()).hexdigest()[:16] for each in clashes))
-            raise ConfigurationError(
-                f"report {self._report.name}: its key {', '.join(self._report.key)} is not unique; hashes of "
-                f"keys that have several rows: {hashes}"
-            )
+        check_key(self._session, self._report, query)
+
+
+def check_key(session: Session, report: Report, query: str) -> None:
+    """Raises ConfigurationError that tells the keys that a query finds to clash, by hashes alone (INV-7)."""
+    if clashes := session.rows(query):
+        hashes = ", ".join(sorted(sha256(repr(each).encode()).hexdigest()[:16] for each in clashes))
+        raise ConfigurationError(
+            f"report {report.name}: its key {', '.join(report.key)} is not unique; hashes of keys that have "
+            f"several rows: {hashes}. Add to the key the column that tells them apart, or group by the key"
+        )
 
 
 def _pending(taken: Mapping[str, tuple[int, int]]) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from consumers.reporting.compare import Comparison, compare
 from consumers.reporting.dialect import Dialect
 from consumers.reporting.lookups import Lookup, lookups
 from consumers.reporting.outputs import Output, check_stored, of_table
@@ -176,6 +177,17 @@ class Refresher:
                 return "make it anew" if session.registry.is_due(standing) else "nothing: it is not due"
             waiting = dict(session.rows(self._dialect.waiting([standing]))).get(report.name, 0)
         return f"take {waiting:,} changes" if waiting else "nothing: no change waits"
+
+    def compare(self, report: Report) -> Comparison | None:
+        """How the table of this file would differ from the one that readers see; None where there is none.
+        Changes nothing. Raises HeldError; ConfigurationError as `refresh`."""
+        new = self._engine.outputs(report)
+        with self._engine.holding(report.name) as holder, holder.transaction(snapshot=True) as session:
+            standing = session.registry.live(report.name)
+            if standing is None:
+                return None
+            old = of_table(session.rows(self._dialect.made(report, standing.number)))
+            return compare(session, self._dialect, report, standing, old, new)
 
     def lookups(self, report: Report) -> list[Lookup]:
         """By which columns of staging a refresh finds rows, and whether an index leads there."""

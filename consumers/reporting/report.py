@@ -73,6 +73,12 @@ class Report:
         return f"{self.query.sql('tsql')} -- key {', '.join(self.key)}; types {types}; every {self.minutes}"
 
 
+def key_of(definition: str) -> tuple[str, ...]:
+    """The key of a report of this definition."""
+    told = definition.rpartition(" -- key ")[2].partition("; types ")[0]
+    return tuple(told.split(", "))
+
+
 def read_report(name: str, text: str, catalog: Catalog) -> Report:
     """The report of a file of this name (without .sql). Raises ConfigurationError that names the line and
     what would help."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from headwater.commands.compared import show_comparison
 from headwater.commands.new_report import add_new
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
@@ -86,7 +87,12 @@ def _add_plan(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater reports plan",
         _plan,
         "What each file means for its table: nothing, changes taken, or a new table that is built beside "
-        "the old one and then shown. A table whose file is gone stays until `reports drop`.",
+        "the old one and then shown. A table whose file is gone stays until `reports drop`. With --compare "
+        "the new table is made where nobody sees it, and compared on the columns of both.",
+    )
+    _add_names(plan)
+    plan.add_argument(
+        "--compare", action="store_true", help="count rows that are in one table alone, or differ, by column"
     )
     add_warehouse(plan)
 
@@ -235,14 +241,21 @@ def _ask(here: Installation, reports: list[Report]) -> list[str]:
     return wrong
 
 
-def _plan(_options: argparse.Namespace) -> int:
-    here = load()
+def _plan(options: argparse.Namespace) -> int:
+    from consumers.reporting.files import chosen
+
+    here, compared = load(), []
     reports = _read(here)
     with _refresher(here) as refresher:
-        rows = [(report.name, refresher.plan(report)) for report in reports.right.values()]
-        gone = {each.name for each in refresher.standings()[0]} - reports.right.keys()
+        rows = [(report.name, refresher.plan(report)) for report in chosen(reports, options.names)]
+        named = bool(options.names)
+        gone = set() if named else {each.name for each in refresher.standings()[0]} - reports.right.keys()
+        if options.compare:
+            compared = [(each.name, refresher.compare(each)) for each in chosen(reports, options.names)]
     rows += [(name, "nothing: its file is gone, and its table stays until `reports drop`") for name in gone]
     show_table(("report", "plan"), sorted(rows))
+    for name, comparison in compared:
+        show_comparison(name, comparison)
     return DONE
 
 

@@ -166,6 +166,10 @@ def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(up
     )
     plan = up.run("reports", "plan").out
     assert "make a new table beside the old one, and show it: the file has changed" in plan
+    compared = up.run("reports", "plan", "active_subscriptions", "--compare").out
+    assert "  columns that are new: most" in compared
+    assert "only the old table has: 0; only the new one: 0; of both, and different: 0" in compared
+    assert not any("most" in each for each in rows(up, "active_subscriptions"))
     assert up.run("reports", "refresh", "active_subscriptions").code == 0
     assert all("most" in each for each in rows(up, "active_subscriptions"))
     file.unlink()
