@@ -26,6 +26,9 @@ _ALTERED = re.compile(
 _FUNCTION = re.compile(r"CREATE OR ALTER FUNCTION (\S+) ")
 _GRANT = re.compile(r"GRANT SELECT (ON \[history\]\.\[\w+_at\])")
 
+_RIGHTS = re.compile(r"GRANT (?:CREATE TABLE|ALTER ON SCHEMA|VIEW DEFINITION)")
+_ALL_RIGHTS = re.compile(r"GRANT CONTROL (ON SCHEMA::.*)", re.DOTALL)
+
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})')
 _TEXT_COLUMN = re.compile(r"(\[?\w+\]?) COLLATE (\w+) AS \1")
 PRIVATE = 0xE000
@@ -147,6 +150,10 @@ def rewrite(statement: str, execute: Callable[[str], object]) -> str:
         )
         execute(to_writers)
         return _GRANT.sub(r"GRANT EXECUTE \1", statement)
+    if _RIGHTS.match(statement):  # there a table is its owner's alone to make and to alter
+        return "SELECT 1"
+    if whole := _ALL_RIGHTS.match(statement):  # what of it is there
+        return f"GRANT SELECT, INSERT, UPDATE, DELETE {whole[1]}"
     altered = _ALTERED.fullmatch(statement)
     if altered:  # not under a view, which is made again afterwards; and without these words
         execute(f"DROP VIEW IF EXISTS {altered[2]}]")

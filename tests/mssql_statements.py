@@ -30,10 +30,19 @@ READ_BY_EYE = {
     "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT",
     "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON",
     "CREATE ROLE [headwater_reader]",
+    "CREATE ROLE [headwater_refresher]",
     "CREATE ROLE [headwater_writer]",
     "GRANT SELECT ON SCHEMA::[headwater] TO [headwater_writer]",
     "GRANT SELECT, INSERT ON SCHEMA::[history] TO [headwater_writer]",
     "GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [headwater_writer]",
+    "GRANT CREATE TABLE, CREATE VIEW TO [headwater_refresher]",
+    "GRANT CONTROL ON SCHEMA::[reporting] TO [headwater_refresher]",
+    "GRANT ALTER ON SCHEMA::[staging] TO [headwater_refresher]",
+    "GRANT ALTER ON SCHEMA::[headwater] TO [headwater_refresher]",
+    "GRANT SELECT ON SCHEMA::[staging] TO [headwater_refresher]",
+    "GRANT SELECT ON SCHEMA::[history] TO [headwater_refresher]",
+    "GRANT SELECT, DELETE ON SCHEMA::[headwater] TO [headwater_refresher]",
+    "GRANT VIEW DEFINITION ON ROLE::[headwater_reader] TO [headwater_refresher]",
 }
 """What sqlglot does not read: held against the reference's syntax by a person alone."""
 

@@ -52,10 +52,10 @@ def of_table(rows: Iterable[Sequence[Any]]) -> list[Output]:
 
 
 def of_result(rows: Iterable[Sequence[Any]]) -> list[Output]:
-    """Of sp_describe_first_result_set, which gives bytes."""
+    """Of sp_describe_first_result_set, which gives bytes, and types of .NET in a column of their own."""
     return [
-        Output(str(row[2]), written(str(row[5] or ""), _characters(row[5], row[6]), row[7], row[8]))
-        for row in rows
+        Output(str(name), written(str(kind or other or ""), _characters(kind, size), precision, scale))
+        for _, _, name, _, _, kind, size, precision, scale, _, _, _, _, other, *_ in rows
     ]
 
 

@@ -7,7 +7,7 @@ would wait for each batch, and see half of one and half of the next.
 from sqlalchemy import Connection
 
 from consumers.warehouse.mssql_ddl import revisions_in, run
-from consumers.warehouse.mssql_sql import READER_ROLE, WRITER_ROLE, grant_view, quoted
+from consumers.warehouse.mssql_sql import READER_ROLE, REFRESHER_ROLE, WRITER_ROLE, grant_view, quoted
 from consumers.warehouse.tables import StagingTables
 from schemas.errors import ConfigurationError
 
@@ -22,7 +22,7 @@ SNAPSHOT_ON = "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAI
 SNAPSHOTS_ALLOWED = "SELECT CAST(snapshot_isolation_state AS INT) FROM sys.databases WHERE name = DB_NAME()"
 ALLOW_SNAPSHOTS = "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
 
-ROLES = (WRITER_ROLE, READER_ROLE)
+ROLES = (WRITER_ROLE, READER_ROLE, REFRESHER_ROLE)
 WRITER_GRANTS = (
     f"GRANT SELECT ON SCHEMA::[headwater] TO [{WRITER_ROLE}]",
     f"GRANT INSERT, UPDATE ON [headwater].[floors] TO [{WRITER_ROLE}]",
@@ -33,6 +33,26 @@ WRITER_GRANTS = (
     f"GRANT INSERT, DELETE ON [headwater].[dead_letters] TO [{WRITER_ROLE}]",
 )
 """What the consumer does, and no more: it makes no tables, and deletes but the summary that it replaces."""
+
+REFRESHER_GRANTS = (
+    f"GRANT CREATE TABLE, CREATE VIEW TO [{REFRESHER_ROLE}]",
+    f"GRANT CONTROL ON SCHEMA::[reporting] TO [{REFRESHER_ROLE}]",
+    f"GRANT ALTER ON SCHEMA::[staging] TO [{REFRESHER_ROLE}]",
+    f"GRANT ALTER ON SCHEMA::[headwater] TO [{REFRESHER_ROLE}]",
+    f"GRANT SELECT ON SCHEMA::[staging] TO [{REFRESHER_ROLE}]",
+    f"GRANT SELECT ON SCHEMA::[history] TO [{REFRESHER_ROLE}]",
+    f"GRANT SELECT, DELETE ON SCHEMA::[headwater] TO [{REFRESHER_ROLE}]",
+    f"GRANT INSERT, UPDATE ON [headwater].[reports] TO [{REFRESHER_ROLE}]",
+    f"GRANT VIEW DEFINITION ON ROLE::[{READER_ROLE}] TO [{REFRESHER_ROLE}]",
+)
+"""What keeps reports: tables and views of its own, which it shows to readers (CONTROL is what it takes to
+grant, and it has to see whom); triggers and indexes on tables of staging (ALTER); pending rows in headwater,
+made, read and removed. It writes no rows of staging or history. But ALTER on a schema is the right to drop
+what is in it, and a view made in one reads by its owner's rights: a member is trusted like their owner."""
+OWNERS = (
+    "SELECT COUNT(DISTINCT principal_id) FROM sys.schemas "
+    "WHERE name IN (N'headwater', N'staging', N'reporting', N'history')"
+)
 
 
 def make_snapshot_readers(connection: Connection) -> None:
@@ -47,7 +67,7 @@ def make_roles(connection: Connection) -> None:
     """Roles and their rights; both may be there."""
     for role in ROLES:
         run(connection, f"IF DATABASE_PRINCIPAL_ID(N'{role}') IS NULL CREATE ROLE {quoted(role)}")
-    for statement in WRITER_GRANTS:
+    for statement in (*WRITER_GRANTS, *REFRESHER_GRANTS):
         run(connection, statement)
     for (view,) in run(connection, "SELECT name FROM [headwater].[views] ORDER BY name").all():
         run(connection, grant_view(view))
@@ -64,6 +84,11 @@ def lacks(connection: Connection, tables: StagingTables, missing_tables: list[st
         found.append("READ_COMMITTED_SNAPSHOT is off: readers wait for writers")
     if not run(connection, SNAPSHOTS_ALLOWED).scalar_one():
         found.append("ALLOW_SNAPSHOT_ISOLATION is off: no report can be refreshed")
+    if run(connection, OWNERS).scalar_one() > 1:
+        found.append(
+            "the schemas have several owners, and triggers and views are refused what is another's: "
+            "ALTER AUTHORIZATION ON SCHEMA::reporting TO dbo, and so the others"
+        )
     level = run(connection, SELECT_LEVEL).scalar_one()
     if level < LEVEL:
         found.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")

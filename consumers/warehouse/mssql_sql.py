@@ -13,6 +13,7 @@ MAX_SOURCE = 300
 
 WRITER_ROLE = "headwater_writer"
 READER_ROLE = "headwater_reader"
+REFRESHER_ROLE = "headwater_refresher"
 
 _ASCII = f"COLLATE {BINARY_COLLATION} NOT NULL"
 SYSTEM_TABLES = {
@@ -207,9 +208,11 @@ def grant_view(view: str) -> str:
 
 
 def grant_insert(table: str) -> str:
-    """What a trigger appends, the writer appends, on a server that does not chain the rights of owners."""
+    """What a trigger appends, the writer appends, on a server that does not chain the rights of owners. SQL
+    Server does, so that who may not grant leaves it."""
     return (
         f"IF DATABASE_PRINCIPAL_ID(N'{WRITER_ROLE}') IS NOT NULL "
+        f"AND HAS_PERMS_BY_NAME({text(table)}, N'OBJECT', N'CONTROL') = 1 "
         f"GRANT INSERT ON {quoted(table)} TO [{WRITER_ROLE}]"
     )
 

@@ -23,9 +23,9 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater warehouse init",
         _init,
         "Makes the tables and views of the entities. In SQL Server also schemas, the setting by which readers"
-        " wait for no writer (READ_COMMITTED_SNAPSHOT), and the roles headwater_writer and headwater_reader: "
-        "for that it needs an owner of the database, and the first time nobody else connected to it. "
-        "Harmless to repeat.",
+        " wait for no writer (READ_COMMITTED_SNAPSHOT), and the roles headwater_writer, headwater_refresher "
+        "and headwater_reader: for that it needs an owner of the database, and the first time nobody else "
+        "connected to it. Harmless to repeat.",
     )
     check = add_command(
         actions,

@@ -11,20 +11,25 @@ from babelfish import close_kept
 from conftest import Aws
 from consumers_world import ENTITIES, ITEM, A, apply, floor, item, row
 from history_world import CATALOG_OF_PAST, PAST, Happened, frames_of, shown_versions, versions
-from mssql_server import bare, connected, new_database, server, url_of
+from mssql_server import bare, connected, is_babelfish, new_database, server, url_of
 from sqlalchemy import event as engine_event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from consumers.consume import Consumer
+from consumers.reporting.engines import reports_in
+from consumers.reporting.refresher import Refresher
+from consumers.reporting.report import Report, read_report
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
-from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
+from consumers.warehouse.mssql_setup import LEVEL, OWNERS, SELECT_LEVEL
 from consumers.warehouse.port import Batch, Counts, LetterCount
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.settings import Settings, read_settings
+from schemas.codec import Registry
 from schemas.dead_letter import InMemoryLetters
+from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
 
 pytest_plugins = ("warehouse_engines",)
@@ -77,6 +82,7 @@ def test_init_makes_all_and_may_be_repeated(database: str) -> None:
     made = open_warehouse(url_of(database), ENTITIES)
     assert {each for each in made.lacks() if "missing" in each} >= {
         "the role headwater_writer is missing, or not to be seen by this login",
+        "the role headwater_refresher is missing, or not to be seen by this login",
         "the table headwater.revisions is missing",
     }
     made.init()
@@ -176,6 +182,69 @@ def test_a_reader_keeps_her_rights_through_a_swap(warehouse: MssqlWarehouse, use
         transaction.swap("item", number)
     assert [each[0] for each in reader.select("item")[1]] == ["new"]
     reader.close()
+
+
+REPORT = """/* headwater
+key = ["label"]
+*/
+SELECT i.label, COUNT(*) AS items FROM staging.item AS i GROUP BY i.label"""
+
+
+def _report() -> Report:
+    return read_report("labels", REPORT, Catalog({"item": ITEM}, Registry([ITEM.schema])))
+
+
+def test_a_refresher_keeps_reports_that_a_writers_rows_change_and_readers_see(
+    warehouse: MssqlWarehouse, user: Any
+) -> None:
+    """On Babelfish a table is its owner's alone to make: there the owner makes the report."""
+    refresher = open_warehouse(user("headwater_refresher"), ENTITIES)
+    reader = open_warehouse(user("headwater_reader"), ENTITIES)
+    makes = Refresher(reports_in(warehouse if is_babelfish() else refresher))
+    assert makes.refresh(_report()).how == "whole"
+    writer = open_warehouse(user("headwater_writer"), ENTITIES)
+    for key in ("x", "y"):
+        apply(writer, ITEM, row(ITEM, item(key, label="l"), 1))
+    assert Refresher(reports_in(refresher)).refresh(_report()).how == "units"
+    with reader.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT label, items FROM reporting.labels").all()
+        waiting = connection.exec_driver_sql("SELECT waiting FROM reporting._freshness").scalar_one()
+    assert ([tuple(each) for each in rows], waiting) == ([("l", 2)], 0)
+    assert Refresher(reports_in(refresher)).verify(_report()) == []
+    for made in (refresher, reader, writer):
+        made.close()
+
+
+def test_a_refresher_writes_no_rows_but_those_of_reports(warehouse: MssqlWarehouse, user: Any) -> None:
+    refresher = open_warehouse(user("headwater_refresher"), ENTITIES)
+    with pytest.raises(ConfigurationError):
+        apply(refresher, ITEM, row(ITEM, item("x"), 1))
+    for statement in (
+        "UPDATE staging.item__r1 SET label = N'x'",
+        "DELETE FROM staging.item__r1",
+        "INSERT INTO headwater.checkpoints (reader, stream, shard, sequence) VALUES (N'a', N'b', N'c', N'd')",
+        "UPDATE headwater.floors SET position = N'x'",
+    ):
+        with pytest.raises(DBAPIError), refresher.engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+    refresher.close()
+
+
+def test_a_writer_makes_no_report(warehouse: MssqlWarehouse, user: Any) -> None:
+    writer = open_warehouse(user("headwater_writer"), ENTITIES)
+    with pytest.raises(ConfigurationError):
+        Refresher(reports_in(writer)).refresh(_report())
+    assert Refresher(reports_in(warehouse)).standings()[0] == []
+    writer.close()
+
+
+def test_schemas_of_several_owners_are_told(warehouse: MssqlWarehouse) -> None:
+    def several(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        return "SELECT 2" if statement == OWNERS else statement, parameters
+
+    engine_event.listen(warehouse.engine, "before_cursor_execute", several, retval=True)
+    (said,) = warehouse.lacks()
+    assert "ALTER AUTHORIZATION ON SCHEMA::reporting TO dbo" in said
 
 
 def test_the_commands_say_it_and_their_exit_codes(

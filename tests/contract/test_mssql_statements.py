@@ -126,6 +126,8 @@ def _reports(warehouse: MssqlWarehouse) -> None:
     refresher.refresh(report)
     refresher.standings()
     refresher.plan(report)
+    refresher.compare(report)
+    reports_in(warehouse).outputs(report)
     refresher.verify(report)
     refresher.refresh(read_report("often", OFTEN, CATALOG))
     refresher.drop("report")

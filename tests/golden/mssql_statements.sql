@@ -144,6 +144,8 @@ DELETE t FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units
 
 DROP FUNCTION IF EXISTS [history].[past_at];
 
+DROP TABLE IF EXISTS [#report_compared];
+
 DROP TABLE [history].[past__r1];
 
 DROP TABLE [staging].[item__r3];
@@ -152,7 +154,17 @@ DROP VIEW IF EXISTS [history].[past];
 
 DROP VIEW [staging].[item__as_of_then];
 
+EXEC sp_describe_first_result_set N'?';
+
 EXEC sp_releaseapplock @Resource = N'?', @LockOwner = 'Session';
+
+GRANT ALTER ON SCHEMA::[headwater] TO [headwater_refresher];
+
+GRANT ALTER ON SCHEMA::[staging] TO [headwater_refresher];
+
+GRANT CONTROL ON SCHEMA::[reporting] TO [headwater_refresher];
+
+GRANT CREATE TABLE, CREATE VIEW TO [headwater_refresher];
 
 GRANT INSERT ON [headwater].[sweeps] TO [headwater_writer];
 
@@ -162,17 +174,27 @@ GRANT INSERT, UPDATE ON [headwater].[checkpoints] TO [headwater_writer];
 
 GRANT INSERT, UPDATE ON [headwater].[floors] TO [headwater_writer];
 
+GRANT INSERT, UPDATE ON [headwater].[reports] TO [headwater_refresher];
+
 GRANT SELECT ON SCHEMA::[headwater] TO [headwater_writer];
+
+GRANT SELECT ON SCHEMA::[history] TO [headwater_refresher];
+
+GRANT SELECT ON SCHEMA::[staging] TO [headwater_refresher];
+
+GRANT SELECT, DELETE ON SCHEMA::[headwater] TO [headwater_refresher];
 
 GRANT SELECT, INSERT ON SCHEMA::[history] TO [headwater_writer];
 
 GRANT SELECT, INSERT, UPDATE ON SCHEMA::[staging] TO [headwater_writer];
 
+GRANT VIEW DEFINITION ON ROLE::[headwater_reader] TO [headwater_refresher];
+
 IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;
 
-IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT INSERT ON [headwater].[pending_report__r1__1] TO [headwater_writer];
+IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL AND HAS_PERMS_BY_NAME(N'?', N'?', N'?') = 1 GRANT INSERT ON [headwater].[pending_report__r1__1] TO [headwater_writer];
 
-IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT INSERT ON [headwater].[pending_report__r1__2] TO [headwater_writer];
+IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL AND HAS_PERMS_BY_NAME(N'?', N'?', N'?') = 1 GRANT INSERT ON [headwater].[pending_report__r1__2] TO [headwater_writer];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [headwater].[dead_letter_summary] TO [headwater_reader];
 
@@ -203,6 +225,8 @@ IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[past] TO [
 IF DATABASE_PRINCIPAL_ID(N'?') IS NOT NULL GRANT SELECT ON [staging].[thing] TO [headwater_reader];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_reader];
+
+IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_refresher];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_writer];
 
@@ -286,6 +310,8 @@ SELECT * INTO [#report_changed_chosen] FROM (SELECT DISTINCT [id] FROM [#report_
 
 SELECT * INTO [#report_changed_item] FROM (SELECT DISTINCT [day], [id], [label] FROM [#report_taken_item] WHERE [_existed] = 1 UNION SELECT [day], [id], [label] FROM [#report_now_item] WHERE [_deleted] = 0) AS [q];
 
+SELECT * INTO [#report_compared] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
+
 SELECT * INTO [#report_found] FROM (SELECT [label] AS [label], [day] AS [day] FROM [reporting].[report__r1] WHERE 1 = 0) AS [q];
 
 SELECT * INTO [#report_now_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT [id] FROM [#report_own_chosen] UNION SELECT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[id] = [k].[id]) AS [q];
@@ -306,6 +332,8 @@ SELECT CAST(snapshot_isolation_state AS INT) FROM sys.databases WHERE name = DB_
 
 SELECT COLUMN_NAME, COALESCE(CHARACTER_OCTET_LENGTH, 20) FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'?' AND TABLE_NAME = N'?';
 
+SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'?' AND TABLE_NAME = N'?' ORDER BY ORDINAL_POSITION;
+
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[chosen__r1];
 
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[every__r1];
@@ -313,6 +341,18 @@ SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at])
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[item__r2];
 
 SELECT COUNT(*), COUNT(CASE WHEN [_deleted] = 1 THEN 1 END), MAX([_occurred_at]) FROM [staging].[past__r1];
+
+SELECT COUNT(DISTINCT principal_id) FROM sys.schemas WHERE name IN (N'?', N'?', N'?', N'?');
+
+SELECT COUNT_BIG(*) FROM (SELECT * FROM [#report_compared]) AS [d];
+
+SELECT COUNT_BIG(*) FROM (SELECT * FROM [reporting].[report__r1]) AS [d];
+
+SELECT COUNT_BIG(*) FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1]) AS [d];
+
+SELECT COUNT_BIG(*) FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+
+SELECT COUNT_BIG(*) FROM (SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
 
 SELECT COUNT_BIG(*) FROM [#report_before_chosen];
 
@@ -361,6 +401,14 @@ SELECT TOP (1) * FROM [staging].[item] ORDER BY [id];
 SELECT TOP 0 * INTO [reporting].[often__r1] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], DAY(CAST('?' AS DATETIME2(6))) + COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
 
 SELECT TOP 0 * INTO [reporting].[report__r1] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
+
+SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1]) AS [d];
+
+SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+
+SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+
+SELECT TOP 5 t.[label], t.[day] FROM [#report_compared] AS t GROUP BY t.[label], t.[day], DATALENGTH(t.[label]), DATALENGTH(t.[day]) HAVING COUNT(*) > 1;
 
 SELECT TOP 5 t.[label], t.[day] FROM [reporting].[often__r1] AS t GROUP BY t.[label], t.[day], DATALENGTH(t.[label]), DATALENGTH(t.[day]) HAVING COUNT(*) > 1;
 
