@@ -4,7 +4,7 @@ key = ["town", "plan"]
 -- What schools pay for today, by the town they are in and the plan they have.
 SELECT
     s.town,
-    u.plan,
+    u.[plan],
     COUNT(*)              AS subscriptions,
     COUNT(DISTINCT u.urn) AS schools,
     SUM(u.seats)          AS seats,
@@ -12,4 +12,4 @@ SELECT
 FROM staging.subscription AS u
 INNER JOIN staging.school AS s ON s.urn = u.urn
 WHERE u.active = 1
-GROUP BY s.town, u.plan
+GROUP BY s.town, u.[plan]

@@ -8,7 +8,7 @@ SELECT
     u.urn,
     s.name                                              AS school,
     s.town,
-    u.plan,
+    u.[plan],
     u.price,
     u.ends_on,
     DATEDIFF(DAY, CAST(@as_of AS DATE), u.ends_on)      AS days_left
