@@ -366,7 +366,7 @@ def _united(draw: st.DrawFn) -> Made:
             regions.setdefault(each["region"], []).append(each["tier"])
         return [*tops, *(("b", region, None, sum(tiers)) for region, tiers in regions.items())]
 
-    return Made(("branch", "k0"), body.replace("COUNT(*) AS v0", "NULL AS v0"), rows)
+    return Made(("branch", "k0"), body.replace("COUNT(*) AS v0", "CAST(NULL AS INT) AS v0"), rows)
 
 
 def reports() -> st.SearchStrategy[Made]:
