@@ -21,6 +21,9 @@ of rows, as an aggregate, a window and a sub-query are not."""
 Environment: TypeAlias = Mapping[str, Outputs]
 """What may be named, by alias."""
 
+OTHER_AGGREGATES = frozenset({"CHECKSUM_AGG", "STDEVP", "VAR", "VARP"})
+"""Those of T-SQL that sqlglot does not know for such."""
+
 
 class NotFlatError(ConfigurationError):
     """Why a query can't be kept up to date change by change."""
@@ -128,6 +131,7 @@ class Flattener:
         yield from made
 
     def _relation(self, node: Expression, seen: _Seen, aliases: Environment) -> list[Flat]:
+        _check_plain(node)
         match node:
             case exp.Lateral():
                 return self._applied(node, seen.beside(aliases))
@@ -166,13 +170,14 @@ class Flattener:
         outputs = {
             each.alias_or_name: _determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
         }
-        return Flat(part, outputs)
+        return Flat(_always(part) if _is_one_row(node) else part, outputs)
 
     def _witnesses(self, sub_query: Expression, seen: _Seen) -> Iterator[Part]:
         asked = sub_query.find_ancestor(exp.In, exp.Select)
         for part, outputs in self._query(sub_query, seen):
-            if isinstance(asked, exp.In):
-                part.conditions.extend(self._asked(asked, next(iter(outputs.values())), seen))
+            if isinstance(asked, exp.In) and _is_asked(asked, sub_query):
+                given = None if _is_limited(sub_query) else next(iter(outputs.values()))
+                part.conditions.extend(self._asked(asked, given, seen))
             yield part
 
     def _asked(self, asked: exp.In, given: Expression | None, seen: _Seen) -> Iterator[Expression]:
@@ -198,10 +203,12 @@ def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
 
 def inline(expression: Expression, aliases: Environment) -> Expression | None:
     """The expression in columns of places; None where these do not tell it."""
-    if expression.find(exp.AggFunc, exp.Window, exp.Query) is not None:
+    if expression.find(exp.AggFunc, exp.Window, exp.Query) is not None or any(_aggregates(expression)):
         return None
     made = exp.paren(expression.copy(), copy=False)  # so that the column itself has a parent
     for column in list(made.find_all(exp.Column)):
+        if column.name not in aliases.get(column.table, ()):
+            raise NotFlatError(f"{column.sql('tsql')} is not seen to be a column of anything in FROM")
         given = aliases[column.table][column.name]
         if given is None:
             return None
@@ -232,6 +239,42 @@ def _relations(node: exp.Select) -> Iterator[tuple[Expression, Expression | None
             raise NotFlatError("a sub-query stands in ON: put it into WHERE, or into FROM")
         outer_apply = isinstance(join.this, exp.Lateral) and not join.this.args.get("cross_apply")
         yield join.this, on, join.side == "LEFT" or outer_apply
+
+
+_PLAIN = {"this", "db", "catalog", "alias", "with_"}
+
+
+def _check_plain(node: Expression) -> None:
+    """A relation of FROM with nothing behind its name that changes which rows it has."""
+    if not isinstance(node, (exp.Table, exp.Subquery)):
+        return
+    more = {name for name, given in node.args.items() if given and name not in _PLAIN}
+    if "hints" in more:
+        raise NotFlatError(
+            "WITH (...) behind a table, as NOLOCK is, sees more or less than what is committed"
+        )
+    if more:
+        raise NotFlatError(
+            f"{node.sql('tsql')[:60]}: a join within a join, PIVOT, TABLESAMPLE or FOR SYSTEM_TIME; put it "
+            "into a SELECT in FROM, with CASE in place of PIVOT"
+        )
+
+
+def _always(part: Part) -> Part:
+    """A part that is there whether or not its rows are."""
+    return Part(optionals=[part])
+
+
+def _is_one_row(node: exp.Select) -> bool:
+    """Whether it is an aggregate of all its rows: a row, even of none."""
+    asked = (*node.selects, *filter(None, (node.args.get("having"),)))
+    return node.args.get("group") is None and any(any(_aggregates(one)) for one in asked)
+
+
+def _is_asked(asked: exp.In, sub_query: Expression) -> bool:
+    """Whether IN is followed by that query, and not by an expression with it somewhere within."""
+    given = asked.args.get("query")
+    return given is not None and given.unnest() is sub_query
 
 
 def _joined(
@@ -283,7 +326,7 @@ def _determining(node: exp.Select, aliases: Environment) -> list[list[Expression
         if group.find(exp.Rollup, exp.Cube, exp.GroupingSets) or group.args.get("all"):
             raise NotFlatError("ROLLUP, CUBE and GROUPING SETS have totals of all rows: use UNION ALL")
         made.append(_told(group.expressions, aliases))
-    elif any(_is_aggregate(each) for one in own for each in _outermost(one, exp.AggFunc)):
+    elif any(any(_aggregates(one)) for one in own):
         made.append([])
     windows = (each for one in own for each in _outermost(one, exp.Window))
     made.extend(_told(window.args.get("partition_by") or (), aliases) for window in windows)
@@ -292,6 +335,13 @@ def _determining(node: exp.Select, aliases: Environment) -> list[list[Expression
 
 def _is_aggregate(function: Expression) -> bool:
     return not isinstance(function.parent, exp.Window)
+
+
+def _aggregates(node: Expression) -> Iterator[Expression]:
+    for each in _outermost(node, exp.AggFunc, exp.Anonymous):
+        named = isinstance(each, exp.Anonymous) and each.name.upper() not in OTHER_AGGREGATES
+        if not named and _is_aggregate(each):
+            yield each
 
 
 def _told(expressions: Sequence[Expression], aliases: Environment) -> list[Expression]:

@@ -28,6 +28,7 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from consumers.reporting.derive import Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
+from consumers.reporting.functions import changing, unordered
 from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
 from schemas.entity import Catalog
@@ -40,20 +41,12 @@ AS_OF = "as_of"
 
 _HEADER = re.compile(r"\s*/\*\s*headwater\b(?P<properties>.*?)\*/", re.DOTALL | re.IGNORECASE)
 _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")
+_DATENAME = re.compile(r"\bdatename\s*\(\s*(?P<part>\w+)", re.IGNORECASE)
 _STATEMENT = re.compile(
     r"(^|;)\s*(alter|create|delete|drop|exec|execute|grant|insert|merge|truncate|update|use)\b", re.IGNORECASE
 )
-_CHANGING = (
-    exp.CurrentTimestamp,
-    exp.CurrentTimestampLTZ,
-    exp.CurrentDate,
-    exp.CurrentUser,
-    exp.Rand,
-    exp.Uuid,
-)
-_CHANGING_NAMES = frozenset(
-    ["SYSUTCDATETIME", "GETUTCDATE", "NEWSEQUENTIALID", "SESSION_USER", "SYSTEM_USER", "HOST_NAME"]
-)
+UNITS = "units"
+"""What a refresh calls its units beside the tables of FROM."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +159,7 @@ def _types(properties: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str
 def _parsed(body: str) -> exp.Query:
     try:
         _check_comments(body)
+        _check_names_of_days(body)
         statements = [each for each in sqlglot.parse(body, read="tsql") if each is not None]
     except ParseError as error:
         found = error.errors[0]
@@ -178,9 +172,19 @@ def _parsed(body: str) -> exp.Query:
     (query,) = statements
     if not isinstance(query, (exp.Select, exp.SetOperation)) or query.find(exp.Into, exp.Command):
         raise ConfigurationError(f"{query.key.upper()}: a report is one SELECT, and changes nothing")
+    if query.args.get("for_"):
+        raise ConfigurationError("FOR at the end makes one text of all rows: a report is a table")
     if query.args.get("order") and not query.args.get("limit"):
         raise ConfigurationError("ORDER BY at the end: a table has no order, whoever reads it says one")
     return query
+
+
+def _check_names_of_days(body: str) -> None:
+    """sqlglot writes DATENAME as FORMAT, which has the same text of these parts alone."""
+    for found in _DATENAME.finditer(body):
+        if found["part"].lower() not in ("month", "mm", "m", "weekday", "dw", "w", "year", "yyyy"):
+            line = body[: found.start()].count("\n") + 1
+            raise ConfigurationError(f"line {line}: DATENAME({found['part']}, ...): say DATEPART, as a text")
 
 
 def _check_comments(body: str) -> None:
@@ -217,6 +221,8 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
     if not is_full:
         _check_known(made, catalog)
     annotate_types(made, schema={STAGING: types_of(catalog)}, dialect="tsql")
+    for reason in () if is_full else unordered(made):
+        raise _only_full(reason)
     return made
 
 
@@ -239,6 +245,10 @@ def _check_tables(query: exp.Query, catalog: Catalog, is_full: bool) -> None:
     ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
     for table in query.find_all(exp.Table):
         place = _place(table.this)
+        if table.alias_or_name.lower() == UNITS and not is_full:
+            raise ConfigurationError(
+                f"{place}{UNITS} is a name of Headwater's own there: say another one, AS u"
+            )
         if table.db.lower() == STAGING and not table.catalog:
             if table.name.lower() not in catalog.entities:
                 raise unknown(f"{place}staging", table.name, catalog.entities)
@@ -252,12 +262,12 @@ def _check_functions(query: exp.Query, is_full: bool) -> None:
     for parameter in query.find_all(exp.Parameter):
         if parameter.name.lower() != AS_OF:
             raise unknown("variable", f"@{parameter.name}", [f"@{AS_OF}"])
-    for node in () if is_full else query.walk():
-        name = node.name.upper() if isinstance(node, exp.Anonymous) else node.key.upper()
-        if isinstance(node, exp.Parameter):
-            raise _only_full(f"@{AS_OF} is another time each time")
-        if isinstance(node, _CHANGING) or name in _CHANGING_NAMES:
-            raise _only_full(f"{name} gives another value each time; @{AS_OF} is the time of the refresh")
+    if is_full:
+        return
+    if query.find(exp.Parameter):
+        raise _only_full(f"@{AS_OF} is another time each time")
+    for reason in changing(query):
+        raise _only_full(reason)
 
 
 def _check_columns_of_tables(query: exp.Query, catalog: Catalog) -> None:

@@ -10,9 +10,7 @@ from sqlglot import exp
 
 from consumers.reporting.derive import Way
 from consumers.reporting.flatten import Expression
-from consumers.reporting.report import selects_of
-
-UNITS = "units"
+from consumers.reporting.report import UNITS, selects_of
 
 Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""

@@ -190,3 +190,35 @@ def test_money_is_compared_as_numbers_or_the_report_needs_sql_server(
         assert reports_in(shop).dialect.sql == "sqlite"
     else:
         assert shown(shop, "sales") == [("a", found)]
+
+
+OWN = "staging.purchase AS o WHERE o.customer = c.id"
+OF = "staging.customer AS c WHERE c.id = o.customer"
+LISTED = "SELECT o.id, o._source AS src FROM staging.purchase AS o WHERE o.amount IN"
+APPLIED = "SELECT c.id, c._source AS src, b.n FROM staging.customer AS c CROSS APPLY"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{LISTED} (CASE WHEN EXISTS (SELECT c.tier FROM {OF}) THEN 1 ELSE 2 END)",
+        f"{LISTED} ((SELECT TOP 1 c.tier FROM {OF} ORDER BY c.tier) + 1, 3)",
+        f"{LISTED} (SELECT TOP 1 x.amount FROM staging.purchase AS x WHERE x.customer = o.customer "
+        "ORDER BY x.product, x.id, x._source)",
+        f"{APPLIED} (SELECT COUNT(*) AS n FROM {OWN}) AS b",
+        f"{APPLIED} (SELECT d.n + 1 AS n FROM (SELECT VAR(o.amount) AS n FROM {OWN}) AS d) AS b",
+    ],
+    ids=["a query within IN's list", "a value of it", "TOP in IN", "CROSS APPLY of a count", "of a variance"],
+)
+def test_rows_that_hang_on_what_is_not_there_are_followed(shop: Warehouse, body: str) -> None:
+    """Where these were followed by a value that a row had to have, or by rows that had to be there."""
+    report, refresher = sales(body, '["id", "src"]'), Refresher(reports_in(shop))
+    writer = Writer(Random(5))
+    for _ in range(40):
+        write(shop, *writer.batch())
+        try:
+            refresher.refresh(report)
+        except NeedsSqlServerError:
+            assert reports_in(shop).dialect.sql == "sqlite"
+            return
+        assert refresher.verify(report) == []

@@ -60,6 +60,8 @@ def test_the_sample_reports_can_be_kept_in_sqlite(name: str) -> None:
         "STRING_AGG(c.region, ',')",
         "CONVERT(VARCHAR(7), GETDATE(), 120)",
         "AVG(CAST(c.tier AS DECIMAL(9, 2)))",
+        "CASE WHEN CAST(c.tier AS INT) = N'1' THEN 1 END",
+        "CASE WHEN CAST(c.region AS NVARCHAR(9)) BETWEEN 1 AND 2 THEN 1 END",
     ],
 )
 def test_what_sqlite_has_not_is_named_and_needs_sql_server(expression: str) -> None:
@@ -118,6 +120,15 @@ def test_comments_and_lines_make_no_other_definition() -> None:
             "a comment holds what may be a statement, or another comment",
         ),
         (f"{GOOD} /* a /* b */ */", "a comment holds what may be a statement, or another comment"),
+        (f"{GOOD} FOR JSON PATH", "FOR at the end makes one text of all rows"),
+        (
+            f"SELECT c.region, DATENAME(QUARTER, c.tier) AS n FROM {C}",
+            "line 5: DATENAME(QUARTER, ...): say DATEPART, as a text",
+        ),
+        (
+            "SELECT units.region FROM staging.customer AS Units",
+            "line 5, column 41: units is a name of Headwater's own",
+        ),
         (f"{GOOD} ORDER BY c.region", "ORDER BY at the end: a table has no order"),
         (
             f"SELECT c.region, COUNT(*) FROM {C} GROUP BY c.region",
@@ -183,6 +194,39 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
             "use NOT EXISTS",
         ),
         ("SELECT COUNT(*) AS region FROM staging.customer AS c", "no key column is"),
+        (
+            f"SELECT c.region, dbo.rate(c.tier) AS n FROM {C}",
+            "dbo.rate(c.tier) is not known to give the same",
+        ),
+        (
+            f"SELECT c.region, ORIGINAL_LOGIN() AS n FROM {C}",
+            "ORIGINAL_LOGIN() is not known to give the same",
+        ),
+        (f"SELECT c.region, NEXT VALUE FOR dbo.s AS n FROM {C}", "gives another value each time"),
+        (f"SELECT c.region, SESSION_USER AS n FROM {C}", "gives another value each time"),
+        (f"SELECT c.region, CURRENT_TIMEZONE() AS n FROM {C}", "gives another value each time"),
+        (
+            f"SELECT c.region, STRING_AGG(c.id, ',') AS n FROM {C} GROUP BY c.region",
+            "STRING_AGG without WITHIN GROUP (ORDER BY ...)",
+        ),
+        (
+            f"SELECT c.region, SUM(CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
+            "of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first",
+        ),
+        (
+            "SELECT c.region FROM staging.customer AS c WITH (NOLOCK)",
+            "NOLOCK is, sees more or less than what is committed",
+        ),
+        ("SELECT c.region FROM staging.customer AS c TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
+        (
+            "SELECT c.region FROM staging.customer FOR SYSTEM_TIME AS OF '2024-01-01' AS c",
+            "FOR SYSTEM_TIME; put it into a SELECT in FROM",
+        ),
+        (
+            f"SELECT c.region FROM {C} LEFT JOIN staging.purchase AS o INNER JOIN {P} ON p.id = o.product "
+            "ON o.customer = c.id",
+            "a join within a join",
+        ),
     ],
 )
 def test_what_can_not_be_kept_change_by_change_says_why_and_what_would_help(body: str, reason: str) -> None:
