@@ -221,8 +221,6 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
     if not is_full:
         _check_known(made, catalog)
     annotate_types(made, schema={STAGING: types_of(catalog)}, dialect="tsql")
-    for reason in () if is_full else unordered(made):
-        raise _only_full(reason)
     return made
 
 
@@ -334,9 +332,12 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
     try:
         flats = Flattener(types, nullable).flatten(query)
         shared = {name: each.key for name, each in catalog.entities.items() if each.prefer and each.key}
-        return replace(derive(flats, key, types), shared_keys=shared)
+        derivation = replace(derive(flats, key, types), shared_keys=shared)
     except NotFlatError as error:
         raise _only_full(str(error)) from None
+    for reason in unordered(query):
+        raise _only_full(reason)
+    return derivation
 
 
 def _only_full(reason: str) -> ConfigurationError:

@@ -195,6 +195,9 @@ def _branches(node: Expression) -> Expression:
     """Decimals and whole numbers in one column: all of them text of one scale."""
     if isinstance(node, exp.Case) and is_decimal(node.this):
         raise _refused(node)
+    if isinstance(node, exp.Case) and node.this:
+        for each in node.args["ifs"]:
+            _check_one_kind(exp.EQ(this=node.this.copy(), expression=each.this.copy()))
     kinds = {is_decimal(each) for each in _given(node) if not isinstance(each, exp.Null)}
     if kinds == {True, False}:
         for each in _given(node):

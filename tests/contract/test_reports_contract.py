@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from consumers_world import A, event
 from evolutions import STEPS
-from reports_world import CATALOG, ENTITIES, PURCHASE, Writer, row, write
+from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
 from sqlalchemy import event as engine_event
 
 from consumers.facts import read_fact
@@ -222,3 +222,22 @@ def test_rows_that_hang_on_what_is_not_there_are_followed(shop: Warehouse, body:
             assert reports_in(shop).dialect.sql == "sqlite"
             return
         assert refresher.verify(report) == []
+
+
+def test_two_rows_that_stood_together_and_both_go_take_their_unit_with_them(shop: Warehouse) -> None:
+    """Neither leads to it by the other as it is."""
+    values = {"id": "1", "customer": "a", "product": "x", "amount": 1, "price": Decimal(1), "day": None}
+    there: list[tuple[Entity, dict[str, Any]]] = [
+        (CUSTOMER, {"id": "a", "region": "n", "tier": 1}),
+        (PURCHASE, values),
+    ]
+    body = (
+        "SELECT c.region, o.product, COUNT(*) AS n FROM staging.customer AS c INNER JOIN "
+        "staging.purchase AS o ON o.customer = c.id GROUP BY c.region, o.product"
+    )
+    report, refresher = sales(body, '["region", "product"]'), Refresher(reports_in(shop))
+    for number, operation, rows in ((1, Operation.UPSERT, 1), (2, Operation.DELETE, 0)):
+        for of, given in there:
+            write(shop, of, Batch({of.name: [row(of, given, number, operation, A)]}))
+        refresher.refresh(report)
+        assert len(shown(shop, "sales")) == rows

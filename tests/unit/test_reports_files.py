@@ -61,6 +61,7 @@ def test_the_sample_reports_can_be_kept_in_sqlite(name: str) -> None:
         "CONVERT(VARCHAR(7), GETDATE(), 120)",
         "AVG(CAST(c.tier AS DECIMAL(9, 2)))",
         "CASE WHEN CAST(c.tier AS INT) = N'1' THEN 1 END",
+        "CASE CAST(c.tier AS INT) WHEN N'1' THEN 1 END",
         "CASE WHEN CAST(c.region AS NVARCHAR(9)) BETWEEN 1 AND 2 THEN 1 END",
     ],
 )
@@ -210,6 +211,22 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
             "STRING_AGG without WITHIN GROUP (ORDER BY ...)",
         ),
         (
+            f"SELECT c.region, (SELECT TOP 1 p.id FROM {P} WHERE p.family = c.region) AS n FROM {C}",
+            "TOP or FOR without ORDER BY takes rows in any order",
+        ),
+        (
+            f"SELECT c.region, (SELECT p.id FROM {P} WHERE p.family = c.region FOR JSON PATH) AS n FROM {C}",
+            "TOP or FOR without ORDER BY takes rows in any order",
+        ),
+        (
+            f"SELECT c.region, ROW_NUMBER() OVER (PARTITION BY c.region ORDER BY (SELECT 1)) AS n\nFROM {C}",
+            "takes rows in any order: ORDER BY a column",
+        ),
+        (
+            f"SELECT c.region, AVG(DISTINCT CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
+            "of a FLOAT hangs on the order",
+        ),
+        (
             f"SELECT c.region, SUM(CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
             "of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first",
         ),
@@ -295,3 +312,8 @@ def test_one_wrong_file_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_a_home_without_reports_has_none(tmp_path: Path) -> None:
     assert read_reports(tmp_path, CATALOG) == ({}, {})
+
+
+def test_top_where_only_exists_asks_needs_no_order() -> None:
+    asked = "EXISTS (SELECT TOP 1 1 FROM staging.purchase AS o WHERE o.customer = c.id)"
+    assert report(GOOD.replace(" GROUP", f" WHERE {asked} GROUP")).unit == ("region",)
