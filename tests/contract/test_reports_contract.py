@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from consumers_world import A, event
+from consumers_world import A, entity, event, field
 from evolutions import STEPS
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
 from sqlalchemy import event as engine_event
@@ -241,3 +241,24 @@ def test_two_rows_that_stood_together_and_both_go_take_their_unit_with_them(shop
             write(shop, of, Batch({of.name: [row(of, given, number, operation, A)]}))
         refresher.refresh(report)
         assert len(shown(shop, "sales")) == rows
+
+
+RESERVED = entity("group", [field("id", "string"), field("order", "string"), field("select", "int")], ["id"])
+
+
+def test_names_that_are_words_of_sql_are_names(connect: Callable[..., Warehouse]) -> None:
+    warehouse, catalog = connect([RESERVED]), Catalog({"group": RESERVED}, Registry([RESERVED.schema]))
+    warehouse.ensure()
+    body = (
+        "SELECT g.[order], SUM(g.[select]) AS [select] FROM staging.[group] AS g LEFT JOIN staging.[group] "
+        "AS h ON h.[order] = g.[order] AND h.[select] > g.[select] WHERE h.id IS NULL GROUP BY g.[order]"
+    )
+    report = read_report("having", f'/* headwater\nkey = ["order"]\n*/\n{body}', catalog)
+    refresher = Refresher(reports_in(warehouse))
+    for number, order in enumerate(("a", "b", "a"), 1):
+        made = event(RESERVED, {"id": f"{number}", "order": order, "select": number}, number)
+        kept = to_row(read_fact(encode_event(made), catalog.registry), RESERVED)
+        with warehouse.transaction(shared=["group"]) as transaction:
+            transaction.apply(Batch({"group": [kept]}))
+        refresher.refresh(report)
+    assert shown(warehouse, "having") == [("a", 3), ("b", 2)]
