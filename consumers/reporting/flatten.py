@@ -87,6 +87,7 @@ class Flattener:
         self._types = types
         self._nullable = nullable
         self._entity_of: dict[str, str] = {}
+        self._optional: set[str] = set()
 
     def flatten(self, query: exp.Query) -> list[Flat]:
         """Its alternatives. Raises NotFlatError."""
@@ -121,14 +122,36 @@ class Flattener:
         """Each way in which the tables of FROM stand together, and what can be named of them."""
         made: list[tuple[Part, Environment]] = [(Part(), {})]
         for relation, on, is_optional in _relations(node):
+            name = relation.alias_or_name
             made = [
-                _joined(
-                    part, {**aliases, relation.alias_or_name: added.outputs}, added, seen, on, is_optional
+                (
+                    _joined(part, {**seen.aliases, **aliases, name: added.outputs}, added, on, is_optional),
+                    {**aliases, name: self._missing(added) if is_optional else added.outputs},
                 )
                 for part, aliases in made
                 for added in self._relation(relation, seen, aliases)
             ]
         yield from made
+
+    def _missing(self, added: Flat) -> Outputs:
+        """What the right side of a left join gives, NULL in all of it where nothing is found: a constant or
+        COALESCE of it, too."""
+        self._optional.update(_all_places(added.part))
+        one = next(iter(added.part.places.items()), None)
+        return {
+            name: given if given is None or isinstance(given, exp.Column) else self._if_there(given, one)
+            for name, given in added.outputs.items()
+        }
+
+    def _if_there(self, given: Expression, one: tuple[str, str] | None) -> Expression | None:
+        """By a column that no row has NULL. None where there is no such column."""
+        if one is None:
+            return None
+        place, entity = one
+        there = typed_column("_source", place, self._types[entity]["_source"])
+        made = exp.case().when(exp.Not(this=exp.Is(this=there, expression=exp.null())), given.copy())
+        made.type = given.type
+        return made
 
     def _relation(self, node: Expression, seen: _Seen, aliases: Environment) -> list[Flat]:
         _check_plain(node)
@@ -189,7 +212,7 @@ class Flattener:
             yield exp.EQ(this=wanted, expression=given.copy())
 
     def _may_be_null(self, expression: Expression | None) -> bool:
-        if not isinstance(expression, exp.Column):
+        if not isinstance(expression, exp.Column) or expression.table in self._optional:
             return True
         return expression.name in self._nullable[self._entity_of[expression.table]]
 
@@ -277,10 +300,8 @@ def _is_asked(asked: exp.In, sub_query: Expression) -> bool:
     return given is not None and given.unnest() is sub_query
 
 
-def _joined(
-    part: Part, aliases: Environment, added: Flat, seen: _Seen, on: Expression | None, is_optional: bool
-) -> tuple[Part, Environment]:
-    part, conditions = part.copy(), _inlined(on, {**seen.aliases, **aliases})
+def _joined(part: Part, named: Environment, added: Flat, on: Expression | None, is_optional: bool) -> Part:
+    part, conditions = part.copy(), _inlined(on, named)
     if is_optional:
         right = added.part.copy()
         right.conditions.extend(conditions)
@@ -288,7 +309,11 @@ def _joined(
     else:
         part.add(added.part)
         part.conditions.extend(conditions)
-    return part, aliases
+    return part
+
+
+def _all_places(part: Part) -> set[str]:
+    return set(part.places).union(*map(_all_places, part.optionals))
 
 
 def _inlined(condition: Expression | None, aliases: Environment) -> list[Expression]:

@@ -243,6 +243,23 @@ def test_two_rows_that_stood_together_and_both_go_take_their_unit_with_them(shop
         assert len(shown(shop, "sales")) == rows
 
 
+WORTH = ["'here'", "COALESCE(c.region, 'none')", "CASE WHEN c.tier = 1 THEN 2 ELSE 3 END"]
+
+
+@pytest.mark.parametrize("given", WORTH)
+def test_what_a_left_join_does_not_find_is_null_whatever_its_select_says(shop: Warehouse, given: str) -> None:
+    body = (
+        f"SELECT q.g, o.product, COUNT(*) AS n FROM staging.purchase AS o LEFT JOIN (SELECT c.id AS id, "
+        f"{given} AS g FROM staging.customer AS c) AS q ON q.id = o.customer GROUP BY q.g, o.product"
+    )
+    report, refresher = sales(body, '["g", "product"]'), Refresher(reports_in(shop))
+    writer = Writer(Random(8))
+    for _ in range(15):
+        write(shop, *writer.batch())
+        refresher.refresh(report)
+        assert refresher.verify(report) == []
+
+
 RESERVED = entity("group", [field("id", "string"), field("order", "string"), field("select", "int")], ["id"])
 
 

@@ -194,6 +194,11 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
             f"SELECT c.region FROM {C} WHERE c.region NOT IN (SELECT p.family FROM {P})",
             "use NOT EXISTS",
         ),
+        (
+            f"SELECT c.region FROM {C} WHERE c.id NOT IN (SELECT p.id FROM staging.purchase AS o "
+            "LEFT JOIN staging.product AS p ON p.id = o.product)",
+            "use NOT EXISTS",
+        ),
         ("SELECT COUNT(*) AS region FROM staging.customer AS c", "no key column is"),
         (
             f"SELECT c.region, dbo.rate(c.tier) AS n FROM {C}",
