@@ -11,12 +11,14 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from consumers.reporting.body import place, place_within, selects_of
 from consumers.reporting.derive import Types
-from consumers.reporting.functions import CHANGING, CHANGING_NAMES, ELSEWHERE, KNOWN
+from consumers.reporting.functions import CHANGING_NAMES, ELSEWHERE, KNOWN, is_changing
 from schemas.errors import ConfigurationError
 from schemas.refusals import shown, unknown
 
 STAGING = "staging"
 AS_OF = "as_of"
+UNITS = "units"
+"""What a refresh calls its units beside the tables of FROM."""
 
 
 def only_full(reason: str) -> ConfigurationError:
@@ -116,6 +118,11 @@ def _check_tables(query: exp.Query, types: Types, is_full: bool) -> None:
         if not table.db and table.name.lower() in ctes:
             continue
         _check_table(table, types, is_full)
+    for named in () if is_full else query.find_all(exp.Table, exp.Subquery, exp.Lateral):
+        if named.alias_or_name.lower() == UNITS:
+            raise ConfigurationError(
+                f"{place_within(named)}{UNITS} is a name of Headwater's own there: say another one, AS u"
+            )
     if not is_full and query.find(exp.Pivot):
         raise only_full(
             "PIVOT makes columns of rows, and is not followed: SUM(CASE WHEN x.kind = 'a' THEN 1 ELSE 0 END) "
@@ -195,7 +202,7 @@ def _check_functions(query: exp.Query, is_full: bool) -> None:
             raise only_full(f"@{AS_OF} is another time each time")
         if isinstance(node, exp.Anonymous):
             _check_function(node)
-        elif isinstance(node, CHANGING):
+        elif is_changing(node):
             raise _changing(node.sql("tsql"))
 
 
@@ -295,7 +302,7 @@ def _known_of(scope: Scope, column: exp.Column, types: Types) -> list[str] | Non
         for name, source in around.sources.items():
             seen.setdefault(name.lower(), source)
     if column.table.lower() not in seen:
-        if scope.expression.find(exp.Pivot, exp.Lateral):
+        if scope.expression.find(exp.Pivot, exp.Lateral) or column.find_ancestor(exp.Lateral):
             return None
         raise unknown(f"{place(column.args['table'])}alias", column.table, seen)
     return _columns_of(seen[column.table.lower()], types)

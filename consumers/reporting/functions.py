@@ -7,14 +7,8 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-CHANGING = (
-    exp.CurrentTimestamp,
-    exp.CurrentTimestampLTZ,
-    exp.CurrentDate,
-    exp.CurrentUser,
-    exp.Rand,
-    exp.Uuid,
-)
+_CHANGING = ("current", "localtime", "nextvalue", "rand", "session", "utc", "uuid")
+"""How sqlglot's own names begin of those that give another value at another time, or to another user."""
 CHANGING_NAMES = _names(
     "APP_NAME CONTEXT_INFO CRYPT_GEN_RANDOM CURRENT_TIMEZONE CURRENT_TIMEZONE_ID GETUTCDATE HOST_ID "
     "HOST_NAME NEWSEQUENTIALID ORIGINAL_LOGIN SESSION_CONTEXT SESSION_USER SUSER_NAME SUSER_SNAME "
@@ -36,3 +30,8 @@ KNOWN = AGGREGATES | _names(
 )
 """Beside those that sqlglot has names of its own for. What is none of them may be one of the database, which
 reads what nobody sees here."""
+
+
+def is_changing(node: exp.Expr) -> bool:
+    """Whether a function that sqlglot has a name for gives another value each time."""
+    return isinstance(node, exp.Func) and node.key.startswith(_CHANGING)

@@ -9,12 +9,11 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
+from consumers.reporting.allowed import UNITS
 from consumers.reporting.body import selects_of
 from consumers.reporting.derive import Way
 from consumers.reporting.flatten import Expression
 from consumers.reporting.push_down import push_down
-
-UNITS = "units"
 
 Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""

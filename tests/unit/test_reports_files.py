@@ -60,6 +60,9 @@ def test_the_sample_reports_can_be_kept_in_sqlite(name: str) -> None:
         "STRING_AGG(c.region, ',')",
         "CONVERT(VARCHAR(7), GETDATE(), 120)",
         "AVG(CAST(c.tier AS DECIMAL(9, 2)))",
+        "CASE WHEN CAST(c.tier AS INT) = N'1' THEN 1 END",
+        "CASE CAST(c.tier AS INT) WHEN N'1' THEN 1 END",
+        "CASE WHEN CAST(c.region AS NVARCHAR(9)) BETWEEN 1 AND 2 THEN 1 END",
     ],
 )
 def test_what_sqlite_has_not_is_named_and_needs_sql_server(expression: str) -> None:
@@ -120,6 +123,14 @@ def test_comments_and_lines_make_no_other_definition() -> None:
         (
             f"{GOOD} /* a /* b */ */",
             "a comment near line 5 holds what may be a statement, or another comment",
+        ),
+        (
+            f"SELECT c.region, DATENAME(QUARTER, c.tier) AS n FROM {C}",
+            "line 5: DATENAME(QUARTER, ...): say DATEPART, as a text",
+        ),
+        (
+            "SELECT units.region FROM staging.customer AS Units",
+            "line 5, column 34: units is a name of Headwater's own",
         ),
         (f"{GOOD} ORDER BY c.region", "ORDER BY at the end: a table has no order"),
         (
@@ -185,7 +196,48 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
             f"SELECT c.region FROM {C} WHERE c.region NOT IN (SELECT p.family FROM {P})",
             "use NOT EXISTS",
         ),
+        (
+            f"SELECT c.region FROM {C} WHERE c.id NOT IN (SELECT p.id FROM staging.purchase AS o "
+            "LEFT JOIN staging.product AS p ON p.id = o.product)",
+            "use NOT EXISTS",
+        ),
         ("SELECT COUNT(*) AS region FROM staging.customer AS c", "no key column is"),
+        (
+            f"SELECT c.region, dbo.rate(c.tier) AS n FROM {C}",
+            "dbo.rate(c.tier) is a function of the database",
+        ),
+        (
+            f"SELECT c.region, ORIGINAL_LOGIN() AS n FROM {C}",
+            "ORIGINAL_LOGIN gives another value each time",
+        ),
+        (f"SELECT c.region, SESSION_USER AS n FROM {C}", "gives another value each time"),
+        (f"SELECT c.region, CURRENT_TIMEZONE() AS n FROM {C}", "gives another value each time"),
+        (
+            f"SELECT c.region, STRING_AGG(c.id, ',') AS n FROM {C} GROUP BY c.region",
+            "STRING_AGG without WITHIN GROUP (ORDER BY ...)",
+        ),
+        (
+            f"SELECT c.region, (SELECT TOP 1 p.id FROM {P} WHERE p.family = c.region) AS n FROM {C}",
+            "TOP without ORDER BY takes rows in any order",
+        ),
+        (
+            f"SELECT c.region, ROW_NUMBER() OVER (PARTITION BY c.region ORDER BY (SELECT 1)) AS n\nFROM {C}",
+            "takes rows in any order: ORDER BY a column",
+        ),
+        (
+            f"SELECT c.region, AVG(DISTINCT CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
+            "of a FLOAT hangs on the order",
+        ),
+        (
+            f"SELECT c.region, SUM(CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
+            "of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first",
+        ),
+        ("SELECT c.region FROM staging.customer AS c TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
+        (
+            f"SELECT c.region FROM {C} LEFT JOIN staging.purchase AS o INNER JOIN {P} ON p.id = o.product "
+            "ON o.customer = c.id",
+            "a join within a join",
+        ),
     ],
 )
 def test_what_can_not_be_kept_change_by_change_says_why_and_what_would_help(body: str, reason: str) -> None:
@@ -252,3 +304,8 @@ def test_one_wrong_file_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_a_home_without_reports_has_none(tmp_path: Path) -> None:
     assert read_reports(tmp_path, CATALOG) == ({}, {})
+
+
+def test_top_where_only_exists_asks_needs_no_order() -> None:
+    asked = "EXISTS (SELECT TOP 1 1 FROM staging.purchase AS o WHERE o.customer = c.id)"
+    assert report(GOOD.replace(" GROUP", f" WHERE {asked} GROUP")).unit == ("region",)
