@@ -110,6 +110,7 @@ def parsed(body: str) -> exp.Query:
         tokens = sqlglot.tokenize(body, read="tsql")
         _check_tokens(tokens)
         _check_comments(tokens)
+        _check_names_of_days(tokens)
         statements = [each for each in sqlglot.parse(body, read="tsql") if each is not None]
     except ParseError as error:
         raise _syntax(error) from None
@@ -127,6 +128,16 @@ def parsed(body: str) -> exp.Query:
     if len(statements) > 1:
         raise ConfigurationError(f"{len(statements)} statements after the comment: a report is one SELECT")
     return _one_select(statements[0], tokens[0].text.upper())
+
+
+def _check_names_of_days(tokens: list[Token]) -> None:
+    """sqlglot writes DATENAME as FORMAT, which has the same text of these parts alone."""
+    for named, _, part in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        kept = ("month", "mm", "m", "weekday", "dw", "w", "year", "yyyy")
+        if named.text.upper() == "DATENAME" and part.text.lower() not in kept:
+            raise ConfigurationError(
+                f"line {named.line}: DATENAME({part.text}, ...): say DATEPART, as a text"
+            )
 
 
 def selects_of(query: exp.Expr) -> Iterator[exp.Select]:

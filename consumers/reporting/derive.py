@@ -23,6 +23,9 @@ from consumers.reporting.flatten import Expression, Flat, NotFlatError, Part
 Types = Mapping[str, Mapping[str, str]]
 """SQL type, as T-SQL names it, by entity and column."""
 
+UNITS = "units"
+"""What a refresh calls its units, beside the tables of FROM."""
+
 
 class Way(NamedTuple):
     """One SELECT of units: a changed row at `changed`, and rows at the other places that meet `conditions`.

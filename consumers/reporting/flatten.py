@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from sqlglot import exp
 
+from consumers.reporting.functions import AGGREGATES
 from schemas.errors import ConfigurationError
 
 Expression: TypeAlias = exp.Expr
@@ -84,6 +85,7 @@ class Flattener:
         self._types = types
         self._nullable = nullable
         self._entity_of: dict[str, str] = {}
+        self._optional: set[str] = set()
 
     def flatten(self, query: exp.Query) -> list[Flat]:
         """Its alternatives. Raises NotFlatError."""
@@ -118,16 +120,39 @@ class Flattener:
         """Each way in which the tables of FROM stand together, and what can be named of them."""
         made: list[tuple[Part, Environment]] = [(Part(), {})]
         for relation, on, is_optional in _relations(node):
+            name = relation.alias_or_name
             made = [
-                _joined(
-                    part, {**aliases, relation.alias_or_name: added.outputs}, added, seen, on, is_optional
+                (
+                    _joined(part, {**seen.aliases, **aliases, name: added.outputs}, added, on, is_optional),
+                    {**aliases, name: self._missing(added) if is_optional else added.outputs},
                 )
                 for part, aliases in made
                 for added in self._relation(relation, seen, aliases)
             ]
         yield from made
 
+    def _missing(self, added: Flat) -> Outputs:
+        """What the right side of a left join gives, NULL in all of it where nothing is found: a constant or
+        COALESCE of it, too."""
+        self._optional.update(_all_places(added.part))
+        one = next(iter(added.part.places.items()), None)
+        return {
+            name: given if given is None or isinstance(given, exp.Column) else self._if_there(given, one)
+            for name, given in added.outputs.items()
+        }
+
+    def _if_there(self, given: Expression, one: tuple[str, str] | None) -> Expression | None:
+        """By a column that no row has NULL. None where there is no such column."""
+        if one is None:
+            return None
+        place, entity = one
+        there = typed_column("_source", place, self._types[entity]["_source"])
+        made = exp.case().when(exp.Not(this=exp.Is(this=there, expression=exp.null())), given.copy())
+        made.type = given.type
+        return made
+
     def _relation(self, node: Expression, seen: _Seen, aliases: Environment) -> list[Flat]:
+        _check_plain(node)
         match node:
             case exp.Lateral():
                 return self._applied(node, seen.beside(aliases))
@@ -166,13 +191,14 @@ class Flattener:
         outputs = {
             each.alias_or_name: determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
         }
-        return Flat(part, outputs)
+        return Flat(_always(part) if _is_one_row(node) else part, outputs)
 
     def _witnesses(self, sub_query: Expression, seen: _Seen) -> Iterator[Part]:
         asked = sub_query.find_ancestor(exp.In, exp.Select)
         for part, outputs in self._query(sub_query, seen):
-            if isinstance(asked, exp.In):
-                part.conditions.extend(self._asked(asked, next(iter(outputs.values())), seen))
+            if isinstance(asked, exp.In) and _is_asked(asked, sub_query):
+                given = None if is_limited(sub_query) else next(iter(outputs.values()))
+                part.conditions.extend(self._asked(asked, given, seen))
             yield part
 
     def _asked(self, asked: exp.In, given: Expression | None, seen: _Seen) -> Iterator[Expression]:
@@ -184,7 +210,7 @@ class Flattener:
             yield exp.EQ(this=wanted, expression=given.copy())
 
     def _may_be_null(self, expression: Expression | None) -> bool:
-        if not isinstance(expression, exp.Column):
+        if not isinstance(expression, exp.Column) or expression.table in self._optional:
             return True
         return expression.name in self._nullable[self._entity_of[expression.table]]
 
@@ -198,10 +224,12 @@ def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
 
 def inline(expression: Expression, aliases: Environment) -> Expression | None:
     """The expression in columns of places; None where these do not tell it."""
-    if expression.find(exp.AggFunc, exp.Window, exp.Query) is not None:
+    if expression.find(exp.AggFunc, exp.Window, exp.Query) is not None or any(_aggregates(expression)):
         return None
     made = exp.paren(expression.copy(), copy=False)  # so that the column itself has a parent
     for column in list(made.find_all(exp.Column)):
+        if column.name not in aliases.get(column.table, ()):
+            raise NotFlatError(f"{column.sql('tsql')} is not seen to be a column of anything in FROM")
         given = aliases[column.table][column.name]
         if given is None:
             return None
@@ -234,10 +262,44 @@ def _relations(node: exp.Select) -> Iterator[tuple[Expression, Expression | None
         yield join.this, on, join.side == "LEFT" or outer_apply
 
 
-def _joined(
-    part: Part, aliases: Environment, added: Flat, seen: _Seen, on: Expression | None, is_optional: bool
-) -> tuple[Part, Environment]:
-    part, conditions = part.copy(), _inlined(on, {**seen.aliases, **aliases})
+_PLAIN = {"this", "db", "catalog", "alias", "with_"}
+
+
+def _check_plain(node: Expression) -> None:
+    """A relation of FROM with nothing behind its name that changes which rows it has."""
+    if not isinstance(node, (exp.Table, exp.Subquery)):
+        return
+    more = {name for name, given in node.args.items() if given and name not in _PLAIN}
+    if "hints" in more:
+        raise NotFlatError(
+            "WITH (...) behind a table, as NOLOCK is, sees more or less than what is committed"
+        )
+    if more:
+        raise NotFlatError(
+            f"{node.sql('tsql')[:60]}: a join within a join, PIVOT, TABLESAMPLE or FOR SYSTEM_TIME; put it "
+            "into a SELECT in FROM, with CASE in place of PIVOT"
+        )
+
+
+def _always(part: Part) -> Part:
+    """A part that is there whether or not its rows are."""
+    return Part(optionals=[part])
+
+
+def _is_one_row(node: exp.Select) -> bool:
+    """Whether it is an aggregate of all its rows: a row, even of none."""
+    asked = (*node.selects, *filter(None, (node.args.get("having"),)))
+    return node.args.get("group") is None and any(any(_aggregates(one)) for one in asked)
+
+
+def _is_asked(asked: exp.In, sub_query: Expression) -> bool:
+    """Whether IN is followed by that query, and not by an expression with it somewhere within."""
+    given = asked.args.get("query")
+    return given is not None and given.unnest() is sub_query
+
+
+def _joined(part: Part, named: Environment, added: Flat, on: Expression | None, is_optional: bool) -> Part:
+    part, conditions = part.copy(), _inlined(on, named)
     if is_optional:
         right = added.part.copy()
         right.conditions.extend(conditions)
@@ -245,7 +307,11 @@ def _joined(
     else:
         part.add(added.part)
         part.conditions.extend(conditions)
-    return part, aliases
+    return part
+
+
+def _all_places(part: Part) -> set[str]:
+    return set(part.places).union(*map(_all_places, part.optionals))
 
 
 def _inlined(condition: Expression | None, aliases: Environment) -> list[Expression]:
@@ -296,7 +362,7 @@ def determining(node: exp.Select, aliases: Environment) -> list[list[Expression]
         if group.find(exp.Rollup, exp.Cube, exp.GroupingSets) or group.args.get("all"):
             raise NotFlatError("ROLLUP, CUBE and GROUPING SETS have totals of all rows: use UNION ALL")
         made.append(_told(group.expressions, aliases))
-    elif any(_is_aggregate(each) for one in own for each in _outermost(one, exp.AggFunc)):
+    elif any(any(_aggregates(one)) for one in own):
         made.append([])
     windows = (each for one in own for each in _outermost(one, exp.Window))
     made.extend(_told(window.args.get("partition_by") or (), aliases) for window in windows)
@@ -305,6 +371,13 @@ def determining(node: exp.Select, aliases: Environment) -> list[list[Expression]
 
 def _is_aggregate(function: Expression) -> bool:
     return not isinstance(function.parent, exp.Window)
+
+
+def _aggregates(node: Expression) -> Iterator[Expression]:
+    for each in _outermost(node, exp.AggFunc, exp.Anonymous):
+        named = isinstance(each, exp.Anonymous) and each.name.upper() not in AGGREGATES
+        if not named and _is_aggregate(each):
+            yield each
 
 
 def _told(expressions: Sequence[Expression], aliases: Environment) -> list[Expression]:

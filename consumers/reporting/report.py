@@ -25,10 +25,11 @@ from sqlglot.optimizer.qualify import qualify
 
 from consumers.reporting.allowed import STAGING, check_known, check_said, is_open, only_full
 from consumers.reporting.body import parsed, selects_of, split
-from consumers.reporting.derive import Derivation, Types, derive
+from consumers.reporting.derive import UNITS, Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
 from consumers.reporting.grouped import check_grouped
 from consumers.reporting.outputs import INSTEAD, check_typed
+from consumers.reporting.unordered import unordered
 from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
 from schemas.entity import Catalog
@@ -219,6 +220,12 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
     try:
         flats = Flattener(types, nullable).flatten(query)
         shared = {name: each.key for name, each in catalog.entities.items() if each.prefer and each.key}
-        return replace(derive(flats, key, types), shared_keys=shared)
+        derivation = replace(derive(flats, key, types), shared_keys=shared)
     except NotFlatError as error:
         raise only_full(str(error)) from None
+    for reason in unordered(query):
+        raise only_full(reason)
+    for named in query.find_all(exp.TableAlias):
+        if named.name.lower() == UNITS:
+            raise ConfigurationError(f"AS {UNITS} is a name of Headwater's own there: say another one, AS u")
+    return derivation

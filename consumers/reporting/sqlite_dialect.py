@@ -28,7 +28,7 @@ class SqliteDialect(Dialect):
             if table.db == STAGING:
                 own = self.table("staging", table.name)
                 table.replace(exp.alias_(own, table.alias, table=True) if table.alias else own)
-        return made.sql("sqlite", comments=False)
+        return made.sql("sqlite", comments=False, identify=True)
 
     def temporary(self, name: str) -> exp.Table:
         return exp.Table(this=quoted(f"report_{name}"), db=quoted("temp"))

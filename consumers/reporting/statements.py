@@ -10,11 +10,10 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from consumers.reporting.body import selects_of
+from consumers.reporting.derive import UNITS as UNITS
 from consumers.reporting.derive import Way
 from consumers.reporting.flatten import Expression
 from consumers.reporting.push_down import push_down
-
-UNITS = "units"
 
 Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""

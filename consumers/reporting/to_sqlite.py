@@ -91,11 +91,24 @@ def _call(name: str, *arguments: Expression) -> Expression:
 
 
 def _compare(node: Expression) -> Expression:
+    _check_one_kind(node)
     if not (is_decimal(node.this) or is_decimal(node.expression)) or _is_of_unit(node):
         return node
     return type(node)(
         this=_call("decimal_compare", node.this, node.expression), expression=exp.Literal.number(0)
     )
+
+
+def _check_one_kind(node: Expression) -> None:
+    """Text beside a number: SQLite turns one into the other for columns of tables, and not of queries."""
+    given = [each.unnest() for each in node.iter_expressions()]
+    texts, numbers = [is_text(each) for each in given], [_is_number(each) for each in given]
+    if any(texts) and any(numbers) and not _is_of_unit(node):
+        raise _refused(node)
+
+
+def _is_number(node: Expression) -> bool:
+    return (isinstance(node, exp.Literal) and not node.is_string) or _is(node, *_WHOLE, "FLOAT", "DOUBLE")
 
 
 def _is_of_unit(node: Expression) -> bool:
@@ -107,6 +120,8 @@ def _is_of_unit(node: Expression) -> bool:
 
 def _no_decimals(node: Expression) -> Expression:
     """What would compare or reckon with their text."""
+    if isinstance(node, (exp.Between, exp.In, exp.Nullif)):
+        _check_one_kind(node)
     if any(is_decimal(each.unnest()) for each in node.iter_expressions()):
         raise _refused(node)
     return node
@@ -180,6 +195,9 @@ def _branches(node: Expression) -> Expression:
     """Decimals and whole numbers in one column: all of them text of one scale."""
     if isinstance(node, exp.Case) and is_decimal(node.this):
         raise _refused(node)
+    if isinstance(node, exp.Case) and node.this:
+        for each in node.args["ifs"]:
+            _check_one_kind(exp.EQ(this=node.this.copy(), expression=each.this.copy()))
     kinds = {is_decimal(each) for each in _given(node) if not isinstance(each, exp.Null)}
     if kinds == {True, False}:
         for each in _given(node):

@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from consumers_world import A, event
+from consumers_world import A, entity, event, field
 from evolutions import STEPS
-from reports_world import CATALOG, ENTITIES, PURCHASE, Writer, row, write
+from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
 from sqlalchemy import event as engine_event
 
 from consumers.facts import read_fact
@@ -190,3 +190,92 @@ def test_money_is_compared_as_numbers_or_the_report_needs_sql_server(
         assert reports_in(shop).dialect.sql == "sqlite"
     else:
         assert shown(shop, "sales") == [("a", found)]
+
+
+OWN = "staging.purchase AS o WHERE o.customer = c.id"
+OF = "staging.customer AS c WHERE c.id = o.customer"
+LISTED = "SELECT o.id, o._source AS src FROM staging.purchase AS o WHERE o.amount IN"
+APPLIED = "SELECT c.id, c._source AS src, b.n FROM staging.customer AS c CROSS APPLY"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{LISTED} (CASE WHEN EXISTS (SELECT c.tier FROM {OF}) THEN 1 ELSE 2 END)",
+        f"{LISTED} ((SELECT TOP 1 c.tier FROM {OF} ORDER BY c.tier) + 1, 3)",
+        f"{LISTED} (SELECT TOP 1 x.amount FROM staging.purchase AS x WHERE x.customer = o.customer "
+        "ORDER BY x.product, x.id, x._source)",
+        f"{APPLIED} (SELECT COUNT(*) AS n FROM {OWN}) AS b",
+        f"{APPLIED} (SELECT d.n + 1 AS n FROM (SELECT VAR(o.amount) AS n FROM {OWN}) AS d) AS b",
+    ],
+    ids=["a query within IN's list", "a value of it", "TOP in IN", "CROSS APPLY of a count", "of a variance"],
+)
+def test_rows_that_hang_on_what_is_not_there_are_followed(shop: Warehouse, body: str) -> None:
+    """Where these were followed by a value that a row had to have, or by rows that had to be there."""
+    report, refresher = sales(body, '["id", "src"]'), Refresher(reports_in(shop))
+    writer = Writer(Random(5))
+    for _ in range(40):
+        write(shop, *writer.batch())
+        try:
+            refresher.refresh(report)
+        except NeedsSqlServerError:
+            assert reports_in(shop).dialect.sql == "sqlite"
+            return
+        assert refresher.verify(report) == []
+
+
+def test_two_rows_that_stood_together_and_both_go_take_their_unit_with_them(shop: Warehouse) -> None:
+    """Neither leads to it by the other as it is."""
+    values = {"id": "1", "customer": "a", "product": "x", "amount": 1, "price": Decimal(1), "day": None}
+    there: list[tuple[Entity, dict[str, Any]]] = [
+        (CUSTOMER, {"id": "a", "region": "n", "tier": 1}),
+        (PURCHASE, values),
+    ]
+    body = (
+        "SELECT c.region, o.product, COUNT(*) AS n FROM staging.customer AS c INNER JOIN "
+        "staging.purchase AS o ON o.customer = c.id GROUP BY c.region, o.product"
+    )
+    report, refresher = sales(body, '["region", "product"]'), Refresher(reports_in(shop))
+    for number, operation, rows in ((1, Operation.UPSERT, 1), (2, Operation.DELETE, 0)):
+        for of, given in there:
+            write(shop, of, Batch({of.name: [row(of, given, number, operation, A)]}))
+        refresher.refresh(report)
+        assert len(shown(shop, "sales")) == rows
+
+
+WORTH = ["'here'", "COALESCE(c.region, 'none')", "CASE WHEN c.tier = 1 THEN 2 ELSE 3 END"]
+
+
+@pytest.mark.parametrize("given", WORTH)
+def test_what_a_left_join_does_not_find_is_null_whatever_its_select_says(shop: Warehouse, given: str) -> None:
+    body = (
+        f"SELECT q.g, o.product, COUNT(*) AS n FROM staging.purchase AS o LEFT JOIN (SELECT c.id AS id, "
+        f"{given} AS g FROM staging.customer AS c) AS q ON q.id = o.customer GROUP BY q.g, o.product"
+    )
+    report, refresher = sales(body, '["g", "product"]'), Refresher(reports_in(shop))
+    writer = Writer(Random(8))
+    for _ in range(15):
+        write(shop, *writer.batch())
+        refresher.refresh(report)
+        assert refresher.verify(report) == []
+
+
+RESERVED = entity("group", [field("id", "string"), field("order", "string"), field("select", "int")], ["id"])
+
+
+def test_names_that_are_words_of_sql_are_names(connect: Callable[..., Warehouse]) -> None:
+    warehouse, catalog = connect([RESERVED]), Catalog({"group": RESERVED}, Registry([RESERVED.schema]))
+    warehouse.ensure()
+    body = (
+        "SELECT g.[order], SUM(g.[select]) AS [select] FROM staging.[group] AS g LEFT JOIN staging.[group] "
+        "AS h ON h.[order] = g.[order] AND h.[select] > g.[select] WHERE h.id IS NULL GROUP BY g.[order]"
+    )
+    report = read_report("having", f'/* headwater\nkey = ["order"]\n*/\n{body}', catalog)
+    refresher = Refresher(reports_in(warehouse))
+    for number, order in enumerate(("a", "b", "a"), 1):
+        made = event(RESERVED, {"id": f"{number}", "order": order, "select": number}, number)
+        kept = to_row(read_fact(encode_event(made), catalog.registry), RESERVED)
+        with warehouse.transaction(shared=["group"]) as transaction:
+            transaction.apply(Batch({"group": [kept]}))
+        refresher.refresh(report)
+    assert shown(warehouse, "having") == [("a", 3), ("b", 2)]

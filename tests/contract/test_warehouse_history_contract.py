@@ -106,6 +106,22 @@ def test_inv2_versions_are_those_of_a_count_moment_by_moment_in_any_order_and_ag
     assert selected(past, f"SELECT COUNT(*) FROM {view_of(past)}__r1") == [(len(distinct),)]
 
 
+@pytest.mark.parametrize("seconds", [(4, 2), (2, 4)])
+def test_inv2_a_sweep_that_is_told_again_with_another_moment_counts_from_the_earlier(
+    past: Warehouse, seconds: tuple[int, int]
+) -> None:
+    """Two deployments may disagree about the clock, and not about the position."""
+    work = [
+        frames_of([Happened(operation, "k", A, number, second, 1, "")])
+        for operation, number, second in (("upsert", 1, 1), *(("sweep", 2, each) for each in seconds))
+    ]
+    for batch in work:
+        consume(past, batch)
+    found = shown(past)
+    assert found == versions(frame for batch in work for frame in batch)
+    assert [each.valid_to for each in found] == [EPOCH_2024 + 2 * SECOND]
+
+
 def test_a_condition_on_the_key_gives_that_keys_versions(past: Warehouse) -> None:
     for batch in batches(7):
         consume(past, batch)

@@ -186,6 +186,27 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
             "use NOT EXISTS",
         ),
         ("SELECT COUNT(*) AS region FROM staging.customer AS c", "no key column is"),
+        (
+            f"SELECT c.region, STRING_AGG(c.id, ',') AS n FROM {C} GROUP BY c.region",
+            "STRING_AGG without WITHIN GROUP (ORDER BY ...)",
+        ),
+        (
+            f"SELECT c.region, (SELECT TOP 1 p.id FROM {P} WHERE p.family = c.region) AS n FROM {C}",
+            "TOP or FOR without ORDER BY takes rows in any order",
+        ),
+        (
+            f"SELECT c.region, ROW_NUMBER() OVER (PARTITION BY c.region ORDER BY (SELECT 1)) AS n FROM {C}",
+            "takes rows in any order: ORDER BY a column",
+        ),
+        (
+            f"SELECT c.region, SUM(CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
+            "of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first",
+        ),
+        (
+            f"SELECT c.region FROM {C} WHERE c.id NOT IN (SELECT p.id FROM staging.purchase AS o "
+            "LEFT JOIN staging.product AS p ON p.id = o.product)",
+            "use NOT EXISTS",
+        ),
     ],
 )
 def test_what_can_not_be_kept_change_by_change_says_why_and_what_would_help(body: str, reason: str) -> None:
@@ -252,3 +273,18 @@ def test_one_wrong_file_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_a_home_without_reports_has_none(tmp_path: Path) -> None:
     assert read_reports(tmp_path, CATALOG) == ({}, {})
+
+
+def test_top_where_only_exists_asks_needs_no_order() -> None:
+    asked = "EXISTS (SELECT TOP 1 1 AS one FROM staging.purchase AS o WHERE o.customer = c.id)"
+    assert report(GOOD.replace(" GROUP", f" WHERE {asked} GROUP")).unit == ("region",)
+
+
+def test_datename_of_what_format_has_not_is_told_to_say_datepart() -> None:
+    assert "DATENAME(QUARTER, ...): say DATEPART" in refusal(
+        GOOD.replace("COUNT(*)", "DATENAME(QUARTER, '2024-01-01')")
+    )
+
+
+def test_an_alias_that_a_refresh_uses_itself_is_refused() -> None:
+    assert "a name of Headwater's own" in refusal("SELECT units.region FROM staging.customer AS Units")
