@@ -26,7 +26,6 @@ TOO_LONG = (
 )
 
 _HEADER = re.compile(r"\s*/\*\s*headwater\b(?P<properties>.*?)\*/", re.DOTALL | re.IGNORECASE)
-_DATENAME = re.compile(r"\bdatename\s*\(\s*(?P<part>\w+)", re.IGNORECASE)
 _OPEN_HEADER = re.compile(r"\s*/\*\s*headwater\b", re.IGNORECASE)
 _EXAMPLE = 'it begins so: /* headwater, key = ["town"], */, on lines of their own, and then comes the SELECT'
 _STATEMENT = re.compile(
@@ -111,7 +110,7 @@ def parsed(body: str) -> exp.Query:
         tokens = sqlglot.tokenize(body, read="tsql")
         _check_tokens(tokens)
         _check_comments(tokens)
-        _check_names_of_days(body)
+        _check_names_of_days(tokens)
         statements = [each for each in sqlglot.parse(body, read="tsql") if each is not None]
     except ParseError as error:
         raise _syntax(error) from None
@@ -131,12 +130,14 @@ def parsed(body: str) -> exp.Query:
     return _one_select(statements[0], tokens[0].text.upper())
 
 
-def _check_names_of_days(body: str) -> None:
+def _check_names_of_days(tokens: list[Token]) -> None:
     """sqlglot writes DATENAME as FORMAT, which has the same text of these parts alone."""
-    for found in _DATENAME.finditer(body):
-        if found["part"].lower() not in ("month", "mm", "m", "weekday", "dw", "w", "year", "yyyy"):
-            line, _ = place_of(body, found.start())
-            raise ConfigurationError(f"line {line}: DATENAME({found['part']}, ...): say DATEPART, as a text")
+    for named, _, part in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        kept = ("month", "mm", "m", "weekday", "dw", "w", "year", "yyyy")
+        if named.text.upper() == "DATENAME" and part.text.lower() not in kept:
+            raise ConfigurationError(
+                f"line {named.line}: DATENAME({part.text}, ...): say DATEPART, as a text"
+            )
 
 
 def selects_of(query: exp.Expr) -> Iterator[exp.Select]:
