@@ -17,7 +17,7 @@ from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from consumers.reporting.files import Reports
-    from consumers.reporting.refresher import Refresher
+    from consumers.reporting.refresher import Refresher, ReportEngine
     from consumers.reporting.registry import Standing
     from consumers.reporting.report import Report
 
@@ -67,15 +67,21 @@ def _add_check(actions: Commands[argparse.ArgumentParser]) -> None:
         _check,
         "Reads the files and changes nothing. For each report: the columns by which changed rows lead to "
         "its rows, and the columns of staging that are looked at on the way. With --warehouse also the "
-        "types of its columns, as the database says. Exit code 2 when one is wrong.",
+        "types of its columns, as the database says, and the indexes of staging that a refresh lacks. Exit "
+        "code 2 when one is wrong.",
     )
     _add_names(check)
+    check.add_argument(
+        "--create-indexes",
+        action="store_true",
+        help="make those indexes; writers of their tables wait meanwhile, a rebuilt table has them too",
+    )
     check.add_argument(
         "--warehouse",
         metavar="URL",
         nargs="?",
         const="",
-        help="ask this database, or that of HEADWATER_WAREHOUSE, for types",
+        help="ask this database, or that of HEADWATER_WAREHOUSE, for types and indexes",
     )
 
 
@@ -213,32 +219,55 @@ def _check(options: argparse.Namespace) -> int:
         for entity, columns in report.images.items():
             show(f"  staging.{entity}: {', '.join(columns) or 'whether a row is there'}")
     wrong = [] if options.names else list(problems(reports))
-    if options.warehouse is not None:
-        wrong += _ask(here, chosen(reports, options.names))
+    if options.warehouse is not None or options.create_indexes:
+        wrong += _ask(here, chosen(reports, options.names), options.create_indexes)
     for each in wrong:
         tell(each)
     return REFUSED if wrong else DONE
 
 
-def _ask(here: Installation, reports: list[Report]) -> list[str]:
-    """Shows the columns as the warehouse makes them; gives what is wrong."""
+def _ask(here: Installation, reports: list[Report], create_indexes: bool) -> list[str]:
+    """Shows the columns as the warehouse makes them, and the indexes; gives what is wrong."""
     from consumers.reporting.engines import reports_in
-    from consumers.reporting.outputs import check_stored, remarks
 
     wrong = []
     with here.warehouse() as warehouse:
+        engine = reports_in(warehouse)
         for report in reports:
             try:
-                outputs = reports_in(warehouse).outputs(report)
-                show(f"{report.name}: {', '.join(f'{each.name} {each.type}'.rstrip() for each in outputs)}")
-                check_stored(report.name, outputs)
+                _show_outputs(engine, report)
+                _show_indexes(engine, report, create_indexes)
             except ConfigurationError as error:
                 said, named = str(error), f"report {report.name}: "
                 wrong.append(said if said.startswith(named) else named + said)
-            else:
-                for each in remarks(report.unit, outputs):
-                    tell(f"{report.name}: {each}")
     return wrong
+
+
+def _show_outputs(engine: ReportEngine, report: Report) -> None:
+    from consumers.reporting.outputs import check_stored, remarks
+
+    outputs = engine.outputs(report)
+    show(f"{report.name}: {', '.join(f'{each.name} {each.type}'.rstrip() for each in outputs)}")
+    check_stored(report.name, outputs)
+    for each in remarks(report.unit, outputs):
+        tell(f"{report.name}: {each}")
+
+
+_LOOKUPS = {
+    "missing": "has no index: --create-indexes makes it",
+    "impossible": "has no index: it is text of any length; give it a maxLength in its schema",
+}
+
+
+def _show_indexes(engine: ReportEngine, report: Report, create: bool) -> None:
+    from consumers.reporting.refresher import Refresher
+
+    refresher = Refresher(engine)
+    for each in refresher.create_indexes(report) if create else ():
+        show(f"  staging.{each.entity} ({', '.join(each.columns)}): index made")
+    for each in refresher.lookups(report):
+        if each.state != "there":
+            show(f"  staging.{each.entity} ({', '.join(each.columns)}) {_LOOKUPS[each.state]}")
 
 
 def _plan(options: argparse.Namespace) -> int:

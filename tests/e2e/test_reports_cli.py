@@ -158,6 +158,16 @@ def test_a_file_that_is_wrong_says_where_and_stops_nothing_else(up: Up) -> None:
     assert (unknown.code, "did you mean" in unknown.err) == (2, True)
 
 
+def test_check_names_the_index_that_a_refresh_lacks_and_makes_it(up: Up) -> None:
+    lacks = "staging.school (town) has no index: --create-indexes makes it"
+    assert lacks in up.run("reports", "check", "active_subscriptions", "--warehouse").out
+    made = up.run("reports", "check", "active_subscriptions", "--create-indexes")
+    assert (made.code, "staging.school (town): index made" in made.out, lacks in made.out) == (0, True, False)
+    assert "index" not in up.run("reports", "check", "active_subscriptions", "--warehouse").out
+    assert up.run("replay", "rebuild", "school").code == 0
+    assert "index" not in up.run("reports", "check", "active_subscriptions", "--warehouse").out
+
+
 def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(up: Up, home: Path) -> None:
     file = home / "reports" / "active_subscriptions.sql"
     before = file.read_text()
