@@ -300,7 +300,8 @@ def _known_of(scope: Scope, column: exp.Column, types: Types) -> list[str] | Non
     seen: dict[str, object] = {}
     for around in _around(scope):
         for name, source in around.sources.items():
-            seen.setdefault(name.lower(), source)
+            if name:
+                seen.setdefault(name.lower(), source)
     if column.table.lower() not in seen:
         if scope.expression.find(exp.Pivot, exp.Lateral) or column.find_ancestor(exp.Lateral):
             return None
@@ -335,12 +336,26 @@ def check_known(query: exp.Query, types: Types) -> None:
     """Every column of a qualified query has a table; else it is none, or there are several."""
     for scope in traverse_scope(query):
         for column in scope.columns:
-            if not column.table:
+            if not column.table and not _is_ordered_by_name(column):
                 raise _unowned(scope, column, types)
     for column in query.find_all(exp.Column):
-        if not column.table and not isinstance(column.this, exp.Star):
+        if not (column.table or isinstance(column.this, exp.Star) or _is_ordered_by_name(column)):
             names = {name for each in types.values() for name in each}
             raise unknown(f"{place(column.this)}column", column.name, sorted(names))
+
+
+def _is_ordered_by_name(column: exp.Column) -> bool:
+    """ORDER BY may say what the SELECT calls a column."""
+    order = column.find_ancestor(exp.Order, exp.Query)
+    select = order.parent if isinstance(order, exp.Order) else None
+    return isinstance(select, exp.Query) and column.name in select.named_selects
+
+
+def unfound(query: exp.Query, name: str) -> ConfigurationError:
+    """For a column that no SELECT or function in FROM gives."""
+    named = (each for each in query.find_all(exp.Column) if each.name.lower() == name.lower())
+    where = next((place(each.this) for each in named), "")
+    return ConfigurationError(f"{where}column: found {shown(name)}; nothing in FROM has it")
 
 
 def _unowned(scope: Scope, column: exp.Column, types: Types) -> ConfigurationError:

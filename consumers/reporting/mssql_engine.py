@@ -73,6 +73,12 @@ def _errors(report: str) -> Iterator[None]:
             yield
     except RowRefused as refusal:
         raise ConfigurationError(f"report {report}: {refusal}") from None
+    except ConfigurationError as error:
+        if "SQL Server error" not in str(error):
+            raise
+        raise ConfigurationError(
+            f"{error}. What the server says of the SELECT: `headwater reports check {report} --warehouse`"
+        ) from None
 
 
 class MssqlReports:

@@ -23,7 +23,7 @@ from sqlglot.errors import OptimizeError, ParseError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
-from consumers.reporting.allowed import STAGING, check_known, check_said, is_open, only_full
+from consumers.reporting.allowed import STAGING, check_known, check_said, is_open, only_full, unfound
 from consumers.reporting.body import parsed, selects_of, split
 from consumers.reporting.derive import Derivation, Types, derive
 from consumers.reporting.flatten import Flattener, NotFlatError
@@ -155,7 +155,8 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
             validate_qualify_columns=False,
         )
     except OptimizeError as error:
-        raise ConfigurationError(f"the SELECT: {error}") from None
+        _, unknown_, name = str(error).partition("Unknown column: ")
+        raise unfound(query, name) if unknown_ else ConfigurationError(f"the SELECT: {error}") from None
     assert isinstance(made, exp.Query)
     for each in made.selects:
         if isinstance(each, exp.Alias):

@@ -117,6 +117,13 @@ def test_what_the_database_does_not_know_is_told_in_its_words(shop: Warehouse, b
         assert "frobnicate" in said or "dbo.nowhere" in said
 
 
+@ON_SQL_SERVER
+def test_a_refresh_that_the_server_refuses_says_where_its_words_are(shop: Warehouse) -> None:
+    often = report("SELECT r.id FROM dbo.nowhere AS r", 'refresh = "full every 5 minutes"')
+    with pytest.raises(ConfigurationError, match=r"error 208: .*`headwater reports check typed --warehouse`"):
+        Refresher(reports_in(shop)).refresh(often)
+
+
 def test_a_unit_that_no_index_has_is_remarked() -> None:
     outputs = [Output("town", "NVARCHAR(MAX)"), Output("name", "NVARCHAR(MAX)"), Output("urn", "INT")]
     (said,) = remarks(["town", "urn"], outputs)

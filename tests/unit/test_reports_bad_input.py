@@ -182,6 +182,11 @@ ALWAYS = [
         'column: found "plase"; did you mean "place"? allowed: place',
     ),
     (f"SELECT q.x AS town FROM (SELECT s.town FROM {S}) AS q", 'column: found "x"; allowed: town'),
+    (
+        f"SELECT s.town, q.m FROM {S} CROSS APPLY (SELECT COUNT(*) AS n FROM staging.subscription AS u "
+        "WHERE u.urn = s.urn) AS q",
+        'line 4, column 18: column: found "m"; nothing in FROM has it',
+    ),
     (f"SELECT s.town, s._deleted AS n FROM {S}", 'column: found "_deleted"; allowed: urn, '),
     (
         f"SELECT s.town, s._source FROM {S}",
@@ -260,6 +265,11 @@ def test_what_no_report_may_say_is_refused_with_what_to_write(
         (f"SELECT s.town, REPLCATE(s.name, 2) AS n FROM {S}", "found REPLCATE; did you mean REPLICATE?"),
         (f"SELECT s.town, HOST_NAME() AS n FROM {S}", "HOST_NAME gives another value each time"),
         (f"SELECT s.town, SYSDATETIME() AS n FROM {S}", "gives another value each time; @as_of is the time"),
+        (f"SELECT TOP 3 s.town FROM {S} ORDER BY town", "TOP picks from all rows"),
+        (
+            f"SELECT TOP 3 s.town, COUNT(*) AS n FROM {S} GROUP BY s.town ORDER BY n DESC",
+            "TOP picks from all",
+        ),
         (f"SELECT s.town FROM {S} TABLESAMPLE (10 PERCENT)", "TABLESAMPLE gives other rows each time"),
         (
             f"SELECT p.town, p.[a] AS n FROM (SELECT s.town, s.name, s.urn FROM {S}) AS q "
