@@ -23,6 +23,10 @@ from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError, TransientError
 
 
+_INDEXES = "_indexes"
+"""What is held while indexes are made: no report has this name."""
+
+
 class HeldError(TransientError):
     """Somebody else refreshes this report."""
 
@@ -185,8 +189,9 @@ class Refresher:
                     yield Lookup(entity, columns[: len(held)], "there" if serves(held, there) else "missing")
 
     def create_indexes(self, report: Report) -> list[Lookup]:
-        """Makes those that are missing; writers of their tables wait meanwhile. Raises HeldError."""
-        with self._engine.holding(report.name) as holder, holder.transaction() as session:
+        """Makes those that are missing; writers of their tables wait meanwhile. Raises HeldError where somebody
+        else makes some."""
+        with self._engine.holding(_INDEXES) as holder, holder.transaction() as session:
             missing = [each for each in self._lookups(session, report) if each.state == "missing"]
             for each in missing:
                 session.create_index(each.entity, self._dialect.stored(each.entity, each.columns))
