@@ -33,6 +33,7 @@ def shown(rows: Iterable[Iterable[Any]]) -> Counter[tuple[str, ...]]:
 
 
 def _text(value: Any) -> str:
+    """SQL Server takes texts for one that differ in spaces at the end: it may show either."""
     return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
 
 
