@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -16,12 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mssql_server import NOT_SET, VARIABLE, emptied, url_of
 from reports_world import CATALOG, ENTITIES, Database, Made, Writer, database, reports, write
+from stopping import Stopped, stopping_at
 
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.reporting.report import read_report
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
+from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError
 
 pytest_plugins = ("warehouse_engines",)
@@ -54,6 +59,15 @@ class World:
         dialect = reports_in(self.warehouse).dialect
         return shown(self.read(f"SELECT * FROM {dialect.written(dialect.view('sales'))}"))
 
+    def settle(self) -> None:
+        """With nobody else at work: right, or refused for its key."""
+        if _is_unique(self.made, self.database()):
+            self.refresher.refresh(self.report)
+            self.check()
+        else:
+            with pytest.raises(ConfigurationError, match="is not unique"):
+                self.refresher.refresh(self.report)
+
     def check(self) -> None:
         """The key is unique in all of these: else the refresh itself says so."""
         dialect = reports_in(self.warehouse).dialect
@@ -73,12 +87,37 @@ def play(warehouse: Warehouse, made: Made, seed: int) -> None:
     ):  # mostly one change at a time: a second one may hide what it missed
         for _ in range(random.choice([0, 1, 1, 1, 2, 5])):
             write(warehouse, *writer.batch())
-        if _is_unique(made, world.database()):
-            world.refresher.refresh(world.report)
-            world.check()
-        else:
-            with pytest.raises(ConfigurationError, match="is not unique"):
-                world.refresher.refresh(world.report)
+        world.settle()
+
+
+def play_in_trouble(url: str, made: Made, seed: int, last_statement: int) -> None:
+    """Two writers at once, and a refresher that is killed again and again meanwhile."""
+    random = Random(seed)
+    with ExitStack() as opened:
+        warehouse, *others = [opened.enter_context(closing(open_warehouse(url, ENTITIES))) for _ in range(3)]
+        warehouse.ensure()
+        world, writers = World(warehouse, made), [Writer(Random(random.random())) for _ in others]
+        for _ in range(random.randint(1, 4)):
+            with ThreadPoolExecutor(len(others)) as pool:
+                counts = [random.randint(1, 6) for _ in others]
+                writing = [
+                    pool.submit(write_some, *each) for each in zip(others, writers, counts, strict=True)
+                ]
+                for _ in range(random.randint(1, 3)):
+                    # A key that is not unique now may be so when they are done.
+                    with (
+                        suppress(Stopped, ConfigurationError),
+                        stopping_at(warehouse, random.randint(0, last_statement)),
+                    ):
+                        world.refresher.refresh(world.report)
+            for each in writing:
+                each.result()
+            world.settle()
+
+
+def write_some(warehouse: Warehouse, writer: Writer, count: int) -> None:
+    for _ in range(count):
+        until_kept(partial(write, warehouse, *writer.batch()))
 
 
 def _is_unique(made: Made, database: Database) -> bool:
@@ -96,12 +135,29 @@ def test_a_report_is_what_its_select_gives_after_every_refresh(made: Made, seed:
         warehouse.close()
 
 
+@settings(max_examples=20, deadline=None)
+@given(made=reports(), seed=st.integers(0, 2**32))
+def test_a_report_is_right_after_two_writers_and_kills_of_its_refresher(made: Made, seed: int) -> None:
+    with TemporaryDirectory() as folder:
+        play_in_trouble(f"sqlite:///{Path(folder) / 'w.db'}", made, seed, last_statement=80)
+
+
 @pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(made=reports(), seed=st.integers(0, 2**32))
+@given(made=reports(has_apply=True), seed=st.integers(0, 2**32))
 def test_a_report_on_sql_server_is_what_its_select_gives(mssql_database: str, made: Made, seed: int) -> None:
     emptied(mssql_database)
     warehouse = open_warehouse(url_of(mssql_database), ENTITIES)
     warehouse.ensure()
     play(warehouse, made, seed)
     warehouse.close()
+
+
+@pytest.mark.skipif(not os.environ.get(VARIABLE), reason=NOT_SET)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=reports(has_apply=True), seed=st.integers(0, 2**32))
+def test_a_report_on_sql_server_is_right_after_two_writers_and_kills_of_its_refresher(
+    mssql_database: str, made: Made, seed: int
+) -> None:
+    emptied(mssql_database)
+    play_in_trouble(url_of(mssql_database), made, seed, last_statement=50)
