@@ -56,6 +56,6 @@ def _text(value: Any) -> str:
         return value.replace(tzinfo=None).isoformat(timespec="milliseconds")
     if isinstance(value, date):
         return value.isoformat()
-    return (
-        f"{value:f}" if isinstance(value, Decimal) else str(value).removesuffix("+00:00")
-    )  # SQLite's moments
+    if isinstance(value, Decimal):  # of more digits than cents only where it is no whole number of them
+        return f"{value:.2f}" if value == round(value, 2) else str(value)
+    return str(value).removesuffix("+00:00")  # SQLite's moments

@@ -15,6 +15,7 @@ from consumers_world import NULL, A, B, entity, event, field, logical, position
 from hypothesis import strategies as st
 
 from consumers.facts import read_fact
+from consumers.reporting.engines import reports_in
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Row, Sweep, Warehouse
 from schemas.codec import Registry
@@ -173,23 +174,49 @@ _FILTERS: dict[str, Filter] = {
         q["id"] == o["product"] and q["family"] is not None for q in db["product"]
     ),
 }
+_SIZE = "CASE WHEN o.amount > 1 THEN 'many' ELSE o.product END"
+_LARGE = "CASE WHEN o.price > 1 THEN o.price ELSE 0 END"
+_OF_FAMILY = "CASE WHEN p.family = 'f' THEN o.amount END"
+_EXPRESSIONS: dict[str, Callable[[Any], Any]] = {
+    _SIZE: lambda at: "many" if at["o"]["amount"] > 1 else at["o"]["product"],
+    "YEAR(o.day)": lambda at: at["o"]["day"] and at["o"]["day"].year,
+    "DATEADD(MONTH, 1, o.day)": lambda at: at["o"]["day"] and at["o"]["day"].replace(month=2),
+    _LARGE: lambda at: at["o"]["price"] if at["o"]["price"] > 1 else Decimal("0.00"),
+    _OF_FAMILY: lambda at: at["o"]["amount"] if at["p"] and at["p"]["family"] == "f" else None,
+    "COALESCE(s.spent, 0)": lambda at: at["s"]["spent"] if at["s"] else 0,
+}
+_HAVINGS: dict[str, Callable[[Sequence[Together]], bool]] = {
+    "": lambda _: True,
+    " HAVING COUNT(*) > 1": lambda group: len(group) > 1,
+    " HAVING SUM(o.amount) > 3": lambda group: _aggregate("SUM(o.amount)", group) > 3,
+    " HAVING SUM(o.price) > 1.05": lambda group: _aggregate("SUM(o.price)", group) > Decimal("1.05"),
+}
 _COLUMNS = {
-    "purchase": ["o.customer", "o.product", "o.day"],
+    "purchase": ["o.customer", "o.product", "o.day", _SIZE, "YEAR(o.day)", "DATEADD(MONTH, 1, o.day)"],
     "customer": ["c.region", "c.tier"],
     "product": ["p.family"],
     "spent": ["s.who"],
     "rich": ["r.region", "r.family"],
 }
 _AGGREGATES = {
-    "purchase": ["COUNT(*)", "SUM(o.amount)", "COUNT(DISTINCT o.product)", "MIN(o.id)", "SUM(o.price)"],
+    "purchase": [
+        "COUNT(*)",
+        "SUM(o.amount)",
+        "COUNT(DISTINCT o.product)",
+        "MIN(o.id)",
+        "SUM(o.price)",
+        f"SUM({_LARGE})",
+    ],
     "customer": ["COUNT(c.region)", "SUM(c.tier)"],
-    "product": ["MAX(p.family)"],
-    "spent": ["MAX(s.spent)", "SUM(s.times)"],
+    "product": ["MAX(p.family)", f"COUNT({_OF_FAMILY})"],
+    "spent": ["MAX(s.spent)", "SUM(s.times)", "SUM(COALESCE(s.spent, 0))"],
     "rich": ["COUNT(r.family)"],
 }
 
 
 def _value(column: str, together: Together) -> Any:
+    if column in _EXPRESSIONS:
+        return _EXPRESSIONS[column](together)
     alias, name = column.split(".")
     values = together[alias]
     return None if values is None else values[name]
@@ -198,7 +225,7 @@ def _value(column: str, together: Together) -> Any:
 def _aggregate(call: str, group: Sequence[Together]) -> Any:
     if call == "COUNT(*)":
         return len(group)
-    name, inner = call.removesuffix(")").split("(")
+    name, _, inner = call.removesuffix(")").partition("(")
     distinct, column = inner.startswith("DISTINCT "), inner.removeprefix("DISTINCT ")
     values = [each for each in (_value(column, together) for together in group) if each is not None]
     if name == "COUNT":
@@ -272,15 +299,14 @@ def _grouped(draw: st.DrawFn) -> Made:
     names = ["purchase", *(name for _, name in tail.joins)]
     columns = draw(st.lists(st.sampled_from(_all(_COLUMNS, names)), unique=True, min_size=1, max_size=2))
     calls = draw(st.lists(st.sampled_from(_all(_AGGREGATES, names)), unique=True, min_size=2, max_size=2))
-    least = draw(st.sampled_from([0, 1]))
+    having = draw(st.sampled_from(list(_HAVINGS)))
     keys = ", ".join(f"{each} AS k{place}" for place, each in enumerate(columns))
     values = ", ".join(f"{each} AS v{place}" for place, each in enumerate(calls))
-    having = f" HAVING COUNT(*) > {least}" if least else ""
     body = f"SELECT {keys}, {values} {tail.text} GROUP BY {', '.join(columns)}{having}"
 
     def rows(database: Database) -> list[tuple[Any, ...]]:
         groups = _groups(tail.rows(database), columns).items()
-        return [(*k, *(_aggregate(call, g) for call in calls)) for k, g in groups if len(g) > least]
+        return [(*k, *(_aggregate(call, g) for call in calls)) for k, g in groups if _HAVINGS[having](g)]
 
     return Made(tuple(f"k{place}" for place in range(len(columns))), body, rows)
 
@@ -369,18 +395,109 @@ def _united(draw: st.DrawFn) -> Made:
     return Made(("branch", "k0"), body.replace("COUNT(*) AS v0", "CAST(NULL AS INT) AS v0"), rows)
 
 
-def reports() -> st.SearchStrategy[Made]:
-    """Random reports."""
-    return st.one_of(_grouped(), _grouped(), _grouped(), _plain(), _placed(), _first_of_each(), _united())
+@st.composite
+def _different(draw: st.DrawFn) -> Made:
+    """What there is, without a group."""
+    tail = draw(_froms())
+    every = _all(_COLUMNS, ["purchase", *(name for _, name in tail.joins)])
+    columns = draw(st.lists(st.sampled_from(every), unique=True, min_size=1, max_size=2))
+    named = ", ".join(f"{each} AS k{place}" for place, each in enumerate(columns))
+    return Made(
+        tuple(f"k{place}" for place in range(len(columns))),
+        f"SELECT DISTINCT {named} {tail.text}",
+        lambda database: list(_groups(tail.rows(database), columns)),
+    )
+
+
+@st.composite
+def _chained(draw: st.DrawFn) -> Made:
+    """Of each customer the product bought most, from sums of sums: three CTEs, one after the other."""
+    tail = From((), draw(_froms()).filters)
+    body = (
+        f"WITH bought AS (SELECT o.customer AS who, o.product AS what, o.amount AS amount {tail.text}), "
+        "summed AS (SELECT b.who AS who, b.what AS what, SUM(b.amount) AS amount FROM bought AS b "
+        "GROUP BY b.who, b.what), most AS (SELECT u.who AS who, MAX(u.amount) AS amount, COUNT(*) AS kinds "
+        "FROM summed AS u GROUP BY u.who) "
+        "SELECT m.who AS k0, m.amount AS v0, m.kinds AS v1 FROM most AS m WHERE m.kinds < 3"
+    )
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        sums: dict[Any, dict[Any, int]] = {}
+        for (who, what), group in _groups(tail.rows(database), ["o.customer", "o.product"]).items():
+            sums.setdefault(who, {})[what] = _aggregate("SUM(o.amount)", group)
+        return [(who, max(each.values()), len(each)) for who, each in sums.items() if len(each) < 3]
+
+    return Made(("k0",), body, rows)
+
+
+@st.composite
+def _union_of_three(draw: st.DrawFn) -> Made:
+    """Names that anything has, each once."""
+    tail = draw(_froms())
+    body = (
+        f"SELECT o.customer AS k0 {tail.text} UNION SELECT w.region FROM staging.customer AS w "
+        "WHERE w.tier = 1 UNION SELECT v.family FROM staging.product AS v"
+    )
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        names = {_value("o.customer", each) for each in tail.rows(database)}
+        names |= {each["region"] for each in database["customer"] if each["tier"] == 1}
+        return [(name,) for name in names | {each["family"] for each in database["product"]}]
+
+    return Made(("k0",), body, rows)
+
+
+@st.composite
+def _applied(draw: st.DrawFn) -> Made:
+    """Beside each purchase the greatest one of its product, or what its customer has spent on the like."""
+    tail, kind = From((), draw(_froms()).filters), draw(st.sampled_from(["CROSS", "OUTER"]))
+    applied = draw(
+        st.sampled_from(
+            [
+                "SELECT TOP 1 i.id AS v, i.amount AS w FROM staging.purchase AS i "
+                "WHERE i.product = o.product AND i.amount > o.amount ORDER BY i.amount DESC, i.id",
+                "SELECT COUNT(*) AS v, SUM(i.amount) AS w FROM staging.purchase AS i "
+                "WHERE i.product = o.product AND i.amount > o.amount",
+            ]
+        )
+    )
+    text = tail.text.replace("AS o", f"AS o {kind} APPLY ({applied}) AS a", 1)
+
+    def rows(database: Database) -> list[tuple[Any, ...]]:
+        made: list[tuple[Any, ...]] = []
+        for each in tail.rows(database):
+            o = each["o"] or {}
+            own = [
+                i for i in database["purchase"] if i["product"] == o["product"] and i["amount"] > o["amount"]
+            ]
+            best = sorted((-i["amount"], i["id"]) for i in own)
+            if "COUNT" in applied:
+                made.append((o["id"], len(own), sum(i["amount"] for i in own) if own else None))
+            elif best or kind == "OUTER":
+                made.append((o["id"], best[0][1], -best[0][0]) if best else (o["id"], None, None))
+        return made
+
+    return Made(("k0",), f"SELECT o.id AS k0, a.v AS v0, a.w AS v1 {text}", rows)
+
+
+def reports(*, has_apply: bool = False) -> st.SearchStrategy[Made]:
+    """Random reports; SQLite has no APPLY."""
+    made = [_grouped(), _grouped(), _grouped(), _plain(), _placed(), _first_of_each(), _united()]
+    made += [_different(), _chained(), _union_of_three(), *([_applied()] if has_apply else [])]
+    return st.one_of(made)
 
 
 def database(warehouse: Warehouse) -> Database:
-    """What readers see of staging, as Python's values."""
+    """What readers see of staging, as Python's values; text as the engine tells it apart."""
+    is_sqlite = reports_in(warehouse).dialect.sql == "sqlite"
     made = {}
     for of in ENTITIES:
         names, rows = warehouse.select(of.name)
         made[of.name] = [{**dict(zip(names, each, strict=True))} for each in rows]
         for each in made[of.name]:
+            if each.get("region") and not is_sqlite:
+                each["region"] = each["region"].rstrip(" ")  # SQL Server's `=` overlooks spaces at the end
             if "price" in each:
-                each["price"] = Decimal(each["price"])  # SQLite's is text
+                each["price"] = Decimal(each["price"])  # SQLite's are text
+                each["day"] = each["day"] and date.fromisoformat(str(each["day"]))
     return made

@@ -189,7 +189,7 @@ def _described(standing: Standing, waiting: dict[str, int], has_file: bool) -> d
         "waiting": waiting.get(standing.name, 0),
         "refreshed": standing.refreshed_at and str(standing.refreshed_at),
         "event_time": standing.event_time,
-        "kept": kept if has_file else "no more: its file is gone",
+        "kept": kept if has_file else "no more: its file is gone; changes pile up until `reports drop`",
         "problem": standing.problem,
     }
 

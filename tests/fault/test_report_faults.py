@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from consumers_world import A
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
-from sqlalchemy import event as engine_event
+from stopping import Stopped, stopping_at
 
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import HeldError, Refresher
@@ -39,34 +38,11 @@ WIDER = read_report("sales", TEXT.replace("COUNT(*) AS", "MAX(o.amount) AS most,
 Connect = Callable[..., Warehouse]
 
 
-class Stopped(BaseException):
-    """The process ends here."""
-
-
 @pytest.fixture
 def warehouse(connect: Connect) -> Warehouse:
     made = connect(ENTITIES)
     made.ensure()
     return made
-
-
-@contextmanager
-def stopping_at(warehouse: Any, number: int) -> Iterator[list[str]]:
-    """The statement of this number is not sent any more."""
-    sent: list[str] = []
-
-    def stop(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if len(sent) == number:
-            sent.append("stopped")
-            raise Stopped
-        if "stopped" not in sent:
-            sent.append(statement)
-
-    engine_event.listen(warehouse.engine, "before_cursor_execute", stop)
-    try:
-        yield sent
-    finally:
-        engine_event.remove(warehouse.engine, "before_cursor_execute", stop)
 
 
 def is_right(warehouse: Warehouse, report: Report = REPORT) -> bool:
