@@ -191,7 +191,7 @@ class Flattener:
         outputs = {
             each.alias_or_name: determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
         }
-        return Flat(_always(part) if _is_one_row(node) else part, outputs)
+        return Flat(Part(optionals=[part]) if _is_one_row(node) else part, outputs)
 
     def _witnesses(self, sub_query: Expression, seen: _Seen) -> Iterator[Part]:
         asked = sub_query.find_ancestor(exp.In, exp.Select)
@@ -275,11 +275,6 @@ def _check_plain(node: Expression) -> None:
             f"{node.sql('tsql')[:60]}: a join within a join, PIVOT, TABLESAMPLE or FOR SYSTEM_TIME; put it "
             "into a SELECT in FROM, with CASE in place of PIVOT"
         )
-
-
-def _always(part: Part) -> Part:
-    """A part that is there whether or not its rows are."""
-    return Part(optionals=[part])
 
 
 def _is_one_row(node: exp.Select) -> bool:
