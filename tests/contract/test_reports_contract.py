@@ -208,7 +208,7 @@ APPLIED = "SELECT c.id, c._source AS src, b.n FROM staging.customer AS c CROSS A
         f"{LISTED} (SELECT TOP 1 x.amount FROM staging.purchase AS x WHERE x.customer = o.customer "
         "ORDER BY x.product, x.id, x._source)",
         f"{APPLIED} (SELECT COUNT(*) AS n FROM {OWN}) AS b",
-        f"{APPLIED} (SELECT VAR(o.amount) AS n FROM {OWN}) AS b",
+        f"{APPLIED} (SELECT d.n + 1 AS n FROM (SELECT VAR(o.amount) AS n FROM {OWN}) AS d) AS b",
     ],
     ids=["a query within IN's list", "a value of it", "TOP in IN", "CROSS APPLY of a count", "of a variance"],
 )
