@@ -127,6 +127,7 @@ def _reports(warehouse: MssqlWarehouse) -> None:
     refresher.standings()
     refresher.plan(report)
     refresher.compare(report)
+    refresher.create_indexes(report)
     reports_in(warehouse).outputs(report)
     refresher.verify(report)
     refresher.refresh(read_report("often", OFTEN, CATALOG))
@@ -141,12 +142,20 @@ def _stops_keeping(url: str) -> None:
 
 
 def _widens(url: str, step: Step) -> None:
-    """The table of an older version, in place."""
+    """The table of an older version, in place; an index for reports goes and comes with it."""
     for each in step.entities():
         of = replace(each, history=True)
         warehouse = open_warehouse(url, [of])
         warehouse.ensure()
+        if "f" in warehouse.tables["thing"].business_columns:
+            _index_f(warehouse)
         warehouse.close()
+
+
+def _index_f(warehouse: MssqlWarehouse) -> None:
+    with reports_in(warehouse).holding("thing") as holder, holder.transaction() as session:
+        if ("f",) not in session.indexes("thing").values():
+            session.create_index("thing", ("f",))
 
 
 def _readers_wait_here(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:

@@ -14,6 +14,10 @@ COMMIT TRANSACTION;
 
 CREATE INDEX [by_key] ON [history].[past__r1] ([id]);
 
+CREATE INDEX [report_by_day] ON [staging].[item__r2] ([day]);
+
+CREATE INDEX [report_by_f] ON [staging].[thing__r1] ([f]);
+
 CREATE INDEX [unit] ON [reporting].[report__r1] ([day]);
 
 CREATE OR ALTER FUNCTION [history].[past_at] (@t DATETIME2(6)) RETURNS TABLE AS RETURN SELECT [id], [size], [note], [_source] FROM (SELECT e.[id], e.[size], e.[note], e.[_source] FROM [history].[past__r1] AS e WHERE e.[_occurred_at] <= @t AND e.[_deleted] = 0 AND NOT EXISTS (SELECT 1 FROM [history].[past__r1] AS n WHERE n.[_key_hash] = e.[_key_hash] AND n.[_rank] > e.[_rank] AND n.[_occurred_at] <= @t) AND NOT EXISTS (SELECT 1 FROM [headwater].[sweeps] AS s WHERE s.entity = N'?' AND s.revision = 1 AND s.source = e.[_source] AND s.bucket = CAST(SUBSTRING(e.[_key_hash], 1, 1) AS INT) AND s.position > e.[_rank] AND s.occurred_at <= @t)) AS live;
@@ -106,6 +110,14 @@ CREATE TRIGGER [staging].[pending_report__r1__2_insert] ON [staging].[item__r2] 
 
 CREATE TRIGGER [staging].[pending_report__r1__2_update] ON [staging].[item__r2] AFTER UPDATE AS BEGIN SET NOCOUNT ON; INSERT INTO [headwater].[pending_report__r1__2] ([_key_hash], [_existed], [day], [id], [label]) SELECT [_key_hash], CASE WHEN [_deleted] = 0 THEN 1 ELSE 0 END, [day], [id], [label] FROM deleted; END;
 
+DECLARE @changed0 BIGINT, @changed1 BIGINT; DELETE t FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units] ON ([t].[label]) = [units].[label] AND ([t].[day]) = [units].[day]; SET @changed0 = @@ROWCOUNT; INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [#report_units] AS [units] CROSS JOIN [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] WHERE ([i].[label]) = [units].[label] AND ([i].[day]) = [units].[day] GROUP BY [i].[label], [i].[day]; SET @changed1 = @@ROWCOUNT; SELECT @changed0, @changed1;
+
+DECLARE @changed0 BIGINT, @changed1 BIGINT; DELETE t FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units] ON ([t].[label]) = [units].[label] AND ([t].[day]) IS NULL AND [units].[day] IS NULL; SET @changed0 = @@ROWCOUNT; INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [#report_units] AS [units] CROSS JOIN [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] WHERE ([i].[label]) = [units].[label] AND ([i].[day]) IS NULL AND [units].[day] IS NULL GROUP BY [i].[label], [i].[day]; SET @changed1 = @@ROWCOUNT; SELECT @changed0, @changed1;
+
+DECLARE @changed0 BIGINT; INSERT INTO [reporting].[often__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], DAY(CAST('?' AS DATETIME2(6))) + COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]; SET @changed0 = @@ROWCOUNT; SELECT @changed0;
+
+DECLARE @changed0 BIGINT; INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]; SET @changed0 = @@ROWCOUNT; SELECT @changed0;
+
 DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; CREATE TABLE #rows ([_key_hash] BINARY(16) NULL, [id] UNIQUEIDENTIFIER NULL, [a_string] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [an_int] INT NULL, [a_long] BIGINT NULL, [a_float] REAL NULL, [a_double] FLOAT(53) NULL, [a_boolean] BIT NULL, [some_bytes] VARBINARY(MAX) NULL, [an_enum] NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NULL, [a_decimal] DECIMAL(38,10) NULL, [a_date] DATE NULL, [time_millis] TIME(3) NULL, [time_micros] TIME(6) NULL, [timestamp_millis] DATETIME2(3) NULL, [timestamp_micros] DATETIME2(6) NULL, [local_millis] DATETIME2(3) NULL, [local_micros] DATETIME2(6) NULL, [a_json] NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL, [_rank] VARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, [_event_id] UNIQUEIDENTIFIER NULL, [_deleted] BIT NULL, [_source] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL, [_occurred_at] DATETIME2(6) NULL, [_schema_version] INT NULL); INSERT INTO #rows ([_key_hash], [id], [a_string], [an_int], [a_long], [a_float], [a_double], [a_boolean], [some_bytes], [an_enum], [a_decimal], [a_date], [time_millis], [time_micros], [timestamp_millis], [timestamp_micros], [local_millis], [local_micros], [a_json], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version]) VALUES (?); SET @loaded = @@ROWCOUNT; UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f ON f.entity = N'?' AND f.revision = 1 AND f.source = r.[_source] AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; INSERT INTO [staging].[every__r1] ([_key_hash], [id], [a_string], [an_int], [a_long], [a_float], [a_double], [a_boolean], [some_bytes], [an_enum], [a_decimal], [a_date], [time_millis], [time_micros], [timestamp_millis], [timestamp_micros], [local_millis], [local_micros], [a_json], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version], [_applied_at]) SELECT s.[_key_hash], s.[id], s.[a_string], s.[an_int], s.[a_long], s.[a_float], s.[a_double], s.[a_boolean], s.[some_bytes], s.[an_enum], s.[a_decimal], s.[a_date], s.[time_millis], s.[time_micros], s.[timestamp_millis], s.[timestamp_micros], s.[local_millis], s.[local_micros], s.[a_json], s.[_rank], s.[_event_id], s.[_deleted], s.[_source], s.[_occurred_at], s.[_schema_version], @now FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM [staging].[every__r1] AS t WITH (UPDLOCK, HOLDLOCK) WHERE t.[_key_hash] = s.[_key_hash]); SET @changed = @@ROWCOUNT; SET @equal = @loaded; IF @changed < @loaded BEGIN UPDATE t SET t.[id] = s.[id], t.[a_string] = s.[a_string], t.[an_int] = s.[an_int], t.[a_long] = s.[a_long], t.[a_float] = s.[a_float], t.[a_double] = s.[a_double], t.[a_boolean] = s.[a_boolean], t.[some_bytes] = s.[some_bytes], t.[an_enum] = s.[an_enum], t.[a_decimal] = s.[a_decimal], t.[a_date] = s.[a_date], t.[time_millis] = s.[time_millis], t.[time_micros] = s.[time_micros], t.[timestamp_millis] = s.[timestamp_millis], t.[timestamp_micros] = s.[timestamp_micros], t.[local_millis] = s.[local_millis], t.[local_micros] = s.[local_micros], t.[a_json] = s.[a_json], t.[_rank] = s.[_rank], t.[_event_id] = s.[_event_id], t.[_deleted] = s.[_deleted], t.[_source] = s.[_source], t.[_occurred_at] = s.[_occurred_at], t.[_schema_version] = s.[_schema_version], t.[_applied_at] = @now FROM [staging].[every__r1] AS t WITH (UPDLOCK, HOLDLOCK) INNER JOIN #rows AS s ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] < s.[_rank]; SET @changed = @changed + @@ROWCOUNT; IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN [staging].[every__r1] AS t ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] = s.[_rank]; END; DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal;
 
 DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; DECLARE @prefix VARCHAR(400) = %s, @_deleted BIT = %s, @_source NVARCHAR(300) = %s, @_schema_version INT = %s, @json NVARCHAR(MAX); SET @loaded = 0; SET @json = %s; SELECT CAST([_key_hash] AS BINARY(16)) AS [_key_hash], [id] COLLATE Latin1_General_100_BIN2 AS [id], [size], @prefix + [_rank] COLLATE Latin1_General_100_BIN2 AS [_rank], [_event_id], @_deleted AS [_deleted], @_source COLLATE Latin1_General_100_BIN2 AS [_source], [_occurred_at], @_schema_version AS [_schema_version] INTO #rows FROM OPENJSON(@json) WITH ([_key_hash] UNIQUEIDENTIFIER '$[0]', [id] NVARCHAR(MAX) '$[1]', [size] INT '$[2]', [_rank] VARCHAR(400) '$[3]', [_event_id] UNIQUEIDENTIFIER '$[4]', [_occurred_at] DATETIME2(6) '$[5]'); SET @loaded = @loaded + @@ROWCOUNT; UPDATE r SET [_deleted] = 1 FROM #rows AS r INNER JOIN [headwater].[floors] AS f ON f.entity = N'?' AND f.revision = 1 AND f.source = r.[_source] AND f.bucket = CAST(SUBSTRING(r.[_key_hash], 1, 1) AS INT) WHERE r.[_rank] < f.position; INSERT INTO [staging].[chosen__r1] ([_key_hash], [id], [size], [_rank], [_event_id], [_deleted], [_source], [_occurred_at], [_schema_version], [_applied_at]) SELECT s.[_key_hash], s.[id], s.[size], s.[_rank], s.[_event_id], s.[_deleted], s.[_source], s.[_occurred_at], s.[_schema_version], @now FROM #rows AS s WHERE NOT EXISTS (SELECT 1 FROM [staging].[chosen__r1] AS t WITH (UPDLOCK, HOLDLOCK) WHERE t.[_key_hash] = s.[_key_hash]); SET @changed = @@ROWCOUNT; SET @equal = @loaded; IF @changed < @loaded BEGIN UPDATE t SET t.[id] = s.[id], t.[size] = s.[size], t.[_rank] = s.[_rank], t.[_event_id] = s.[_event_id], t.[_deleted] = s.[_deleted], t.[_source] = s.[_source], t.[_occurred_at] = s.[_occurred_at], t.[_schema_version] = s.[_schema_version], t.[_applied_at] = @now FROM [staging].[chosen__r1] AS t WITH (UPDLOCK, HOLDLOCK) INNER JOIN #rows AS s ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] < s.[_rank]; SET @changed = @changed + @@ROWCOUNT; IF @changed < @loaded SELECT @equal = COUNT(*) FROM #rows AS s INNER JOIN [staging].[chosen__r1] AS t ON t.[_key_hash] = s.[_key_hash] WHERE t.[_rank] = s.[_rank]; END; DROP TABLE #rows; SELECT @loaded AS loaded, @changed AS changed, @equal AS equal;
@@ -122,9 +134,7 @@ DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; DECLARE
 
 DECLARE @points NVARCHAR(MAX) = %s; INSERT INTO [headwater].[checkpoints] (reader, stream, shard, sequence) SELECT p.reader, p.stream, p.shard, p.sequence FROM OPENJSON(@points) WITH (reader VARCHAR(128) '$[0]', stream VARCHAR(400) '$[1]', shard VARCHAR(128) '$[2]', sequence VARCHAR(129) '$[3]') AS p WHERE NOT EXISTS (SELECT 1 FROM [headwater].[checkpoints] AS c WITH (UPDLOCK, HOLDLOCK) WHERE c.reader = p.reader COLLATE Latin1_General_100_BIN2 AND c.stream = p.stream COLLATE Latin1_General_100_BIN2 AND c.shard = p.shard COLLATE Latin1_General_100_BIN2); UPDATE c SET sequence = p.sequence FROM [headwater].[checkpoints] AS c INNER JOIN OPENJSON(@points) WITH (reader VARCHAR(128) '$[0]', stream VARCHAR(400) '$[1]', shard VARCHAR(128) '$[2]', sequence VARCHAR(129) '$[3]') AS p ON c.reader = p.reader COLLATE Latin1_General_100_BIN2 AND c.stream = p.stream COLLATE Latin1_General_100_BIN2 AND c.shard = p.shard COLLATE Latin1_General_100_BIN2 WHERE c.sequence < p.sequence COLLATE Latin1_General_100_BIN2;;
 
-DELETE FROM [headwater].[pending_report__r1__1] WHERE [_id] IN (SELECT [_id] FROM [#report_taken_chosen]); SELECT @@ROWCOUNT;
-
-DELETE FROM [headwater].[pending_report__r1__2] WHERE [_id] IN (SELECT [_id] FROM [#report_taken_item]); SELECT @@ROWCOUNT;
+DELETE FROM [headwater].[pending_report__r1__1] WHERE [_id] IN (SELECT [_id] FROM [#report_taken_chosen]); DELETE FROM [headwater].[pending_report__r1__2] WHERE [_id] IN (SELECT [_id] FROM [#report_taken_item]); DROP TABLE IF EXISTS [#report_taken_chosen]; DROP TABLE IF EXISTS [#report_taken_item]; DROP TABLE IF EXISTS [#report_own_chosen]; DROP TABLE IF EXISTS [#report_own_item]; DROP TABLE IF EXISTS [#report_now_chosen]; DROP TABLE IF EXISTS [#report_now_item]; DROP TABLE IF EXISTS [#report_before_chosen]; DROP TABLE IF EXISTS [#report_before_item]; DROP TABLE IF EXISTS [#report_changed_chosen]; DROP TABLE IF EXISTS [#report_changed_item]; DROP TABLE IF EXISTS [#report_found]; DROP TABLE IF EXISTS [#report_units];
 
 DELETE FROM [headwater].[views] WHERE name = %s;
 
@@ -138,13 +148,13 @@ DELETE FROM headwater.reports WHERE headwater.reports.name = %(name_1)s AND head
 
 DELETE FROM headwater.sweeps WHERE headwater.sweeps.entity = %(entity_1)s AND headwater.sweeps.revision = %(revision_1)s;
 
-DELETE t FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units] ON ([t].[label]) = [units].[label] AND ([t].[day]) = [units].[day]; SELECT @@ROWCOUNT;
-
-DELETE t FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units] ON ([t].[label]) = [units].[label] AND ([t].[day]) IS NULL AND [units].[day] IS NULL; SELECT @@ROWCOUNT;
-
 DROP FUNCTION IF EXISTS [history].[past_at];
 
+DROP INDEX [report_by_f] ON [staging].[thing__r1];
+
 DROP TABLE IF EXISTS [#report_compared];
+
+DROP TABLE IF EXISTS [#report_found]; DROP TABLE IF EXISTS [#report_units];
 
 DROP TABLE [history].[past__r1];
 
@@ -230,30 +240,6 @@ IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_refresher];
 
 IF DATABASE_PRINCIPAL_ID(N'?') IS NULL CREATE ROLE [headwater_writer];
 
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_before_chosen];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_before_item];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_changed_chosen];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_changed_item];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_found];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_now_chosen];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_now_item];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_own_chosen];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_own_item];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_taken_chosen];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_taken_item];
-
-IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [#report_units];
-
 IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [headwater].[pending_report__r1__1];
 
 IF OBJECT_ID(N'?') IS NOT NULL DROP TABLE [headwater].[pending_report__r1__2];
@@ -278,19 +264,7 @@ IF SCHEMA_ID(N'?') IS NULL EXEC(N'CREATE SCHEMA [reporting]');
 
 IF SCHEMA_ID(N'?') IS NULL EXEC(N'CREATE SCHEMA [staging]');
 
-INSERT INTO [#report_found] SELECT DISTINCT [p1].[label] AS [label], [p1].[day] AS [day] FROM [#report_changed_chosen] AS [p2], (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label] FROM [staging].[item__r2] AS [t] WHERE [t].[_deleted] = 0) AS [p1] WHERE [p2].[id] = [p1].[id];
-
-INSERT INTO [#report_found] SELECT DISTINCT [p1].[label] AS [label], [p1].[day] AS [day] FROM [#report_changed_item] AS [p1];
-
 INSERT INTO [headwater].[views] (name, definition) VALUES (%s, %s);
-
-INSERT INTO [reporting].[often__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], DAY(CAST('?' AS DATETIME2(6))) + COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
-
-INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [#report_units] AS [units] CROSS JOIN [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] WHERE ([i].[label]) = [units].[label] AND ([i].[day]) = [units].[day] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
-
-INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [#report_units] AS [units] CROSS JOIN [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] WHERE ([i].[label]) = [units].[label] AND ([i].[day]) IS NULL AND [units].[day] IS NULL GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
-
-INSERT INTO [reporting].[report__r1] ([label], [day], [items], [size]) SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]; SELECT @@ROWCOUNT;
 
 INSERT INTO headwater.checkpoints (reader, stream, shard, sequence) SELECT %(param_1)s AS anon_1, headwater.checkpoints.stream, headwater.checkpoints.shard, headwater.checkpoints.sequence FROM headwater.checkpoints WHERE headwater.checkpoints.reader = %(reader_1)s;
 
@@ -302,29 +276,13 @@ INSERT INTO headwater.revisions (entity, number, state, schema_version, schema_f
 
 SELECT * FROM [staging].[item] ORDER BY [id];
 
-SELECT * INTO [#report_before_chosen] FROM (SELECT DISTINCT [id] AS [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [q];
-
-SELECT * INTO [#report_before_item] FROM (SELECT DISTINCT [day] AS [day], [id] AS [id], [label] AS [label] FROM [#report_taken_item] WHERE [_existed] = 1) AS [q];
-
-SELECT * INTO [#report_changed_chosen] FROM (SELECT DISTINCT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1 UNION SELECT [id] FROM [#report_now_chosen] WHERE [_deleted] = 0) AS [q];
-
-SELECT * INTO [#report_changed_item] FROM (SELECT DISTINCT [day], [id], [label] FROM [#report_taken_item] WHERE [_existed] = 1 UNION SELECT [day], [id], [label] FROM [#report_now_item] WHERE [_deleted] = 0) AS [q];
-
 SELECT * INTO [#report_compared] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
 
-SELECT * INTO [#report_found] FROM (SELECT [label] AS [label], [day] AS [day] FROM [reporting].[report__r1] WHERE 1 = 0) AS [q];
+SELECT * INTO [#report_taken_chosen] FROM (SELECT * FROM [headwater].[pending_report__r1__1]) AS [q]; SELECT * INTO [#report_taken_item] FROM (SELECT * FROM [headwater].[pending_report__r1__2]) AS [q]; SELECT * INTO [#report_own_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_chosen]) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q]; SELECT * INTO [#report_now_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT [id] FROM [#report_own_chosen] UNION SELECT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[id] = [k].[id]) AS [q]; SELECT * INTO [#report_now_item] FROM (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_item]) AS [k] CROSS JOIN [staging].[item__r2] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q]; SELECT * INTO [#report_before_chosen] FROM (SELECT DISTINCT [id] AS [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [q]; SELECT * INTO [#report_changed_chosen] FROM (SELECT DISTINCT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1 UNION SELECT [id] FROM [#report_now_chosen] WHERE [_deleted] = 0) AS [q]; SELECT * INTO [#report_before_item] FROM (SELECT DISTINCT [day] AS [day], [id] AS [id], [label] AS [label] FROM [#report_taken_item] WHERE [_existed] = 1) AS [q]; SELECT * INTO [#report_changed_item] FROM (SELECT DISTINCT [day], [id], [label] FROM [#report_taken_item] WHERE [_existed] = 1 UNION SELECT [day], [id], [label] FROM [#report_now_item] WHERE [_deleted] = 0) AS [q]; SELECT * INTO [#report_found] FROM (SELECT [label] AS [label], [day] AS [day] FROM [reporting].[report__r1] WHERE 1 = 0) AS [q]; INSERT INTO [#report_found] SELECT DISTINCT [p1].[label] AS [label], [p1].[day] AS [day] FROM [#report_changed_item] AS [p1]; INSERT INTO [#report_found] SELECT DISTINCT [p1].[label] AS [label], [p1].[day] AS [day] FROM [#report_changed_chosen] AS [p2], (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label] FROM [staging].[item__r2] AS [t] WHERE [t].[_deleted] = 0) AS [p1] WHERE [p2].[id] = [p1].[id]; SELECT * INTO [#report_units] FROM (SELECT DISTINCT * FROM [#report_found]) AS [q];
 
-SELECT * INTO [#report_now_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT [id] FROM [#report_own_chosen] UNION SELECT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[id] = [k].[id]) AS [q];
+SELECT * INTO [#report_taken_chosen] FROM (SELECT * FROM [headwater].[pending_report__r1__1]) AS [q]; SELECT * INTO [#report_taken_item] FROM (SELECT * FROM [headwater].[pending_report__r1__2]) AS [q]; SELECT * INTO [#report_own_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_chosen]) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q]; SELECT * INTO [#report_now_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT [id] FROM [#report_own_chosen] UNION SELECT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[id] = [k].[id]) AS [q]; SELECT * INTO [#report_now_item] FROM (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_item]) AS [k] CROSS JOIN [staging].[item__r2] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q]; SELECT * INTO [#report_changed_chosen] FROM (SELECT DISTINCT [id] FROM [#report_taken_chosen] WHERE [_existed] = 1 UNION SELECT [id] FROM [#report_now_chosen] WHERE [_deleted] = 0) AS [q]; SELECT * INTO [#report_changed_item] FROM (SELECT DISTINCT [day], [id], [label] FROM [#report_taken_item] WHERE [_existed] = 1 UNION SELECT [day], [id], [label] FROM [#report_now_item] WHERE [_deleted] = 0) AS [q]; SELECT * INTO [#report_found] FROM (SELECT [label] AS [label], [day] AS [day] FROM [reporting].[report__r1] WHERE 1 = 0) AS [q]; INSERT INTO [#report_found] SELECT DISTINCT [p1].[label] AS [label], [p1].[day] AS [day] FROM [#report_changed_item] AS [p1]; INSERT INTO [#report_found] SELECT DISTINCT [p1].[label] AS [label], [p1].[day] AS [day] FROM [#report_changed_chosen] AS [p2], (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label] FROM [staging].[item__r2] AS [t] WHERE [t].[_deleted] = 0) AS [p1] WHERE [p2].[id] = [p1].[id]; SELECT * INTO [#report_units] FROM (SELECT DISTINCT * FROM [#report_found]) AS [q];
 
-SELECT * INTO [#report_now_item] FROM (SELECT [t].[day] AS [day], [t].[id] AS [id], [t].[label] AS [label], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_item]) AS [k] CROSS JOIN [staging].[item__r2] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q];
-
-SELECT * INTO [#report_own_chosen] FROM (SELECT [t].[id] AS [id], [t].[_deleted] AS [_deleted], [t].[_occurred_at] AS [_occurred_at] FROM (SELECT DISTINCT [_key_hash] AS [_key_hash] FROM [#report_taken_chosen]) AS [k] CROSS JOIN [staging].[chosen__r1] AS [t] WHERE [t].[_key_hash] = [k].[_key_hash]) AS [q];
-
-SELECT * INTO [#report_taken_chosen] FROM (SELECT * FROM [headwater].[pending_report__r1__1]) AS [q];
-
-SELECT * INTO [#report_taken_item] FROM (SELECT * FROM [headwater].[pending_report__r1__2]) AS [q];
-
-SELECT * INTO [#report_units] FROM (SELECT DISTINCT * FROM [#report_found]) AS [q];
+SELECT 0 AS [place], COUNT_BIG(*) AS [pending], COALESCE(SUM(CASE WHEN [_existed] = 1 THEN 1 END), 0) AS [replaced] FROM [headwater].[pending_report__r1__1] UNION ALL SELECT 1 AS [place], COUNT_BIG(*) AS [pending], COALESCE(SUM(CASE WHEN [_existed] = 1 THEN 1 END), 0) AS [replaced] FROM [headwater].[pending_report__r1__2];
 
 SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME();
 
@@ -354,43 +312,11 @@ SELECT COUNT_BIG(*) FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FRO
 
 SELECT COUNT_BIG(*) FROM (SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
 
-SELECT COUNT_BIG(*) FROM [#report_before_chosen];
-
-SELECT COUNT_BIG(*) FROM [#report_before_item];
-
-SELECT COUNT_BIG(*) FROM [#report_changed_chosen];
-
-SELECT COUNT_BIG(*) FROM [#report_changed_item];
-
-SELECT COUNT_BIG(*) FROM [#report_found];
-
-SELECT COUNT_BIG(*) FROM [#report_now_chosen];
-
-SELECT COUNT_BIG(*) FROM [#report_now_item];
-
-SELECT COUNT_BIG(*) FROM [#report_own_chosen];
-
-SELECT COUNT_BIG(*) FROM [#report_taken_chosen];
-
-SELECT COUNT_BIG(*) FROM [#report_taken_item];
-
-SELECT COUNT_BIG(*) FROM [#report_units];
-
-SELECT COUNT_BIG(*) FROM [headwater].[pending_report__r1__1];
-
-SELECT COUNT_BIG(*) FROM [headwater].[pending_report__r1__2];
-
 SELECT DATABASE_PRINCIPAL_ID(N'?');
 
-SELECT DISTINCT CASE WHEN [units].[label] IS NULL THEN 1 ELSE 0 END AS [n0], CASE WHEN [units].[day] IS NULL THEN 1 ELSE 0 END AS [n1] FROM [#report_units] AS [units];
+SELECT MAX([_occurred_at]) AS [newest] FROM (SELECT [_occurred_at] FROM [#report_now_chosen] UNION ALL SELECT [_occurred_at] FROM [#report_now_item]) AS [moments];
 
-SELECT MAX([_occurred_at]) FROM [#report_now_chosen];
-
-SELECT MAX([_occurred_at]) FROM [#report_now_item];
-
-SELECT MAX([_occurred_at]) FROM [staging].[chosen__r1];
-
-SELECT MAX([_occurred_at]) FROM [staging].[item__r2];
+SELECT MAX([_occurred_at]) AS [newest] FROM (SELECT [_occurred_at] FROM [staging].[chosen__r1] UNION ALL SELECT [_occurred_at] FROM [staging].[item__r2]) AS [moments];
 
 SELECT OBJECT_ID(%s, N'?');
 
@@ -418,9 +344,11 @@ SELECT TOP 5 t.[label], t.[day] FROM [reporting].[report__r1] AS t INNER JOIN [#
 
 SELECT TOP 5 t.[label], t.[day] FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units] ON ([t].[label]) = [units].[label] AND ([t].[day]) IS NULL AND [units].[day] IS NULL GROUP BY t.[label], t.[day], DATALENGTH(t.[label]), DATALENGTH(t.[day]) HAVING COUNT(*) > 1;
 
-SELECT [label], [day], [items], [size] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q] EXCEPT SELECT [label], [day], [items], [size] FROM [reporting].[report__r1];
+SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1];
 
-SELECT [label], [day], [items], [size] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
+SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
+
+SELECT [n0], [n1], COUNT_BIG(*) AS [units] FROM (SELECT CASE WHEN [units].[label] IS NULL THEN 1 ELSE 0 END AS [n0], CASE WHEN [units].[day] IS NULL THEN 1 ELSE 0 END AS [n1] FROM [#report_units] AS [units]) AS [flagged] GROUP BY [n0], [n1];
 
 SELECT coalesce(max(headwater.reports.number), %(coalesce_2)s) AS coalesce_1 FROM headwater.reports WHERE headwater.reports.name = %(name_1)s;
 
@@ -447,6 +375,8 @@ SELECT headwater.revisions.number, headwater.revisions.state, headwater.revision
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s AND headwater.revisions.state = %(state_2)s;
 
 SELECT headwater.revisions.number, headwater.revisions.state, headwater.revisions.created_at, headwater.revisions.schema_version, headwater.revisions.as_of, headwater.revisions.schema_fingerprint, headwater.revisions.entity FROM headwater.revisions WHERE headwater.revisions.entity IN (%(entity_1_1)s) AND headwater.revisions.state != %(state_1)s ORDER BY headwater.revisions.number;
+
+SELECT i.name, c.name FROM sys.indexes AS i INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id WHERE i.object_id = OBJECT_ID(%s) AND i.has_filter = 0 AND i.is_disabled = 0 AND k.key_ordinal > 0 ORDER BY i.name, k.key_ordinal;
 
 SELECT name FROM [headwater].[views] ORDER BY name;
 

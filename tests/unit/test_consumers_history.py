@@ -86,7 +86,7 @@ def test_a_key_is_indexed_as_far_as_an_index_of_sql_server_holds_it() -> None:
         "history.past__r3",
         "history.past_at",
     )
-    assert indexed(table) == ["id"]
+    assert indexed(table) == ("id",)
 
 
 def test_a_field_may_have_any_name_but_those_of_the_view(tmp_path: Path) -> None:
