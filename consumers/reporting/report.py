@@ -163,11 +163,21 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
             made_of = each.args["alias"].meta
             each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
             each.args["alias"].meta.update(made_of)
+    _name_alike(made)
     if not is_open(made):
         check_known(made, types)
         check_grouped(made)
     annotate_types(made, schema={STAGING: types}, dialect="tsql")
     return made
+
+
+def _name_alike(query: exp.Query) -> None:
+    """The first SELECT of a UNION names the columns; the others may call two by one name."""
+    for operation in query.find_all(exp.SetOperation):
+        first, *others = selects_of(operation)
+        for select in others:
+            named = zip(select.selects, first.selects, strict=True)
+            select.set("expressions", [exp.alias_(one.unalias(), two.alias_or_name) for one, two in named])
 
 
 def types_of(catalog: Catalog) -> Types:

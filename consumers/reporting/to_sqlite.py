@@ -21,7 +21,7 @@ class NeedsSqlServerError(ConfigurationError):
 
 
 _SAME = (
-    exp.Select, exp.Union, exp.Except, exp.Subquery, exp.With, exp.CTE, exp.From, exp.Join, exp.Where,
+    exp.Select, exp.Subquery, exp.With, exp.CTE, exp.From, exp.Join, exp.Where,
     exp.Group, exp.Having, exp.Limit, exp.Order, exp.Ordered, exp.Distinct, exp.Star, exp.Alias,
     exp.TableAlias, exp.Table, exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren,
     exp.And, exp.Or, exp.Not, exp.Is, exp.Exists, exp.Case, exp.If, exp.Coalesce, exp.Count, exp.Window,
@@ -116,6 +116,16 @@ def _is_of_unit(node: Expression) -> bool:
     return (
         isinstance(node, exp.EQ) and isinstance(node.expression, exp.Column) and node.expression.type is None
     )
+
+
+def _united(node: Expression) -> Expression:
+    """Money beside another number, or of another scale, would be one column of two kinds of text."""
+    sides = ([each.unalias() for each in side.unnest().selects] for side in (node.this, node.expression))
+    for pair in zip(*sides, strict=False):
+        given = [each for each in pair if not isinstance(each, exp.Null)]
+        if any(map(is_decimal, given)) and given[0].type != given[-1].type:
+            raise _refused(node)
+    return node
 
 
 def _no_decimals(node: Expression) -> Expression:
@@ -301,6 +311,7 @@ def _as_it_is(node: Expression) -> Expression:
 _REWRITTEN: tuple[tuple[tuple[type[Expression], ...], Callable[[Expression], Expression]], ...] = (
     ((exp.National,), lambda node: exp.Literal.string(node.this)),
     (_COMPARISONS, _compare),
+    ((exp.Union, exp.Except), _united),
     ((exp.Between, exp.In, exp.Nullif, exp.Abs, exp.Neg, exp.Mod, exp.Div), _no_decimals),
     (tuple(_ARITHMETIC), _arithmetic),
     (tuple(_EXTREMES), _aggregate),

@@ -71,6 +71,37 @@ def test_what_sqlite_has_not_is_named_and_needs_sql_server(expression: str) -> N
         to_sqlite(sqlglot.parse_one(body, read="tsql"))
 
 
+def test_the_first_select_of_a_union_names_the_columns() -> None:
+    made = report(
+        "SELECT c.region, c.id AS n, c.id AS m FROM staging.customer AS c UNION ALL "
+        "SELECT p.family, p.family, p.family FROM staging.product AS p"
+    )
+    assert (made.columns, made.entities) == (("region", "n", "m"), ("customer", "product"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_kept"),
+    [
+        ("o.price", "o.price", True),
+        ("o.price", "CAST(NULL AS DECIMAL(12, 2))", True),
+        ("o.amount", "o.price", False),
+        ("o.price", "o.amount", False),
+        ("o.price", "CAST(o.price AS DECIMAL(14, 4))", False),
+    ],
+)
+def test_a_union_has_money_in_one_form_or_needs_sql_server(one: str, other: str, is_kept: bool) -> None:
+    """SQLite would sort and tell apart texts and numbers in one column."""
+    made = report(
+        f"SELECT o.id AS region, {one} AS n FROM staging.purchase AS o UNION ALL "
+        f"SELECT o.id, {other} FROM staging.purchase AS o"
+    )
+    if is_kept:
+        assert "UNION" in to_sqlite(made.query).sql("sqlite")
+    else:
+        with pytest.raises(NeedsSqlServerError, match="needs SQL Server: "):
+            to_sqlite(made.query)
+
+
 def test_a_report_says_by_what_a_change_leads_to_its_rows_and_what_it_reads() -> None:
     made = report()
     assert (made.columns, made.key, made.unit, made.entities) == (
