@@ -59,11 +59,17 @@ class MssqlDialect(Dialect):
         )
 
     def exactly(self, report: Report) -> list[Expression]:
-        """'a' is 'a ' to SQL Server."""
+        """'a' is 'a ' to SQL Server. Where it groups both it may show either: staging's columns alone."""
+        query = report.query
+        if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("distinct"):
+            return []
+        tables = [each for each in query.find_all(exp.Table) if each.parent_select is query and each.db]
+        own = {each.alias_or_name for each in tables}
+        columns = [(each.alias_or_name, each.unalias()) for each in query.selects]
         return [
-            exp.alias_(exp.func("DATALENGTH", column(each.alias_or_name)), f"_{place}")
-            for place, each in enumerate(report.query.selects)
-            if is_text(each.unalias())
+            exp.alias_(exp.func("DATALENGTH", column(name)), f"_{place}")
+            for place, (name, each) in enumerate(columns)
+            if isinstance(each, exp.Column) and each.table in own and is_text(each)
         ]
 
     def make_report(self, report: Report, number: int) -> list[str]:

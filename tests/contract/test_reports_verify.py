@@ -19,31 +19,41 @@ pytest_plugins = ("warehouse_engines",)
 
 REPORT = read_report(
     "sales",
-    '/* headwater\nkey = ["customer"]\n*/\nSELECT o.customer, MAX(o.product) AS product, '
-    "SUM(o.price) AS price, MIN(o.day) AS day FROM staging.purchase AS o GROUP BY o.customer",
+    '/* headwater\nkey = ["id"]\n*/\nSELECT o.id, o.product, o.price, o.day FROM staging.purchase AS o',
     CATALOG,
 )
+GROUPED = read_report(
+    "grouped",
+    '/* headwater\nkey = ["product"]\n*/\nSELECT o.product, MAX(o.customer) AS customer, COUNT(*) AS n '
+    "FROM staging.purchase AS o GROUP BY o.product",
+    CATALOG,
+)
+
+
+def buys(warehouse: Warehouse, number: int, **products: str) -> None:
+    more = {"customer": None, "amount": 1, "price": Decimal("1.00"), "day": None}
+    values = [{"id": each, "product": product, **more} for each, product in products.items()]
+    rows = [row(PURCHASE, each, number, Operation.UPSERT, A) for each in values]
+    write(warehouse, PURCHASE, Batch({"purchase": rows}))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE {table} SET price = 1.01 WHERE customer = 'a'",
-        "UPDATE {table} SET product = 'X' WHERE customer = 'a'",
-        "UPDATE {table} SET product = 'x ' WHERE customer = 'a'",
-        "UPDATE {table} SET product = NULL WHERE customer = 'a'",
-        "UPDATE {table} SET day = '2024-01-01' WHERE customer = 'a'",
-        "UPDATE {table} SET customer = 'a ' WHERE customer = 'a'",
-        "DELETE FROM {table} WHERE customer = 'a'",
-        "INSERT INTO {table} (customer, product, price) VALUES ('c', 'x', 1.00)",
+        "UPDATE {table} SET price = 1.01 WHERE id = 'a'",
+        "UPDATE {table} SET product = 'X' WHERE id = 'a'",
+        "UPDATE {table} SET product = 'x ' WHERE id = 'a'",
+        "UPDATE {table} SET product = NULL WHERE id = 'a'",
+        "UPDATE {table} SET day = '2024-01-01' WHERE id = 'a'",
+        "UPDATE {table} SET id = 'a ' WHERE id = 'a'",
+        "DELETE FROM {table} WHERE id = 'a'",
+        "INSERT INTO {table} (id, product, price) VALUES ('c', 'x', 1.00)",
     ],
 )
 def test_a_row_that_somebody_changed_is_found(connect: Callable[..., Warehouse], change: str) -> None:
     warehouse = connect(ENTITIES)
     warehouse.ensure()
-    more = {"product": "x", "amount": 1, "price": Decimal("1.00"), "day": None}
-    rows = [row(PURCHASE, {"id": each, "customer": each, **more}, 1, Operation.UPSERT, A) for each in "ab"]
-    write(warehouse, PURCHASE, Batch({"purchase": rows}))
+    buys(warehouse, 1, a="x", b="x")
     engine = reports_in(warehouse)
     refresher = Refresher(engine)
     assert refresher.verify(REPORT) == []
@@ -53,3 +63,12 @@ def test_a_row_that_somebody_changed_is_found(connect: Callable[..., Warehouse],
     assert refresher.verify(REPORT) != []
     refresher.refresh(REPORT, whole=True)
     assert refresher.verify(REPORT) == []
+
+
+def test_of_texts_that_the_server_groups_either_may_be_shown(connect: Callable[..., Warehouse]) -> None:
+    warehouse = connect(ENTITIES)
+    warehouse.ensure()
+    refresher = Refresher(reports_in(warehouse))
+    for number, products in enumerate([{"a": "x "}, {"b": "x"}, {"a": "x"}, {"b": "x "}, {"a": "x "}], 1):
+        buys(warehouse, number, **products)
+        assert refresher.verify(GROUPED) == []
