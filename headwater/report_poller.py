@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore, Semaphore
 
+from consumers.reporting.definition.report import Report
 from consumers.reporting.refresher import HeldError, Refresher
-from consumers.reporting.report import Report
 from headwater.output import tell
 from headwater.progress import Side
 from headwater.runtime import Found

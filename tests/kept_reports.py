@@ -8,9 +8,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import read_report
 from consumers.warehouse.port import Warehouse
 from schemas.entity import Catalog
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
-from consumers.reporting.allowed import UNITS
+from consumers.reporting.definition.allowed import UNITS
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column
-from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Sources
-from consumers.reporting.report import Report
 from consumers.reporting.statements import all_of, newest_of, null_patterns, unit_selects
 
 FOUND = "found"

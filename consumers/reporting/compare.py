@@ -12,12 +12,12 @@ from hashlib import sha256
 
 from sqlglot import exp
 
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.outputs import Output
+from consumers.reporting.definition.report import Report, key_of
 from consumers.reporting.dialect import Dialect, column
-from consumers.reporting.flatten import Expression
-from consumers.reporting.outputs import Output
 from consumers.reporting.refresh import Session, check_key
 from consumers.reporting.registry import Standing
-from consumers.reporting.report import Report, key_of
 from consumers.reporting.statements import timed
 
 COMPARED = "compared"

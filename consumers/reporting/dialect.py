@@ -8,9 +8,9 @@ from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
 
-from consumers.reporting.flatten import Expression
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.report import Report
 from consumers.reporting.registry import Standing
-from consumers.reporting.report import Report
 from consumers.warehouse.system import PENDING
 from consumers.warehouse.tables import StagingTables
 

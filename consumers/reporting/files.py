@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from consumers.reporting.body import MAX_CHARACTERS, TOO_LONG
-from consumers.reporting.report import Report, read_report
+from consumers.reporting.definition.body import MAX_CHARACTERS, TOO_LONG
+from consumers.reporting.definition.report import Report, read_report
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import unknown

@@ -11,8 +11,8 @@ from typing import Literal
 
 from sqlglot import exp
 
-from consumers.reporting.derive import Derivation, Way
-from consumers.reporting.flatten import Expression, equal_columns
+from consumers.reporting.definition.derive import Derivation, Way
+from consumers.reporting.definition.flatten import Expression, equal_columns
 
 
 @dataclass(frozen=True, slots=True)

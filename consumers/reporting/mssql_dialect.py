@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from sqlglot import exp
 
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, column, quoted
-from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Standing
-from consumers.reporting.report import Report
 from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import is_text
 from consumers.warehouse.mssql_indexes import INDEX_BYTES, fitting

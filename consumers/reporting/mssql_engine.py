@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from consumers.reporting.definition.outputs import Output, of_result, of_table
+from consumers.reporting.definition.report import Report
 from consumers.reporting.mssql_dialect import MssqlDialect
-from consumers.reporting.outputs import Output, of_result, of_table
 from consumers.reporting.refresher import HeldError
-from consumers.reporting.report import Report
 from consumers.reporting.session import EngineSession
 from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.mssql import MssqlWarehouse

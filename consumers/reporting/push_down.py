@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
-from consumers.reporting.body import selects_of
-from consumers.reporting.flatten import (
+from consumers.reporting.definition.body import selects_of
+from consumers.reporting.definition.flatten import (
     Expression,
     conjuncts_of,
     determined,

@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from sqlglot import exp
 
-from consumers.reporting.allowed import UNITS
 from consumers.reporting.changes import Changes
+from consumers.reporting.definition.allowed import UNITS
+from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import Dialect, column
 from consumers.reporting.registry import Registry, Sources, Standing
-from consumers.reporting.report import Report
 from consumers.reporting.statements import newest_of, of_units, same, timed
 from consumers.warehouse.indexes import Columns, Indexes
 from schemas.errors import ConfigurationError

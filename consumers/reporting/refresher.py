@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from consumers.reporting.compare import Comparison, compare
+from consumers.reporting.definition.outputs import Output, check_stored, of_table
+from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import Dialect
 from consumers.reporting.lookups import Lookup, lookups
-from consumers.reporting.outputs import Output, check_stored, of_table
 from consumers.reporting.refresh import Refreshed, Session, differences, refresh_units, refresh_whole
 from consumers.reporting.registry import Registry, Standing
-from consumers.reporting.report import Report
 from consumers.warehouse.indexes import serves
 from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError, TransientError

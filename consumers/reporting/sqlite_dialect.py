@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from consumers.reporting.allowed import STAGING
+from consumers.reporting.definition.allowed import STAGING
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
-from consumers.reporting.flatten import Expression
 from consumers.reporting.registry import Standing
-from consumers.reporting.report import Report
 from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import to_sqlite
 

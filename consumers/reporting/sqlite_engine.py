@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from consumers.reporting.definition.outputs import Output, shown_type
+from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT
-from consumers.reporting.outputs import Output, shown_type
-from consumers.reporting.report import Report
 from consumers.reporting.session import EngineSession
 from consumers.reporting.sqlite_dialect import SqliteDialect
 from consumers.reporting.sqlite_functions import register

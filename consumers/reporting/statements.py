@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from consumers.reporting.allowed import UNITS
-from consumers.reporting.body import selects_of
-from consumers.reporting.derive import Way
-from consumers.reporting.flatten import Expression
+from consumers.reporting.definition.allowed import UNITS
+from consumers.reporting.definition.body import selects_of
+from consumers.reporting.definition.derive import Way
+from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.push_down import push_down
 
 Relations: TypeAlias = Mapping[str, Expression]

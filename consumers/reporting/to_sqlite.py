@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from consumers.reporting.flatten import Expression
+from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.sqlite_functions import DATE_PARTS, TIME_PARTS
 from schemas.errors import ConfigurationError
 

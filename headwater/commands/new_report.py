@@ -37,8 +37,8 @@ def add_new(actions: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from consumers.reporting.proposal import propose
-    from consumers.reporting.report import read_report
+    from consumers.reporting.definition.proposal import propose
+    from consumers.reporting.definition.report import read_report
 
     name = snake_case("NAME", options.name)
     home = settings_of(options).home

@@ -16,10 +16,10 @@ from headwater.output import counted, show, show_json, show_table, tell
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from consumers.reporting.definition.report import Report
     from consumers.reporting.files import Reports
     from consumers.reporting.refresher import Refresher, ReportEngine
     from consumers.reporting.registry import Standing
-    from consumers.reporting.report import Report
 
 _COLUMNS = ("report", "rows", "waiting", "refreshed", "event time", "kept", "problem")
 
@@ -244,7 +244,7 @@ def _ask(here: Installation, reports: list[Report], create_indexes: bool) -> lis
 
 
 def _show_outputs(engine: ReportEngine, report: Report) -> None:
-    from consumers.reporting.outputs import check_stored, remarks
+    from consumers.reporting.definition.outputs import check_stored, remarks
 
     outputs = engine.outputs(report)
     show(f"{report.name}: {', '.join(f'{each.name} {each.type}'.rstrip() for each in outputs)}")

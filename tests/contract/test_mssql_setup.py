@@ -17,9 +17,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from consumers.consume import Consumer
+from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import Report, read_report
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_setup import LEVEL, OWNERS, SELECT_LEVEL

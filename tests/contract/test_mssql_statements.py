@@ -21,9 +21,9 @@ from mssql_statements import READ_BY_EYE, parsed, recorded, shape, unread
 from sqlalchemy import event as engine_event
 
 from consumers.consume import Consumer
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import read_report
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.mssql_load import JSON_TEXT_ROWS
 from consumers.warehouse.mssql_setup import (

@@ -8,10 +8,10 @@ import pytest
 from mssql_server import ON_SQL_SERVER
 from reports_world import CATALOG, ENTITIES
 
+from consumers.reporting.definition.outputs import Output, check_stored, remarks
+from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.outputs import Output, check_stored, remarks
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import Report, read_report
 from consumers.warehouse.port import Warehouse
 from schemas.errors import ConfigurationError
 

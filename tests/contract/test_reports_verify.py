@@ -9,9 +9,9 @@ import pytest
 from consumers_world import A
 from reports_world import CATALOG, ENTITIES, PURCHASE, row, write
 
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import read_report
 from consumers.warehouse.port import Batch, Warehouse
 from schemas.event import Operation
 

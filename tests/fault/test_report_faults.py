@@ -15,9 +15,9 @@ from consumers_world import A
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
 from stopping import Stopped, stopping_at
 
+from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import HeldError, Refresher
-from consumers.reporting.report import Report, read_report
 from consumers.warehouse.port import Batch, Warehouse
 from consumers.warehouse.retry import until_kept
 from schemas.entity import Entity

@@ -19,9 +19,9 @@ from kept_reports import shown
 from replay_world import Pipe, oracle
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE
 
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import read_report
 from consumers.warehouse import mssql
 from consumers.warehouse.port import Warehouse
 from replay.plan import Plan

@@ -21,9 +21,9 @@ from mssql_server import NOT_SET, VARIABLE, emptied, url_of
 from reports_world import CATALOG, ENTITIES, Database, Made, Writer, database, reports, write
 from stopping import Stopped, stopping_at
 
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import read_report
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.retry import until_kept

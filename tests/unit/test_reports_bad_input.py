@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.reporting.body import MAX_CHARACTERS
+from consumers.reporting.definition.body import MAX_CHARACTERS
 from headwater.cli import main
 from headwater.exit_codes import DONE, REFUSED
 

@@ -8,8 +8,8 @@ import pytest
 import sqlglot
 from reports_world import CATALOG
 
+from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.files import chosen, problems, read_reports
-from consumers.reporting.report import Report, read_report
 from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import NeedsSqlServerError, to_sqlite
 from schemas.errors import ConfigurationError

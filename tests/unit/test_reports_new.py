@@ -12,9 +12,9 @@ import pytest
 from consumers_world import entity, field
 from reports_world import CATALOG as SHOP
 
+from consumers.reporting.definition.proposal import propose
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.files import read_reports
-from consumers.reporting.proposal import propose
-from consumers.reporting.report import read_report
 from headwater.cli import main
 from headwater.exit_codes import DONE, REFUSED
 from schemas.codec import Registry

@@ -6,7 +6,7 @@ import pytest
 from reports_world import CATALOG
 from sqlglot import exp
 
-from consumers.reporting.report import read_report
+from consumers.reporting.definition.report import read_report
 from consumers.reporting.statements import of_units
 
 GROUPED = "SELECT x.customer AS who, SUM(x.amount) AS spent FROM staging.purchase AS x GROUP BY x.customer"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from consumers.reporting.body import place, selects_of
+from consumers.reporting.definition.body import place, selects_of
 from schemas.errors import ConfigurationError
 
 INSTEAD: Mapping[str, str] = {

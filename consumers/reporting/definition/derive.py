@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from consumers.reporting.flatten import Expression, Flat, NotFlatError, Part
+from consumers.reporting.definition.flatten import Expression, Flat, NotFlatError, Part
 
 Types = Mapping[str, Mapping[str, str]]
 """SQL type, as T-SQL names it, by entity and column."""

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from consumers.reporting.body import place, place_within, selects_of
-from consumers.reporting.derive import Types
-from consumers.reporting.functions import CHANGING_NAMES, ELSEWHERE, KNOWN, is_changing
+from consumers.reporting.definition.body import place, place_within, selects_of
+from consumers.reporting.definition.derive import Types
+from consumers.reporting.definition.functions import CHANGING_NAMES, ELSEWHERE, KNOWN, is_changing
 from schemas.errors import ConfigurationError
 from schemas.refusals import shown, unknown
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from consumers.reporting.flatten import Expression
+from consumers.reporting.definition.flatten import Expression
 
 _FLOATS = (exp.DType.FLOAT, exp.DType.DOUBLE)
 

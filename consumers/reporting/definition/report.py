@@ -23,13 +23,20 @@ from sqlglot.errors import OptimizeError, ParseError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
-from consumers.reporting.allowed import STAGING, check_known, check_said, is_open, only_full, unfound
-from consumers.reporting.body import parsed, selects_of, split
-from consumers.reporting.derive import Derivation, Types, derive
-from consumers.reporting.flatten import Flattener, NotFlatError
-from consumers.reporting.grouped import check_grouped
-from consumers.reporting.orders import unordered
-from consumers.reporting.outputs import INSTEAD, check_typed
+from consumers.reporting.definition.allowed import (
+    STAGING,
+    check_known,
+    check_said,
+    is_open,
+    only_full,
+    unfound,
+)
+from consumers.reporting.definition.body import parsed, selects_of, split
+from consumers.reporting.definition.derive import Derivation, Types, derive
+from consumers.reporting.definition.flatten import Flattener, NotFlatError
+from consumers.reporting.definition.grouped import check_grouped
+from consumers.reporting.definition.orders import unordered
+from consumers.reporting.definition.outputs import INSTEAD, check_typed
 from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
 from schemas.entity import Catalog

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from consumers.reporting.body import place
-from consumers.reporting.functions import AGGREGATES
+from consumers.reporting.definition.body import place
+from consumers.reporting.definition.functions import AGGREGATES
 from schemas.errors import ConfigurationError
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from sqlglot import exp
 
-from consumers.reporting.functions import AGGREGATES
+from consumers.reporting.definition.functions import AGGREGATES
 from schemas.errors import ConfigurationError
 
 Expression: TypeAlias = exp.Expr
