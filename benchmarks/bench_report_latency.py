@@ -1,8 +1,8 @@
 """From a DynamoDB stream record handed to the producer to its row of a report changed, at 500 changes/s.
 
 Open loop: a record's clock starts when its batch is due, so a stall of anything counts. The producer is a
-process of its own; Kinesis is the embedded AWS's; consumer and reports share a process and a runtime, with the
-pollers and pauses of `headwater up`. A reader outside, on a connection of its own, asks the report's view for
+process of its own; Kinesis is the embedded AWS's; consumer and reports share a process and a runtime, with
+the pollers and pauses of `headwater up`. A reader outside, on a connection of its own, asks the report's view for
 the probes of each shard (see bench_latency and report_changes): who sees one sees all of its batch, for the
 shard's part is one transaction of staging, and a refresh is one snapshot. The report joins and groups 20,000
 subscriptions of 2,000 schools. At the end it is made from scratch beside the live one: no row may differ.
@@ -10,7 +10,7 @@ subscriptions of 2,000 schools. At the end it is made from scratch beside the li
 Beside it, each with the same load: the report made whole again and again; an indexed view, where the server
 takes one; and without transport, the producer's entries handed to the consumer in one process. SQLite always;
 SQL Server where HEADWATER_TEST_MSSQL names one. HEADWATER_BENCH_SECONDS is how long each counts (default 60),
-HEADWATER_BENCH_RATE the changes/s (default 500). The share is the bar of 2 s by the figure; above 100 % holds.
+HEADWATER_BENCH_RATE the changes/s (default 500). The share is 2 s, the bar, by the figure: 100 % holds.
 """
 
 from __future__ import annotations
