@@ -51,7 +51,7 @@ from schemas.loader import load_catalog
 RATE, SECONDS = "HEADWATER_BENCH_RATE", "HEADWATER_BENCH_SECONDS"
 WARM = 10.0
 READ_PAUSE = 0.005
-PATIENCE = 120.0
+PATIENCE = 60.0
 BAR = 2_000.0
 """Milliseconds, of the 99th centile."""
 FROM = {"changes": f"reporting.{REPORT}", "indexed": "reporting.indexed_by_town WITH (NOEXPAND)"}
@@ -138,7 +138,8 @@ def refusal() -> str | None:
                     cursor.execute(statement)
             except pymssql.Error as error:
                 said = error.args[-1]
-                return said.decode().splitlines()[0] if isinstance(said, bytes) else str(said)
+                words = said.decode() if isinstance(said, bytes) else str(said)
+                return words.partition("DB-Lib")[0]
     return None
 
 

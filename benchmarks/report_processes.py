@@ -52,9 +52,6 @@ INDEXED = (
 )
 """https://learn.microsoft.com/sql/relational-databases/views/create-indexed-views"""
 
-import os
-
-PAUSE = float(os.environ.get("X_PAUSE", "0"))
 WHOLE_PAUSE = EMBEDDED_PACE.first_pause
 
 HandOver: TypeAlias = Callable[[Call], None]
@@ -91,7 +88,7 @@ def pace(of: Load, changes: Changes, hand_over: HandOver, told: Connection) -> N
 def keep(way: Way, of: Load, without_transport: bool, told: Connection) -> None:
     """Fills staging, then applies what comes and keeps the report. Once it is told to end, it compares the
     report with its SELECT and tells how long each refresh took that had something to do, in seconds."""
-    here, changes = load(), None
+    here = load()
     consumer_handler({"Records": []}, None)
     changes, hand_over = Changes(here.catalog), without_kinesis(here)
     for call in changes.filling():
@@ -133,9 +130,18 @@ def keepers_of(way: Way, warehouse: Warehouse, refresher: Refresher, report: Rep
                 connection.exec_driver_sql(statement)
         return []
     refresher.refresh(report)
+    count_rows(warehouse)
     if way == "whole":
         return [Whole(refresher, report)]
     return [*report_pollers(refresher, [report], reports_in(warehouse).at_once)]
+
+
+def count_rows(warehouse: Warehouse) -> None:
+    """As a table that has stood for a while. SQL Server does so by itself with the first query that asks;
+    Babelfish within a minute, and until then a refresh takes a second there."""
+    is_server = reports_in(warehouse).dialect.sql == "tsql"
+    with warehouse.engine.connect() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql("EXEC sp_updatestats" if is_server else "ANALYZE")
 
 
 def consumer_of(here: Installation) -> Poller:
@@ -145,8 +151,8 @@ def consumer_of(here: Installation) -> Poller:
 
 
 class Whole:
-    """`runtime.Poller` that makes a report whole each time. With no pause at all it would keep SQLite's one lock
-    from the consumer, and nothing would come."""
+    """`runtime.Poller` that makes a report whole each time, with a pause between: without one it would keep
+    SQLite's one lock from the consumer, and nothing would come."""
 
     name = "whole"
     side: Side = "table"
@@ -157,15 +163,15 @@ class Whole:
 
     def poll(self, since: float) -> Found:  # noqa: ARG002
         self._refresher.refresh(self._report, whole=True)
+        time.sleep(WHOLE_PAUSE)
         return Found(1, level=True)
 
 
 class Timed:
-    """Another poller, and the seconds of each pass that found something; `pause` follows each, in seconds."""
+    """Another poller, and the seconds of each pass that found something."""
 
-    def __init__(self, poller: Poller, pause: float) -> None:
+    def __init__(self, poller: Poller) -> None:
         self._poller = poller
-        self._pause = pause
         self.name = poller.name
         self.side = poller.side
         self.seconds: list[float] = []
@@ -175,7 +181,6 @@ class Timed:
         found = self._poller.poll(since)
         if found.records:
             self.seconds.append(time.perf_counter() - begun)
-        time.sleep(self._pause)
         return found
 
 
