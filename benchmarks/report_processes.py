@@ -99,10 +99,7 @@ def keep(way: Way, of: Load, without_transport: bool, told: Connection) -> None:
     ) as warehouse:
         refresher = Refresher(reports_in(warehouse))
         refresher.create_indexes(report)
-        keepers = [
-            Timed(each, WHOLE_PAUSE if way == "whole" else PAUSE)
-            for each in keepers_of(way, warehouse, refresher, report)
-        ]
+        keepers = [Timed(each) for each in keepers_of(way, warehouse, refresher, report)]
         consumers = [] if without_transport else [consumer_of(here)]
         with (
             tempfile.TemporaryDirectory() as folder,
