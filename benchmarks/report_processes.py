@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import benchmarks.bench_latency  # noqa: F401 - the tests' plugin of SQLAlchemy, in each process
 from benchmarks.report_changes import EVERY, REPORT, Call, Changes, Load
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader, StreamRecord
