@@ -53,8 +53,6 @@ INDEXED = (
 )
 """https://learn.microsoft.com/sql/relational-databases/views/create-indexed-views"""
 
-WHOLE_PAUSE = EMBEDDED_PACE.first_pause
-
 HandOver: TypeAlias = Callable[[Call], None]
 
 
@@ -149,8 +147,8 @@ def consumer_of(here: Installation) -> Poller:
 
 
 class Whole:
-    """`runtime.Poller` that makes a report whole each time, with a pause between: without one it would keep
-    SQLite's one lock from the consumer, and nothing would come."""
+    """`runtime.Poller` that makes a report whole at every other pass. The passes between find nothing, so that
+    the runtime pauses: else it would keep SQLite's one lock from the consumer, and nothing would come."""
 
     name = "whole"
     side: Side = "table"
@@ -158,10 +156,13 @@ class Whole:
     def __init__(self, refresher: Refresher, report: Report) -> None:
         self._refresher = refresher
         self._report = report
+        self._rests = True
 
     def poll(self, since: float) -> Found:  # noqa: ARG002
+        self._rests = not self._rests
+        if self._rests:
+            return Found(0, level=True)
         self._refresher.refresh(self._report, whole=True)
-        time.sleep(WHOLE_PAUSE)
         return Found(1, level=True)
 
 
