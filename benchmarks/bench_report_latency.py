@@ -2,10 +2,11 @@
 
 Open loop: a record's clock starts when its batch is due, so a stall of anything counts. The producer is a
 process of its own; Kinesis is the embedded AWS's; consumer and reports share a process and a runtime, with
-the pollers and pauses of `headwater up`. A reader outside, on a connection of its own, asks the report's
-view for the probes of each shard (see bench_latency and report_changes): who sees one sees all of its batch,
-for the shard's part is one transaction of staging, and a refresh is one snapshot. The report joins and groups
-20,000 subscriptions of 2,000 schools. At the end it is made from scratch beside the live one: no row may differ.
+the pollers and pauses of `headwater up`. A reader outside, on a connection of its own, asks the report's view
+for the probes of each shard (see bench_latency and report_changes): who sees one sees all of its batch, for
+the shard's part is one transaction of staging, and a refresh is one snapshot. The report joins and groups
+20,000 subscriptions of 2,000 schools. At the end it is made from scratch beside the live one: no row may
+differ.
 
 Beside it, each with the same load: the report made whole again and again; an indexed view, where the server
 takes one; and without transport, the producer's entries handed to the consumer in one process. SQLite always;

@@ -19,10 +19,10 @@ import benchmarks.bench_latency  # noqa: F401 - the tests' plugin of SQLAlchemy,
 from benchmarks.report_changes import EVERY, REPORT, Call, Changes, Load
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader, StreamRecord
+from consumers.reporting.definition.report import Report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.files import read_reports
 from consumers.reporting.refresher import Refresher
-from consumers.reporting.report import Report
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from headwater.aws import connect
@@ -133,8 +133,8 @@ def keepers_of(way: Way, warehouse: Warehouse, refresher: Refresher, report: Rep
 
 
 def count_rows(warehouse: Warehouse) -> None:
-    """As a table that has stood for a while. SQL Server does so by itself with the first query that asks;
-    Babelfish within a minute, and until then a refresh takes a second there."""
+    """As of a table that has stood for a while. Babelfish does so by itself, but later: until then a refresh
+    takes seconds there."""
     is_server = reports_in(warehouse).dialect.sql == "tsql"
     with warehouse.engine.connect() as connection:  # type: ignore[attr-defined]
         connection.exec_driver_sql("EXEC sp_updatestats" if is_server else "ANALYZE")
@@ -147,8 +147,9 @@ def consumer_of(here: Installation) -> Poller:
 
 
 class Whole:
-    """`runtime.Poller` that makes a report whole at every other pass. The passes between find nothing, so that
-    the runtime pauses: else it would keep SQLite's one lock from the consumer, and nothing would come."""
+    """`runtime.Poller` that makes a report whole at every other pass. The passes between find nothing, so
+    that the runtime pauses: else this would keep SQLite's one lock from the consumer, and nothing would
+    come."""
 
     name = "whole"
     side: Side = "table"
