@@ -9,7 +9,7 @@ from sqlglot import exp
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import EXISTED, ID, KEY_HASH, Dialect, column
+from consumers.reporting.dialect import EXISTED, KEY_HASH, Dialect, column
 from consumers.reporting.registry import Sources
 from consumers.reporting.statements import all_of, newest_of, null_patterns, unit_selects
 
@@ -124,9 +124,7 @@ class Changes:
 
     def _removed(self, taken: Collection[str]) -> Iterator[str]:
         for entity in taken:
-            ids = exp.select(column(ID)).from_(self._temporary("taken", entity))
-            is_taken = exp.In(this=column(ID), query=ids.subquery())
-            yield self._dialect.written(exp.delete(self._pending(entity)).where(is_taken))
+            yield self._dialect.remove(self._pending(entity), self._temporary("taken", entity))
 
     def forgotten(self, taken: Collection[str]) -> Iterator[str]:
         """Drops the tables of the session."""

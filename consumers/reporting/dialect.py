@@ -112,6 +112,10 @@ class Dialect(ABC):
         """Deletes rows of the table for which there is one of the others; `table.` and `units.` in it."""
 
     @abstractmethod
+    def remove(self, pending: exp.Table, taken: exp.Table) -> str:
+        """Deletes exactly the pending rows that were taken."""
+
+    @abstractmethod
     def forget(self, name: str) -> str:
         """Drops it, if it is there."""
 

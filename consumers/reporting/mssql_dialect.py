@@ -48,6 +48,14 @@ class MssqlDialect(Dialect):
             f"ON {self.written(condition)}"
         )
 
+    def remove(self, pending: exp.Table, taken: exp.Table) -> str:
+        """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not, and a
+        loop over 5,000 rows by 5,000 took 0.7 s."""
+        return (
+            f"DELETE t FROM {self.written(pending)} AS t INNER JOIN {self.written(taken)} AS k "
+            f"ON k.[{ID}] = t.[{ID}] OPTION (HASH JOIN)"
+        )
+
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
         """Text by its bytes, too: `=` takes 'a' and 'a ' for one."""
         key = ", ".join(f"t.{bracketed(name)}" for name in report.key)

@@ -47,6 +47,9 @@ class SqliteDialect(Dialect):
             f"(SELECT t.rowid FROM {self.written(others)} AS units, {name} AS t WHERE {condition_})"
         )
 
+    def remove(self, pending: exp.Table, taken: exp.Table) -> str:
+        return f"DELETE FROM {self.written(pending)} WHERE {ID} IN (SELECT {ID} FROM {self.written(taken)})"
+
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
         key = ", ".join(f"t.{quoted(name).sql('sqlite')}" for name in report.key)
         units = f", {self.written(self.temporary('units'))} AS units WHERE {only}" if only else ""
