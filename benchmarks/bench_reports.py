@@ -3,8 +3,8 @@
 Purchases of customers, ten for each, and a report of each customer's purchases beside her region: two tables,
 four aggregates. A purchase each of 1,000 customers changes, or of more, and the report is refreshed. SQLite
 always; SQL Server where HEADWATER_TEST_MSSQL names one. HEADWATER_BENCH_ROWS is the size of the largest table
-(default 100000). The tables have the indexes that the report asks for. Shares: of the smallest table's refresh;
-of the plain SELECT into a heap; of the apply without a report.
+(default 100000). The tables have the indexes that the report asks for. Shares: of the smallest table's
+refresh; of the plain SELECT into a heap; of the apply without a report.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class MssqlDialect(Dialect):
         )
 
     def remove(self, pending: exp.Table, taken: exp.Table) -> str:
-        """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not, and a
+        """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not. A
         loop over 5,000 rows by 5,000 took 0.7 s."""
         return (
             f"DELETE t FROM {self.written(pending)} AS t INNER JOIN {self.written(taken)} AS k "
