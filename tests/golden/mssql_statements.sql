@@ -134,8 +134,6 @@ DECLARE @now DATETIME2(6) = N'?', @loaded INT, @changed INT, @equal INT; DECLARE
 
 DECLARE @points NVARCHAR(MAX) = %s; INSERT INTO [headwater].[checkpoints] (reader, stream, shard, sequence) SELECT p.reader, p.stream, p.shard, p.sequence FROM OPENJSON(@points) WITH (reader VARCHAR(128) '$[0]', stream VARCHAR(400) '$[1]', shard VARCHAR(128) '$[2]', sequence VARCHAR(129) '$[3]') AS p WHERE NOT EXISTS (SELECT 1 FROM [headwater].[checkpoints] AS c WITH (UPDLOCK, HOLDLOCK) WHERE c.reader = p.reader COLLATE Latin1_General_100_BIN2 AND c.stream = p.stream COLLATE Latin1_General_100_BIN2 AND c.shard = p.shard COLLATE Latin1_General_100_BIN2); UPDATE c SET sequence = p.sequence FROM [headwater].[checkpoints] AS c INNER JOIN OPENJSON(@points) WITH (reader VARCHAR(128) '$[0]', stream VARCHAR(400) '$[1]', shard VARCHAR(128) '$[2]', sequence VARCHAR(129) '$[3]') AS p ON c.reader = p.reader COLLATE Latin1_General_100_BIN2 AND c.stream = p.stream COLLATE Latin1_General_100_BIN2 AND c.shard = p.shard COLLATE Latin1_General_100_BIN2 WHERE c.sequence < p.sequence COLLATE Latin1_General_100_BIN2;;
 
-DELETE FROM [headwater].[pending_report__r1__1] WHERE [_id] IN (SELECT [_id] FROM [#report_taken_chosen]); DELETE FROM [headwater].[pending_report__r1__2] WHERE [_id] IN (SELECT [_id] FROM [#report_taken_item]); DROP TABLE IF EXISTS [#report_taken_chosen]; DROP TABLE IF EXISTS [#report_taken_item]; DROP TABLE IF EXISTS [#report_own_chosen]; DROP TABLE IF EXISTS [#report_own_item]; DROP TABLE IF EXISTS [#report_now_chosen]; DROP TABLE IF EXISTS [#report_now_item]; DROP TABLE IF EXISTS [#report_before_chosen]; DROP TABLE IF EXISTS [#report_before_item]; DROP TABLE IF EXISTS [#report_changed_chosen]; DROP TABLE IF EXISTS [#report_changed_item]; DROP TABLE IF EXISTS [#report_found]; DROP TABLE IF EXISTS [#report_units];
-
 DELETE FROM [headwater].[views] WHERE name = %s;
 
 DELETE FROM headwater.checkpoints WHERE headwater.checkpoints.reader = %(reader_1)s;
@@ -147,6 +145,8 @@ DELETE FROM headwater.floors WHERE headwater.floors.entity = %(entity_1)s AND he
 DELETE FROM headwater.reports WHERE headwater.reports.name = %(name_1)s AND headwater.reports.number = %(number_1)s;
 
 DELETE FROM headwater.sweeps WHERE headwater.sweeps.entity = %(entity_1)s AND headwater.sweeps.revision = %(revision_1)s;
+
+DELETE t FROM [headwater].[pending_report__r1__1] AS t INNER JOIN [#report_taken_chosen] AS k ON k.[_id] = t.[_id] OPTION (HASH JOIN); DELETE t FROM [headwater].[pending_report__r1__2] AS t INNER JOIN [#report_taken_item] AS k ON k.[_id] = t.[_id] OPTION (HASH JOIN); DROP TABLE IF EXISTS [#report_taken_chosen]; DROP TABLE IF EXISTS [#report_taken_item]; DROP TABLE IF EXISTS [#report_own_chosen]; DROP TABLE IF EXISTS [#report_own_item]; DROP TABLE IF EXISTS [#report_now_chosen]; DROP TABLE IF EXISTS [#report_now_item]; DROP TABLE IF EXISTS [#report_before_chosen]; DROP TABLE IF EXISTS [#report_before_item]; DROP TABLE IF EXISTS [#report_changed_chosen]; DROP TABLE IF EXISTS [#report_changed_item]; DROP TABLE IF EXISTS [#report_found]; DROP TABLE IF EXISTS [#report_units];
 
 DROP FUNCTION IF EXISTS [history].[past_at];
 
@@ -306,11 +306,11 @@ SELECT COUNT_BIG(*) FROM (SELECT * FROM [#report_compared]) AS [d];
 
 SELECT COUNT_BIG(*) FROM (SELECT * FROM [reporting].[report__r1]) AS [d];
 
-SELECT COUNT_BIG(*) FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1]) AS [d];
+SELECT COUNT_BIG(*) FROM (SELECT [label], [day] FROM [#report_compared] EXCEPT SELECT [label], [day] FROM [reporting].[report__r1]) AS [d];
 
-SELECT COUNT_BIG(*) FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+SELECT COUNT_BIG(*) FROM (SELECT [label], [day] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day] FROM [#report_compared]) AS [d];
 
-SELECT COUNT_BIG(*) FROM (SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+SELECT COUNT_BIG(*) FROM (SELECT [label], [day], [items], [size] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size] FROM [#report_compared]) AS [d];
 
 SELECT DATABASE_PRINCIPAL_ID(N'?');
 
@@ -328,11 +328,11 @@ SELECT TOP 0 * INTO [reporting].[often__r1] FROM (SELECT [i].[label] AS [label],
 
 SELECT TOP 0 * INTO [reporting].[report__r1] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
 
-SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1]) AS [d];
+SELECT TOP 5 [label], [day] FROM (SELECT [label], [day] FROM [#report_compared] EXCEPT SELECT [label], [day] FROM [reporting].[report__r1]) AS [d];
 
-SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+SELECT TOP 5 [label], [day] FROM (SELECT [label], [day] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day] FROM [#report_compared]) AS [d];
 
-SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [#report_compared]) AS [d];
+SELECT TOP 5 [label], [day] FROM (SELECT [label], [day], [items], [size] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size] FROM [#report_compared]) AS [d];
 
 SELECT TOP 5 t.[label], t.[day] FROM [#report_compared] AS t GROUP BY t.[label], t.[day], DATALENGTH(t.[label]), DATALENGTH(t.[day]) HAVING COUNT(*) > 1;
 
@@ -344,9 +344,9 @@ SELECT TOP 5 t.[label], t.[day] FROM [reporting].[report__r1] AS t INNER JOIN [#
 
 SELECT TOP 5 t.[label], t.[day] FROM [reporting].[report__r1] AS t INNER JOIN [#report_units] AS [units] ON ([t].[label]) = [units].[label] AND ([t].[day]) IS NULL AND [units].[day] IS NULL GROUP BY t.[label], t.[day], DATALENGTH(t.[label]), DATALENGTH(t.[day]) HAVING COUNT(*) > 1;
 
-SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1];
+SELECT [label], [day], [items], [size] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q] EXCEPT SELECT [label], [day], [items], [size] FROM [reporting].[report__r1];
 
-SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size], DATALENGTH([label]) AS [_0] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
+SELECT [label], [day], [items], [size] FROM [reporting].[report__r1] EXCEPT SELECT [label], [day], [items], [size] FROM (SELECT [i].[label] AS [label], [i].[day] AS [day], COUNT(*) AS [items], SUM([c].[size]) AS [size] FROM [staging].[item] AS [i] LEFT JOIN [staging].[chosen] AS [c] ON [c].[id] = [i].[id] GROUP BY [i].[label], [i].[day]) AS [q];
 
 SELECT [n0], [n1], COUNT_BIG(*) AS [units] FROM (SELECT CASE WHEN [units].[label] IS NULL THEN 1 ELSE 0 END AS [n0], CASE WHEN [units].[day] IS NULL THEN 1 ELSE 0 END AS [n1] FROM [#report_units] AS [units]) AS [flagged] GROUP BY [n0], [n1];
 
