@@ -52,8 +52,8 @@ class MssqlDialect(Dialect):
         """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not. A
         loop over 5,000 rows by 5,000 took 0.7 s."""
         return (
-            f"DELETE t FROM {self.written(pending)} AS t INNER JOIN {self.written(taken)} AS k "
-            f"ON k.[{ID}] = t.[{ID}] OPTION (HASH JOIN)"
+            f"DELETE t FROM {self.written(pending)} AS t INNER HASH JOIN {self.written(taken)} AS k "
+            f"ON k.[{ID}] = t.[{ID}]"
         )
 
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
