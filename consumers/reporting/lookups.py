@@ -1,7 +1,4 @@
-"""By which columns of staging a refresh finds rows.
-
-With an index of each it takes as long in a large table as in a small one.
-"""
+"""By which columns of staging a refresh finds rows: without an index of each it reads the whole table."""
 
 from __future__ import annotations
 
