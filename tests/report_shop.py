@@ -1,0 +1,29 @@
+"""A warehouse of customers, purchases and products, reports over it, and what readers see of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reports_world import CATALOG, ENTITIES
+
+from consumers.reporting.definition.report import Report, read_report
+from consumers.reporting.engines import reports_in
+from consumers.warehouse.port import Warehouse
+
+REGIONS = "SELECT c.region, COUNT(*) AS n FROM staging.customer AS c GROUP BY c.region"
+
+
+def open_shop(connect: Callable[..., Warehouse]) -> Warehouse:
+    made = connect(ENTITIES)
+    made.ensure()
+    return made
+
+
+def sales(body: str, key: str = '["region"]', more: str = "") -> Report:
+    return read_report("sales", f"/* headwater\nkey = {key}\n{more}\n*/\n{body}", CATALOG)
+
+
+def shown(warehouse: Warehouse, report: str) -> list[tuple[object, ...]]:
+    dialect = reports_in(warehouse).dialect
+    with reports_in(warehouse).looking() as session:
+        return sorted(session.rows(f"SELECT * FROM {dialect.written(dialect.view(report))}"), key=repr)
