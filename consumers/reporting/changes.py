@@ -93,12 +93,12 @@ class Changes:
 
     def _rows_of(self, entity: str, shared: Sequence[str]) -> exp.Select:
         """Rows of staging with the keys of rows taken, whatever their source."""
-        names = {shown: name for name, shown in self._dialect.tables[entity].shown}
         now, was = (
             exp.select(*map(column, shared)).from_(self._temporary(kind, entity)) for kind in ("own", "taken")
         )
         keys = exp.union(now, was.where(f"{EXISTED} = 1"), distinct=True)
-        return self._rows_with(entity, {name: names[name] for name in shared}, keys)
+        own = dict(zip(shared, self._dialect.stored(entity, shared), strict=True))
+        return self._rows_with(entity, own, keys)
 
     def _rows_with(self, entity: str, key: Mapping[str, str], keys: exp.Query) -> exp.Select:
         """Rows of staging with these keys. `key`: its columns' names there, by those in `keys`."""

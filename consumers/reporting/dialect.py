@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from sqlglot import exp
 
 from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.registry import Standing
 from consumers.warehouse.system import PENDING
@@ -94,8 +95,8 @@ class Dialect(ABC):
 
     def images(self, entity: str, images: Sequence[str], table: str) -> list[Expression]:
         """Columns of a staging table, under the names that readers know; a constant where there are none."""
-        names = {shown: name for name, shown in self.tables[entity].shown}
-        return [exp.alias_(column(names[each], table), each, quoted=True) for each in images] or [
+        named = zip(self.stored(entity, images), images, strict=True)
+        return [exp.alias_(column(own, table), shown, quoted=True) for own, shown in named] or [
             exp.alias_(exp.Literal.number(1), "_none", quoted=True)
         ]
 
@@ -136,12 +137,8 @@ class Dialect(ABC):
         """A query for the columns of the report's table as `outputs.of_table` reads them."""
 
     @abstractmethod
-    def sizes(self, report: Report, number: int) -> str:
-        """A query for its columns, and how many bytes of an index each may take."""
-
-    @abstractmethod
-    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
-        """An index that leads from units to rows."""
+    def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
+        """An index that leads from units to rows. `outputs`: the table's columns."""
 
     @abstractmethod
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from typing import ClassVar
 from sqlglot import exp
 
 from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, column, quoted
 from consumers.reporting.registry import Standing
 from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import is_text
-from consumers.warehouse.mssql_indexes import INDEX_BYTES, fitting
+from consumers.warehouse.mssql_indexes import INDEX_BYTES, bytes_of, fitting
 from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql_sql import quoted as bracketed
 from consumers.warehouse.mssql_values import BINARY_COLLATION
@@ -95,21 +96,13 @@ class MssqlDialect(Dialect):
         query = self.written(timed(report.query, ANY_MOMENT))
         return f"EXEC sp_describe_first_result_set {text(query)}"
 
-    def sizes(self, report: Report, number: int) -> str:
-        """-1 is a text without an end."""
-        return (
-            "SELECT COLUMN_NAME, COALESCE(CHARACTER_OCTET_LENGTH, 20) FROM INFORMATION_SCHEMA.COLUMNS "
-            "WHERE TABLE_SCHEMA = N'reporting' "
-            f"AND TABLE_NAME = {text(self.report(report.name, number).name)}"
-        )
-
-    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
+    def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
         """Of as many columns of the unit as an index takes."""
-        columns, left = [], INDEX_BYTES
+        columns, left, types = [], INDEX_BYTES, {each.name: each.type for each in outputs}
         for name in report.unit:
-            if 0 < sizes[name] <= left:
+            if (size := bytes_of(types[name])) <= left:
                 columns.append(bracketed(name))
-                left -= sizes[name]
+                left -= size
         table = self.written(self.report(report.name, number))
         return [f"CREATE INDEX [unit] ON {table} ({', '.join(columns)})"] if columns else []
 
@@ -118,20 +111,18 @@ class MssqlDialect(Dialect):
 
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         table, images = self.tables[entity], report.images[entity]
-        names = {shown: name for name, shown in table.shown}
+        own = self.stored(entity, images)
         types, texts = types_of(table), collated(table)
+        collations = dict.fromkeys(texts, f" COLLATE {BINARY_COLLATION}")
         columns = "".join(
-            f", {bracketed(each)} {types[names[each]]}"
-            f"{f' COLLATE {BINARY_COLLATION}' if names[each] in texts else ''} NULL"
-            for each in images
+            f", {bracketed(shown)} {types[name]}{collations.get(name, '')} NULL"
+            for name, shown in zip(own, images, strict=True)
         )
         pending = self.pending(report, number, entity)
         return [
             f"CREATE TABLE {self.written(pending)} ([{ID}] BIGINT IDENTITY NOT NULL PRIMARY KEY, "
             f"[{KEY_HASH}] BINARY(16) NOT NULL, [{EXISTED}] BIT NOT NULL{columns})",
-            *self._triggers(
-                pending, self.physical(entity, revision), [names[each] for each in images], images
-            ),
+            *self._triggers(pending, self.physical(entity, revision), own, images),
             grant_insert(f"headwater.{pending.name}"),
         ]
 

@@ -67,18 +67,19 @@ class MssqlHolder:
 
 @contextmanager
 def _errors(report: str) -> Iterator[None]:
-    """Ours, where the transaction ended: what refuses a row here is the report's query."""
+    """Ours, where the transaction ended: what the server refuses here is the report's query."""
     try:
-        with mssql_errors(f"report {report}"):
-            yield
-    except RowRefused as refusal:
-        raise ConfigurationError(f"report {report}: {refusal}") from None
-    except ConfigurationError as error:
-        if "SQL Server error" not in str(error):
-            raise
-        raise ConfigurationError(
-            f"{error}. What the server says of the SELECT: `headwater reports check {report} --warehouse`"
-        ) from None
+        yield
+    except DBAPIError:
+        try:
+            with mssql_errors(f"report {report}"):
+                raise
+        except RowRefused as refusal:
+            raise ConfigurationError(f"report {report}: {refusal}") from None
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{error}. What the server says of the SELECT: `headwater reports check {report} --warehouse`"
+            ) from None
 
 
 class MssqlReports:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -92,7 +92,11 @@ class _Refresh:
         self._table = dialect.report(report.name, number)
         self._changes = Changes(dialect, report, number, sources)
         self._made_of = (report.definition, number, *sorted(sources.items()))
-        self._query = timed(report.query, session.registry.now)
+
+    @cached_property
+    def _query(self) -> exp.Query:
+        """Made where it is asked for: mostly nothing is pending."""
+        return timed(self._report.query, self._session.registry.now)
 
     def whole(self) -> Refreshed:
         taken = self._waiting()

@@ -124,9 +124,9 @@ class Refresher:
         session.registry.add(report.name, number, report.definition, live, report.minutes)
         for statement in self._dialect.make_report(report, number):
             session.run(statement)
-        check_stored(report.name, of_table(session.rows(self._dialect.made(report, number))))
-        sizes = dict(session.rows(self._dialect.sizes(report, number)))
-        statements = self._dialect.make_index(report, number, sizes)
+        outputs = of_table(session.rows(self._dialect.made(report, number)))
+        check_stored(report.name, outputs)
+        statements = self._dialect.make_index(report, number, outputs)
         for entity in report.images:
             statements += self._dialect.make_pending(report, number, entity, live[entity][0])
         for statement in statements:

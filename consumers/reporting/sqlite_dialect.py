@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from consumers.reporting.definition.allowed import STAGING
 from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.registry import Standing
@@ -66,14 +67,10 @@ class SqliteDialect(Dialect):
         table = self.report(report.name, number).name
         return f"SELECT name, '', NULL, NULL, NULL, NULL FROM pragma_table_info('{table}')"
 
-    def sizes(self, report: Report, number: int) -> str:
+    def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
         """An index takes them all."""
-        table = self.report(report.name, number).name
-        return f"SELECT name, 0 FROM pragma_table_info('{table}')"
-
-    def make_index(self, report: Report, number: int, sizes: dict[str, int]) -> list[str]:
         table = self.report(report.name, number)
-        unit = ", ".join(quoted(name).sql("sqlite") for name in sizes if name in report.unit)
+        unit = ", ".join(quoted(each.name).sql("sqlite") for each in outputs if each.name in report.unit)
         index = quoted(f"{table.name}__unit").sql("sqlite")
         return [f"CREATE INDEX {index} ON {self.written(table)} ({unit})"] if unit else []
 
@@ -84,8 +81,7 @@ class SqliteDialect(Dialect):
         pending, staging = self.written(self.pending(report, number, entity)), self.physical(entity, revision)
         images = report.images[entity]
         columns = "".join(f", {quoted(name).sql('sqlite')}" for name in images)
-        names = {shown: name for name, shown in self.tables[entity].shown}
-        was = "".join(f", OLD.{quoted(names[name]).sql('sqlite')}" for name in images)
+        was = "".join(f", OLD.{quoted(name).sql('sqlite')}" for name in self.stored(entity, images))
         nothing = ", NULL" * len(images)
         into = f"INSERT INTO {pending} ({KEY_HASH}, {EXISTED}{columns})"
         on = f"ON {self.written(staging)} BEGIN {into}"

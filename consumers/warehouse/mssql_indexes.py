@@ -28,15 +28,16 @@ def fitting(table: StagingTable, columns: Sequence[str]) -> Columns:
     """The first of these columns, as many as an index holds."""
     types, room, found = types_of(table), INDEX_BYTES, list[str]()
     for name in columns:
-        room -= _bytes(types[name])
+        room -= bytes_of(types[name])
         if room < 0:
             break
         found.append(name)
     return tuple(found)
 
 
-def _bytes(sql_type: str) -> int:
-    sized = re.fullmatch(r"(N?)VAR(?:CHAR|BINARY)\((\d+|MAX)\)", sql_type)
+def bytes_of(sql_type: str) -> int:
+    """At most, in an index's key; more than one holds where it has no end."""
+    sized = re.fullmatch(r"(N?)(?:VAR)?(?:CHAR|BINARY)\((\d+|MAX)\)", sql_type)
     if not sized:
         return _FIXED_BYTES
     return INDEX_BYTES + 1 if sized[2] == "MAX" else int(sized[2]) * (2 if sized[1] else 1)

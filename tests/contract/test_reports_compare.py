@@ -7,7 +7,8 @@ from decimal import Decimal
 from hashlib import sha256
 
 import pytest
-from reports_world import CATALOG, ENTITIES, PURCHASE, A, row, write
+from report_shop import open_shop
+from reports_world import CATALOG, PURCHASE, A, row, write
 
 from consumers.reporting.compare import Comparison, is_comparable
 from consumers.reporting.definition.report import Report, read_report
@@ -26,8 +27,7 @@ BOUGHT = [("1", "a", 1, "0.10"), ("2", "c", 2, "0.20"), ("3", "b", 3, "0.30"), (
 
 @pytest.fixture
 def shop(connect: Callable[..., Warehouse]) -> Warehouse:
-    made = connect(ENTITIES)
-    made.ensure()
+    made = open_shop(connect)
     for number, each in enumerate(BOUGHT, 1):
         buy(made, number, *each)
     return made

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from mssql_server import ON_SQL_SERVER
-from reports_world import CATALOG, ENTITIES
+from report_shop import open_shop
+from reports_world import CATALOG
 
 from consumers.reporting.definition.outputs import Output, check_stored, remarks
 from consumers.reporting.definition.report import Report, read_report
@@ -20,9 +21,7 @@ pytest_plugins = ("warehouse_engines",)
 
 @pytest.fixture
 def shop(connect: Callable[..., Warehouse]) -> Warehouse:
-    made = connect(ENTITIES)
-    made.ensure()
-    return made
+    return open_shop(connect)
 
 
 def report(body: str, more: str = "", key: str = "id") -> Report:

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mssql_server import NOT_SET, VARIABLE, emptied, url_of
-from reports_world import CATALOG, ENTITIES, Database, Made, Writer, database, reports, write
+from random_reports import Made, reports
+from reports_world import CATALOG, ENTITIES, Database, Writer, database, write
 from stopping import Stopped, stopping_at
 
 from consumers.reporting.definition.report import read_report

@@ -165,17 +165,22 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
         _, unknown_, name = str(error).partition("Unknown column: ")
         raise unfound(query, name) if unknown_ else ConfigurationError(f"the SELECT: {error}") from None
     assert isinstance(made, exp.Query)
-    for each in made.selects:
-        if isinstance(each, exp.Alias):
-            made_of = each.args["alias"].meta
-            each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
-            each.args["alias"].meta.update(made_of)
+    _relabel(made, labels)
     _name_alike(made)
     if not is_open(made):
         check_known(made, types)
         check_grouped(made)
     annotate_types(made, schema={STAGING: types}, dialect="tsql")
     return made
+
+
+def _relabel(query: exp.Query, labels: Mapping[str, str]) -> None:
+    """With the letters of names as they were written, and their places."""
+    for each in query.selects:
+        if isinstance(each, exp.Alias):
+            written = each.args["alias"].meta
+            each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
+            each.args["alias"].meta.update(written)
 
 
 def _name_alike(query: exp.Query) -> None:
