@@ -27,11 +27,10 @@ class KeptReports:
         self._reports = [read_report(name, text, catalog) for name, text in texts.items()]
         self.how: Counter[str] = Counter()
 
-    def index(self, entity: str, column: str) -> None:
-        """What docs/reports.md advises for the columns that joins and keys use."""
-        table = self._engine.dialect.written(self._engine.dialect.physical(entity, 1))
-        with self._engine.holding("no report") as holder, holder.transaction() as session:
-            session.run(f"CREATE INDEX {entity}_{column} ON {table} ({column})")
+    def create_indexes(self) -> None:
+        """Those that `reports check --create-indexes` makes."""
+        for report in self._reports:
+            self._refresher.create_indexes(report)
 
     def refresh(self) -> None:
         for report in self._reports:

@@ -103,8 +103,7 @@ class Flow:
         warehouse.ensure()
         self.consumer = Consumer(self.pipe.catalog, warehouse, self.pipe.letters)
         self.kept = KeptReports(warehouse, self.pipe.catalog, REPORTS)
-        self.kept.index("school_link", "urn")
-        self.kept.index("school_link", "link_urn")
+        self.kept.create_indexes()
 
     def frames(self, file: Path) -> list[bytes]:
         """The events of a file, in its order."""
