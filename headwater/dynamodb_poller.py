@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headwater.lambda_events import Handler, dynamodb_event
 from headwater.progress import Side
-from headwater.runtime import Found
+from headwater.runtime import Found, advance_all
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError, TransientError
 
@@ -57,21 +57,21 @@ class DynamoDbPoller:
         self._streams = streams
         self._tables = tables
         self._handler = handler
-        self._shards: dict[tuple[str, str], Shard] = {}
+        self._shards: dict[str, dict[tuple[str, str], Shard]] = {table: {} for table in tables}
 
     def poll(self, since: float) -> Found:
-        self._discover()
-        due = due_shards(self._shards)
-        found = [self._advance(shard, since) for shard in due]
-        seen = all(shard in due for shard in self._shards.values() if not shard.finished)
-        return Found(sum(one.records for one in found), seen and all(one.level for one in found))
+        return advance_all(self._tables, lambda table: self._poll_table(table, since))
 
-    def _discover(self) -> None:
-        for table in self._tables:
-            with aws_errors(f"looking for shards of the table {table}"):
-                for arn in self._stream_arns(table):
-                    for shard in self._described(arn):
-                        self._shards.setdefault((arn, shard.shard_id), shard)
+    def _poll_table(self, table: str, since: float) -> Found:
+        shards = self._shards[table]
+        with aws_errors(f"looking for shards of the table {table}"):
+            for arn in self._stream_arns(table):
+                for shard in self._described(arn):
+                    shards.setdefault((arn, shard.shard_id), shard)
+        due = due_shards(shards)
+        found = advance_all(due, lambda shard: self._advance(shard, since))
+        seen = all(shard in due for shard in shards.values() if not shard.finished)
+        return found._replace(level=found.level and seen)
 
     def _stream_arns(self, table: str) -> list[str]:
         """Oldest first: a stream that was switched off is read to its end while AWS keeps it."""

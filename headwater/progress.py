@@ -60,11 +60,11 @@ class Progress:
         with self._lock:
             self._reports[name] = PollerReport(name, side)
 
-    def passed(self, name: str, level: float | None) -> None:
-        """A pass of this poller went well; `level`: it has done everything that was there then."""
+    def passed(self, name: str, level: float | None, problem: str | None = None) -> None:
+        """Record a pass that went well but for `problem`; `level`: it has done everything that was there then."""
         with self._lock:
             before = self._reports[name]
-            self._reports[name] = replace(before, level=level or before.level, retrying=None)
+            self._reports[name] = replace(before, level=level or before.level, retrying=problem)
 
     def retrying(self, name: str, reason: str) -> None:
         """This poller's last pass failed for this reason and is made again."""

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 _MOST = 10  # that ReceiveMessage gives
 # Seconds in which nobody else gets what was received; a file that takes longer comes twice: harmless (INV-2).
 _HIDDEN_SECONDS = 300
+_LONGEST_PAUSE = 60  # seconds before a file that failed is tried again
 
 
 class QueuePoller:
-    """All that the queue holds. What the handler does not acknowledge stays here until it does (INV-1)."""
+    """All that the queue holds. What the handler does not acknowledge comes again from the queue (INV-1)."""
 
     name = "csv"
     side: Side = "source"
@@ -29,33 +30,52 @@ class QueuePoller:
         self._url = queue_url
         self._arn = queue_arn
         self._handler = handler
-        self._waiting: list[Any] = []  # received, and not yet taken
 
     def poll(self, since: float) -> Found:  # noqa: ARG002 - an empty queue is level whatever the time
-        if not self._waiting:
-            self._waiting = self._receive()
-        found = len(self._waiting)
-        if found:
-            self._deliver()
-        return Found(found, level=found == 0 and self._hidden() == 0)
+        received = self._receive()
+        if not received:
+            return Found(0, level=self._hidden() == 0)
+        failed = self._deliver(received)
+        problem = f"{len(failed)} files were not published" if failed else None
+        if problem and len(failed) == len(received):
+            raise TransientError(problem)
+        return Found(len(received) - len(failed), level=False, problem=problem)
 
     def _receive(self) -> list[Any]:
         with aws_errors(f"ReceiveMessage of {self._url}"):
             answer = self._sqs.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=_MOST, VisibilityTimeout=_HIDDEN_SECONDS
+                QueueUrl=self._url,
+                MaxNumberOfMessages=_MOST,
+                VisibilityTimeout=_HIDDEN_SECONDS,
+                AttributeNames=["ApproximateReceiveCount"],
             )
         return list(answer.get("Messages", []))
 
-    def _deliver(self) -> None:
-        answer = self._handler(sqs_event(self._waiting, self._arn), None)
-        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        for received in self._waiting:
-            if received["MessageId"] not in failed:
+    def _deliver(self, received: list[Any]) -> list[Any]:
+        """Delete what the handler took; put back, and return, what it did not. Raises as the handler does."""
+        try:
+            answer = self._handler(sqs_event(received, self._arn), None)
+        except TransientError:
+            self._put_back(received)
+            raise
+        refused = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        failed = [one for one in received if one["MessageId"] in refused]
+        self._put_back(failed)
+        for one in received:
+            if one["MessageId"] not in refused:
                 with aws_errors(f"DeleteMessage of {self._url}"):
-                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])
-        self._waiting = [received for received in self._waiting if received["MessageId"] in failed]
-        if self._waiting:
-            raise TransientError(f"{len(self._waiting)} files were not published")
+                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=one["ReceiptHandle"])
+        return failed
+
+    def _put_back(self, failed: list[Any]) -> None:
+        """Show these in the queue again later, each time after a longer pause: others come first meanwhile."""
+        for one in failed:
+            with aws_errors(f"ChangeMessageVisibility of {self._url}"):
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._url,
+                    ReceiptHandle=one["ReceiptHandle"],
+                    VisibilityTimeout=_pause(int(one["Attributes"]["ApproximateReceiveCount"])),
+                )
 
     def _hidden(self) -> int:
         """Received by a runtime that was killed, and not yet given again."""
@@ -64,3 +84,8 @@ class QueuePoller:
                 QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
             )
         return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+
+
+def _pause(attempts: int) -> int:
+    """Seconds before the next attempt: 0 at first, then doubling up to a minute."""
+    return min(_LONGEST_PAUSE, 2 ** min(attempts, 10) // 8)

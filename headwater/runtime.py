@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from headwater.progress import Progress, Report, Side, Waiting, await_level, write_report
 from schemas.errors import TransientError
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _REPORT_SECONDS = 0.2
 _STOP_SECONDS = 30.0
@@ -23,10 +25,14 @@ _PAUSE_GROWTH = 1.2
 
 
 class Found(NamedTuple):
-    """What one pass found and finished. `level`: nothing is left of what was there at the asked time."""
+    """What one pass found and finished. `level`: nothing is left of what was there at the asked time.
+
+    `problem`: why a part of the pass failed, where the rest of it went well.
+    """
 
     records: int
     level: bool
+    problem: str | None = None
 
 
 class Poller(Protocol):
@@ -40,6 +46,25 @@ class Poller(Protocol):
 
         Raises TransientError where the same pass is to be made again later; anything else ends the runtime.
         """
+
+
+def advance_all(parts: Iterable[T], advance: Callable[[T], Found]) -> Found:
+    """Advance every part of a pass, so that one that fails does not hold up the others.
+
+    Raises the first TransientError, after all parts had their turn, if no part found anything.
+    """
+    found: list[Found] = []
+    failures: list[TransientError] = []
+    for part in parts:
+        try:
+            found.append(advance(part))
+        except TransientError as error:
+            failures.append(error)
+    records = sum(one.records for one in found)
+    if failures and not records:
+        raise failures[0]
+    level = not failures and all(one.level for one in found)
+    return Found(records, level, str(failures[0]) if failures else None)
 
 
 class Pace(NamedTuple):
@@ -132,8 +157,8 @@ class Runtime:
                 self._retry_later(poller.name, str(error), failures)
                 failures += 1
                 continue
-            failures = 0
-            self._progress.passed(poller.name, level=since if found.level else None)
+            failures = self._note_problem(poller.name, found.problem, failures)
+            self._progress.passed(poller.name, since if found.level else None, found.problem)
             self._taken[poller.name] += found.records
             if found.level:
                 since = time.time()
@@ -143,9 +168,14 @@ class Runtime:
                 self._stopping.wait(pause)
                 pause = min(self._pace.longest_pause, pause * _PAUSE_GROWTH)
 
+    def _note_problem(self, name: str, problem: str | None, failures: int) -> int:
+        """Log a part's failure the first time; return the number of consecutive passes with a failure."""
+        if problem and failures == 0:
+            _log.warning("%s: %s; trying again", name, problem)
+        return failures + 1 if problem else 0
+
     def _retry_later(self, name: str, reason: str, failures: int) -> None:
-        if failures == 0:
-            _log.warning("%s: %s; trying again", name, reason)
+        self._note_problem(name, reason, failures)
         self._progress.retrying(name, reason)
         self._stopping.wait(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10)))
 

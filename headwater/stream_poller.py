@@ -10,7 +10,7 @@ from consumers.kinesis import Shard, ShardReader, StreamReader, StreamRecord
 from consumers.warehouse.port import LIVE_READER, Warehouse
 from headwater.lambda_events import Handler, kinesis_event
 from headwater.progress import Side
-from headwater.runtime import Found
+from headwater.runtime import Found, advance_all
 from schemas.aws_errors import aws_errors
 from schemas.errors import TransientError
 
@@ -60,10 +60,9 @@ class StreamPoller:
         shards = self._stream.shards()
         listed = {shard.id for shard in shards}
         due = [shard for shard in shards if self._is_due(shard, listed)]
-        found = [self._advance(shard, since) for shard in due]
+        found = advance_all(due, lambda shard: self._advance(shard, since))
         open_or_new = [shard for shard in shards if not self._is_finished(shard.id)]
-        level = all(one.level for one in found) and all(shard in due for shard in open_or_new)
-        return Found(sum(one.records for one in found), level)
+        return found._replace(level=found.level and all(shard in due for shard in open_or_new))
 
     def _is_finished(self, shard_id: str) -> bool:
         reading = self._readings.get(shard_id)

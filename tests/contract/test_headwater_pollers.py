@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def catalog(tmp_path: Path) -> Catalog:
 class Recording:
     """A handler that keeps what it is given. It refuses those that `refuse` names, or fails."""
 
-    def __init__(self, *refuse: str, fails: Exception | None = None) -> None:
+    def __init__(self, *refuse: str, fails: BaseException | None = None) -> None:
         self.refuse = set(refuse)
         self.fails = fails
         self.batches: list[list[Mapping[str, Any]]] = []
@@ -297,11 +298,55 @@ def test_inv1_a_file_that_was_not_published_stays_until_it_is(
 def test_a_notification_that_a_killed_runtime_holds_is_waited_for(
     aws: Aws, settings: Settings, queue: tuple[str, str]
 ) -> None:
-    killed = QueuePoller(aws.sqs, *queue, Recording(fails=TransientError("killed in the middle")))
+    killed = QueuePoller(aws.sqs, *queue, Recording(fails=KeyboardInterrupt()))
     aws.s3.put_object(Bucket=settings.source_bucket, Key="drop/reading/a.csv", Body=b"n,sk\n")
-    with pytest.raises(TransientError):
+    with pytest.raises(KeyboardInterrupt):
         killed.poll(time.time())
     assert QueuePoller(aws.sqs, *queue, Recording()).poll(time.time()) == Found(0, level=False)
+
+
+def test_a_file_that_fails_each_time_does_not_hold_up_the_files_after_it(
+    aws: Aws, queue: tuple[str, str]
+) -> None:
+    """Fifteen of them: more than one ReceiveMessage gives."""
+
+    def handler(lambda_event: Any, _context: object) -> dict[str, Any]:
+        records = lambda_event["Records"]
+        taken.extend(record["body"] for record in records)
+        failed = [record["messageId"] for record in records if record["body"].startswith("bad")]
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+    taken: list[str] = []
+    poller = QueuePoller(aws.sqs, *queue, handler)
+    for number in range(15):
+        aws.sqs.send_message(QueueUrl=queue[0], MessageBody=f"bad{number}")
+    for number in range(3):
+        aws.sqs.send_message(QueueUrl=queue[0], MessageBody=f"good{number}")
+        for _ in range(5):
+            with suppress(TransientError):
+                assert not poller.poll(time.time()).level
+    assert {"good0", "good1", "good2"} <= set(taken)
+
+
+def test_a_table_that_fails_each_time_does_not_hold_up_other_tables(aws: Aws, table: str) -> None:
+    def handler(lambda_event: Any, _context: object) -> dict[str, Any]:
+        if f"/{table}/" in lambda_event["Records"][0]["eventSourceARN"]:
+            raise TransientError("refused")
+        taken.append(numbers(lambda_event["Records"]))
+        return {"batchItemFailures": []}
+
+    taken: list[Any] = []
+    other = f"{table}-other"
+    described = aws.dynamodb.describe_table(TableName=table)["Table"]
+    parts: Any = {name: described[name] for name in ("KeySchema", "AttributeDefinitions", "StreamSpecification")}
+    aws.dynamodb.create_table(TableName=other, BillingMode="PAY_PER_REQUEST", **parts)
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table, other], handler)
+    put(aws, table, 1)
+    put(aws, other, 7)
+    assert poller.poll(time.time()) == Found(1, level=False, problem="refused")
+    assert taken == [[7]]
+    with pytest.raises(TransientError, match="refused"):
+        poller.poll(time.time())
 
 
 @pytest.fixture

@@ -132,9 +132,12 @@ class TablePoller(DynamoDbPoller):
     """Knows its shards; each gives its records in one answer, and no iterator behind them."""
 
     def __init__(self, held: dict[str, list[dict[str, Any]]], *shards: TableShard) -> None:
-        super().__init__(None, [], lambda _event, _context: {"batchItemFailures": []})  # type: ignore[arg-type]
+        super().__init__(None, ["t"], lambda _event, _context: {"batchItemFailures": []})  # type: ignore[arg-type]
         self._held = held
-        self._shards = table_shards(*shards)
+        self._shards = {"t": table_shards(*shards)}
+
+    def _stream_arns(self, table: str) -> list[str]:
+        return []
 
     def _get_records(self, shard: TableShard) -> Any:
         return {"Records": self._held[shard.shard_id]}
