@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from headwater import output
 from headwater.commands import (
@@ -43,7 +44,7 @@ _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConflictError, GAVE_UP),  # somebody else was first: look again
 )
 _UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
-_NOBODY = {"NoCredentialsError", "NoRegionError", "ProfileNotFound"}
+_NOBODY = {"NoCredentialsError", "ProfileNotFound"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "-v", "--verbose", action="store_true", help="say more, and show the traceback of an error"
     )
+    top.add_argument("--version", action="version", version=f"headwater {version('headwater')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
@@ -110,6 +112,8 @@ def _advice(error: HeadwaterError) -> str:
             f"\nNothing answers at AWS_ENDPOINT_URL={endpoint}: start `headwater up` and run the `export` "
             "lines that it prints, or unset the variable before `headwater up`."
         )
-    if cause in _NOBODY:
+    if cause == "NoRegionError" and endpoint:
+        return "\nAWS_ENDPOINT_URL is set but no region: set AWS_DEFAULT_REGION, such as `eu-west-2`."
+    if cause in _NOBODY or cause == "NoRegionError":
         return "\nStart `headwater up` and run the `export` lines that it prints, or set AWS's own variables."
     return ""

@@ -61,7 +61,7 @@ class Progress:
             self._reports[name] = PollerReport(name, side)
 
     def passed(self, name: str, level: float | None, problem: str | None = None) -> None:
-        """Record a pass that went well but for `problem`; `level`: it has done everything that was there then."""
+        """Record a pass that went well but for `problem`; at `level` everything that was there was done."""
         with self._lock:
             before = self._reports[name]
             self._reports[name] = replace(before, level=level or before.level, retrying=problem)

@@ -68,7 +68,7 @@ class QueuePoller:
         return failed
 
     def _put_back(self, failed: list[Any]) -> None:
-        """Show these in the queue again later, each time after a longer pause: others come first meanwhile."""
+        """Make these visible in the queue again, each time after a longer pause; others come first."""
         for one in failed:
             with aws_errors(f"ChangeMessageVisibility of {self._url}"):
                 self._sqs.change_message_visibility(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from headwater.commands.parsing import Commands, add_command
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     report = read_report(name, text, catalog)
     _write(file, text)
     tell(f"made {file}: one row for each {', '.join(report.key)}")
-    tell(f"look at it, then `headwater reports check {name}`")
+    setting = f"HEADWATER_HOME={shlex.quote(str(options.home))} " if options.home else ""
+    tell(f"look at it, then `{setting}headwater reports check {name}`")
     return DONE
 
 

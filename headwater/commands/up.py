@@ -93,7 +93,8 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
         if state and local.database:
             tell(STOPPING)
             save_when_quiet(state, lambda: runtime.drain(DRAIN_SECONDS), local.aws, local.database)
-            tell(f"saved in {options.state}: `headwater up --state {options.state}` goes on from there")
+            again = shlex.quote(str(options.state))
+            tell(f"saved in {options.state}: `headwater up --state {again}` goes on from there")
         return code
 
 

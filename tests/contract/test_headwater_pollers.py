@@ -338,7 +338,9 @@ def test_a_table_that_fails_each_time_does_not_hold_up_other_tables(aws: Aws, ta
     taken: list[Any] = []
     other = f"{table}-other"
     described = aws.dynamodb.describe_table(TableName=table)["Table"]
-    parts: Any = {name: described[name] for name in ("KeySchema", "AttributeDefinitions", "StreamSpecification")}
+    parts: Any = {
+        name: described[name] for name in ("KeySchema", "AttributeDefinitions", "StreamSpecification")
+    }
     aws.dynamodb.create_table(TableName=other, BillingMode="PAY_PER_REQUEST", **parts)
     poller = DynamoDbPoller(aws.dynamodbstreams, [table, other], handler)
     put(aws, table, 1)

@@ -3,6 +3,8 @@
 import argparse
 import logging
 from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +95,27 @@ def test_inv7_v_never_turns_on_botocores_log_of_bodies(monkeypatch: pytest.Monke
     outcome_of(KeyboardInterrupt(), monkeypatch, "-v")
     assert logging.getLogger("headwater").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("botocore").isEnabledFor(logging.INFO)
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"headwater {version('headwater')}\n"
+
+
+def test_a_missing_region_is_advised_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`headwater up` uses the AWS of AWS_ENDPOINT_URL, too: to start it would end in the same error."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert cli.main(["drain"]) == 2
+    told = capsys.readouterr().err
+    assert "AWS_DEFAULT_REGION" in told
+    assert "headwater up" not in told
 
 
 def test_an_unknown_entity_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headwater.commands.parsing import Commands, add_command, count
-from headwater.commands.schemas.places import settings_of
+from headwater.commands.schemas.places import home_option, settings_of
 from headwater.exit_codes import DONE
 from headwater.output import counted, show_table, tell
 from schemas.described import type_of
@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     )
     for remark in proposal.remarks:
         tell(f"review: {remark}")
-    tell(f"made {folder}: look at what is marked review, then `headwater schemas publish {entity}`")
+    publish = f"headwater schemas publish {entity}{home_option(options)}"
+    tell(f"made {folder}: look at what is marked review, then `{publish}`")
     return DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,11 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """What the environment says, but for `--home`."""
     settings = read_settings(os.environ)
     return replace(settings, home=options.home) if options.home else settings
+
+
+def home_option(options: argparse.Namespace) -> str:
+    """` --home HOME`, for a hint to copy into a shell; empty where the environment names the home."""
+    return f" --home {shlex.quote(str(options.home))}" if options.home else ""
 
 
 def folders_of(home: Path | None, names: Iterable[str]) -> list[Path]:
