@@ -88,4 +88,4 @@ class QueuePoller:
 
 def _pause(attempts: int) -> int:
     """Seconds before the next attempt: 0 at first, then doubling up to a minute."""
-    return min(_LONGEST_PAUSE, 2 ** min(attempts, 10) // 8)
+    return min(_LONGEST_PAUSE, (1 << min(attempts, 10)) // 8)
