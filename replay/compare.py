@@ -10,6 +10,7 @@ from replay.differences import Difference, differences
 from replay.fold import Wanted
 from replay.level import Suspects
 from replay.load import load
+from replay.log_schemas import refuse_newer_versions
 from replay.ports import Ports
 from replay.revisions import live_of, measured, revisions_of
 from replay.tail import Tail
@@ -26,9 +27,10 @@ def compare(ports: Ports, entity: Entity) -> Iterator[Difference]:
 
     The fold is made in a scratch file of the temporary directory; memory grows with neither table. Rows that
     what is under way may explain come last: they are looked at again when both sides are level, for which the
-    live consumers wait a moment. Raises LogIntegrityError for a damaged log, before the first difference, and
-    what the ports raise.
+    live consumers wait a moment. Raises LogIntegrityError for a damaged log, before the first difference;
+    ConfigurationError where the log has a newer schema version than is known here; and what the ports raise.
     """
+    refuse_newer_versions(ports.log, entity)
     with TemporaryDirectory(prefix="headwater-compare-") as folder:
         wanted = Wanted(entity).rows_alone
         scratch = open_warehouse(f"sqlite:///{Path(folder) / 'scratch.db'}", [wanted.entity])

@@ -61,12 +61,13 @@ class Facts(NamedTuple):
 
 
 def surviving_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry) -> Facts:
-    """The facts that may win, no payload decoded yet. Raises PoisonEventError for one without a schema.
+    """The facts that may win, no payload decoded yet. Raises PoisonEventError for one without a schema,
+    ConfigurationError for one of a newer schema version than the entity's.
 
     A frame that is no event counts as dead; one that could not win is counted without being checked further.
     """
     kept, counts = _survivors(frames, wanted)
-    return Facts([to_fact(event, frame, registry) for event, frame in kept], counts)
+    return Facts([_fact(event, frame, wanted, registry) for event, frame in kept], counts)
 
 
 def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Event, bytes]], Counts]:
@@ -103,7 +104,7 @@ def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Even
 
 def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry) -> Facts:
     """Every wanted fact, each decoded and checked before any fold, as the live consumer does it; the poison
-    counts as dead."""
+    counts as dead. Raises ConfigurationError for one of a newer schema version than the entity's."""
     facts: list[Fact] = []
     dead = 0
     for frame in frames:
@@ -117,5 +118,12 @@ def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry) -
 def _checked(frame: bytes, wanted: Wanted, registry: Registry) -> Iterator[Fact]:
     event = decode_event(frame)
     if event.entity == wanted.entity.name and event.occurred_at <= wanted.until:
-        fact = to_fact(event, frame, registry)
+        fact = _fact(event, frame, wanted, registry)
         yield fact if event.operation == SWEEP else fact._replace(row=to_row(fact, wanted.entity))
+
+
+def _fact(event: Event, frame: bytes, wanted: Wanted, registry: Registry) -> Fact:
+    """A newer version stops replay as it stops the consumer, sweeps included: it is never counted as dead."""
+    fact = to_fact(event, frame, registry)
+    wanted.entity.refuse_newer(fact.schema)
+    return fact

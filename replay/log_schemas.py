@@ -1,9 +1,11 @@
 """The schemas beside the log: with them S3 alone is enough to read it, with no catalog at all (INV-6)."""
 
+from contextlib import suppress
+
 from replay.log import LogStore
 from schemas.codec import Schema, schema_log_key
 from schemas.entity import Entity
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, LogIntegrityError
 from schemas.event import ENVELOPE_FINGERPRINT
 from schemas.log_registry import logged_schema
 
@@ -13,6 +15,22 @@ ENVELOPE_KEY = schema_log_key(ENVELOPE_FINGERPRINT)
 def logged_schemas(log: LogStore) -> list[Schema]:
     """Every payload schema beside the log. Raises LogIntegrityError for a document that is none."""
     return [logged_schema(key, document) for key, document in log.schemas() if key != ENVELOPE_KEY]
+
+
+def refuse_newer_versions(log: LogStore, entity: Entity) -> None:
+    """Raise ConfigurationError where the log has a newer schema version of the entity than is known here.
+
+    A producer writes a schema before the first event that uses it, so that this is known before anything is
+    built. A document that is no schema is of no concern until an event asks for it.
+    """
+    known = {schema_log_key(schema.fingerprint) for schema in entity.versions}
+    for key, document in log.schemas():
+        if key in known or key == ENVELOPE_KEY:
+            continue
+        with suppress(LogIntegrityError):
+            schema = logged_schema(key, document)
+            if schema.entity == entity.name:
+                entity.refuse_newer(schema)
 
 
 def entity_of_log(log: LogStore, name: str) -> Entity:

@@ -6,6 +6,7 @@ from datetime import datetime
 from consumers.warehouse.port import Revision, revision_reader
 from replay.fold import Wanted
 from replay.load import log_place
+from replay.log_schemas import refuse_newer_versions
 from replay.plan import Load, NewRevision, OldRevision, Target
 from replay.ports import Ports
 from schemas.entity import Entity
@@ -38,8 +39,9 @@ def begin_or_go_on(ports: Ports, wanted: Wanted, revisions: Sequence[Revision]) 
     """A revision to fill with these events, and the last log object that is in it already.
 
     The newest one that was broken off, if it is of this schema and the stream holds what came since it began;
-    else a new one.
+    else a new one. Raises ConfigurationError where the log has a newer schema version than is known here.
     """
+    refuse_newer_versions(ports.log, wanted.entity)
     version = wanted.entity.schema.version
     for each in reversed(revisions):
         since = made_at(each) - ports.reach

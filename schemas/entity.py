@@ -100,6 +100,14 @@ class Entity:
         *older, schema = self.evolution.until(fingerprint).versions
         return replace(self, key=schema.key, schema=schema, older=tuple(older))
 
+    def refuse_newer(self, schema: Schema) -> None:
+        """Raise ConfigurationError for a version newer than all that are known here: nobody reads down."""
+        if schema.version > self.schema.version:
+            raise ConfigurationError(
+                f"entity {self.name}: an event of schema version {schema.version} has come, and version "
+                f"{self.schema.version} is the newest known here: give this process the newer one first"
+            )
+
     @property
     def key_fields(self) -> tuple[Field, ...]:
         """The fields of the key, in the key's order."""
@@ -154,11 +162,7 @@ class Catalog:
         found = self.entities.get(schema.entity)
         if found is None:
             raise PoisonEventError(f"no entity {schema.entity} is known here", "schema")
-        if schema.version > found.schema.version:
-            raise ConfigurationError(
-                f"entity {found.name}: an event of schema version {schema.version} has come, and version "
-                f"{found.schema.version} is the newest known here: give this process the newer one first"
-            )
+        found.refuse_newer(schema)
         return found
 
     def for_table(self, table: str) -> tuple[tuple[Entity, DynamoDbSource], ...]:

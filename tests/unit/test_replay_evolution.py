@@ -1,25 +1,27 @@
 """A rebuild under a newer version of the schema: beside the older one's table, and equal to it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from consumers_world import event
+from consumers_world import event, sweep
 from evolutions import STEPS, Step
 from replay_world import Pipe, business
 
 from consumers.consume import Consumer
 from replay.as_of import plan_as_of
 from replay.compare import compare
+from replay.fold import Wanted, checked_facts, surviving_facts
 from replay.in_memory import InMemoryLog
-from replay.log_schemas import entity_of_log
+from replay.log_schemas import entity_of_log, refuse_newer_versions
 from replay.rebuild import plan_rollback
 from replay.run import run
 from schemas.codec import Registry
 from schemas.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
-from schemas.event import Event, Operation
+from schemas.event import Event, Operation, encode_event
 from schemas.rules import Category
 
 by_name = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
@@ -185,3 +187,50 @@ def test_a_log_of_a_newer_version_stops_whoever_does_not_know_it(tmp_path: Path)
     before.flush()
     with pytest.raises(ConfigurationError, match="event of schema version 2 has come, and version 1"):
         before.rebuild(older)
+
+
+Replay = Callable[[Pipe, Entity], object]
+REPLAYS: dict[str, Replay] = {
+    "rebuild": lambda pipe, of: pipe.rebuild(of),
+    "accepting": lambda pipe, of: pipe.rebuild(of, accept_differences=True),
+    "as of": lambda pipe, of: plan_as_of(pipe.ports(), of, datetime(2024, 1, 1, tzinfo=UTC)),
+    "compare": lambda pipe, of: list(compare(pipe.ports(), of)),
+}
+
+
+@pytest.mark.parametrize("replay", REPLAYS.values(), ids=REPLAYS)
+@pytest.mark.parametrize("history", [False, True])
+def test_inv3_older_code_never_replays_events_of_a_newer_version_and_builds_nothing(
+    history: bool, replay: Replay, tmp_path: Path
+) -> None:
+    """With a history every event is decoded: the newer ones were poison there, and the swap went through."""
+    before, _ = world(REBUILT, tmp_path)
+    older, newer = REBUILT.entities()
+    kept = replace(older, history=history)
+    pipe = Pipe(tmp_path, [kept])
+    pipe.log, pipe.stream = before.log, before.stream
+    pipe.publish(thing(REBUILT, older, 1))
+    pipe.consume()
+    pipe.publish(thing(REBUILT, newer, 4))
+    pipe.flush()
+
+    with pytest.raises(ConfigurationError, match="event of schema version 2 has come, and version 1"):
+        replay(pipe, kept)
+
+    assert [each.state for each in pipe.warehouse.revisions("thing")] == ["live"]
+
+
+@pytest.mark.parametrize("read", [surviving_facts, checked_facts])
+@pytest.mark.parametrize("operation", [Operation.UPSERT, Operation.DELETE, Operation.SWEEP])
+def test_a_fact_of_a_newer_version_stops_the_fold_whatever_its_operation(
+    operation: Operation, read: Callable[..., object]
+) -> None:
+    older, newer = REBUILT.entities()
+    made = sweep(newer, 3, 4) if operation == Operation.SWEEP else thing(REBUILT, newer, 4, operation)
+    with pytest.raises(ConfigurationError, match="event of schema version 2 has come"):
+        read([encode_event(made)], Wanted(older), Registry([older.schema, newer.schema]))
+
+
+def test_a_document_beside_the_schemas_that_is_none_stops_no_rebuild() -> None:
+    log = InMemoryLog({"log/_schemas/notes.txt": b"a colleague's notes"})
+    refuse_newer_versions(log, REBUILT.entities()[0])
