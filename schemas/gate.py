@@ -10,12 +10,14 @@ from schemas.evolution import Change
 from schemas.fingerprint import fingerprint
 from schemas.published import changed
 from schemas.refusals import unknown
-from schemas.rules import FILE_RULES, Category, Rule
+from schemas.rules import FILE_RULES, SETTING_RULES, Category, Rule
+from schemas.source_settings import changes as changed_settings
 
 
 class Finding(NamedTuple):
-    """One thing to know before a version is published. `older`: what it was compared with, a version or the
-    warehouse's table. `older`, `newer` and `field` are empty where none is to blame."""
+    """One thing to know before a version is published. `older`: what it was compared with, a version, the
+    warehouse's table, or what was published of a source. `older`, `newer` and `field` are empty where none is
+    to blame."""
 
     entity: str
     older: str
@@ -24,6 +26,8 @@ class Finding(NamedTuple):
     rule: Rule
     remedy: str
     """What to do, or for what is wrong with a file the whole sentence."""
+    detail: str = ""
+    """For a setting the whole sentence, with its value and the published one."""
 
     @property
     def category(self) -> Category:
@@ -34,6 +38,8 @@ class Finding(NamedTuple):
         """As an error says it."""
         if self.rule.name in FILE_RULES:
             return self.remedy
+        if self.rule.name in SETTING_RULES:
+            return f"{self.newer}, {self.detail}"
         return (
             f"{self.newer}.avsc, field {self.field}: {self.rule.name} since {self.older}.avsc: "
             f"{self.rule.what}; allowed: {self.remedy}"
@@ -43,6 +49,9 @@ class Finding(NamedTuple):
 def refusals(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
     """What no version may be: `published` are files and their fingerprints (schemas.published)."""
     yield from _broken(entity, published)
+    for finding in _settings(entity, published):
+        if finding.category is Category.REFUSED:
+            yield finding
     for schema in entity.versions:
         yield from _refused(entity, schema.version)
 
@@ -50,7 +59,7 @@ def refusals(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
 def findings(entity: Entity, published: Mapping[str, str], every: bool = False) -> list[Finding]:
     """Each version that is not published against all older ones: what it changes, and not what a published
     one changed before it, unless that is refused. With `every`: all versions, and all they changed."""
-    found = list(_broken(entity, published))
+    found = [*_broken(entity, published), *_settings(entity, published)]
     kept = 0
     for schema in entity.versions:
         newer = schema.version
@@ -61,6 +70,14 @@ def findings(entity: Entity, published: Mapping[str, str], every: bool = False) 
         for older in range(1, newer):
             found += _changes(entity, max(older, kept), newer, f"v{older}")
     return found
+
+
+def _settings(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
+    for each in changed_settings(entity, published):
+        where = f"{each.source}, {each.setting}"
+        yield Finding(
+            entity.name, "published", "entity.toml", where, each.rule, each.rule.remedy, each.sentence
+        )
 
 
 def _refused(entity: Entity, newer: int) -> Iterator[Finding]:

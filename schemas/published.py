@@ -1,4 +1,5 @@
-"""Which versions of a schema are published: their fingerprints, recorded beside them for ever."""
+"""What is published of an entity, recorded beside it for ever: the fingerprints of its versions, and the
+settings of its sources that decide keys and positions."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,14 +9,17 @@ from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.files import read_json
 from schemas.refusals import refused
+from schemas.rules import Category
+from schemas.source_settings import changes, recorded
 
 PUBLISHED = "published.json"
 ALLOWED = "an object of a fingerprint by file"
 
 
 def read_published(folder: Path) -> dict[str, str]:
-    """File name to fingerprint in hex, of the versions that are published. Raises ConfigurationError that
-    names the file."""
+    """File name to fingerprint in hex, of the versions that are published, and `<source> <setting>` to its
+    value. Settings are missing where they were published before they were recorded. Raises
+    ConfigurationError that names the file."""
     file = folder / PUBLISHED
     if not file.exists():
         return {}
@@ -31,8 +35,9 @@ def read_published(folder: Path) -> dict[str, str]:
 def changed(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The published versions that were changed or taken away since: file, and what refuses it."""
     now = fingerprints(entity)
-    new = max(len(now), len(published)) + 1
-    for file, fingerprint in published.items():
+    there = {name: text for name, text in published.items() if name.endswith(".avsc")}
+    new = max(len(now), len(there)) + 1
+    for file, fingerprint in there.items():
         if now.get(file) != fingerprint:
             found = "is not there" if file not in now else f"was changed: its fingerprint is {now[file]}"
             yield (
@@ -43,11 +48,15 @@ def changed(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str,
 
 
 def publish(folder: Path, entity: Entity) -> None:
-    """Record all versions that there are, all or none. Raises ConfigurationError for a published version that
-    was changed, and where the folder cannot be written."""
-    for _, sentence in changed(entity, read_published(folder)):
+    """Record all versions that there are and the settings of their sources, all or none. Raises
+    ConfigurationError for what may not change and did, and where the folder cannot be written."""
+    published = read_published(folder)
+    for _, sentence in changed(entity, published):
         raise ConfigurationError(sentence)
-    text = json.dumps(fingerprints(entity), indent=2) + "\n"
+    for change in changes(entity, published):
+        if change.rule.category is Category.REFUSED:
+            raise ConfigurationError(f"entity.toml, {change.sentence}")
+    text = json.dumps(to_publish(entity, published), indent=2) + "\n"
     file = folder / PUBLISHED
     made = file.with_name(f".{PUBLISHED}")
     try:
@@ -55,6 +64,11 @@ def publish(folder: Path, entity: Entity) -> None:
         made.replace(file)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def to_publish(entity: Entity, published: Mapping[str, str]) -> dict[str, str]:
+    """What published.json says once the entity is published as it is."""
+    return {**fingerprints(entity), **recorded(entity, published)}
 
 
 def fingerprints(entity: Entity) -> dict[str, str]:

@@ -206,9 +206,80 @@ FILE_RULES = _rules(
 )
 """What is wrong with the files whatever they change."""
 
+_AS_PUBLISHED = "put back what is published"
+
+SETTING_RULES = _rules(
+    Rule(
+        "mode changed",
+        Category.ADDITIVE,
+        "another `mode` of a published feed",
+        "with snapshot the next file deletes what it leaves out; without it no file does any more",
+    ),
+    Rule(
+        "cells read otherwise",
+        Category.ADDITIVE,
+        "another `encoding`, `delimiter` or `header` of a published feed, or another `trim` where no key "
+        "that stays has blanks",
+        "see that each row keeps its key, and do not drop files from before again",
+    ),
+    Rule(
+        "dated otherwise",
+        Category.ADDITIVE,
+        "another `effective` of a published feed that reads the same date from a name",
+        "rename no file that was dropped already",
+    ),
+    Rule(
+        "items selected otherwise",
+        Category.ADDITIVE,
+        "another `where` of a published table",
+        "items that it selects no more keep their rows; those that it selects newly come with their next "
+        "change",
+    ),
+    Rule(
+        "table changed",
+        Category.ADDITIVE,
+        "another table under the same `alias`",
+        "its stream must be younger than the former table's: switch it off and on again where it is not, or "
+        "its changes lose",
+    ),
+    Rule(
+        "source gone",
+        Category.ADDITIVE,
+        "a published source that entity.toml does not have any more",
+        "nothing to do where it was retired: its rows stay as they are",
+    ),
+    Rule(
+        "source renamed",
+        Category.REFUSED,
+        "a published source that is gone while another of its kind is new: its name is part of every key, so "
+        "all rows would be there twice",
+        f"{_AS_PUBLISHED}; to retire one source and to add another, publish the two changes one after the "
+        "other",
+    ),
+    Rule(
+        "order of files changed",
+        Category.REFUSED,
+        "`effective` added to a published feed or taken from it, or one that reads another date from a name: "
+        "newer files would lose against older ones without a word",
+        f"{_AS_PUBLISHED}; to order files by the date in their names make a new entity that has `effective` "
+        "from the start, and drop the files again for it",
+    ),
+    Rule(
+        "key texts changed",
+        Category.REFUSED,
+        "another `trim` of a published feed whose key has a text: a key with blanks would be a second row "
+        "beside the first",
+        f"{_AS_PUBLISHED}, or make a new entity. A feed with mode snapshot may change it: its sweep removes "
+        "the rows with the former keys",
+    ),
+)
+"""What changes in the sources of entity.toml since they were published."""
+
 
 def rules_as_markdown() -> str:
     """The table of all rules, the cheapest first, for docs/evolution.md."""
-    rules = sorted((*RULES.values(), *FILE_RULES.values()), key=lambda rule: rule.category)
+    rules = sorted(
+        (*RULES.values(), *SETTING_RULES.values(), *FILE_RULES.values()), key=lambda rule: rule.category
+    )
     lines = [f"| {rule.name} | {rule.category.word} | {rule.what} | {rule.remedy} |" for rule in rules]
     return "\n".join(["| rule | category | what | what to do |", "|---|---|---|---|", *lines])

@@ -23,7 +23,8 @@ from schema_homes import (
 
 from schemas.conversions import casts_as_markdown
 from schemas.loader import read_entity
-from schemas.rules import FILE_RULES, RULES, rules_as_markdown
+from schemas.rules import FILE_RULES, RULES, SETTING_RULES, rules_as_markdown
+from schemas.source_settings import settings_as_markdown
 
 pytest_plugins = ("schemas_home",)
 
@@ -253,9 +254,9 @@ def test_history_tells_what_is_published_and_what_changed(schemas: Schemas) -> N
 
 def test_publish_records_every_version_and_repeating_changes_nothing(schemas: Schemas) -> None:
     folder = entity(schemas.home, "link", [f("int")], WIDENED)
-    assert schemas.run("publish").out == "link: v1.avsc, v2.avsc\n"
+    assert schemas.run("publish").out == "link: v1.avsc, v2.avsc, csv:link\n"
     recorded = (folder / "published.json").read_text()
-    assert list(json.loads(recorded)) == ["v1.avsc", "v2.avsc"]
+    assert list(json.loads(recorded))[:3] == ["v1.avsc", "v2.avsc", "csv:link"]
     assert schemas.run("publish", "link").out == "link: nothing new\n"
     assert (folder / "published.json").read_text() == recorded
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -290,12 +291,19 @@ def test_the_sample_entities_are_published(schemas: Schemas) -> None:
 def test_rules_prints_every_rule_the_cheapest_first(schemas: Schemas) -> None:
     lines = schemas.run("rules", home=False).out.splitlines()
     assert lines == rules_as_markdown().splitlines()
-    assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == {*RULES, *FILE_RULES}
+    assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == {
+        *RULES,
+        *SETTING_RULES,
+        *FILE_RULES,
+    }
     assert all(line.count("|") == 5 for line in lines)
     assert schemas.run("rules", "--casts", home=False).out == casts_as_markdown() + "\n"
+    assert schemas.run("rules", "--settings", home=False).out == settings_as_markdown() + "\n"
 
 
-@pytest.mark.parametrize(("option", "mark"), [((), "rules"), (("--casts",), "casts")])
+@pytest.mark.parametrize(
+    ("option", "mark"), [((), "rules"), (("--casts",), "casts"), (("--settings",), "settings")]
+)
 def test_the_document_has_the_table_that_the_code_prints(
     schemas: Schemas, option: tuple[str, ...], mark: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from schemas.gate import Finding, against_table, findings, malformed
 from schemas.loader import check_together, read_entity
 from schemas.published import read_published
 from schemas.rules import Category
+from schemas.source_settings import is_recorded
 
 _COLUMNS = ("entity", "from", "to", "field", "rule", "category", "remedy")
 
@@ -51,7 +53,10 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, 3 or 2. What the warehouse has against being asked is raised when the rest is told."""
     settings = settings_of(options)
-    checked = check_folders(folders_of(settings.home, options.entities), options.all)
+    folders = folders_of(settings.home, options.entities)
+    checked = check_folders(folders, options.all)
+    for folder in folders:
+        _tell_unrecorded(folder)
     away = _ask_warehouse(settings, checked)
     lines = list(_grouped(checked.sorted()))
     if options.json:
@@ -62,6 +67,18 @@ def run(options: argparse.Namespace) -> int:
     if away is not None:
         raise away
     return exit_code(checked.found)
+
+
+def _tell_unrecorded(folder: Path) -> None:
+    """Of an entity that was published before settings of sources were recorded. A published.json that cannot
+    be read is a finding."""
+    with suppress(ConfigurationError):
+        published = read_published(folder)
+        if published and not any(is_recorded(name) for name in published):
+            tell(
+                f"{folder.name}: published before settings of sources were recorded, so that no change of "
+                f"them is seen: run `headwater schemas publish {folder.name}` before entity.toml changes"
+            )
 
 
 @dataclass(slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Set
 
 from headwater.commands.parsing import Commands, add_command
 from headwater.commands.schemas.check import check_folders, exit_code, show_findings
 from headwater.commands.schemas.places import add_home, folders_of, settings_of
 from headwater.exit_codes import DONE, REFUSED
 from headwater.output import show, tell
-from schemas.published import fingerprints, publish, read_published
+from schemas.published import publish, read_published, to_publish
 from schemas.rules import Category
 
 
@@ -21,10 +22,10 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "record the versions that never change from now on",
         "headwater schemas publish school",
         run,
-        "Writes the fingerprint of each version into published.json beside it: commit that file with them. "
-        "From then on an edit is refused. Publishes nothing of any entity, with exit code 2, where "
-        "`headwater schemas check` refuses something; a rebuild that is needed is no obstacle. Repeating is "
-        "harmless.",
+        "Writes the fingerprint of each version into published.json beside it, and the settings of the "
+        "sources that decide keys and positions: commit that file with them. From then on an edit is "
+        "refused. Publishes nothing of any entity, with exit code 2, where `headwater schemas check` refuses "
+        "something; a rebuild that is needed is no obstacle. Repeating is harmless.",
     )
     parser.add_argument(
         "entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named"
@@ -43,8 +44,15 @@ def run(options: argparse.Namespace) -> int:
         return REFUSED
     for folder in folders:
         entity = checked.entities[folder.name]
-        added = sorted(fingerprints(entity).keys() - read_published(folder).keys())
-        if added:
+        published = read_published(folder)
+        found = to_publish(entity, published)
+        new = {name for name, text in found.items() if published.get(name) != text}
+        if new:
             publish(folder, entity)
-        show(f"{entity.name}: {', '.join(added) or 'nothing new'}")
+        show(f"{entity.name}: {', '.join(_told(new)) or 'nothing new'}")
     return DONE
+
+
+def _told(new: Set[str]) -> list[str]:
+    """Files, then sources of which any setting is new."""
+    return sorted({name.split()[0] for name in new}, key=lambda name: (not name.endswith(".avsc"), name))

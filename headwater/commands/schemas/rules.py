@@ -9,6 +9,7 @@ from headwater.exit_codes import DONE
 from headwater.output import show
 from schemas.conversions import casts_as_markdown
 from schemas.rules import rules_as_markdown
+from schemas.source_settings import settings_as_markdown
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -20,10 +21,17 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater schemas rules --casts",
         run,
     )
-    parser.add_argument("--casts", action="store_true", help="the casts that a field may declare, instead")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--casts", action="store_true", help="the casts that a field may declare, instead")
+    shown.add_argument(
+        "--settings", action="store_true", help="what each setting of a source may do, instead"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    show(casts_as_markdown() if options.casts else rules_as_markdown())
+    if options.settings:
+        show(settings_as_markdown())
+    else:
+        show(casts_as_markdown() if options.casts else rules_as_markdown())
     return DONE
