@@ -19,6 +19,9 @@ MAX_CALL_ENTRIES = 500
 MAX_CALL_BYTES = 5 * 1024 * 1024  # payloads and partition keys together
 MAX_ENTRY_BYTES = 1024 * 1024  # payload and partition key together
 HASH_KEYS = 2**128
+BROKEN = ""
+"""Instead of a shard: an entry that failed for another reason than the rate of its shard."""
+_THROTTLED = "ProvisionedThroughputExceededException"
 
 
 class Entry(NamedTuple):
@@ -41,7 +44,8 @@ class StreamWriter(Protocol):
     """Where the publisher writes."""
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
-        """One PutRecords call: for each entry the shard that holds it durably, or None if it failed.
+        """One PutRecords call: for each entry the shard that holds it durably; None if its shard has no room
+        for it yet; BROKEN if it failed otherwise.
 
         Raises TransientError when nothing is known: then each entry may or may not have been taken.
         """
@@ -59,9 +63,12 @@ class KinesisWriter:
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
         with aws_errors(f"PutRecords to the stream {self._stream}"):
-            answer = self._kinesis.put_records(
-                StreamName=self._stream, Records=[_request_entry(entry) for entry in entries]
-            )
+            try:
+                answer = self._kinesis.put_records(
+                    StreamName=self._stream, Records=[_request_entry(entry) for entry in entries]
+                )
+            except self._kinesis.exceptions.ProvisionedThroughputExceededException:
+                return [None] * len(entries)
         return [_shard_taking(record) for record in answer["Records"]]
 
     def shards(self) -> list[Shard]:
@@ -87,16 +94,22 @@ def _request_entry(entry: Entry) -> PutRecordsRequestEntryTypeDef:
 
 
 def _shard_taking(record: PutRecordsResultEntryTypeDef) -> str | None:
-    return None if record.get("ErrorCode") else record["ShardId"]
+    error = record.get("ErrorCode")
+    if error:
+        return None if error == _THROTTLED else BROKEN
+    return record["ShardId"]
 
 
 class Fault(NamedTuple):
     """What befalls one `put` of the stream in memory."""
 
     split: int | None = None  # just before it, the open shard of this number (modulo their count) is split
-    refused: frozenset[int] = frozenset()  # these entries (modulo their count) answer that they failed
+    refused: frozenset[int] = frozenset()  # these entries (modulo their count) answer that they are throttled
     before: bool = False  # a TransientError, and nothing was taken
     after: bool = False  # a TransientError, though everything not refused was taken
+    broken: frozenset[int] = (
+        frozenset()
+    )  # these entries (modulo their count) answer that they failed otherwise
 
 
 class InMemoryStream:
@@ -128,8 +141,9 @@ class InMemoryStream:
             self.split(self.shards()[fault.split % len(self._open)].id)
         if fault.before:
             raise TransientError("the stream in memory was told to fail")
-        refused = {number % len(entries) for number in fault.refused}
-        answer = [None if n in refused else self._take(entry) for n, entry in enumerate(entries)]
+        failed: dict[int, str | None] = {number % len(entries): BROKEN for number in fault.broken}
+        failed |= {number % len(entries): None for number in fault.refused}
+        answer = [failed[n] if n in failed else self._take(entry) for n, entry in enumerate(entries)]
         if fault.after:
             raise TransientError("the stream in memory was told to lose its answer")
         return answer

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from hashlib import md5
 from random import random as uniform
 from typing import Any, NamedTuple
 
 from producers.aggregator import Aggregate
-from producers.kinesis import HASH_KEYS, MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Shard, StreamWriter
+from producers.kinesis import BROKEN, HASH_KEYS, MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Shard, StreamWriter
+from producers.patience import MAX_ATTEMPTS, Patience, SecondsLeft, unlimited
 from producers.schema_log import SchemaLog
 from schemas.codec import Schema
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, encode_event, key_hash, partition_key
 
-MAX_ATTEMPTS = 8
-FIRST_PAUSE = 0.1  # seconds, before the second attempt; doubles with each one
-LONGEST_PAUSE = 5.0  # seconds
 # An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
 # its aggregate, and in the entry): what the aggregate takes for a frame, for a key and for itself.
 EVENT_OVERHEAD = 80
@@ -40,7 +38,12 @@ class Publisher:
     """Publishes events at least once. Not for use by several threads.
 
     An event is durable when a `flush` after its `add` has returned, and not before (INV-1). `sleep` takes
-    seconds; `random` gives numbers in [0, 1): the pauses between attempts have full jitter.
+    seconds; `random` gives numbers in [0, 1) for the jitter of the pauses between attempts.
+
+    A call that fails is tried `max_attempts` times. A throttled entry is not a failure: it is sent again
+    until its shard has room for it or the caller's time is up.
+
+    `left` is the caller's time; a handler sets it for each invocation.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Publisher:
         self._sleep = sleep
         self._random = random
         self._max_attempts = max_attempts
+        self.left: SecondsLeft = unlimited
         self._logged: set[bytes] = set()  # fingerprints of the schemas that are in the schema log
         self._shards: list[Shard] = []  # none: to be read
         self._routes: dict[tuple[str, int], _Route] = {}
@@ -87,15 +91,15 @@ class Publisher:
         """Kinesis has everything that was buffered when this returns (INV-1). Raises as `add` does."""
         waiting = [filling.sealed() for filling in self._filling.values()]
         self.forget()
+        patience = self._patience()
         cause: TransientError | None = None
-        for _ in self._attempts():
+        while waiting:
             try:
-                waiting = self._send(waiting)
+                waiting, broken = self._send(waiting)
             except TransientError as error:
-                cause = error  # perhaps taken, perhaps not: the same bytes again (INV-5)
-            if not waiting:
-                return
-        raise PublishError([tag for sealed in waiting for tag in sealed.tags]) from cause
+                cause, broken = error, True  # perhaps taken, perhaps not: the same bytes again (INV-5)
+            if waiting and not patience.pause(throttled=not broken):
+                raise PublishError([tag for sealed in waiting for tag in sealed.tags]) from cause
 
     def forget(self) -> list[Hashable]:
         """Empties the buffer, for a caller that gives up. Returns the tags of what was in it."""
@@ -106,16 +110,16 @@ class Publisher:
         self._schema_log.ensure(schema)  # INV-6: before the first event that needs it
         self._logged.add(schema.fingerprint)
 
-    def _send(self, waiting: list[_Sealed]) -> list[_Sealed]:
-        """One call. Returns those that were not acknowledged."""
-        takers = self._writer.put([sealed.entry for sealed in waiting]) if waiting else []
-        failed = []
+    def _send(self, waiting: list[_Sealed]) -> tuple[list[_Sealed], bool]:
+        """One call. Returns what was not acknowledged, and whether more than throttling was the reason."""
+        takers = self._writer.put([sealed.entry for sealed in waiting])
+        left = []
         for sealed, taker in zip(waiting, takers, strict=True):
-            if taker is None:
-                failed.append(sealed)
+            if taker is None or taker == BROKEN:
+                left.append(sealed)
             elif taker != sealed.shard:  # resharded: nothing is buffered now, so that the map can change
                 self._shards, self._routes = [], {}
-        return failed
+        return left, BROKEN in takers
 
     def _buffer(self, partition: tuple[str, int], frame: bytes, tag: Hashable) -> bool:
         """False if the call to come has no room for the frame."""
@@ -144,23 +148,22 @@ class Publisher:
         return route
 
     def _read_shards(self) -> list[Shard]:
-        failure = TransientError("the open shards do not cover all hash keys")  # seen while it is resharded
-        for _ in self._attempts():
+        patience = self._patience()
+        while True:
+            failure = TransientError(
+                "the open shards do not cover all hash keys"
+            )  # seen while it is resharded
             try:
                 shards = self._writer.shards()
-            except TransientError as error:
-                failure = error
-            else:
                 if _cover_everything(shards):
                     return shards
-        raise failure
+            except TransientError as error:
+                failure = error
+            if not patience.pause(throttled=False):
+                raise failure
 
-    def _attempts(self) -> Iterator[int]:
-        """Numbers of attempts, with a pause before each one but the first."""
-        yield 0
-        for attempt in range(1, self._max_attempts):
-            self._sleep(self._random() * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)))
-            yield attempt
+    def _patience(self) -> Patience:
+        return Patience(self._sleep, self._random, self._max_attempts, self.left)
 
 
 class _Route(NamedTuple):

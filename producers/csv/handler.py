@@ -21,6 +21,7 @@ from producers.csv.file import STAGE, File, object_letter
 from producers.csv.notices import Notice, read_notices
 from producers.drift import Watch
 from producers.environment import wire
+from producers.patience import SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.entity import Catalog
@@ -30,11 +31,11 @@ from schemas.privacy import HashKey
 _log = logging.getLogger(__name__)
 
 
-def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's
+def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Takes the files that notifications name. What is not done comes again (INV-1): from SQS as the answer
     names it, directly since this raises TransientError or ConfigurationError.
     """
-    return _producer().handle(lambda_event)
+    return _producer().handle(lambda_event, seconds_left(context))
 
 
 @cache
@@ -68,8 +69,12 @@ class Producer:
         self._hash_key = hash_key
         self._watch = watch
 
-    def handle(self, lambda_event: Mapping[str, Any]) -> dict[str, Any]:
-        """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS."""
+    def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
+        """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS.
+
+        `left` is the time that the invocation has.
+        """
+        self._publisher.left = left
         records = lambda_event.get("Records", ())
         if any(record.get("eventSource") == "aws:sqs" for record in records):
             failed = [record["messageId"] for record in records if not self._took(record)]

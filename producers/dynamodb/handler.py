@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from producers.drift import Watch
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
 from producers.environment import wire
+from producers.patience import SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher, PublishError
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
@@ -28,12 +29,12 @@ _log = logging.getLogger(__name__)
 _Dead: TypeAlias = tuple[int, DeadLetter]  # with the number of its record in the batch
 
 
-def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Publishes a batch of one shard. Its answer makes Lambda send again what is not durable (INV-1).
 
     Raises ConfigurationError: then Lambda sends the whole batch again, until a person has mended it.
     """
-    outcome = _producer().publish(lambda_event["Records"])
+    outcome = _producer().publish(lambda_event["Records"], seconds_left(context))
     _log.info("%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
     return outcome.answer()
 
@@ -78,11 +79,12 @@ class Producer:
         self._publisher = publisher
         self._letters = letters
 
-    def publish(self, records: Sequence[StreamRecord]) -> Outcome:
+    def publish(self, records: Sequence[StreamRecord], left: SecondsLeft = unlimited) -> Outcome:
         """A record is done when its events are in Kinesis and its letters are stored (INV-1).
 
         Stops at the first record that is not, for a retry. Raises ConfigurationError.
         """
+        self._publisher.left = left
         published = [0] * len(records)
         letters: list[_Dead] = []
         failed = len(records)

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from dynamodb_world import ORDER, event, frames
 
-from producers.kinesis import Entry, InMemoryStream, KinesisWriter, StreamWriter
+from producers.kinesis import BROKEN, Entry, InMemoryStream, KinesisWriter, StreamWriter
 from producers.letters import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog, documents
@@ -233,7 +233,13 @@ def test_an_entry_that_was_refused_is_told_from_one_that_was_taken() -> None:
     }
     with scripted(POST=(200, "application/x-amz-json-1.1", json.dumps(body).encode())) as connect:
         writer = KinesisWriter(connect("kinesis"), "events")
-        assert writer.put([Entry(b"x", "k", "0")] * 3) == [None, "shardId-000000000001", None]
+        assert writer.put([Entry(b"x", "k", "0")] * 3) == [None, "shardId-000000000001", BROKEN]
+
+
+def test_a_call_that_is_throttled_as_a_whole_took_nothing() -> None:
+    body = json.dumps({"__type": "ProvisionedThroughputExceededException", "message": "Rate exceeded"})
+    with scripted(POST=(400, "application/x-amz-json-1.1", body.encode())) as connect:
+        assert KinesisWriter(connect("kinesis"), "events").put([Entry(b"x", "k", "0")] * 2) == [None, None]
 
 
 def test_inv6_a_schema_that_somebody_else_is_writing_is_not_there_yet() -> None:

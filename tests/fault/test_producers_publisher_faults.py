@@ -9,10 +9,11 @@ from producers.schema_log import InMemorySchemaLog
 from schemas.event import encode_event
 
 FAULTS = {
-    "throttled": Fault(before=True),
+    "call failed": Fault(before=True),
     "answer lost": Fault(after=True),
-    "one entry refused": Fault(refused=frozenset({0})),
-    "all entries refused": Fault(refused=frozenset(range(3))),
+    "one entry throttled": Fault(refused=frozenset({0})),
+    "all entries throttled": Fault(refused=frozenset(range(3))),
+    "all entries failed": Fault(broken=frozenset(range(3))),
     "some taken, answer lost": Fault(refused=frozenset({1}), after=True),
 }
 EVENTS = [event(number % 5, position=number, filler=200_000) for number in range(18)]
@@ -47,7 +48,7 @@ def test_a_fault_at_any_call_is_overcome(fault: Fault, times: int) -> None:
             assert list(dict.fromkeys(mine)) == sorted(set(mine))
 
 
-@pytest.mark.parametrize("fault", ["throttled", "answer lost", "all entries refused"])
+@pytest.mark.parametrize("fault", ["call failed", "answer lost", "all entries failed"])
 def test_a_fault_that_stays_is_a_publish_error_after_the_last_attempt(fault: str) -> None:
     stream = InMemoryStream(3, [FAULTS[fault]] * 100)
     pauses: list[float] = []

@@ -73,8 +73,8 @@ def test_after_a_failure_the_next_batch_is_published_alone() -> None:
 
 
 def test_some_shards_that_fail_hold_up_only_what_follows_the_first_of_their_records() -> None:
-    refused = [Fault(refused=frozenset({1})), *[Fault(refused=frozenset({0}))] * 3]
-    world = World(shards=4, faults=refused)
+    broken = [Fault(broken=frozenset({1})), *[Fault(broken=frozenset({0}))] * 3]
+    world = World(shards=4, faults=broken)
     outcome = world.producer.publish(orders(60))
     assert outcome.failed is not None
     taken = {one.position[-21:] for one in world.events()}

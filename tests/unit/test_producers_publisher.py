@@ -124,9 +124,9 @@ def test_the_pauses_double_and_have_full_jitter() -> None:
 
 def test_it_gives_up_after_the_last_attempt_and_names_what_is_not_acknowledged() -> None:
     faults = [
-        Fault(refused=frozenset({1})),
+        Fault(broken=frozenset({1})),
         Fault(before=True),
-        Fault(refused=frozenset({0})),
+        Fault(broken=frozenset({0})),
         Fault(before=True),
     ]
     stream = Stream(InMemoryStream(3, faults))
