@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from consumers.collector import no_collection
-from consumers.facts import SWEEP, Fact, frames_of, read_fact
+from consumers.facts import Fact, frames_of, read_fact
 from consumers.fold import Folded, fold
 from consumers.history import history_of
-from consumers.rows import to_row
+from consumers.rows import check_envelope, checked, to_row
 from consumers.warehouse.port import (
     NO_REVISIONS,
     Batch,
@@ -76,15 +76,10 @@ class Consumer:
         letters: list[DeadLetter] = []
         for frame in _frames(payloads, letters):
             try:
-                facts.append(self._decoded(read_fact(frame, self._catalog.registry)))
+                facts.append(checked(read_fact(frame, self._catalog.registry), self._catalog))
             except PoisonEventError as error:
                 letters.append(letter_of(frame, error))
         return facts, letters
-
-    def _decoded(self, fact: Fact) -> Fact:
-        if fact.event.operation == SWEEP:
-            return fact
-        return Fact(*fact[:-1], to_row(fact, self._catalog.entity_of(fact.schema)))
 
     def _refused(self, refusals: Sequence[Refusal]) -> None:
         self._letters.put([letter_of(fact.frame, error) for fact, error in refusals])
@@ -174,11 +169,17 @@ def _apply(batch: Batch, warehouse: Transactions, revisions: Mapping[str, int]) 
 
 
 def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], list[Refusal]]:
+    """The winners' rows, and the winners, sweeps included, that are refused: a replay checks only these."""
     rows: dict[str, list[Row]] = defaultdict(list)
     refusals = []
     for (entity, _), fact in folded.rows.items():
         try:
             rows[entity].append(fact.row or to_row(fact, catalog.entity_of(fact.schema)))
+        except PoisonEventError as error:
+            refusals.append(Refusal(fact, error))
+    for fact in folded.sweeps.values():
+        try:
+            check_envelope(fact, catalog.entity_of(fact.schema))
         except PoisonEventError as error:
             refusals.append(Refusal(fact, error))
     return rows, refusals

@@ -9,6 +9,7 @@ from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, decode_event, key_hash, rank
 from schemas.frames import check_frame
 from schemas.kpl import MAGIC, parse_aggregate
+from schemas.refusals import MAX_NAME
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import Row
@@ -48,7 +49,7 @@ def to_fact(event: Event, frame: bytes, registry: Registry) -> Fact:
     """The fact of an event that was decoded already, from a checked frame. Raises PoisonEventError."""
     schema = registry.find(event.schema_fingerprint)
     if schema.entity != event.entity:
-        raise PoisonEventError(f"an event of {event.entity} with a schema of {schema.entity}")
+        raise PoisonEventError(f"an event of {event.entity[:MAX_NAME]} with a schema of {schema.entity}")
     return Fact(
         rank(event.position, schema.version, frame), key_hash(event.source, event.key), event, schema, frame
     )

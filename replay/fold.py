@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from consumers.facts import SWEEP, Fact, to_fact
-from consumers.rows import to_row
+from consumers.rows import checked
 from consumers.warehouse.port import Counts
 from schemas.codec import Registry
-from schemas.entity import Entity
+from schemas.entity import Catalog, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, decode_event
 
@@ -105,21 +105,21 @@ def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Even
 def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry) -> Facts:
     """Every wanted fact, each decoded and checked before any fold, as the live consumer does it; the poison
     counts as dead. Raises ConfigurationError for one of a newer schema version than the entity's."""
+    catalog = Catalog({wanted.entity.name: wanted.entity}, registry)
     facts: list[Fact] = []
     dead = 0
     for frame in frames:
         try:
-            facts += _checked(frame, wanted, registry)
+            facts += _checked(frame, wanted, catalog)
         except PoisonEventError:
             dead += 1
     return Facts(facts, Counts(dead=dead))
 
 
-def _checked(frame: bytes, wanted: Wanted, registry: Registry) -> Iterator[Fact]:
+def _checked(frame: bytes, wanted: Wanted, catalog: Catalog) -> Iterator[Fact]:
     event = decode_event(frame)
     if event.entity == wanted.entity.name and event.occurred_at <= wanted.until:
-        fact = _fact(event, frame, wanted, registry)
-        yield fact if event.operation == SWEEP else fact._replace(row=to_row(fact, wanted.entity))
+        yield checked(to_fact(event, frame, catalog.registry), catalog)
 
 
 def _fact(event: Event, frame: bytes, wanted: Wanted, registry: Registry) -> Fact:

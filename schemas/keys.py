@@ -87,7 +87,7 @@ def parse_text_array(key: str) -> list[str]:
     """The inverse of text_array. Raises PoisonEventError."""
     try:
         texts = json.loads(key)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PoisonEventError("key: not JSON") from None
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise PoisonEventError("key: not an array of strings")

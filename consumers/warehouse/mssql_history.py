@@ -7,7 +7,6 @@ from consumers.warehouse.indexes import Columns
 from consumers.warehouse.mssql_indexes import fitting
 from consumers.warehouse.mssql_sql import (
     MAX_RANK,
-    MAX_SOURCE,
     collated,
     columns_of,
     listed,
@@ -17,6 +16,7 @@ from consumers.warehouse.mssql_sql import (
     types_of,
 )
 from consumers.warehouse.mssql_values import BINARY_COLLATION
+from consumers.warehouse.port import MAX_SOURCE
 
 FOREVER = "CAST(N'9999-12-31T23:59:59.999999' AS DATETIME2(6))"
 

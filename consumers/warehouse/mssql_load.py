@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeAlias
 from consumers.warehouse.columns import converted
 from consumers.warehouse.mssql_sql import (
     MAX_RANK,
-    MAX_SOURCE,
     collated,
     listed,
     quoted,
@@ -26,7 +25,7 @@ from consumers.warehouse.mssql_values import (
     storage_of,
     uuid_text,
 )
-from consumers.warehouse.port import HistoryRow, RefusedRowError, Row
+from consumers.warehouse.port import MAX_SOURCE, HistoryRow, RefusedRowError, Row
 from consumers.warehouse.tables import KEY_HASH, StagingTable
 from schemas.fields import Field
 

@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterable
 
 from consumers.warehouse.history import OPERATION
 from consumers.warehouse.mssql_values import BINARY_COLLATION, storage_of
+from consumers.warehouse.port import MAX_POSITION, MAX_SOURCE
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
 
-MAX_RANK = 400
-MAX_SOURCE = 300
-"""Characters: a floor's key has both names within the 900 bytes of an index."""
+MAX_RANK = MAX_POSITION + 22
 
 WRITER_ROLE = "headwater_writer"
 READER_ROLE = "headwater_reader"

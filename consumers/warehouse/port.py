@@ -18,6 +18,11 @@ LIVE_READER = "live"
 SEQUENCE_DIGITS = 129
 """A Kinesis sequence number has up to 128 digits (API_Record: `0|([1-9]\\d{0,128})`): 129, zero-padded."""
 
+MAX_POSITION = 378
+"""Characters of ASCII. A rank adds 22 to it, and an index of SQL Server takes ranks of up to 400."""
+MAX_SOURCE = 300
+"""Characters of ASCII. The key of a floor holds a source and an entity within the 900 bytes of an index."""
+
 
 class Row(NamedTuple):
     """One row of a staging table, as its winning event makes it.

@@ -37,8 +37,8 @@ from consumers.reporting.definition.flatten import Flattener, NotFlatError
 from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.orders import unordered
 from consumers.reporting.definition.outputs import INSTEAD, check_typed
-from consumers.warehouse.mssql_sql import MAX_SOURCE
 from consumers.warehouse.mssql_values import storage_of
+from consumers.warehouse.port import MAX_SOURCE
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
