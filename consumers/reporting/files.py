@@ -37,6 +37,11 @@ def read_reports(home: Path | None, catalog: Catalog) -> Reports:
                 raise ConfigurationError(f"table: another file makes the table {report.name}")
         except ConfigurationError as error:
             found.wrong[path] = str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours or of the parser, on this file alone
+            found.wrong[path] = (
+                f"this SELECT can't be read, which is a bug in Headwater ({type(error).__name__}); "
+                "the other reports go on. Please send it to us, or write it in another way"
+            )
         else:
             found.right[report.name] = report
     return found
@@ -45,6 +50,8 @@ def read_reports(home: Path | None, catalog: Catalog) -> Reports:
 def _text_of(path: Path) -> str:
     """With line feeds alone. Raises ConfigurationError."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise ConfigurationError("this is not a file")
         if path.stat().st_size > 4 * MAX_CHARACTERS:  # of at most four bytes each
             raise ConfigurationError(f"the file has {path.stat().st_size:,} bytes: {TOO_LONG}")
         raw = path.read_bytes()

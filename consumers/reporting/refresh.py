@@ -91,7 +91,7 @@ class _Refresh:
         self._sources = sources
         self._table = dialect.report(report.name, number)
         self._changes = Changes(dialect, report, number, sources)
-        self._made_of = (report.definition, number, *sorted(sources.items()))
+        self._made_of = (report.name, report.definition, number, *sorted(sources.items()))
 
     @cached_property
     def _query(self) -> exp.Query:

@@ -19,7 +19,7 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import Dialect
 from consumers.reporting.lookups import Lookup, lookups
 from consumers.reporting.refresh import Refreshed, Session, differences, refresh_units, refresh_whole
-from consumers.reporting.registry import Registry, Standing
+from consumers.reporting.registry import Registry, Standing, live_of, unfinished
 from consumers.warehouse.indexes import serves
 from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError, TransientError
@@ -87,12 +87,19 @@ class Refresher:
     def _in_place(self, holder: Holder, report: Report) -> Refreshed | None:
         """None where the whole is to be made anew."""
         with holder.transaction(snapshot=True) as session:
-            standing = session.registry.live(report.name)
+            standings = session.registry.of(report.name)
+            standing = live_of(standings)
             if standing is None or not self._is_as_told(session, report, standing):
                 return None
-            if report.minutes is None:
-                return refresh_units(session, self._dialect, report, standing)
-            return None if session.registry.is_due(standing) else Refreshed("nothing", rows=standing.rows)
+            if unfinished(standings):
+                return None
+            if report.minutes is not None:
+                done = None if session.registry.is_due(standing) else Refreshed("nothing", rows=standing.rows)
+            else:
+                done = refresh_units(session, self._dialect, report, standing)
+            if done is not None and standing.problem:
+                session.registry.set(report.name, standing.number, problem=None)
+            return done
 
     def _is_as_told(self, session: Session, report: Report, standing: Standing) -> bool:
         """Made of this file, and of these revisions of staging."""
@@ -109,10 +116,17 @@ class Refresher:
     # The whole table
 
     def _whole(self, holder: Holder, report: Report) -> Refreshed:
+        """Raises ConfigurationError where it can't be built: nothing of the attempt is left."""
         with holder.transaction() as session:
+            self._drop(session, unfinished(session.registry.of(report.name)))
             number = self._make(session, report)
-        with holder.transaction(snapshot=True) as session:
-            done = refresh_whole(session, self._dialect, report, number)
+        try:
+            with holder.transaction(snapshot=True) as session:
+                done = refresh_whole(session, self._dialect, report, number)
+        except ConfigurationError:
+            with holder.transaction() as session:
+                self._drop(session, unfinished(session.registry.of(report.name)))
+            raise
         with holder.transaction() as session:
             self._drop_others(session, report, number)
         return done
@@ -134,7 +148,7 @@ class Refresher:
         return number
 
     def _drop_others(self, session: Session, report: Report, number: int) -> None:
-        """The revision before, and what a crash left half made."""
+        """The revision before this one, and the record of an attempt that failed."""
         others = [each for each in session.registry.of(report.name) if each.number != number]
         self._drop(session, others)
 

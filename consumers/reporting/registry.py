@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -58,7 +58,7 @@ class Registry:
         return [_standing(*row) for row in self._connection.execute(query)]
 
     def live(self, name: str) -> Standing | None:
-        return next((each for each in self.of(name) if each.state == "live"), None)
+        return live_of(self.of(name))
 
     def is_due(self, standing: Standing) -> bool:
         """Whether it is time to make it anew."""
@@ -120,6 +120,17 @@ class Registry:
     def forget(self, name: str, number: int) -> None:
         c = self._table.c
         self._connection.execute(delete(self._table).where(c.name == name, c.number == number))
+
+
+def live_of(standings: Iterable[Standing]) -> Standing | None:
+    """The one that readers see, of the revisions of one report."""
+    return next((each for each in standings if each.state == "live"), None)
+
+
+def unfinished(standings: Iterable[Standing]) -> list[Standing]:
+    """Revisions that a crash or a lost connection left with tables and triggers. Whoever holds the report may
+    drop them: nobody else is building one."""
+    return [each for each in standings if each.state == "building" and each.sources]
 
 
 def _moment(given: object) -> datetime:

@@ -28,6 +28,7 @@ class SqliteDialect(Dialect):
         for table in list(made.find_all(exp.Table)):
             if table.db == STAGING:
                 own = self.table("staging", table.name)
+                own.set("db", quoted("main"))  # a CTE may have the name of the view
                 table.replace(exp.alias_(own, table.alias, table=True) if table.alias else own)
         return made.sql("sqlite", comments=False, identify=True)
 
@@ -41,11 +42,12 @@ class SqliteDialect(Dialect):
         return f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}"
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
-        """Through the units, which lead to rows by the index."""
+        """Through the units, which lead to rows by the index. `_rowid_` is the row number, since no column
+        has that name: `rowid` and `oid` would mean a column of that name."""
         name, condition_ = self.written(table), self.written(condition)
         return (
-            f"DELETE FROM {name} WHERE rowid IN "
-            f"(SELECT t.rowid FROM {self.written(others)} AS units, {name} AS t WHERE {condition_})"
+            f"DELETE FROM {name} WHERE _rowid_ IN "
+            f"(SELECT t._rowid_ FROM {self.written(others)} AS units, {name} AS t WHERE {condition_})"
         )
 
     def remove(self, pending: exp.Table, taken: exp.Table) -> str:

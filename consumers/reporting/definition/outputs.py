@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from consumers.reporting.definition.body import place, selects_of
 from schemas.errors import ConfigurationError
@@ -27,8 +29,24 @@ INSTEAD: Mapping[str, str] = {
 _SIZED = frozenset(["char", "varchar", "nchar", "nvarchar", "binary", "varbinary"])
 _EXACT = frozenset(["decimal", "numeric"])
 _TIMES = frozenset(["datetime2", "datetimeoffset", "time"])
+_DIGITS = 7
+"""Of a second."""
 _CHARACTER = {"nchar": 2, "nvarchar": 2}
 """Bytes."""
+
+
+_TYPE = re.compile(
+    r"\s*(?P<name>double\s+precision|char(?:acter)?\s+varying|\w+)"
+    r"\s*(?:\(\s*(?P<size>max|\d{1,9})\s*(?:,\s*(?P<scale>\d{1,9})\s*)?\))?\s*",
+    re.IGNORECASE | re.ASCII,
+)
+_LARGEST: Mapping[str, int] = {
+    **dict.fromkeys(("decimal", "dec", "numeric"), 38),
+    **dict.fromkeys(("char", "varchar", "binary", "varbinary"), 8_000),
+    **dict.fromkeys(("nchar", "nvarchar"), 4_000),
+    "float": 53,
+}
+"""The size that SQL Server takes."""
 
 
 class Output(NamedTuple):
@@ -41,6 +59,29 @@ class Output(NamedTuple):
     def is_endless(self) -> bool:
         """Whether no index has it."""
         return self.type.endswith("(MAX)")
+
+
+def is_type(given: object) -> bool:
+    """Whether it names a T-SQL type and nothing more: the parser would drop what follows a type, or fail."""
+    found = _TYPE.fullmatch(given) if isinstance(given, str) else None
+    if found is None:
+        return False
+    try:
+        exp.DataType.build(found[0].strip(), dialect="tsql", udt=False)
+    except (SqlglotError, ValueError, AttributeError, TypeError):
+        return False
+    return _is_sized(found["name"].lower(), found["size"] or "", found["scale"])
+
+
+def _is_sized(name: str, size: str, scale: str | None) -> bool:
+    """Whether SQL Server takes these sizes."""
+    if not size.isdecimal():  # none, or MAX
+        return not size or (name in _SIZED and "var" in name and scale is None)
+    if scale is not None and (name not in ("decimal", "dec", "numeric") or int(scale) > int(size)):
+        return False
+    if name in _TIMES:
+        return int(size) <= _DIGITS
+    return 1 <= int(size) <= _LARGEST.get(name, 0) or (name not in _LARGEST and "varying" in name)
 
 
 def of_table(rows: Iterable[Sequence[Any]]) -> list[Output]:

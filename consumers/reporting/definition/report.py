@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.errors import OptimizeError, ParseError
+from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
@@ -36,7 +36,7 @@ from consumers.reporting.definition.derive import Derivation, Types, derive
 from consumers.reporting.definition.flatten import Flattener, NotFlatError
 from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.orders import unordered
-from consumers.reporting.definition.outputs import INSTEAD, check_typed
+from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
 from consumers.warehouse.mssql_values import storage_of
 from consumers.warehouse.port import MAX_SOURCE
 from schemas.entity import Catalog
@@ -135,10 +135,8 @@ def _types(properties: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str
         raise refused("types", given, 'columns with their types, as in { price = "DECIMAL(12,2)" }')
     only_known("types", given, columns)
     for name, each in given.items():
-        try:
-            exp.DataType.build(each, dialect="tsql", udt=False)
-        except (ParseError, ValueError, AttributeError, TypeError):
-            raise refused(f"types, {name}", each, "a type of T-SQL, such as DECIMAL(12,2)") from None
+        if not is_type(each):
+            raise refused(f"types, {name}", each, "a type of T-SQL, such as DECIMAL(12,2), and nothing else")
         if (instead := INSTEAD.get(each.strip().lower())) is not None:
             raise refused(f"types, {name}", each, f"a type whose values can be compared, such as {instead}")
     return given
