@@ -19,7 +19,7 @@ from producers.patience import MAX_ATTEMPTS, Patience, SecondsLeft, unlimited
 from producers.schema_log import SchemaLog
 from schemas.codec import Schema
 from schemas.errors import TransientError
-from schemas.event import Event, bucket_of, encode_event, key_hash, partition_key
+from schemas.event import Event, bucket_of, fitting_frame, key_hash, partition_key
 
 # An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
 # its aggregate, and in the entry): what the aggregate takes for a frame, for a key and for itself.
@@ -70,10 +70,11 @@ class Publisher:
     def add(self, event: Event, schema: Schema, tag: Hashable = None) -> None:
         """Buffers the event; sends what was buffered before it when that leaves it no room.
 
-        Raises PoisonEventError for an event that is too large: then nothing else changes. Raises PublishError
-        and ConfigurationError: then nothing is buffered any more.
+        A before image that does not fit is left out. Raises PoisonEventError for an event that is too large
+        even without it: then nothing else changes. Raises PublishError and ConfigurationError: then nothing
+        is buffered any more.
         """
-        frame = encode_event(event)
+        frame = fitting_frame(event)
         partition = event.entity, bucket_of(event, key_hash(event.source, event.key))
         try:
             if schema.fingerprint not in self._logged:

@@ -204,6 +204,20 @@ def encode_event(event: Event) -> bytes:
     return sealed + crc32(sealed).to_bytes(4)
 
 
+def fitting_frame(event: Event) -> bytes:
+    """The event's frame, without the before image where only that makes it too large: no row needs it.
+
+    A function of the event alone, so that a retry writes the same bytes (INV-5). Raises as `encode_event`
+    does: then the after image does not fit by itself.
+    """
+    try:
+        return encode_event(event)
+    except PoisonEventError:
+        if event.before is None:
+            raise
+    return encode_event(event._replace(before=None))
+
+
 def decode_event(frame: bytes) -> Event:
     """The event of a frame whose CRC-32 was checked by whoever cut it (schemas.frames).
 

@@ -35,7 +35,8 @@ def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
     Raises ConfigurationError: then Lambda sends the whole batch again, until a person has mended it.
     """
     outcome = _producer().publish(lambda_event["Records"], seconds_left(context))
-    _log.info("%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
+    level = logging.WARNING if outcome.dead else logging.INFO
+    _log.log(level, "%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
     return outcome.answer()
 
 

@@ -199,9 +199,11 @@ def _letter_of(reading: Reading, reader: ItemReader, key: str | None, error: Poi
 
 
 def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event) -> DeadLetter:
-    """The letter of a record whose event can't be published."""
+    """The letter of a record whose event can't be published. Until somebody makes the item smaller, the table
+    shows the state before this change, and a comparison with the log can't tell."""
+    kept = "; the table keeps the older state of this key until a smaller item is written"
     return replace(
-        _letter(record, error),
+        _letter(record, PoisonEventError(error.reason + kept, error.cause)),
         id=event.event_id.hex(),
         entity=event.entity,
         source=event.source,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from dynamodb_world import ORDER, TEACHER, World, account, event, order, record
+from dynamodb_world import ORDER, TEACHER, Item, World, account, event, order, record
 
 from producers.dynamodb import handler as module
 from producers.dynamodb.handler import Outcome, Producer, build
 from producers.kinesis import Fault
 from schemas.dead_letter import DeadLetter, InMemoryLetters
 from schemas.errors import ConfigurationError, TransientError
+from schemas.event import encode_event
 
 AWAY = [Fault(before=True)] * 4  # as many attempts as the world's publisher makes
 
@@ -107,6 +108,40 @@ def test_an_event_that_is_too_large_is_a_letter_and_the_shard_goes_on() -> None:
     assert (letter.entity, letter.source, letter.stage) == ("order", "dynamodb:orders", "dynamodb")
     assert letter.id == world.reader.read(big).events[0][0].event_id.hex()
     assert json.loads(letter.payload) == big
+
+
+def large(payload: str) -> Item:
+    """Two of these do not fit in one event, one does."""
+    return order(1, note={"S": payload * 600_000})
+
+
+@pytest.mark.parametrize(("old", "new"), [(large("x"), large("y")), (large("x"), None)])
+def test_a_before_image_that_does_not_fit_is_left_out(old: Item, new: Item | None) -> None:
+    old = old if new else order(1, note={"S": "x" * 1_000_000})
+    world = World()
+    assert world.producer.publish([record(1, old, new)]) == Outcome(1, 0, 0, None)
+    (made,) = world.events()
+    assert made.before is None
+    assert made.operation == ("update" if new else "delete")
+    assert made == world.read(record(1, old, new))[0]._replace(before=None)
+
+
+def test_inv5_a_before_image_is_left_out_by_the_event_alone_whatever_else_is_in_the_batch() -> None:
+    records = [record(1, large("x"), large("y")), record(2, order(2), order(2, "2.00"))]
+    together, apart = World(), World()
+    together.producer.publish(records)
+    for each in records[::-1]:
+        apart.producer.publish([each])
+    assert sorted(map(encode_event, together.events())) == sorted(map(encode_event, apart.events()))
+    assert [one.before is None for one in together.events()] == [True, False]
+
+
+def test_an_after_image_that_does_not_fit_by_itself_is_a_letter_that_says_what_the_table_keeps() -> None:
+    world = World()
+    big = record(2, order(2), order(2, note={"S": "x" * 1_000_000}))
+    assert world.producer.publish([big]).dead == 1
+    (letter,) = world.letters.letters
+    assert "at most 1,000,000 are allowed; the table keeps the older state of this key" in letter.reason
 
 
 class AwayLetters(InMemoryLetters):

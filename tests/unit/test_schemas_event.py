@@ -24,6 +24,7 @@ from schemas.event import (
     decode_event,
     encode_event,
     event_id,
+    fitting_frame,
     key_hash,
     make_event,
     make_sweep,
@@ -202,6 +203,17 @@ def test_the_largest_event_is_written_and_a_larger_one_refused_with_its_size() -
     assert decode_event(largest).after == bytes(spare - 2)
     with pytest.raises(PoisonEventError, match="1,000,001 bytes framed, at most 1,000,000 are allowed"):
         encode_event(event(after=bytes(spare - 1)))
+
+
+def test_a_before_image_stays_up_to_the_last_byte_that_fits() -> None:
+    spare = MAX_FRAME_BYTES - len(encode_event(event(after=b"y", before=b"")))
+    fits = event(after=b"y", before=bytes(spare - 2))
+    assert fitting_frame(fits) == encode_event(fits)
+    assert len(fitting_frame(fits)) == MAX_FRAME_BYTES
+    too_large = event(after=b"y", before=bytes(spare - 1))
+    assert fitting_frame(too_large) == encode_event(event(after=b"y", before=None))
+    with pytest.raises(PoisonEventError, match="1,000,0"):
+        fitting_frame(event(after=bytes(MAX_FRAME_BYTES), before=b"x"))
 
 
 @pytest.mark.parametrize("changes", [{"source": "\ud800"}, {"key": "\ud800"}, {"position": "\ud800"}])
