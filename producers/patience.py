@@ -13,6 +13,8 @@ THROTTLED_PAUSE = 0.5  # seconds; at 1 MB/s a shard has room for a whole aggrega
 THROTTLED_SECONDS = 600.0  # seconds of pauses in one call, for a caller without a deadline
 MARGIN = 3.0  # seconds that a caller with a deadline keeps, to save its place and to answer
 
+STOP_SECONDS = 60.0
+
 SecondsLeft: TypeAlias = Callable[[], float]
 """How many seconds a caller still has."""
 
@@ -26,6 +28,19 @@ def seconds_left(context: object) -> SecondsLeft:
     """The time left to an invocation, from Lambda's context object; unlimited for a caller that has none."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     return unlimited if remaining is None else lambda: remaining() / 1000
+
+
+class Deadline:
+    """When an invocation should begin to stop: with a minute left, or a quarter of a shorter time."""
+
+    def __init__(self, left: SecondsLeft = unlimited) -> None:
+        self._left = left
+        self._reserve = min(STOP_SECONDS, left() / 4)
+
+    @property
+    def near(self) -> bool:
+        """Whether nothing long should be begun any more."""
+        return self._left() < self._reserve
 
 
 class Patience:

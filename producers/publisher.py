@@ -61,6 +61,7 @@ class Publisher:
         self._random = random
         self._max_attempts = max_attempts
         self.left: SecondsLeft = unlimited
+        self.acknowledged = 0  # bytes that Kinesis took so far
         self._logged: set[bytes] = set()  # fingerprints of the schemas that are in the schema log
         self._shards: list[Shard] = []  # none: to be read
         self._routes: dict[tuple[str, int], _Route] = {}
@@ -120,6 +121,9 @@ class Publisher:
                 left.append(sealed)
             elif taker != sealed.shard:  # resharded: nothing is buffered now, so that the map can change
                 self._shards, self._routes = [], {}
+        self.acknowledged += sum(len(one.entry.payload) for one in waiting) - sum(
+            len(one.entry.payload) for one in left
+        )
         return left, BROKEN in takers
 
     def _buffer(self, partition: tuple[str, int], frame: bytes, tag: Hashable) -> bool:

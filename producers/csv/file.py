@@ -10,16 +10,20 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import islice
 from typing import NamedTuple
 
-from producers.csv.archive import DROP, Bucket, Location
+from producers.csv.archive import DROP, Bucket, Location, ObjectGoneError
 from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
-from producers.csv.rejects import RejectFile
+from producers.csv.progress import ROWS, SURVEY, Progress, configuration_of
+from producers.csv.rejects import RejectCount, RejectFile
 from producers.csv.rows import RowReader
+from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
 from producers.drift import Watch
+from producers.patience import Deadline
 from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.drift import Unknown, known_names, told
@@ -54,20 +58,28 @@ class File:
     letters: LetterStore
     hash_key: HashKey | None = None
     watch: Watch | None = None
+    deadline: Deadline = field(default_factory=Deadline)
 
     def take(self) -> None:
         """When it returns the file is done for good: published and archived, or rejected with a dead letter.
 
         Raises ObjectGoneError if somebody else took it meanwhile; TransientError and ConfigurationError: then
-        the same call again does what is left.
+        the same call again does what is left. When the time is nearly up that is a TransientError, too: the
+        place in the file is saved then.
         """
         sheet = self._sheet()
+        configuration = configuration_of(self.entity, self.source, self.hash_key)
+        progress = Progress(self.bucket, self.source.feed, sheet.position, configuration)
         try:
-            self._survey(sheet)
+            if not progress.place(ROWS).rows:
+                self._survey(sheet, progress)
+            self._publish(sheet, progress)
         except BadFileError as error:
             self._reject(sheet, error)
-        else:
-            self._publish(sheet)
+        except ObjectGoneError:
+            progress.forget()
+            raise
+        progress.forget()
 
     def _sheet(self) -> Sheet:
         kind = Drop if self.location.prefix == DROP else Correction
@@ -85,31 +97,46 @@ class File:
             raise BadFileError(f"no schema names {told(names)}, and unknown = reject")
         return _Opened(reader, columns, rows)
 
-    def _survey(self, sheet: Sheet) -> None:
+    def _survey(self, sheet: Sheet, progress: Progress) -> None:
         """Reads all of it before anything is published. Raises BadFileError."""
-        reader, _, rows = self._opened(sheet)
+        if progress.outdated:
+            _log.warning(
+                "%s: the schema or entity.toml has changed since: from its first row", self.upload.key
+            )
+        opened = self._opened(sheet)
         limit = self.source.reject_limit
         if limit is None:
-            deque(rows, maxlen=0)
+            deque(opened.rows, maxlen=0)
             return
-        counts = read_rows(reader, sheet.placed(rows), encode_event, lambda _reject: None)
+        stages = Stages(progress, SURVEY, self.publisher, RejectCount(), self.deadline)
+        counts = self._read(opened, sheet, stages, encode_event)
         if counts.rejected > (limit * counts.rows if isinstance(limit, float) else limit):
             raise BadFileError(
                 f"{counts.rejected} of {counts.rows} rows are bad, more than reject_limit = {limit}"
             )
 
-    def _publish(self, sheet: Sheet) -> None:
-        reader, columns, rows = self._opened(sheet)
-        with RejectFile(columns) as rejects:
-            counts = read_rows(reader, sheet.placed(rows), self._add, rejects.add)
+    def _publish(self, sheet: Sheet, progress: Progress) -> None:
+        opened = self._opened(sheet)
+        with RejectFile(opened.columns) as rejects:
+            stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline)
+            counts = self._read(opened, sheet, stages, self._add)
             self.publisher.flush()
             if counts.rejected:
                 self.bucket.put(f"{self.location.rejected(sheet.position)}.csv", rejects.written())
         self._sweep(sheet, counts)
-        self._see(sheet, self._unknown(columns))
+        self._see(sheet, self._unknown(opened.columns))
         self._move(self.location.archived(sheet.position))
         level = logging.WARNING if counts.rejected else logging.INFO
         _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
+
+    def _read(self, opened: _Opened, sheet: Sheet, stages: Stages, use: Callable[[Event], object]) -> Counts:
+        """All rows, from the place on that was saved."""
+        done = stages.resume()
+        if done.rows:
+            _log.info("%s: goes on after row %d", self.upload.key, done.rows)
+        left = islice(sheet.placed(opened.rows), done.rows, None)
+        counts = read_rows(opened.reader, stages.of(left), use, stages.rejects.add)
+        return Counts(done.rows + counts.rows, done.rejected + counts.rejected)
 
     def _unknown(self, columns: Sequence[str]) -> Set[str]:
         """The columns of a dropped file's own header that no version of the schema names."""

@@ -21,7 +21,7 @@ from producers.csv.file import STAGE, File, object_letter
 from producers.csv.notices import Notice, read_notices
 from producers.drift import Watch
 from producers.environment import wire
-from producers.patience import SecondsLeft, seconds_left, unlimited
+from producers.patience import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
 from schemas.entity import Catalog
@@ -68,6 +68,7 @@ class Producer:
         self._bucket = bucket
         self._hash_key = hash_key
         self._watch = watch
+        self._deadline = Deadline()
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
         """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS.
@@ -75,6 +76,7 @@ class Producer:
         `left` is the time that the invocation has.
         """
         self._publisher.left = left
+        self._deadline = Deadline(left)
         records = lambda_event.get("Records", ())
         if any(record.get("eventSource") == "aws:sqs" for record in records):
             failed = [record["messageId"] for record in records if not self._took(record)]
@@ -101,6 +103,8 @@ class Producer:
         for notice in notices:
             location = locate(notice.key)
             if location is not None:
+                if self._deadline.near:
+                    raise TransientError(f"{notice.key}: there is no time left to begin it")
                 self._take_file(notice, location)
 
     def _take_file(self, notice: Notice, location: Location) -> None:
@@ -117,7 +121,7 @@ class Producer:
         bucket = self._bucket(notice.bucket)
         try:
             upload = bucket.pin(notice.key, notice.version)
-            parts = self._publisher, self._letters, self._hash_key, self._watch
+            parts = self._publisher, self._letters, self._hash_key, self._watch, self._deadline
             File(bucket, location, upload, entity, source, *parts).take()
         except ObjectGoneError:
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
