@@ -7,7 +7,7 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,9 @@ from pathlib import Path
 from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError, TextRows, decoded
 from schemas.errors import ConfigurationError
-from schemas.fields import Field
+from schemas.fields import Field, FieldType
+from schemas.keys import canonical_key
+from schemas.loader import NOT_IN_A_KEY
 from schemas.proposal import ColumnSample, check_width, text_column
 from schemas.sources import text_encoding
 
@@ -24,6 +26,7 @@ DELIMITERS = (",", ";", "\t", "|")
 GUESSES = ("utf-8", "cp1252", "latin-1")
 _CHUNK = 256 * 1024  # bytes
 _FEW_ROWS = 10
+_SAME_TEXT = (FieldType.STRING, FieldType.INT, FieldType.LONG)  # as they are proposed
 _CELLS = 5_000_000  # of the sample: 40 MB of hashes
 
 
@@ -62,19 +65,42 @@ def _sample(path: Path, delimiter: str, encoding: str, limit: int) -> CsvSample:
         raise ConfigurationError(f"{path}: is empty: not even a header")
     _check_header(path, header)
     columns = [text_column(name, _reading) for name in header]
+    most = min(limit, max(1, _CELLS // len(columns)))
     taken = odd = 0
-    for cells in rows:
-        if taken + odd >= min(limit, max(1, _CELLS // len(columns))):
-            break
-        if len(cells) != len(columns) or any("\0" in cell for cell in cells):
+    for cells in islice(rows, most):
+        if _is_odd(cells, len(columns)):
             odd += 1
             continue
         taken += 1
         for column, cell in zip(columns, cells, strict=True):
             column.add(cell)
-    else:
-        return _made(path, columns, taken, odd, True, encoding, delimiter)
-    return _made(path, columns, taken, odd, False, encoding, delimiter)
+    whole = next(rows, None) is None
+    _key_by_value(columns, islice(TextRows(_chunks(path), encoding, delimiter), 1, most + 1))
+    return _made(path, columns, taken, odd, whole, encoding, delimiter)
+
+
+def _is_odd(cells: Sequence[str], width: int) -> bool:
+    return len(cells) != width or any("\0" in cell for cell in cells)
+
+
+def _key_by_value(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]) -> None:
+    """Has the columns told apart by what a key is made of: 01:30+01:00 and 00:30Z are one moment."""
+    typed = [(place, column, text) for place, column in enumerate(columns) if (text := _key_text(column))]
+    for _, column, _ in typed:
+        del column.hashes[:]
+    for cells in rows if typed else ():
+        if not _is_odd(cells, len(columns)):
+            for place, column, text in typed:
+                column.add_hash(text(cells[place]))
+
+
+def _key_text(column: ColumnSample) -> Callable[[str], str] | None:
+    """From a cell to its text in a key; None where that is the cell itself, and for what can be in no key."""
+    field, _ = column.kind()
+    if column.nulls or not column.texts.texts or field.kind in _SAME_TEXT or field.kind in NOT_IN_A_KEY:
+        return None
+    pack = packed_cell(field, trim=False)
+    return lambda cell: canonical_key([field.unpack(pack(cell))])
 
 
 def _made(

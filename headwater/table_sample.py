@@ -18,6 +18,7 @@ from schemas.text_sample import TextSample
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_DIGITS = 38  # of a number in DynamoDB
 _PAGE = 1_000  # items; a page ends at 1 MB
 _KINDS = {"BOOL": FieldType.BOOLEAN, "B": FieldType.BYTES}
 
@@ -46,7 +47,7 @@ def sample_table(dynamodb: DynamoDBClient, table: str, limit: int) -> TableSampl
             attributes.setdefault(name, _Attribute()).add(typed)
     if not items:
         raise ConfigurationError(f"table {table}: found 0 items; allowed: at least one to see what it holds")
-    columns = [attribute.column(name, items) for name, attribute in attributes.items()]
+    columns = [attribute.column(name, items, name in key) for name, attribute in attributes.items()]
     return TableSample(columns, key, items, not more)
 
 
@@ -92,8 +93,8 @@ class _Attribute:
         elif kind == "N":
             self.digits.add(plain_digits(Decimal(value)))
 
-    def column(self, name: str, items: int) -> ColumnSample:
-        kind, review = self._kind()
+    def column(self, name: str, items: int, in_key: bool) -> ColumnSample:
+        kind, review = self._key_kind() if in_key else self._kind()
         return ColumnSample(name, self.texts, kind, review, items - self.seen, self.looked_at)
 
     def _kind(self) -> tuple[Field, str]:
@@ -104,6 +105,15 @@ class _Attribute:
         if len(self.types) == 1:
             return Field("f", _KINDS.get(min(self.types), FieldType.JSON)), ""
         return Field("f", FieldType.JSON), f"values of several types: {', '.join(sorted(self.types))}"
+
+    def _key_kind(self) -> tuple[Field, str]:
+        """Of the table's own key: text stays text, since two texts of one moment are two items."""
+        if self.types == {"S"}:
+            return self.texts.string()
+        kind, review = self._kind()
+        if self.types == {"N"} and kind.kind is FieldType.JSON:  # a number that no int or long holds
+            return Field("f", FieldType.DECIMAL, precision=_DIGITS), "whole numbers of up to 38 digits"
+        return kind, review
 
 
 def _reading(made: Field) -> Callable[[str], object]:

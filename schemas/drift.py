@@ -21,6 +21,8 @@ MOST_NAMES: Final = 100
 OTHER_FORM: Final = "(a name of another form)"
 """For what may be a value that came to stand in the place of a name."""
 MORE: Final = "(more names)"
+KEY_TEXTS: Final = "(one key in several texts)"
+"""Stands for no name: rows of a file had one key, such as 1 and 01, and were one row of the table."""
 
 _NAME = re.compile(r"(?!.*\d{5})[A-Za-z_][\w .,():/&'-]{0,63}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,8 +72,8 @@ def _dropped(name: str, given: object, source: str) -> str:
 
 def shown(name: str) -> str:
     """The name, or OTHER_FORM where it does not look like one: too long, not ASCII, an `@`, five digits in
-    a row."""
-    return name if _NAME.fullmatch(name) else OTHER_FORM
+    a row. KEY_TEXTS as it is."""
+    return name if name == KEY_TEXTS or _NAME.fullmatch(name) else OTHER_FORM
 
 
 def told(names: Iterable[str]) -> str:

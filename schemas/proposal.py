@@ -70,6 +70,10 @@ class ColumnSample:
             self.looked_at.add(text)
         else:
             self.nulls += 1
+        self.add_hash(text)
+
+    def add_hash(self, text: str) -> None:
+        """What tells one row of the column from another."""
         self.hashes.append(_hash(text))
 
 

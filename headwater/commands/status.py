@@ -9,6 +9,7 @@ from headwater.commands.parsing import Commands, add_command, add_json, add_ware
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show, show_json, show_table
+from schemas.drift import KEY_TEXTS
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import Warehouse
@@ -127,4 +128,7 @@ def _show(status: dict[str, Any]) -> None:
         show(f"report {each['report']}: {counted(each['rows'], 'row')}, {changes} waiting{problem}")
     for each in status["drift"]:
         there = f"{counted(each['days'], 'day')}, {each['first']} to {each['last']}"
-        show(f"no schema names {each['name']} of {each['source']}, entity {each['entity']}: {there}")
+        if each["name"] == KEY_TEXTS:
+            show(f"rows write one key in several texts, {each['source']}, entity {each['entity']}: {there}")
+        else:
+            show(f"no schema names {each['name']} of {each['source']}, entity {each['entity']}: {there}")

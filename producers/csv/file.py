@@ -16,6 +16,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from producers.csv.archive import DROP, Bucket, Location, ObjectGoneError
+from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
 from producers.csv.progress import ROWS, SURVEY, Progress, configuration_of
 from producers.csv.rejects import RejectCount, RejectFile
@@ -26,7 +27,7 @@ from producers.drift import Watch
 from producers.patience import Deadline
 from producers.publisher import Publisher
 from schemas.dead_letter import DeadLetter, LetterStore, letter_id
-from schemas.drift import Unknown, known_names, told
+from schemas.drift import KEY_TEXTS, Unknown, known_names, told
 from schemas.entity import CsvSource, Entity, Mode
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
@@ -119,7 +120,10 @@ class File:
         opened = self._opened(sheet)
         with RejectFile(opened.columns) as rejects:
             stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline)
-            counts = self._read(opened, sheet, stages, self._add)
+            try:
+                counts = self._read(opened, sheet, stages, self._add)
+            finally:  # a run that goes on later knows these rows no more
+                self._tell_key_texts(sheet, opened.reader.key_texts)
             self.publisher.flush()
             if counts.rejected:
                 self.bucket.put(f"{self.location.rejected(sheet.position)}.csv", rejects.written())
@@ -147,6 +151,20 @@ class File:
     def _see(self, sheet: Sheet, names: Set[str]) -> None:
         if names and self.watch and self.entity.unknown is not Unknown.IGNORE:
             self.watch.see(self.entity.name, self.source.name, sheet.occurred_at, names)
+            self.watch.flush()
+
+    def _tell_key_texts(self, sheet: Sheet, found: KeyTexts | None) -> None:
+        """Rows that were one row of the table by value alone, whatever `unknown` says of columns."""
+        if found is None or not found.rows:
+            return
+        fields = ", ".join(field.name for field in self.entity.key_fields if not has_one_text(field))
+        _log.warning(
+            "%s: %d rows have the key of another row and write it otherwise (%s): of such rows the last "
+            "wins; where they are to stay apart make a new entity whose key has these fields as string",
+            *(self.upload.key, found.rows, fields),
+        )
+        if self.watch:
+            self.watch.see(self.entity.name, self.source.name, sheet.occurred_at, [KEY_TEXTS])
             self.watch.flush()
 
     def _add(self, event: Event) -> None:

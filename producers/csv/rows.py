@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from producers.csv.cells import packed_cell
+from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.places import Reject, Row, Sheet
 from producers.csv.text import BadFileError
 from schemas.entity import CsvSource, Entity
@@ -41,6 +42,10 @@ class RowReader:
         ]
         self._absent = {f.name: f.pack(f.default) for f in entity.schema.fields if there[f.name] is None}
         self._key = [(field.name, field.unpack) for field in entity.key_fields]
+        told_apart = [field for field in entity.key_fields if not has_one_text(field)]
+        self.key_texts = KeyTexts() if told_apart else None
+        """Of the rows read so far; None where no two texts have one key."""
+        self._key_cells = [places[field.source_name(source.name)] for field in entity.key_fields]
         self._columns = columns
         self._width = len(columns)
         self._source = source.name
@@ -60,11 +65,14 @@ class RowReader:
         if self._absent:
             packed.update(self._absent)
         identity = [unpack(packed[name]) for name, unpack in self._key] or self._sheet.identity(row)
+        key = canonical_key(identity)
+        if self.key_texts:
+            self.key_texts.see(key, [cells[index].strip() for index in self._key_cells])
         return make_event(
             source=self._source,
             entity=self._schema.entity,
             operation=self._operation,
-            key=canonical_key(identity),
+            key=key,
             position=row.position,
             occurred_at=row.occurred_at,
             schema_fingerprint=self._schema.fingerprint,

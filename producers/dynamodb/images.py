@@ -30,6 +30,7 @@ from json.encoder import encode_basestring
 from operator import itemgetter, ne
 from typing import Any, NamedTuple, TypeAlias
 
+from producers.dynamodb.key_texts import only_text
 from producers.texts import reader
 from schemas.conversions import cast
 from schemas.drift import Unknown, known_names, told
@@ -74,7 +75,7 @@ class ItemReader:
         self._columns = [_column(made, forms[made.name], source.name) for made in entity.schema.fields]
         self._attributes = [column.attribute for column in self._columns]
         self._key_columns = [_column(made, forms[made.name], source.name) for made in entity.key_fields]
-        self._key_values = [_value(made, forms[made.name], source.name) for made in entity.key_fields]
+        self._key_values = [_key_value(made, forms[made.name], source) for made in entity.key_fields]
         self.key_attributes = {column.attribute for column in self._key_columns}
         self._key_of = itemgetter(*entity.key)
         self._write = entity.schema.write
@@ -187,6 +188,27 @@ def _value(made: Field, form: _Form, source: str) -> Callable[[Image], object]:
         return _other(made, form, typed) if typed is None or wanted not in typed else convert(typed[wanted])
 
     return value
+
+
+def _key_value(made: Field, form: _Form, source: DynamoDbSource) -> Callable[[Image], object]:
+    """As `_value`. Of the table's own key one text of each value is taken: another could be another item, and
+    a row is keyed by the value."""
+    value, attribute = _value(made, form, source.name), made.source_name(source.name)
+    write = only_text(made) if attribute in source.table_key else None
+    if write is None:
+        return value
+
+    def checked(image: Image) -> object:
+        found = value(image)
+        if image[attribute].get("S") != write(found):
+            raise PoisonEventError(
+                f"field {made.name}: the table's own key is text, and this is not the one text of its value "
+                f"as {made.kind}: two items could be one row; make a new entity that has the field as string",
+                "schema",
+            )
+        return found
+
+    return checked
 
 
 def _pack(image: Image, columns: Iterable[_Column]) -> dict[str, object]:

@@ -61,6 +61,23 @@ def new(schemas: Schemas, name: str, *words: str) -> Ran:
     return schemas.run("new", "thing", "--from-table", name, "--out", schemas.home, *words, home=False)
 
 
+def test_text_in_the_tables_own_key_stays_text(aws: Aws, schemas: Schemas) -> None:
+    """Three items, one moment and one number: each is a row of its own."""
+    moments = ("2023-05-11T10:00:00Z", "2023-05-11T10:00:00.000Z", "2023-05-11T11:00:00+01:00")
+    items = [{"pk": "2023-05-11", "sk": moment, "seen": moment} for moment in moments]
+    assert new(schemas, table(aws, items)).code == 0
+    made = load_entity(schemas.home / "entities" / "thing")
+    assert {each.name: str(each.kind) for each in made.schema.fields} == {
+        "pk": "string",
+        "sk": "string",
+        "seen": "timestamp-micros",
+    }
+    [source] = made.sources
+    assert isinstance(source, DynamoDbSource)
+    reader = ItemReader(made, source)
+    assert len({reader.new_state(TypeSerializer().serialize(item)["M"]).key for item in items}) == 3
+
+
 def test_items_of_a_table_become_fields_and_can_be_read_with_them(aws: Aws, schemas: Schemas) -> None:
     name = table(aws, ITEMS)
     assert new(schemas, name).code == 0

@@ -150,6 +150,14 @@ def test_a_column_without_a_name_is_left_out_and_that_is_said(new: New) -> None:
 # Keys
 
 
+NOON, NOON_IN_PARIS, ONE = (
+    "2024-01-01T12:00:00Z",
+    "2024-01-01T13:00:00+01:00",
+    "2024-01-01T13:00:00+00:00",
+)
+UUID = "00112233-4455-6677-8899-aabbccddeeff"
+
+
 def key_of(new: New) -> tuple[str, ...]:
     return load_entity(new.made).key
 
@@ -163,6 +171,11 @@ def key_of(new: New) -> tuple[str, ...]:
         ("A,B,C\n1,1,1\n1,1,2\n1,2,1\n2,1,1\n2,2,2\n", ("a", "b", "c")),
         ("A,B\n1,1\n1,1\n", ()),
         ("A,B\n1.5,x\n2.5,x\n", ()),
+        (f"At,N\n{NOON},1\n{NOON_IN_PARIS},1\n", ()),
+        (f"At,N\n{NOON},1\n{NOON_IN_PARIS},2\n{ONE},1\n", ("at", "n")),
+        (f"At,N\n{NOON},1\n{ONE},1\n", ("at",)),
+        ("Day,N\n1/2/2024,1\n01/02/2024,1\n13/2/2024,1\n", ()),
+        (f"Id,N\n{UUID},1\n{UUID.upper()},1\n", ("id",)),
     ],
 )
 def test_the_key_is_what_tells_all_rows_apart(new: New, text: str, key: tuple[str, ...]) -> None:
@@ -185,6 +198,23 @@ def test_a_key_that_is_given_may_name_columns_or_fields(new: New) -> None:
         "# review: rows of the sample share this key: the last of them wins"
         in (new.made / "entity.toml").read_text()
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "shared"),
+    [
+        (["1.0", "1.00"], "F", True),
+        (["1.0", "1.01"], "F", False),
+        (["true", "TRUE"], "F", True),
+        (["10:00", "10:00:00"], "F", False),
+    ],
+)
+def test_a_key_that_is_given_is_judged_by_its_values(
+    new: New, values: list[str], key: str, shared: bool
+) -> None:
+    rows = "".join(f"{value},x\n" for value in values)
+    done = new.run(f"F,G\n{rows}", "--key", key)
+    assert ("rows of the sample share this key" in done.err) is shared
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Rows of one file that have one key and write it in different texts, such as 1 and 01. Pure.
+
+They are one row of the table, and the last wins. Where the texts were meant to differ rows are lost, so their
+number is reported. Memory is the same for a file of any size.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from schemas.fields import Field, FieldType
+
+SLOTS = 2**17
+"""Keys that are remembered: 2 MB. A later key takes the place of an earlier one, so that in a larger file two
+rows far apart may not be seen."""
+
+
+def has_one_text(field: Field) -> bool:
+    """Whether each value of the field can be written in one way alone."""
+    return field.kind in (FieldType.STRING, FieldType.ENUM) or (
+        field.kind is FieldType.DATE and field.format is None
+    )
+
+
+class KeyTexts:
+    """Of one file, row by row."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        """That have the key of an earlier row, written otherwise."""
+        self._keys = array("q", bytes(8 * SLOTS))
+        self._texts = array("q", bytes(8 * SLOTS))
+
+    def see(self, key: str, texts: Sequence[str]) -> None:
+        """`key`: the canonical key of a row; `texts`: the cells that it comes from."""
+        hashed, written = hash(key), hash(tuple(texts))
+        slot = hashed % SLOTS
+        if self._keys[slot] == hashed and self._texts[slot] != written:
+            self.rows += 1
+        self._keys[slot], self._texts[slot] = hashed, written
