@@ -141,29 +141,83 @@ def project(
             try:
                 counts = _apply(batch, warehouse, revisions)
             except RefusedRowError as error:
-                refusals = [_refusal(facts, error)]
+                refusals = _all_refused(facts, error, catalog, warehouse, revisions)
             else:
                 return counts + Counts(superseded=folded.superseded, duplicate=folded.duplicate, dead=dead)
         refused(refusals)
-        gone = {id(refusal.fact) for refusal in refusals}
+        gone = _ids(refusals)
         facts = [fact for fact in facts if id(fact) not in gone]
         dead += len(refusals)
 
 
-def _refusal(facts: Sequence[Fact], error: RefusedRowError) -> Refusal:
-    """Of a fact that history alone would have kept, too."""
-    place = error.entity, error.key_hash, error.rank
-    return next(
-        Refusal(fact, error) for fact in facts if (fact.event.entity, fact.key_hash, fact.rank) == place
-    )
+class _TriedError(Exception):
+    """Undoes a transaction that was only tried."""
 
 
-def _apply(batch: Batch, warehouse: Transactions, revisions: Mapping[str, int]) -> Counts:
+def _all_refused(
+    facts: Sequence[Fact],
+    error: RefusedRowError,
+    catalog: Catalog,
+    warehouse: Transactions,
+    revisions: Mapping[str, int],
+) -> list[Refusal]:
+    """The refused facts, and those that would take their places and are refused as well.
+
+    They are tried by themselves in transactions that are undone, so that all letters are stored at once and
+    the whole batch is sent only once more.
+    """
+    refusals = _refusals(facts, error)
+    newly: Sequence[Refusal] = refusals
+    while newly:
+        gone, keys = _ids(refusals), {_key(refusal.fact) for refusal in newly}
+        rest = [fact for fact in facts if _key(fact) in keys and id(fact) not in gone]
+        newly = _tried(rest, catalog, warehouse, revisions) if rest else ()
+        refusals += newly
+    return refusals
+
+
+def _tried(
+    facts: Sequence[Fact], catalog: Catalog, warehouse: Transactions, revisions: Mapping[str, int]
+) -> list[Refusal]:
+    rows, refusals = _rows(fold(facts), catalog)
+    if refusals:
+        return refusals
+    try:
+        _apply(Batch(rows), warehouse, revisions, keep=False)
+    except _TriedError:
+        return []
+    except RefusedRowError as error:
+        return _refusals(facts, error)
+    raise AssertionError("a try was kept")
+
+
+def _refusals(facts: Sequence[Fact], error: RefusedRowError) -> list[Refusal]:
+    """Of facts that history alone would have kept, too."""
+    errors = {(each.entity, each.key_hash, each.rank): each for each in (error, *error.more)}
+    found = ((fact, errors.pop((*_key(fact), fact.rank), None)) for fact in facts)
+    return [Refusal(fact, refused) for fact, refused in found if refused]
+
+
+def _key(fact: Fact) -> tuple[str, bytes]:
+    return fact.event.entity, fact.key_hash
+
+
+def _ids(refusals: Iterable[Refusal]) -> set[int]:
+    return {id(refusal.fact) for refusal in refusals}
+
+
+def _apply(
+    batch: Batch, warehouse: Transactions, revisions: Mapping[str, int], *, keep: bool = True
+) -> Counts:
+    """One transaction through the guard; where it is not to be kept it ends with _TriedError."""
     sweeping = [entity for entity in batch.sweeps if entity not in revisions]
 
     def transact() -> Counts:
         with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
-            return transaction.apply(batch, revisions)
+            counts = transaction.apply(batch, revisions)
+            if not keep:
+                raise _TriedError
+            return counts
 
     return until_kept(transact)
 

@@ -174,7 +174,8 @@ def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[o
     key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values, *operations = zip(
         *rows, strict=True
     )
-    _refuse_long(table, rows)
+    if any(map(_is_long, rows)):
+        raise _refused(table, rows)
     yield [binary_text(each) for each in key_hashes]
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
         yield _written(table, field, column, rows)
@@ -186,29 +187,36 @@ def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[o
 def _written(
     table: StagingTable, field: Field, column: Sequence[object], rows: Sequence[AnyRow]
 ) -> Sequence[object]:
-    write = storage_of(field).write
     try:
-        return converted(column, write)
+        return converted(column, storage_of(field).write)
     except ValueError:
-        for row, value in zip(rows, column, strict=True):
-            try:
-                converted([value], write)
-            except ValueError as rule:
-                raise _refused(table, row, f"field {field.name}: {rule}") from None
-        raise
+        raise _refused(table, rows) from None
 
 
-def _refuse_long(table: StagingTable, rows: Sequence[AnyRow]) -> None:
-    """Positions and sources are free text to the envelope; what they are stored in is not."""
-    for row in rows:
-        if len(row.rank) > MAX_RANK or not row.rank.isascii():
-            raise _refused(table, row, f"a rank is at most {MAX_RANK} characters of ASCII")
-        if len(row.source) * 2 > MAX_SOURCE and len(row.source.encode("utf-16-le")) > 2 * MAX_SOURCE:
-            raise _refused(table, row, f"the name of a source has at most {MAX_SOURCE} characters")
+def _refused(table: StagingTable, rows: Sequence[AnyRow]) -> RefusedRowError:
+    """All of these rows that hold a value that no column of SQL Server takes."""
+    broken = ((row, _broken_rule(table, row)) for row in rows)
+    return RefusedRowError.of(
+        table.entity.name, [(row, f"the warehouse refuses the row: {rule}") for row, rule in broken if rule]
+    )
 
 
-def _refused(table: StagingTable, row: AnyRow, rule: str) -> RefusedRowError:
-    return RefusedRowError(table.entity.name, row, f"the warehouse refuses the row: {rule}")
+def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
+    if _is_long(row):
+        return f"a rank has at most {MAX_RANK} characters of ASCII, the name of a source {MAX_SOURCE}"
+    for field, value in zip(table.fields, row.values, strict=True):
+        try:
+            converted([value], storage_of(field).write)
+        except ValueError as rule:
+            return f"field {field.name}: {rule}"
+    return None
+
+
+def _is_long(row: AnyRow) -> bool:
+    """A second check: `consumers.rows` lets no such event come so far."""
+    if len(row.rank) > MAX_RANK or not row.rank.isascii():
+        return True
+    return len(row.source) * 2 > MAX_SOURCE and len(row.source.encode("utf-16-le")) > 2 * MAX_SOURCE
 
 
 def nothing_lost(load: Load, loaded: int) -> None:

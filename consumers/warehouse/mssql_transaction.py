@@ -144,16 +144,23 @@ class MssqlTransaction:
     def _refused(
         self, table: StagingTable, write: str, rows: Sequence[AnyRow], refusal: RowRefused
     ) -> Exception:
-        """Which row it was, by halves. The transaction is gone: each try has its own, and undoes it."""
-        suspects = list(rows)
-        while len(suspects) > 1:
-            half = suspects[: len(suspects) // 2]
-            suspects = half if self._is_refused(table, write, half) else suspects[len(half) :]
-        if self._is_refused(table, write, suspects):
-            return RefusedRowError(
-                table.entity.name, suspects[0], f"the warehouse refuses the row: {refusal}"
-            )
+        """Which rows they are, by halves. The transaction is gone: each try has its own, and undoes it."""
+        reason = f"the warehouse refuses the row: {refusal}"
+        found = [(row, reason) for row in self._all_refused(table, write, list(rows))]
+        if found:
+            return RefusedRowError.of(table.entity.name, found)
         return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
+
+    def _all_refused(self, table: StagingTable, write: str, suspects: list[AnyRow]) -> list[AnyRow]:
+        """Those of `suspects` that are refused alone; all of them together were refused already."""
+        if len(suspects) == 1:
+            return suspects
+        found: list[AnyRow] = []
+        middle = len(suspects) // 2
+        for half in (suspects[:middle], suspects[middle:]):
+            if self._is_refused(table, write, half):
+                found += self._all_refused(table, write, half)
+        return found
 
     def _is_refused(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> bool:
         run(self._connection, f"{sql.ROLLBACK}; {sql.begin((), ())}")

@@ -173,14 +173,23 @@ class LetterCount(NamedTuple):
 
 
 class RefusedRowError(PoisonEventError):
-    """The engine refuses this one row whatever is retried. The transaction is to be rolled back and made
-    again without it. With its rank, since history has the rows that lost, too."""
+    """The engine refuses this row whatever is retried, and the rows of `more` as well. The transaction is to
+    be rolled back and made again without them. With its rank, since history has the rows that lost, too."""
 
-    def __init__(self, entity: str, row: Row | HistoryRow, reason: str) -> None:
+    def __init__(
+        self, entity: str, row: Row | HistoryRow, reason: str, more: Sequence["RefusedRowError"] = ()
+    ) -> None:
         super().__init__(reason)
         self.entity = entity
         self.key_hash = row.key_hash
         self.rank = row.rank
+        self.more = tuple(more)
+
+    @classmethod
+    def of(cls, entity: str, refused: Sequence[tuple[Row | HistoryRow, str]]) -> "RefusedRowError":
+        """One error for all of these rows of one table, each with its reason; at least one."""
+        first, *others = refused
+        return cls(entity, *first, [cls(entity, *each) for each in others])
 
 
 class TransactionLostError(TransientError):

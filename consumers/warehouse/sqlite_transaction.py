@@ -114,13 +114,24 @@ class SqliteTransaction:
         written: list[tuple[object, ...]],
         rows: Sequence[Row | HistoryRow],
     ) -> Exception:
-        """Which row it was: they are written again one by one, in a transaction that is to be rolled back."""
+        """Which rows they are, found in one pass: each is written by itself, in a transaction that is to be
+        rolled back."""
+        refused: list[tuple[Row | HistoryRow, str]] = []
         for row, values in zip(rows, written, strict=True):
             try:
+                self._stay_in_transaction()
                 self._many(statement, [values])
             except RowRefused as refusal:
-                return RefusedRowError(table.entity.name, row, f"the warehouse refuses the row: {refusal}")
+                refused.append((row, f"the warehouse refuses the row: {refusal}"))
+        if refused:
+            return RefusedRowError.of(table.entity.name, refused)
         return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
+
+    def _stay_in_transaction(self) -> None:
+        """A trigger may have rolled back: what is tried after that is not to be committed by itself."""
+        driver = self._connection.connection.driver_connection
+        if driver is not None and not driver.in_transaction:
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def _many(self, statement: str, rows: list[tuple[object, ...]]) -> int:
         """Run a statement for each of these; the number of rows of the table that it changed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import md5
+from typing import Any
 
 import pytest
 from consumers_world import (
@@ -228,6 +229,60 @@ def test_a_row_that_the_warehouse_refuses_is_a_dead_letter_and_the_next_best_of_
     }
     assert all("refuses the row" in each.reason for each in letters.letters)
     assert checkpoints(warehouse) == [PLACE]
+
+
+class CountingLetters(InMemoryLetters):
+    """How often letters are stored."""
+
+    puts = 0
+
+    def put(self, letters: Sequence[DeadLetter]) -> None:
+        CountingLetters.puts += 1
+        super().put(letters)
+
+
+class CountingWarehouse:
+    """How often a batch is committed, or tried."""
+
+    def __init__(self, warehouse: SqliteWarehouse) -> None:
+        self.warehouse, self.begun = warehouse, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.warehouse, name)
+
+    def transaction(self, *locks: Any, **more: Any) -> Any:
+        self.begun += 1
+        return self.warehouse.transaction(*locks, **more)
+
+
+@pytest.mark.parametrize(("keys", "transactions"), [(200, 3), (10, 22)])
+def test_inv4_many_refused_rows_cost_one_put_and_one_transaction_for_each_that_takes_anothers_place(
+    warehouse: SqliteWarehouse, keys: int, transactions: int
+) -> None:
+    refuse_rows(warehouse, "bad")
+    counting, store = CountingWarehouse(warehouse), CountingLetters()
+    CountingLetters.puts = 0
+    consumer = Consumer(CATALOG, counting, store)  # type: ignore[arg-type]
+    bad = [event(ITEM, item(f"{n % keys}", n, label="bad"), n + 1) for n in range(200)]
+    good = [event(ITEM, item(f"{n}", n), 0) for n in range(300)]
+    payloads = [aggregate(*bad[at : at + 50], *good[at : at + 75]) for at in range(0, 200, 50)]
+    assert consumer.consume([*payloads, aggregate(*good)]).dead == 200
+    assert CountingLetters.puts == 1
+    assert counting.begun == transactions
+    assert len(store.letters) == 200
+    assert {each[0] for each in seen(warehouse)} == {f"{n}" for n in range(300)}
+
+
+def test_a_trigger_that_rolls_back_leaves_nothing_of_the_search_behind(warehouse: SqliteWarehouse) -> None:
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER no_bad BEFORE INSERT ON staging_item__r1 "
+            "WHEN NEW.label = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'refused by a trigger'); END"
+        )
+    consumer = Consumer(CATALOG, warehouse, Refusing())
+    with pytest.raises(TransientError):
+        consumer.consume([aggregate(event(ITEM, item("x", label="bad"), 1), event(ITEM, item("y"), 1))])
+    assert seen(warehouse) == []
 
 
 def test_inv1_a_refused_row_is_a_durable_letter_before_the_rest_commits(warehouse: SqliteWarehouse) -> None:

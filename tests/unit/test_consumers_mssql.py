@@ -304,6 +304,15 @@ def test_a_row_that_the_system_columns_can_not_hold_is_refused_by_rule(
     assert caught.value.key_hash == bad.key_hash
 
 
+def test_all_rows_that_no_column_holds_are_found_at_once() -> None:
+    numbers = [5e-324, 1.0, 2.0**-1070, 2.0]
+    rows = [row(EVERY, {"id": UUID(int=n), "a_double": each}, 1) for n, each in enumerate(numbers)]
+    with pytest.raises(RefusedRowError) as caught:
+        list(loads(StagingTable(EVERY, "staging."), rows))
+    refused = {caught.value.key_hash, *(each.key_hash for each in caught.value.more)}
+    assert refused == {rows[0].key_hash, rows[2].key_hash}
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("a_float", 2.0**-140), ("a_double", 5e-324), ("a_double", -1e-310)]
 )
