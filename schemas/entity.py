@@ -59,6 +59,12 @@ class CsvSource:
     """A snapshot of fewer rows sweeps nothing."""
     reject_limit: float | int | None = None
     """Rejected rows that a file may have: a number of rows (int) or a share of them (float, 0 to 1)."""
+    quoting: bool = True
+    """Whether quotes enclose text, as in RFC 4180; without it they are characters like any other."""
+    skip_lines: int = 0
+    """Lines above the header that are no rows."""
+    older_files: bool = False
+    """Whether files with the columns of an older version are taken, with the defaults of later fields."""
 
 
 Source: TypeAlias = DynamoDbSource | CsvSource

@@ -88,6 +88,9 @@ CSV_SETTINGS = (
     ),
     Setting("min_rows", "no key or position depends on it"),
     Setting("reject_limit", "no key or position depends on it"),
+    Setting("quoting", "decides what a cell is; a supplier may switch to another form", _CELLS),
+    Setting("skip_lines", "a supplier may add or drop a title; rows are counted from the header"),
+    Setting("older_files", "decides which files are taken, but no key or position"),
 )
 DYNAMODB_SETTINGS = (
     Setting(

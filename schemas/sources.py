@@ -23,6 +23,9 @@ CSV_PROPERTIES = (
     "trim",
     "min_rows",
     "reject_limit",
+    "quoting",
+    "skip_lines",
+    "older_files",
 )
 TABLE_KEY = "the table's hash attribute and, if it has one, its range attribute"
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "or another text encoding of Python")
@@ -131,8 +134,11 @@ def _csv(where: str, given: Mapping[str, Any], schema: Schema) -> CsvSource:
         header=_header(where, given.get("header", True), name, schema),
         effective=_effective(where, given),
         trim=_boolean(f"{where}, trim", given.get("trim", False)),
-        min_rows=_min_rows(where, given.get("min_rows", 1)),
+        min_rows=_count(f"{where}, min_rows", given.get("min_rows", 1)),
         reject_limit=_reject_limit(where, given),
+        quoting=_boolean(f"{where}, quoting", given.get("quoting", True)),
+        skip_lines=_count(f"{where}, skip_lines", given.get("skip_lines", 0)),
+        older_files=_older_files(where, given),
     )
 
 
@@ -192,9 +198,17 @@ def _boolean(where: str, found: object) -> bool:
     return found
 
 
-def _min_rows(where: str, found: object) -> int:
+def _count(where: str, found: object) -> int:
     if type(found) is not int or found < 0:
-        raise refused(f"{where}, min_rows", found, "a whole number from 0")
+        raise refused(where, found, "a whole number from 0")
+    return found
+
+
+def _older_files(where: str, given: Mapping[str, Any]) -> bool:
+    """Only a header can tell which version's columns a file has."""
+    found = _boolean(f"{where}, older_files", given.get("older_files", False))
+    if found and given.get("header", True) is not True:
+        raise refused(f"{where}, older_files", found, "false where header is not true")
     return found
 
 

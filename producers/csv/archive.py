@@ -51,12 +51,17 @@ class Location(NamedTuple):
 
 
 def locate(key: str) -> Location | None:
-    """None for a key that is no file of a feed: another prefix, or a folder."""
+    """None for a key that is no file of a feed: another prefix, a folder, or a file outside of one."""
     prefix, _, rest = key.partition("/")
     feed, _, file = rest.partition("/")
     if prefix not in (DROP, CORRECTIONS) or not feed or not file or file.endswith("/"):
         return None
     return Location(prefix, feed, file)
+
+
+def is_loose(key: str) -> bool:
+    """Whether a key is a file under drop/ or corrections/ that lies in no feed's folder."""
+    return key.startswith((f"{DROP}/", f"{CORRECTIONS}/")) and not key.endswith("/") and locate(key) is None
 
 
 class Bucket(Protocol):

@@ -88,7 +88,15 @@ class File:
 
     def _opened(self, sheet: Sheet) -> _Opened:
         """The file from its start, its header read. Raises BadFileError."""
-        rows = iter(TextRows(self.bucket.read(self.upload), sheet.encoding, sheet.delimiter))
+        rows = iter(
+            TextRows(
+                self.bucket.read(self.upload),
+                sheet.encoding,
+                sheet.delimiter,
+                quoting=sheet.quoting,
+                skip_lines=sheet.skip_lines,
+            )
+        )
         columns = sheet.columns(rows)
         # Before names are told: a first row without the fields' columns is no header, but values (INV-7).
         reader = RowReader(self.entity, self.source, sheet, columns, self.hash_key)
@@ -146,7 +154,7 @@ class File:
         """The columns of a dropped file's own header that no version of the schema names."""
         if self.source.header is not True or self.location.prefix != DROP:
             return frozenset()
-        return {*columns} - known_names(self.entity.versions, self.source.name)
+        return {*filter(None, columns)} - known_names(self.entity.versions, self.source.name)
 
     def _see(self, sheet: Sheet, names: Set[str]) -> None:
         if names and self.watch and self.entity.unknown is not Unknown.IGNORE:

@@ -16,7 +16,16 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from producers.csv.archive import LONGEST_KEY, Bucket, Location, ObjectGoneError, S3Bucket, is_settled, locate
+from producers.csv.archive import (
+    LONGEST_KEY,
+    Bucket,
+    Location,
+    ObjectGoneError,
+    S3Bucket,
+    is_loose,
+    is_settled,
+    locate,
+)
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.notices import Notice, read_notices
 from producers.drift import Watch
@@ -106,6 +115,10 @@ class Producer:
                 if self._deadline.near:
                     raise TransientError(f"{notice.key}: there is no time left to begin it")
                 self._take_file(notice, location)
+            elif is_loose(notice.key):
+                self._report(
+                    notice, "it lies in no feed's folder: upload it to drop/<feed>/, and discard this"
+                )
 
     def _take_file(self, notice: Notice, location: Location) -> None:
         found = self._catalog.for_feed(location.feed)

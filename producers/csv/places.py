@@ -61,6 +61,8 @@ class Sheet(Protocol):
     occurred_at: int
     encoding: str
     delimiter: str
+    quoting: bool
+    skip_lines: int
 
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
         """The columns of the file's own cells. Takes the header row, if there is one. Raises BadFileError."""
@@ -84,6 +86,8 @@ class Drop:
         self.occurred_at = _micros(_midnight(day) if day else upload.last_modified)
         self.encoding = source.encoding
         self.delimiter = source.delimiter
+        self.quoting = source.quoting
+        self.skip_lines = source.skip_lines
         self._etag = upload.etag
         self._source = source
 
@@ -95,8 +99,10 @@ class Drop:
 
     def placed(self, rows: Iterator[list[str]]) -> Iterator[Row]:
         for number, cells in enumerate(rows, 1):
-            position = csv_position(self.position, number)
-            yield Row(number, position, position, self.occurred_at, cells)
+            # A row without a value is no row, but it is counted: the others keep their positions.
+            if any(map(str.strip, cells) if self._source.trim else cells):
+                position = csv_position(self.position, number)
+                yield Row(number, position, position, self.occurred_at, cells)
 
     def identity(self, row: Row) -> Sequence[str]:
         return self.name, self._etag, str(row.number)
@@ -110,6 +116,8 @@ class Correction:
 
     encoding = "utf-8"
     delimiter = ","
+    quoting = True
+    skip_lines = 0
 
     def __init__(self, source: CsvSource, name: str, upload: Upload) -> None:
         self.name = name
@@ -126,6 +134,8 @@ class Correction:
 
     def placed(self, rows: Iterator[list[str]]) -> Iterator[Row | Reject]:
         for number, cells in enumerate(rows, 1):
+            if not any(cells):
+                continue
             reported, own = "".join(cells[1:2]), cells[4:]
             place = _read_position(reported, self._source, self._corrected_at)
             if place is None:

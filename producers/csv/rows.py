@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from producers.csv.cells import packed_cell
 from producers.csv.key_texts import KeyTexts, has_one_text
@@ -46,6 +46,7 @@ class RowReader:
         self.key_texts = KeyTexts() if told_apart else None
         """Of the rows read so far; None where no two texts have one key."""
         self._key_cells = [places[field.source_name(source.name)] for field in entity.key_fields]
+        self._empty_key = [""] * max(1, len(self._key))
         self._columns = columns
         self._width = len(columns)
         self._source = source.name
@@ -65,6 +66,8 @@ class RowReader:
         if self._absent:
             packed.update(self._absent)
         identity = [unpack(packed[name]) for name, unpack in self._key] or self._sheet.identity(row)
+        if identity == self._empty_key:
+            raise PoisonEventError("the key is empty")
         key = canonical_key(identity)
         if self.key_texts:
             self.key_texts.see(key, [cells[index].strip() for index in self._key_cells])
@@ -99,12 +102,23 @@ class RowReader:
 
 
 def _check(entity: Entity, source: CsvSource, columns: Sequence[str]) -> None:
-    """A file lacks no field's column, except where entity.toml lists the columns: then the default counts."""
+    """Require each field's column, once. Where entity.toml lists the columns, or lets older files in, a
+    column may be missing: then the default counts."""
     times = Counter(columns)
+    later = _later_fields(entity, source, columns)
     for field in entity.schema.fields:
         column = field.source_name(source.name)
         if times[column] > 1:
             raise BadFileError(f"the column {column} is there {times[column]} times")
         needed = source.header is True or field.default is NO_DEFAULT or field.name in entity.key
-        if needed and not times[column]:
-            raise BadFileError(f"the column {column} is missing")
+        if needed and not times[column] and (field.name not in later or not source.older_files):
+            hint = ": older_files = true takes files from before it was added" if field.name in later else ""
+            raise BadFileError(f"the column {column} is missing{hint}")
+
+
+def _later_fields(entity: Entity, source: CsvSource, columns: Sequence[str]) -> Set[str]:
+    """The fields that came after the newest older version whose columns are all there; empty without one."""
+    for version in reversed(entity.older):
+        if {field.source_name(source.name) for field in version.fields} <= {*columns}:
+            return {field.name for field in entity.schema.fields} - {field.name for field in version.fields}
+    return frozenset()

@@ -100,7 +100,7 @@ def cell(value: object) -> str:
 def test_typed_values_written_as_text_are_the_values_of_the_events(rows: list[dict[str, Any]]) -> None:
     world = World(entity(FIELDS))
     world.drop(written([list(KINDS), *([cell(row[name]) for name in KINDS] for row in rows)]))
-    assert world.values() == rows
+    assert world.values() == [row for row in rows if any(map(cell, row.values()))]  # no value: no row
 
 
 FAULTS = st.lists(

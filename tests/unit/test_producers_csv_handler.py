@@ -41,7 +41,7 @@ def test_keys_are_decoded(sent: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["archive/links/a.csv/x", "rejects/links/a.csv/x", "a.csv", "drop/a.csv", "drop/links/", "drop/links/x/"],
+    ["archive/links/a.csv/x", "rejects/links/a.csv/x", "a.csv", "drop/", "drop/links/", "drop/links/x/"],
 )
 def test_objects_that_are_no_files_of_a_feed_are_ignored(key: str) -> None:
     world = World(links())

@@ -99,3 +99,61 @@ def test_memory_does_not_grow_with_the_file() -> None:
         return highest
 
     assert peak(100) < peak(10) * 1.1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    ("body", "encoding", "marked"),
+    [
+        ("URN\n1".encode("utf-8-sig"), "cp1252", "utf-8"),
+        ("URN\n1".encode("utf-8-sig"), "latin-1", "utf-8"),
+        ("URN\n1".encode("utf-8-sig"), "utf-16-le", "utf-8"),
+        ("URN\n1".encode("utf-16"), "cp1252", "utf-16"),
+        (b"\xfe\xff" + "URN\n1".encode("utf-16-be"), "latin-1", "utf-16"),
+    ],
+)
+def test_the_mark_of_another_encoding_makes_the_file_bad(
+    body: bytes, encoding: str, marked: str, size: int
+) -> None:
+    with pytest.raises(BadFileError, match=f"byte order mark of {marked}, so that it is not {encoding}"):
+        rows(body, encoding, size=size)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_without_quoting_a_quote_is_text(size: int) -> None:
+    body = b'name\tnote\n"Weird" Al\t5" nail\n"a\tb"\nx\t"y""\n'
+    chunks = (body[start : start + size] for start in range(0, len(body), size))
+    assert list(TextRows(chunks, "utf-8", "\t", quoting=False)) == [
+        ["name", "note"],
+        ['"Weird" Al', '5" nail'],
+        ['"a', 'b"'],
+        ["x", '"y""'],
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_skipped_lines_are_lines_of_the_file_whatever_they_hold(end: str, size: int) -> None:
+    """A blank line counts, and so does one with a lone quote."""
+    body = end.join(['Report "of 2024', "", "a,b", "1,2", ""]).encode()
+    chunks = (body[start : start + size] for start in range(0, len(body), size))
+    assert list(TextRows(chunks, "utf-8", ",", skip_lines=2)) == [["a", "b"], ["1", "2"]]
+
+
+def test_a_file_shorter_than_its_skipped_lines_has_no_rows() -> None:
+    assert list(TextRows([b"a,b\n1,2\n"], "utf-8", ",", skip_lines=9)) == []
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", "\ufeffsep=;\r", "sep=;  \n"])
+def test_excels_first_line_that_names_the_delimiter_is_left_out(first: str) -> None:
+    assert rows(f"{first}a;b\n1;2\n".encode(), delimiter=";") == [["a", "b"], ["1", "2"]]
+
+
+def test_a_first_line_that_names_another_delimiter_makes_the_file_bad() -> None:
+    with pytest.raises(BadFileError, match=r"^line 1 says sep=;, but the feed's delimiter is ','$"):
+        rows(b"sep=;\na;b\n", delimiter=",")
+
+
+def test_an_error_names_the_line_of_the_file() -> None:
+    with pytest.raises(BadFileError, match=r"^line 4: "):
+        list(TextRows([b'title\nsep=,\na,b\n"x"y,1\n'], "utf-8", ",", skip_lines=1))

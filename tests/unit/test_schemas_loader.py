@@ -263,7 +263,10 @@ def entity(line: str) -> str:
 
 
 # What is allowed, said once
-PROPERTIES = "csv, mode, encoding, delimiter, header, effective, trim, min_rows, reject_limit"
+PROPERTIES = (
+    "csv, mode, encoding, delimiter, header, effective, trim, min_rows, reject_limit, quoting, skip_lines, "
+    "older_files"
+)
 ENCODINGS = "utf-8, utf-8-sig, utf-16, cp1252, latin-1, or another text encoding of Python"
 TABLE = "the name of a table: 3 to 255 of A-Z, a-z, 0-9, _, - and ."
 COLUMNS = "true, false (columns as in the schema), or a list of the columns"
@@ -364,6 +367,13 @@ WRONG_TOML = [
     (csv('trim = "yes"'), 'source 1, trim: found "yes"; allowed: true or false'),
     (csv("min_rows = -1"), "source 1, min_rows: found -1; allowed: a whole number from 0"),
     (csv("min_rows = true"), "source 1, min_rows: found true; allowed: a whole number from 0"),
+    (csv("skip_lines = -1"), "source 1, skip_lines: found -1; allowed: a whole number from 0"),
+    (csv("skip_lines = true"), "source 1, skip_lines: found true; allowed: a whole number from 0"),
+    (csv('quoting = "no"'), 'source 1, quoting: found "no"; allowed: true or false'),
+    (
+        csv("header = false\nolder_files = true"),
+        "source 1, older_files: found true; allowed: false where header is not true",
+    ),
     (csv("reject_limit = 1.5"), f"source 1, reject_limit: found 1.5; allowed: {LIMIT}"),
     (csv("reject_limit = true"), f"source 1, reject_limit: found true; allowed: {LIMIT}"),
     (csv("reject_limit = -1"), f"source 1, reject_limit: found -1; allowed: {LIMIT}"),
