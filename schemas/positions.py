@@ -4,7 +4,7 @@ Fixed width within a source (ARCHITECTURE: The event), so that the order of text
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from schemas.errors import ConfigurationError, PoisonEventError
@@ -16,6 +16,9 @@ BACKFILL_SEQUENCE = "0"
 """Of a row that a backfill read: below every stream record of its generation, above everything older."""
 SWEEP_ROW = 0
 """Of a file's sweep: below the file's rows, which are numbered from 1, and above all older files."""
+
+ORDER_FORM = r"\.[0-9]{7}[0-9A-F]{18}"
+"""Of what `order_within_second` returns, as a regular expression."""
 
 _SEQUENCE_NUMBER = re.compile(rf"[0-9]{{1,{SEQUENCE_DIGITS}}}")
 _STREAM_LABEL = re.compile(
@@ -42,16 +45,29 @@ def dynamodb_position(generation: str, sequence_number: str) -> str:
     return f"{generation}-{sequence_number:0>{SEQUENCE_DIGITS}}"
 
 
+def order_within_second(last_modified: datetime, event_time: datetime, sequencer: str) -> str:
+    """`.<milliseconds since LastModified, 7 digits><sequencer, 18 hex>`, from the notification of an upload.
+
+    LastModified counts in whole seconds. `event_time` orders the uploads of one second, of any keys; where it
+    is the same, S3's sequencer orders those of one key. In bytes a dot is greater than the hyphen that comes
+    after LastModified where no such order is known.
+    """
+    millis = (event_time - _whole_second(last_modified)) // timedelta(milliseconds=1)
+    digits = sequencer.upper() if re.fullmatch(r"[0-9A-Fa-f]+", sequencer) else ""
+    return f".{min(max(millis, 0), 9_999_999):07}{digits:0<18.18}"
+
+
 def csv_file_position(
-    effective: str, last_modified: datetime, object_key: str, version_id: str, etag: str
+    effective: str, last_modified: datetime, object_key: str, version_id: str, etag: str, order: str = ""
 ) -> str:
-    """`<effective date, or nothing><LastModified>-<16 hex of the object's identity>`: all but the row.
+    """`<effective date, or nothing><LastModified><order>-<16 hex of the object's identity>`: all but the row.
 
     `effective` has one width in all files of a feed. LastModified counts in whole seconds, since a read tells
-    no more; an ETag with quotes or without is the same one (INV-5).
+    no more; `order` is that of order_within_second, or nothing. An ETag with quotes or without is the same
+    one (INV-5).
     """
     identity = sha256(text_array((object_key, version_id, etag.strip('"'))).encode()).hexdigest()[:16]
-    return f"{effective}{_basic(last_modified)}-{identity}"
+    return f"{effective}{_basic(last_modified)}{order}-{identity}"
 
 
 def csv_position(file_position: str, row: int) -> str:
@@ -61,9 +77,16 @@ def csv_position(file_position: str, row: int) -> str:
     return f"{file_position}-{row:0{ROW_DIGITS}}"
 
 
-def corrected_position(position: str, corrected_at: datetime) -> str:
-    """The place of a corrected row: just above the row it corrects, below the next row."""
-    return f"{position}+{_basic(corrected_at)}"
+def corrected_position(position: str, corrected_at: datetime, order: str = "") -> str:
+    """The place of a corrected row: just above the row it corrects, below the next row.
+
+    `order` is that of the correction's upload within its second.
+    """
+    return f"{position}+{_basic(corrected_at)}{order}"
+
+
+def _whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
 
 
 def _basic(moment: datetime) -> str:

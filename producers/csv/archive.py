@@ -72,6 +72,9 @@ class Bucket(Protocol):
     def pin(self, key: str, version: str | None) -> Upload:
         """That version of the object, or the newest one. Raises ObjectGoneError."""
 
+    def version(self, key: str, etag: str) -> str | None:
+        """The oldest version of the object with that ETag; None if there is none."""
+
     def read(self, upload: Upload) -> Iterator[bytes]:
         """The object's bytes in chunks, never the whole. Raises ObjectGoneError."""
 
@@ -121,6 +124,15 @@ class S3Bucket:
         if found == "null":
             raise not_versioned(self.name)
         return Upload(key, found, answer["ETag"].strip('"'), answer["LastModified"])
+
+    def version(self, key: str, etag: str) -> str | None:
+        found = None
+        with self._errors("ListObjectVersions"):
+            for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=key):
+                for one in page.get("Versions", ()):  # of each key the newest first
+                    if one["Key"] == key and one["ETag"].strip('"') == etag.strip('"'):
+                        found = one["VersionId"]
+        return found
 
     def read(self, upload: Upload) -> Iterator[bytes]:
         with self._errors("GetObject"):
@@ -199,6 +211,10 @@ class InMemoryBucket:
 
     def pin(self, key: str, version: str | None) -> Upload:
         return self._find(key, version).upload
+
+    def version(self, key: str, etag: str) -> str | None:
+        of_etag = (one for one in self._versions.get(key, ()) if one.upload.etag == etag.strip('"'))
+        return next((one.upload.version for one in of_etag), None)
 
     def read(self, upload: Upload) -> Iterator[bytes]:
         body = self._find(upload.key, upload.version).body

@@ -134,10 +134,10 @@ class File:
                 self._tell_key_texts(sheet, opened.reader.key_texts)
             self.publisher.flush()
             if counts.rejected:
-                self.bucket.put(f"{self.location.rejected(sheet.position)}.csv", rejects.written())
+                self.bucket.put(f"{self.location.rejected(sheet.filed_as)}.csv", rejects.written())
         self._sweep(sheet, counts)
         self._see(sheet, self._unknown(opened.columns))
-        self._move(self.location.archived(sheet.position))
+        self._move(self.location.archived(sheet.filed_as))
         level = logging.WARNING if counts.rejected else logging.INFO
         _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
 
@@ -184,7 +184,7 @@ class File:
             return
         reason = self._unsafe(counts)
         if reason:
-            self._letter(sheet, f"no sweep published: {reason}", self.location.archived(sheet.position))
+            self._letter(sheet, f"no sweep published: {reason}", self.location.archived(sheet.filed_as))
             return
         for bucket in range(BUCKETS):
             self._add(
@@ -209,7 +209,7 @@ class File:
 
     def _reject(self, sheet: Sheet, error: BadFileError) -> None:
         """Moves a bad file to where people look for it, with the reason beside it. Nothing was published."""
-        place = self.location.rejected(sheet.position)
+        place = self.location.rejected(sheet.filed_as)
         reason = {"reason": error.reason, "bucket": self.bucket.name, **self.upload._asdict()}
         text = json.dumps(reason, indent=2, default=str).encode()
         self.bucket.put(f"{place}.reason.json", BytesIO(text))
@@ -244,6 +244,8 @@ def object_letter(
     reason: str,
     *,
     etag: str | None = None,
+    event_time: str | None = None,
+    sequencer: str | None = None,
     moved_to: str | None = None,
     entity: str | None = None,
     source: str | None = None,
@@ -251,11 +253,12 @@ def object_letter(
     occurred_at: int | None = None,
     cause: Cause = "data",
 ) -> DeadLetter:
-    """A dead letter about a whole object: its payload is JSON that says where the object is, and of one not
-    read its ETag, without which no copy of it could be told from one of another version."""
+    """A dead letter about a whole object: its payload is JSON that says where the object is. Of one not read
+    also what its notification said: its ETag, without which no copy of it could be told from one of another
+    version, and what orders it among the uploads of its second."""
     place = {"bucket": bucket, "key": key, "version": version, "moved_to": moved_to}
-    if etag is not None:
-        place["etag"] = etag
+    told = {"etag": etag, "event_time": event_time, "sequencer": sequencer}
+    place |= {name: value for name, value in told.items() if value is not None}
     payload = json.dumps(place, sort_keys=True).encode()
     return DeadLetter(
         letter_id(payload), STAGE, entity, source, position, reason, cause, payload, occurred_at

@@ -133,7 +133,8 @@ class Producer:
         entity, source = found
         bucket = self._bucket(notice.bucket)
         try:
-            upload = bucket.pin(notice.key, notice.version)
+            upload = bucket.pin(notice.key, notice.version or _version(bucket, notice))
+            upload = upload._replace(order=notice.order(upload.last_modified))
             parts = self._publisher, self._letters, self._hash_key, self._watch, self._deadline
             File(bucket, location, upload, entity, source, *parts).take()
         except ObjectGoneError:
@@ -143,9 +144,21 @@ class Producer:
     def _report(self, notice: Notice, reason: str, cause: Cause = "data") -> None:
         _log.warning("%s: %s", notice.key, reason)
         letter = object_letter(
-            notice.bucket, notice.key, notice.version, reason, etag=notice.etag, cause=cause
+            notice.bucket,
+            notice.key,
+            notice.version,
+            reason,
+            etag=notice.etag,
+            event_time=notice.event_time,
+            sequencer=notice.sequencer,
+            cause=cause,
         )
         self._letters.put([letter])
+
+
+def _version(bucket: Bucket, notice: Notice) -> str | None:
+    """The version that a notification without one (of moto or LocalStack) speaks of; None: the newest."""
+    return None if notice.etag is None else bucket.version(notice.key, notice.etag)
 
 
 def _letter(notification: bytes, reason: str) -> DeadLetter:

@@ -13,7 +13,14 @@ from typing import NamedTuple, Protocol
 
 from producers.csv.text import BadFileError
 from schemas.entity import CsvSource
-from schemas.positions import ROW_DIGITS, SWEEP_ROW, corrected_position, csv_file_position, csv_position
+from schemas.positions import (
+    ORDER_FORM,
+    ROW_DIGITS,
+    SWEEP_ROW,
+    corrected_position,
+    csv_file_position,
+    csv_position,
+)
 
 REJECT_COLUMNS = ("row", "position", "column", "reason")
 """The first columns of a rejects file, before those of the file it speaks of."""
@@ -31,6 +38,8 @@ class Upload(NamedTuple):
     version: str
     etag: str
     last_modified: datetime
+    order: str = ""
+    """Among the uploads of its second: schemas.positions.order_within_second. The notification tells it."""
 
 
 class Row(NamedTuple):
@@ -54,10 +63,14 @@ class Reject(NamedTuple):
 
 
 class Sheet(Protocol):
-    """A file as rows in their places. `position` is the file's: of all its rows but for their number."""
+    """A file as rows in their places. `position` is the file's: of all its rows but for their number.
+
+    `filed_as` is its position without the order within a second: the name of its copies.
+    """
 
     name: str
     position: str
+    filed_as: str
     occurred_at: int
     encoding: str
     delimiter: str
@@ -83,6 +96,7 @@ class Drop:
         self._lacks_day = day is None and source.effective is not None
         self.name = name
         self.position = file_position(upload, day)
+        self.filed_as = file_position(upload._replace(order=""), day)
         self.occurred_at = _micros(_midnight(day) if day else upload.last_modified)
         self.encoding = source.encoding
         self.delimiter = source.delimiter
@@ -122,9 +136,11 @@ class Correction:
     def __init__(self, source: CsvSource, name: str, upload: Upload) -> None:
         self.name = name
         self.position = file_position(upload)
+        self.filed_as = file_position(upload._replace(order=""))
         self.occurred_at = _micros(upload.last_modified)
         self._source = source
         self._corrected_at = upload.last_modified
+        self._order = upload.order
 
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
         header = _header(rows, self._source)
@@ -141,7 +157,7 @@ class Correction:
             if place is None:
                 yield Reject(number, reported, "position", NO_POSITION, own)
             else:
-                position = corrected_position(reported, self._corrected_at)
+                position = corrected_position(reported, self._corrected_at, self._order)
                 yield Row(place.row, reported, position, place.occurred_at, own)
 
     def identity(self, row: Row) -> Sequence[str]:
@@ -151,7 +167,7 @@ class Correction:
 def file_position(upload: Upload, effective: date | None = None) -> str:
     """The position of a file, from its effective date if its feed has one."""
     day = effective.isoformat().replace("-", "") if effective else ""
-    return csv_file_position(day, upload.last_modified, upload.key, upload.version, upload.etag)
+    return csv_file_position(day, upload.last_modified, upload.key, upload.version, upload.etag, upload.order)
 
 
 def effective_date(source: CsvSource, name: str) -> date | None:
@@ -169,7 +185,9 @@ def _header(rows: Iterator[list[str]], source: CsvSource) -> list[str]:
     return [name.strip() for name in header] if source.trim else header
 
 
-_POSITION = re.compile(rf"(\d{{8}})?(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{16}}-(\d{{{ROW_DIGITS}}})", re.ASCII)
+_POSITION = re.compile(
+    rf"(\d{{8}})?(\d{{8}}T\d{{6}}Z)(?:{ORDER_FORM})?-[0-9a-f]{{16}}-(\d{{{ROW_DIGITS}}})", re.ASCII
+)
 
 
 class _Place(NamedTuple):

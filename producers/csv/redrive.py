@@ -77,11 +77,13 @@ def _notification(payload: bytes) -> str | None:
     try:
         place = json.loads(text)
         key, version = place["key"], place["version"]
-        bucket, moved_to, etag = place["bucket"], place["moved_to"], place.get("etag")
+        bucket, moved_to = place["bucket"], place["moved_to"]
     except (ValueError, LookupError, TypeError):
         return text
     if moved_to is not None:
         return None
-    described = {"key": quote_plus(key), "versionId": version, "eTag": etag}
+    described = {"key": quote_plus(key), "versionId": version, "eTag": place.get("etag")}
+    described["sequencer"] = place.get("sequencer")
     s3 = {"bucket": {"name": bucket}, "object": described}
-    return json.dumps({"Records": [{"eventName": f"{CREATED}Put", "s3": s3}]})
+    record = {"eventName": f"{CREATED}Put", "eventTime": place.get("event_time"), "s3": s3}
+    return json.dumps({"Records": [record]})

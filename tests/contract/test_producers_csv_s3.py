@@ -90,6 +90,13 @@ def test_deleting_a_version_leaves_the_others(pair: Pair) -> None:
     assert list(pair.bucket.keys("drop/")) == []
 
 
+def test_the_oldest_version_with_an_etag_is_found(pair: Pair) -> None:
+    versions = [pair.upload("drop/a", body) for body in (b"one", b"two", b"one")]
+    pair.upload("drop/a.longer", b"two")
+    one, two = (pair.bucket.pin("drop/a", version).etag for version in versions[:2])
+    assert [pair.bucket.version("drop/a", etag) for etag in (one, f'"{two}"', "no")] == [*versions[:2], None]
+
+
 def test_a_version_that_is_gone_says_so_everywhere(pair: Pair) -> None:
     pinned = pair.bucket.pin("drop/a", pair.upload("drop/a", b"x"))
     pair.bucket.delete(pinned)
@@ -204,6 +211,31 @@ def test_real_notifications_bring_every_version_in_once(aws: Aws) -> None:
     found = [one["Key"] for one in s3.list_objects_v2(Bucket=aws.name("files"))["Contents"]]
     assert len(found) == 2
     assert all(name.startswith("archive/links/a b+c é.csv/") for name in found)
+
+
+def test_of_real_uploads_within_one_second_the_last_wins(aws: Aws) -> None:
+    s3 = make_bucket(aws)
+    queue = notify(aws, s3)
+    one = links()
+    stream = InMemoryStream()
+    producer = Producer(
+        Catalog({one.name: one}, Registry([one.schema])),
+        Publisher(stream, InMemorySchemaLog()),
+        InMemoryLetters(),
+        lambda name: S3Bucket(s3, name),
+    )
+    for number in range(20):
+        for key in ("a", "b") if number % 2 else ("b", "a"):
+            body = f"{HEADER}\n1,{number} {key},,Y\n".encode()
+            s3.put_object(Bucket=aws.name("files"), Key=f"drop/links/{key}.csv", Body=body)
+    while (batch := receive(aws, queue))["Records"]:
+        assert producer.handle(batch) == {"batchItemFailures": []}
+    entries = [entry for taken in stream.taken.values() for entry in taken]
+    events = [decode_event(frame) for entry in entries for frame in parse_aggregate(entry.payload)]
+    names = [
+        one.schema.decode(event.after or b"")["name"] for event in sorted(events, key=lambda e: e.position)
+    ]
+    assert names == [f"{n} {key}" for n in range(20) for key in (("a", "b") if n % 2 else ("b", "a"))]
 
 
 def test_the_lambda_function_is_built_from_its_environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

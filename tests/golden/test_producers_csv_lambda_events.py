@@ -20,7 +20,8 @@ ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 
 def test_the_documented_notification_names_bucket_key_version_and_etag() -> None:
     notices = read_notices((EVENTS / "s3.json").read_text())
-    assert notices == [Notice("school-files", KEY, VERSION, ETAG)]
+    told = "2025-04-22T09:31:00.123Z", "0A1B2C3D4E5F678901"
+    assert notices == [Notice("school-files", KEY, VERSION, ETAG, *told)]
 
 
 @pytest.mark.parametrize("name", ["s3.json", "sqs_s3.json", "sqs_s3_without_version.json"])

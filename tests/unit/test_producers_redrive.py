@@ -166,6 +166,20 @@ def test_a_file_whose_feed_is_known_by_now_is_read_and_moved() -> None:
     assert world.letters.letters == []
 
 
+def test_inv5_a_file_redriven_has_the_place_among_the_uploads_of_its_second_that_it_had() -> None:
+    known, unknown = Files(links(feed="unknown")), Files(links())
+    for world in (known, unknown):
+        upload = world.upload(GOOD, "drop/unknown/a.csv")
+        told = json.loads(notification(upload, sequencer="0A1B"))
+        told["Records"][0]["eventTime"] = "2025-04-22T09:31:00.250Z"
+        world.producer().take(json.dumps(told))
+    letter = unknown.letters.letters.pop()
+    [outcome] = csv_redriver(unknown, links(feed="unknown")).redrive([letter])
+    assert outcome == Outcome("csv", letter.id, "redriven")
+    assert unknown.facts()[0].position == known.facts()[0].position
+    assert "Z.00002500A1B" in known.facts()[0].position
+
+
 def test_inv2_a_file_redriven_twice_is_read_once() -> None:
     world = Files(links())
     letter, twice = unknown_feed(world), csv_redriver(world, links(feed="unknown"))
