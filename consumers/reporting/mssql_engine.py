@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from consumers.reporting.definition.outputs import Output, of_result, of_table
 from consumers.reporting.definition.report import Report
 from consumers.reporting.mssql_dialect import MssqlDialect
-from consumers.reporting.refresher import HeldError
+from consumers.reporting.refresher import held
 from consumers.reporting.session import EngineSession
 from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse
+from consumers.warehouse.mssql import MssqlWarehouse, undo
 from consumers.warehouse.mssql_ddl import SYSTEM, revisions_in, run
 from consumers.warehouse.mssql_errors import RowRefused, mssql_errors, number_of, ours, words_of
 from schemas.errors import ConfigurationError
@@ -60,7 +60,7 @@ class MssqlHolder:
                 yield MssqlSession(self._connection, self._warehouse)
                 run(self._connection, sql.COMMIT)
             except Exception:  # of anything else the connection is closed by who opened it
-                run(self._connection, f"{sql.ROLLBACK}; {sql.READ_COMMITTED}")
+                undo(self._connection, f"{sql.ROLLBACK}; {sql.READ_COMMITTED}")
                 raise
             run(self._connection, sql.READ_COMMITTED)
 
@@ -115,14 +115,14 @@ class MssqlReports:
                 run(connection, statement)
             return of_table(tuple(row) for row in run(connection, self.dialect.made(report, 0)))
         finally:
-            run(connection, sql.ROLLBACK)
+            undo(connection)
 
     @contextmanager
-    def holding(self, report: str) -> Iterator[MssqlHolder]:
+    def holding(self, report: str, wait_seconds: float = 0) -> Iterator[MssqlHolder]:
         with self._warehouse.writing(f"report {report}") as connection:
-            if run(connection, sql.hold_report(report)).scalar_one() < 0:
-                raise HeldError(f"report {report}: somebody else refreshes it now")
             try:
+                if run(connection, sql.hold_report(report, wait_seconds)).scalar_one() < 0:
+                    raise held(report, wait_seconds)
                 yield MssqlHolder(report, connection, self._warehouse)
                 run(connection, sql.release_report(report))
             except BaseException:

@@ -10,7 +10,7 @@ of a join (in a model one history of six then ends wrong).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from consumers.reporting.compare import Comparison, compare
@@ -23,6 +23,7 @@ from consumers.reporting.registry import Registry, Standing, live_of, unfinished
 from consumers.warehouse.indexes import serves
 from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError, TransientError
+from schemas.refusals import unknown
 
 _INDEXES = "_indexes"
 """What is held while indexes are made: no report has this name."""
@@ -30,6 +31,23 @@ _INDEXES = "_indexes"
 
 class HeldError(TransientError):
     """Somebody else refreshes this report."""
+
+
+def held(report: str, wait_seconds: float) -> HeldError:
+    """The error of who did not get its turn."""
+    waited = f"; waited {wait_seconds:.0f} s for its turn: try again later" if wait_seconds else ""
+    return HeldError(f"report {report}: somebody else is refreshing it{waited}")
+
+
+@contextmanager
+def named(report: str) -> Iterator[None]:
+    """Errors of ours begin with the report that they are about."""
+    try:
+        yield
+    except (ConfigurationError, TransientError) as error:
+        if str(error).startswith((f"report {report}:", f"report {report} at ")):
+            raise
+        raise type(error)(f"report {report}: {error}") from error.__cause__
 
 
 class Holder(Protocol):
@@ -48,8 +66,8 @@ class ReportEngine(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    def holding(self, report: str) -> AbstractContextManager[Holder]:
-        """Raises HeldError at once where somebody else is at it."""
+    def holding(self, report: str, wait_seconds: float = 0) -> AbstractContextManager[Holder]:
+        """Raises HeldError where somebody else has it, and still has it after that time."""
 
     def looking(self) -> AbstractContextManager[Session]:
         """Only reads, whoever refreshes meanwhile."""
@@ -62,9 +80,11 @@ class ReportEngine(Protocol):
 class Refresher:
     """Keeps reports right in one warehouse."""
 
-    def __init__(self, engine: ReportEngine) -> None:
+    def __init__(self, engine: ReportEngine, wait_seconds: float = 0) -> None:
+        """`wait_seconds`: for a report that somebody else has."""
         self._engine = engine
         self._dialect = engine.dialect
+        self.wait_seconds = wait_seconds
 
     def refresh(self, report: Report, *, whole: bool = False) -> Refreshed:
         """Brings a report to the present. `whole` makes all of it anew, whatever changed.
@@ -72,17 +92,18 @@ class Refresher:
         Raises HeldError; ConfigurationError where the query fails or its key is not unique: the table then
         stays as it was, and the registry says what is wrong.
         """
-        return until_kept(lambda: self._refresh(report, whole))
+        with named(report.name):
+            return until_kept(lambda: self._refresh(report, whole))
 
     def _refresh(self, report: Report, whole: bool) -> Refreshed:
-        with self._engine.holding(report.name) as holder:
+        with self._engine.holding(report.name, self.wait_seconds) as holder:
             try:
                 return (None if whole else self._in_place(holder, report)) or self._whole(holder, report)
-            except ConfigurationError as error:
+            except ConfigurationError as error:  # kept, and raised once that is committed
                 with holder.transaction() as session:
                     self._note(session.registry, report, str(error))
                 wrong = error
-        raise wrong  # once what is wrong is kept
+        raise wrong
 
     def _in_place(self, holder: Holder, report: Report) -> Refreshed | None:
         """None where the whole is to be made anew."""
@@ -164,8 +185,13 @@ class Refresher:
             session.run(statement)
 
     def drop(self, name: str) -> None:
-        """Removes a report: its table, its view, what is pending. Raises HeldError."""
-        with self._engine.holding(name) as holder, holder.transaction() as session:
+        """Removes a report: its table, its view, what is pending. Raises HeldError, and ConfigurationError
+        where there is no such report."""
+        with self._engine.looking() as session:
+            names = {each.name for each in session.registry.all()}
+        if name not in names:
+            raise unknown("report with a table", name, sorted(names))
+        with self._engine.holding(name, self.wait_seconds) as holder, holder.transaction() as session:
             session.run(self._dialect.hide(name))
             self._drop(session, session.registry.of(name))
 
@@ -195,8 +221,14 @@ class Refresher:
     def compare(self, report: Report) -> Comparison | None:
         """How the table of this file would differ from the one that readers see; None where there is none.
         Changes nothing. Raises HeldError; ConfigurationError as `refresh`."""
-        new = self._engine.outputs(report)
-        with self._engine.holding(report.name) as holder, holder.transaction(snapshot=True) as session:
+        with named(report.name):
+            return self._compare(report, self._engine.outputs(report))
+
+    def _compare(self, report: Report, new: Sequence[Output]) -> Comparison | None:
+        with (
+            self._engine.holding(report.name, self.wait_seconds) as holder,
+            holder.transaction(snapshot=True) as session,
+        ):
             standing = session.registry.live(report.name)
             if standing is None:
                 return None
@@ -222,7 +254,7 @@ class Refresher:
     def create_indexes(self, report: Report) -> list[Lookup]:
         """Makes those that are missing; writers of their tables wait meanwhile. Raises HeldError where
         somebody else makes some."""
-        with self._engine.holding(_INDEXES) as holder, holder.transaction() as session:
+        with self._engine.holding(_INDEXES, self.wait_seconds) as holder, holder.transaction() as session:
             missing = [each for each in self._lookups(session, report) if each.state == "missing"]
             for each in missing:
                 session.create_index(each.entity, self._dialect.stored(each.entity, each.columns))
@@ -232,7 +264,7 @@ class Refresher:
         """Brings it to the present and, in the same snapshot, makes it from scratch beside it: the hashes of
         the keys of rows that differ, ten at most. Raises as `refresh`; TransientError where it is made anew
         again and again."""
-        with self._engine.holding(report.name) as holder:
+        with named(report.name), self._engine.holding(report.name, self.wait_seconds) as holder:
             for _ in range(3):
                 with holder.transaction(snapshot=True) as session:
                     standing = self._refreshed(session, report)

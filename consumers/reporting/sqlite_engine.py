@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consumers.reporting.definition.outputs import Output, shown_type
 from consumers.reporting.definition.report import Report
@@ -19,32 +19,61 @@ from consumers.reporting.sqlite_functions import register
 from consumers.reporting.statements import timed
 from consumers.warehouse.sqlite import SqliteWarehouse
 from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
-from consumers.warehouse.sqlite_errors import sqlite_errors
+from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
 from schemas.errors import ConfigurationError
+
+FAILED = (
+    "SQLite could not run it (SQLITE_ERROR). Most often a value does not convert as the SELECT asks (CAST, "
+    "CONVERT, a text beside a number or a date), or a sum is too large: leave such rows out with WHERE. "
+    "Where a table is missing, `headwater reports check --warehouse` names it"
+)
 
 
 class SqliteSession(EngineSession):
     """`refresh.Session`, and `refresher.Holder` of itself."""
 
-    def __init__(self, connection: Connection, warehouse: SqliteWarehouse) -> None:
+    def __init__(self, connection: Connection, warehouse: SqliteWarehouse, doing: str = "reports") -> None:
         """With the functions that reports are written in: the connection may be new."""
         revisions = revisions_in(connection)
         super().__init__(connection, SYSTEM, revisions, warehouse.tables, warehouse.instant())
-        driver = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            register(driver)
+        self._doing = doing
+        self._driver = connection.connection.driver_connection
+        if isinstance(self._driver, sqlite3.Connection):
+            register(self._driver)
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[SqliteSession]:  # noqa: ARG002 - it always is
-        with sqlite_errors("report"):
+        with self._errors():
             self.run("SAVEPOINT report")
             try:
                 yield self
             except Exception:  # of anything else the whole transaction is undone by who opened it
-                self.run("ROLLBACK TO report")
-                self.run("RELEASE report")
+                self._undo()
                 raise
             self.run("RELEASE report")
+
+    def _undo(self) -> None:
+        """Raises nothing: after some errors, such as a full disk, SQLite has undone the whole transaction by
+        itself, and there is no savepoint any more."""
+        try:
+            self.run("ROLLBACK TO report", "RELEASE report")
+        except SQLAlchemyError:
+            self._connection.invalidate()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Ours. A statement that SQLite can compile and that fails has met a value: in a report's SELECT that
+        is a conversion, or a number that is too large."""
+        try:
+            with sqlite_errors(self._doing):
+                yield
+        except RowRefused as refusal:
+            raise ConfigurationError(str(refusal)) from None
+        except ConfigurationError as error:
+            failed = error.__cause__
+            if getattr(failed, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+                raise
+            raise ConfigurationError(f"{self._doing}: {FAILED}") from failed
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._connection.exec_driver_sql(statement)]
@@ -83,6 +112,7 @@ class SqliteReports:
         return [Output(each.alias_or_name, shown_type(each)) for each in report.query.selects]
 
     @contextmanager
-    def holding(self, report: str) -> Iterator[SqliteSession]:
-        with self._warehouse.writing(f"refresh {report}") as connection:
-            yield SqliteSession(connection, self._warehouse)
+    def holding(self, report: str, wait_seconds: float = 0) -> Iterator[SqliteSession]:  # noqa: ARG002
+        """It waits its turn as every writer does."""
+        with self._warehouse.writing(f"report {report}") as connection:
+            yield SqliteSession(connection, self._warehouse, f"report {report}")

@@ -49,15 +49,16 @@ def to_sqlite(tree: Expression) -> Expression:
 
 
 def _rewritten(node: Expression) -> Expression:
-    """What is within first: what a node becomes hangs on the types within."""
+    """What is within first: what a node becomes hangs on the types within. A node that is not known is
+    refused before that, so that the refusal names the function and not a part of it."""
+    rewrite = next((rewrite for kinds, rewrite in _REWRITTEN if isinstance(node, kinds)), None)
+    if rewrite is None and not isinstance(node, _SAME):
+        raise _refused(node)
     for each in list(node.iter_expressions()):
         made = _rewritten(each)
         if made is not each:
             each.replace(made)
-    rewrite = next((rewrite for kinds, rewrite in _REWRITTEN if isinstance(node, kinds)), None)
     if rewrite is None:
-        if not isinstance(node, _SAME):
-            raise _refused(node)
         return node
     made = rewrite(node)
     if made.type is None:

@@ -5,6 +5,7 @@ read under them are one round trip. The database is to be in READ_COMMITTED_SNAP
 last committed state, each statement one moment of it, and never wait for a writer (INV-8).
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
@@ -23,7 +24,7 @@ from consumers.warehouse.mssql_ddl import (
     revisions_in,
     run,
 )
-from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
+from consumers.warehouse.mssql_errors import FOREIGN, RowRefused, mssql_errors
 from consumers.warehouse.mssql_rows import read_rows
 from consumers.warehouse.mssql_setup import lacks, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql_transaction import MssqlTransaction
@@ -34,6 +35,7 @@ from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
 LOGIN_SECONDS = 15
+PORT = 1433
 ANSWER_SECONDS = 300
 """Longer than a lock is waited for: a server that says nothing for so long is gone."""
 
@@ -50,7 +52,7 @@ def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) 
         raise _malformed() from None
     if parsed.drivername != "mssql+pymssql" or not (parsed.host and parsed.database):
         raise _malformed()
-    return MssqlWarehouse(_engine(parsed), StagingTables(entities, prefix="staging."), clock)
+    return MssqlWarehouse(_engine(parsed), StagingTables(entities, prefix="staging."), clock, server_of(url))
 
 
 def _malformed() -> ConfigurationError:
@@ -83,10 +85,12 @@ def _engine(url: URL) -> Engine:
 class MssqlWarehouse:
     """`port.Warehouse` in one database of SQL Server."""
 
-    def __init__(self, engine: Engine, tables: StagingTables, clock: Clock) -> None:
+    def __init__(self, engine: Engine, tables: StagingTables, clock: Clock, server: str = "") -> None:
+        """`server`: what errors of a connection call it."""
         self.engine = engine
         self.tables = tables
         self._clock = clock
+        self._server = server
 
     def ensure(self) -> None:
         """Looks first: a writer without the right to make tables passes where nothing is missing, and no
@@ -202,11 +206,11 @@ class MssqlWarehouse:
     def writing(self, doing: str) -> Iterator[Connection]:
         """A connection that says its own transactions; its errors are ours, and nothing is left open."""
         try:
-            with mssql_errors(doing), self.engine.connect() as connection:
+            with mssql_errors(doing, self._server), self.engine.connect() as connection:
                 try:
                     yield connection
                 except BaseException:
-                    _undo(connection)
+                    undo(connection)
                     raise
         except RowRefused as refusal:  # not a row of a batch: those are caught where they are known
             raise ConfigurationError(str(refusal)) from None
@@ -214,13 +218,25 @@ class MssqlWarehouse:
     @contextmanager
     def reading(self, doing: str) -> Iterator[Connection]:
         """A connection; its errors are ours."""
-        with mssql_errors(doing), self.engine.connect() as connection:
+        with mssql_errors(doing, self._server), self.engine.connect() as connection:
             yield connection
 
 
-def _undo(connection: Connection) -> None:
-    """No transaction is left open in the pool: where the server can't be told, the connection is closed."""
+def undo(connection: Connection, statement: str = sql.ROLLBACK) -> None:
+    """Leaves no transaction open in the pool, and raises nothing: the connection may be gone, and what made
+    the caller give up is the error to report. A connection that can't take the statement is closed."""
+    if connection.invalidated:
+        return
     try:
-        run(connection, sql.ROLLBACK)
-    except SQLAlchemyError:
+        run(connection, statement)
+    except (SQLAlchemyError, *FOREIGN):
         connection.invalidate()
+
+
+def server_of(url: str) -> str:
+    """Host and port as errors name them. Empty where the URL is not plain: of one whose password is not
+    escaped, any part may be the password's (INV-7)."""
+    parsed = make_url(url)
+    if url.count("@") > 1 or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parsed.host or ""):
+        return ""
+    return f"{parsed.host}:{parsed.port or PORT}"

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+import pymssql
+from pymssql import _mssql
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from consumers.warehouse.mssql_sql import LOCK_TIMED_OUT, LOCK_VICTIM
 from consumers.warehouse.port import TransactionLostError
@@ -18,6 +20,7 @@ from schemas.errors import ConfigurationError, TransientError
 
 CLIENT_NUMBERS = range(20_001, 21_000)
 SERVER_SAYS = 20_018
+_SOCKET_NUMBERS = range(10_053, 10_062)
 _INFORMATIONAL = {5701, 5703}
 _CLIENT_SAYS = re.compile(rb"DB-Lib error message (\d+)")
 
@@ -283,14 +286,28 @@ def words_of(error: BaseException | None) -> str:
     return said.partition(b"DB-Lib error")[0].decode("utf-8", "replace").strip()
 
 
+FOREIGN = (DBAPIError, pymssql.Error, _mssql.MSSQLException, PendingRollbackError)
+"""What a statement or a login may raise. While it connects, pymssql lets errors of its lower layer through,
+which are no errors of the DB-API; SQLAlchemy refuses statements on a connection that it has given up."""
+
+
 @contextmanager
-def mssql_errors(doing: str) -> Iterator[None]:
-    """Re-raise what SQL Server and pymssql raise as TransientError, ConfigurationError or RowRefused, without
-    the foreign error: its text, and the statement in it, may carry values."""
+def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
+    """Re-raise what SQL Server, pymssql and SQLAlchemy raise as TransientError, ConfigurationError or
+    RowRefused, without the foreign error: its text, and the statement in it, may carry values.
+
+    `server`: its host and port, named where the connection failed.
+    """
     try:
         yield
-    except DBAPIError as error:
-        number, severity = number_of(error.orig)
+    except FOREIGN as error:
+        number, severity = number_of(error.orig if isinstance(error, DBAPIError) else error)
         kind, words = ours(number, severity)
-        said = f"{doing}: SQL Server error {number}: {words}" if number else f"{doing}: {words}"
+        where = f" at {server}" if server and _is_of_connection(number) else ""
+        said = f"{doing}: SQL Server error {number}{where}: {words}" if number else f"{doing}{where}: {words}"
         raise kind(said) from None
+
+
+def _is_of_connection(number: int | None) -> bool:
+    """Whether the client, not the server, found the fault."""
+    return number is None or number in CLIENT_NUMBERS or number in _SOCKET_NUMBERS

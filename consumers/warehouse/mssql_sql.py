@@ -243,13 +243,13 @@ BEGIN_SNAPSHOT = (
 """What it reads is of the moment of its first statement; who changed since what it writes ends it (3960)."""
 
 
-def hold_report(report: str) -> str:
-    """0 or more where the connection has the report now, to itself. Before a transaction, so that a snapshot
-    is of no earlier moment."""
+def hold_report(report: str, wait_seconds: float = 0) -> str:
+    """0 or more where the connection has the report now, to itself; it waits so long for its turn. Before a
+    transaction, so that a snapshot is of no earlier moment."""
     return (
         "SET NOCOUNT ON; DECLARE @held INT; EXEC @held = sp_getapplock "
         f"@Resource = {text(f'headwater/report/{report}')}, @LockMode = 'Exclusive', "
-        "@LockOwner = 'Session', @LockTimeout = 0; SELECT @held"
+        f"@LockOwner = 'Session', @LockTimeout = {round(wait_seconds * 1_000)}; SELECT @held"
     )
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from schemas.errors import ConfigurationError, HeadwaterError, TransientError
 
@@ -57,7 +57,7 @@ MEANINGS = {
     "SQLITE_IOERR": "the disk fails",
     "SQLITE_CANTOPEN": "the file can't be opened",
     "SQLITE_READONLY": "the file can't be written",
-    "SQLITE_ERROR": "a table or view that should be there is not",
+    "SQLITE_ERROR": "a statement failed: most often a table, view or column that should be there is not",
     "SQLITE_NOTADB": "the file is no SQLite database",
     "SQLITE_CORRUPT": "the file is damaged",
 }
@@ -80,6 +80,8 @@ def sqlite_errors(doing: str) -> Iterator[None]:
     """Raise SQLite's errors as TransientError, ConfigurationError or RowRefused."""
     try:
         yield
+    except PendingRollbackError:  # a statement on a connection that was given up
+        raise TransientError(f"{doing}: the connection is closed") from None
     except DBAPIError as error:
         known = ours(error.orig, doing)
         if known is None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headwater.commands.compared import show_comparison
 from headwater.commands.new_report import add_new
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
-from headwater.exit_codes import DONE, FINDINGS, REFUSED
+from headwater.exit_codes import DONE, FINDINGS, GAVE_UP, REFUSED
 from headwater.installation import Installation, load
 from headwater.output import counted, show, show_json, show_table, tell
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
     from consumers.reporting.definition.report import Report
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from consumers.reporting.refresher import Refresher, ReportEngine
     from consumers.reporting.registry import Standing
 
+WAIT_SECONDS = 60
+"""For a report that `headwater up` or another command is refreshing."""
+_TELL_SECONDS = 2.0
+_FILE_GONE = "no more: its file is gone; changes pile up until `reports drop`"
+_RECORD_ALONE = "its file is gone: `reports drop` removes the record of it"
 _COLUMNS = ("report", "rows", "waiting", "refreshed", "event time", "kept", "problem")
 
 
@@ -94,7 +100,8 @@ def _add_plan(actions: Commands[argparse.ArgumentParser]) -> None:
         _plan,
         "What each file means for its table: nothing, changes taken, or a new table that is built beside "
         "the old one and then shown. A table whose file is gone stays until `reports drop`. With --compare "
-        "the new table is made where nobody sees it, and compared on the columns of both.",
+        "the new table is made where nobody sees it, and compared on the columns of both; a report that is "
+        f"being refreshed is waited for, {WAIT_SECONDS} s at most.",
     )
     _add_names(plan)
     plan.add_argument(
@@ -110,7 +117,8 @@ def _add_refresh(actions: Commands[argparse.ArgumentParser]) -> None:
         "bring reports to the present now",
         "headwater reports refresh active_subscriptions",
         _refresh,
-        "Takes the changes that wait. `headwater up` does so all the time; two at once is harmless.",
+        "Takes the changes that wait. `headwater up` does so all the time; two at once is harmless: a report "
+        f"that is being refreshed is waited for, {WAIT_SECONDS} s at most. One that fails stops no other.",
     )
     _add_names(refresh)
     refresh.add_argument("--whole", action="store_true", help="make the whole table anew, and show it")
@@ -125,7 +133,9 @@ def _add_verify(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater reports verify",
         _verify,
         "Compares each table with what its SELECT gives at the same moment. Names the rows that differ by "
-        "hashes of their keys; exit code 3 when there are any, which is a bug of Headwater.",
+        "hashes of their keys; exit code 3 when there are any, which is a bug of Headwater. One that fails "
+        "stops no other: exit code 2 when a report can't be refreshed, 5 when a retry may help. `headwater "
+        f"up` may run: a report that is being refreshed is waited for, {WAIT_SECONDS} s at most.",
     )
     _add_names(verify)
     add_warehouse(verify)
@@ -138,7 +148,8 @@ def _add_drop(actions: Commands[argparse.ArgumentParser]) -> None:
         "remove the table of a report",
         "headwater reports drop active_subscriptions",
         _drop,
-        "For a report whose file is gone: with its file there, the next refresh makes the table again.",
+        "For a report whose file is gone: with its file there, the next refresh makes the table again. Exit "
+        "code 2 when there is no such report.",
     )
     drop.add_argument("name", metavar="REPORT")
     add_warehouse(drop)
@@ -160,7 +171,23 @@ def _refresher(here: Installation) -> Iterator[Refresher]:
     from consumers.reporting.refresher import Refresher
 
     with here.warehouse() as warehouse:
-        yield Refresher(reports_in(warehouse))
+        yield Refresher(reports_in(warehouse), WAIT_SECONDS)
+
+
+@contextmanager
+def _patient(name: str) -> Iterator[None]:
+    """Says what a person waits for, when it takes long."""
+    said = (
+        f"report {name}: still at it; while somebody else is refreshing it, its turn is waited for, "
+        f"{WAIT_SECONDS} s at most"
+    )
+    timer = threading.Timer(_TELL_SECONDS, tell, [said])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -183,13 +210,15 @@ def _list(options: argparse.Namespace) -> int:
 
 def _described(standing: Standing, waiting: dict[str, int], has_file: bool) -> dict[str, Any]:
     kept = f"every {standing.minutes} minutes" if standing.minutes else "change by change"
+    if not has_file:
+        kept = _FILE_GONE if standing.state == "live" else _RECORD_ALONE
     return {
         "report": standing.name,
         "rows": standing.rows,
         "waiting": waiting.get(standing.name, 0),
         "refreshed": standing.refreshed_at and str(standing.refreshed_at),
         "event_time": standing.event_time,
-        "kept": kept if has_file else "no more: its file is gone; changes pile up until `reports drop`",
+        "kept": kept,
         "problem": standing.problem,
     }
 
@@ -280,7 +309,9 @@ def _plan(options: argparse.Namespace) -> int:
         named = bool(options.names)
         gone = set() if named else {each.name for each in refresher.standings()[0]} - reports.right.keys()
         if options.compare:
-            compared = [(each.name, refresher.compare(each)) for each in chosen(reports, options.names)]
+            for each in chosen(reports, options.names):
+                with _patient(each.name):
+                    compared.append((each.name, refresher.compare(each)))
     rows += [(name, "nothing: its file is gone, and its table stays until `reports drop`") for name in gone]
     show_table(("report", "plan"), sorted(rows))
     for name, comparison in compared:
@@ -289,40 +320,49 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _refresh(options: argparse.Namespace) -> int:
-    from consumers.reporting.files import chosen
+    def refresh(refresher: Refresher, report: Report) -> int:
+        done = refresher.refresh(report, whole=options.whole)
+        how = {"nothing": "nothing to do", "whole": "made anew"}.get(done.how, f"{done.units:,} units anew")
+        show(f"{report.name}: {counted(done.changes, 'change')}, {how}, {counted(done.rows, 'row')}")
+        return DONE
 
-    here, failed = load(), 0
-    with _refresher(here) as refresher:
-        for report in chosen(_read(here), options.names):
-            try:
-                done = refresher.refresh(report, whole=options.whole)
-            except ConfigurationError as error:
-                tell(str(error))
-                failed += 1
-                continue
-            how = {"nothing": "nothing to do", "whole": "made anew"}.get(
-                done.how, f"{done.units:,} units anew"
-            )
-            show(f"{report.name}: {counted(done.changes, 'change')}, {how}, {counted(done.rows, 'row')}")
-    return REFUSED if failed else DONE
+    return max(_of_each(load(), options.names, refresh), default=DONE)
 
 
 def _verify(options: argparse.Namespace) -> int:
+    def verify(refresher: Refresher, report: Report) -> int:
+        if report.derivation is None:
+            show(f"{report.name}: made anew each time, nothing to compare")
+            return DONE
+        differing = refresher.verify(report)
+        said = f"differs at {', '.join(differing)}" if differing else "as its SELECT says"
+        show(f"{report.name}: {said}")
+        return FINDINGS if differing else DONE
+
+    codes = _of_each(load(), options.names, verify)
+    counts = {
+        "right": codes.count(DONE),
+        "differing": codes.count(FINDINGS),
+        "not verified": codes.count(REFUSED) + codes.count(GAVE_UP),
+    }
+    tell(f"{counted(len(codes), 'report')}: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n))
+    return next((code for code in (FINDINGS, REFUSED, GAVE_UP) if code in codes), DONE)
+
+
+def _of_each(here: Installation, names: list[str], work: Callable[[Refresher, Report], int]) -> list[int]:
+    """The exit code of each report; one that fails is reported, and stops no other."""
     from consumers.reporting.files import chosen
 
-    here, found = load(), 0
+    codes = []
     with _refresher(here) as refresher:
-        for report in chosen(_read(here), options.names):
-            if report.derivation is None:
-                show(f"{report.name}: made anew each time, nothing to compare")
-                continue
-            differing = refresher.verify(report)
-            found += len(differing)
-            show(
-                f"{report.name}: "
-                + (f"differs at {', '.join(differing)}" if differing else "as its SELECT says")
-            )
-    return FINDINGS if found else DONE
+        for report in chosen(_read(here), names):
+            try:
+                with _patient(report.name):
+                    codes.append(work(refresher, report))
+            except (ConfigurationError, TransientError) as error:
+                tell(str(error))
+                codes.append(REFUSED if isinstance(error, ConfigurationError) else GAVE_UP)
+    return codes
 
 
 def _drop(options: argparse.Namespace) -> int:
