@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from consumers.kinesis import Page, Shard, Start, StreamRecord
-from replay.log import ERRORS, LOG, SCHEMAS, LogObject
+from replay.log import BESIDE, ERRORS, LOG, SCHEMAS, LogObject
 from schemas.codec import Schema, schema_document, schema_log_key
 from schemas.errors import LogIntegrityError
 
@@ -27,7 +27,7 @@ class InMemoryLog:
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
         for key in sorted(self.contents):
-            if key > after and key.startswith((ERRORS, LOG)) and not key.startswith(SCHEMAS):
+            if key > after and key.startswith((ERRORS, LOG)) and not key.startswith(BESIDE):
                 yield _listed(key, self.contents[key])
 
     def parts(self, item: LogObject) -> Iterator[bytes]:

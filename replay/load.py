@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint
+from replay.acknowledged import Acknowledged
 from replay.fold import CHUNK_BYTES, EVENT_BYTES, Wanted
 from replay.log import LogStore, frames_of
 from replay.ports import Ports
@@ -13,6 +14,10 @@ from schemas.errors import LogIntegrityError
 from schemas.frames import Damage
 
 NAMED_DAMAGES = 20
+_ADVICE = (
+    "Put back what was lost; where these bytes are no events, say so once: `headwater replay damage "
+    "acknowledge OBJECT --reason TEXT` (`headwater replay damage list` names all of it)"
+)
 
 
 def log_place(reader: str, wanted: Wanted, done: str) -> Checkpoint:
@@ -52,7 +57,7 @@ class Damages:
         """Raises LogIntegrityError that names objects and byte ranges, each range's end excluded."""
         if self.count:
             more = f"; and {self.count - NAMED_DAMAGES} more" if self.count > NAMED_DAMAGES else ""
-            raise LogIntegrityError(f"the log is damaged: {'; '.join(self._named)}{more}")
+            raise LogIntegrityError(f"the log is damaged: {'; '.join(self._named)}{more}. {_ADVICE}")
 
 
 def chunks(
@@ -62,13 +67,18 @@ def chunks(
     after: str = "",
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Iterator[Chunk]:
-    """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty."""
+    """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty.
+
+    Damage that nobody has acknowledged is added to `damages`.
+    """
     held: list[bytes] = []
     done, objects, events, size = after, 0, 0, 0
+    acknowledged = Acknowledged(log)
     for item in log.objects(after):
         for found in frames_of(log, item):
             if not isinstance(found, bytes):
-                damages.add(found)
+                if acknowledged.find(item, found) is None:
+                    damages.add(found)
                 continue
             events += 1
             size += len(found) + EVENT_BYTES

@@ -26,6 +26,10 @@ LOG = "log/"
 ERRORS = "log-errors/"
 """Where Firehose puts what it could not deliver otherwise: a part of the log."""
 SCHEMAS = "log/_schemas/"
+ACKNOWLEDGED = "log/_acknowledged/"
+"""Which damage of the log a person has acknowledged (replay/acknowledged.py)."""
+BESIDE = (SCHEMAS, ACKNOWLEDGED)
+"""Prefixes under `log/` that hold documents and no frames."""
 
 PART_BYTES = 8 * 1024 * 1024
 """How much of an object is asked for in one call: what is read again when the connection breaks."""
@@ -131,7 +135,7 @@ class S3Log:
         """Every object under `log-errors/` and `log/`: in this order they are in the order of their keys."""
         for prefix in (ERRORS, LOG):
             for item in self._listed(prefix, after):
-                if item.size and not item.key.startswith(SCHEMAS):
+                if item.size and not item.key.startswith(BESIDE):
                     yield item
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
@@ -149,6 +153,14 @@ class S3Log:
     def document(self, key: str) -> bytes | None:
         """A small object whole; None where there is none."""
         return self._patience.call(partial(LogDocuments(self._s3, self._bucket).read, key))
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep a document beside the log. Durable when it returns."""
+        self._patience.call(partial(self._put, key, content))
+
+    def _put(self, key: str, content: bytes) -> None:
+        with aws_errors(f"writing s3://{self._bucket}/{key}"):
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/json")
 
     def _listed(self, prefix: str, after: str = "") -> Iterator[LogObject]:
         while True:

@@ -1,7 +1,8 @@
 """Frames out of a stream of bytes: the reader of the log.
 
 It takes any chunking, GZIP or not, bare frames, KPL aggregates, or both mixed (real Firehose splits
-aggregates, others do not). A frame is taken only with its CRC-32. After damage the reader finds its place
+aggregates, others do not). Blanks and line ends between them are no damage: a delivery may be told to add
+them. A frame is taken only with its CRC-32. After damage the reader finds its place
 again and names the range of bytes that it could not read.
 """
 
@@ -101,7 +102,9 @@ class _Reader:
         while window.has(1):
             yield from self._breaks()
             yield from self._frames()
-            if window.has(1) and not window.frame_size():
+            if separators := window.separators():
+                window.pos += separators
+            elif window.has(1) and not window.frame_size():
                 yield from self._other_unit()
         yield from self._breaks()
 
@@ -127,11 +130,18 @@ class _Reader:
             yield from self._fields(_Aggregate(window.offset, len(MAGIC)))
         elif window.good_record():  # the beginning of its aggregate is lost
             yield from self._fields(_Aggregate(window.offset, 0, damaged=True))
-        elif size := damaged_frame_size(window, 0, window.told_size()):
-            yield self._damage(0, size)
-            window.pos += size
+        elif damaged := self._damaged_frame():
+            yield self._damage(*damaged)
+            window.pos += damaged[1]
         else:
             yield self._search()
+
+    def _damaged_frame(self) -> tuple[int, int] | None:
+        """The range ahead of the damaged frame here, or behind separators."""
+        for ahead in dict.fromkeys((0, self._window.blanks())):
+            if size := damaged_frame_size(self._window, ahead, self._window.told_size(ahead)):
+                return ahead, ahead + size
+        return None
 
     def _damage(self, start: int, end: int) -> Damage:
         offset = self._window.offset

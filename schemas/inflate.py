@@ -98,7 +98,7 @@ class _Members:
             return
         if not self._is_gzip:
             yield self._held[:count]
-        elif not self._loss:
+        elif not self._loss and self._held[:count].strip():  # blanks and line ends are no loss
             self._loss = f"not GZIP at compressed byte {self._at}"
         self._drop(count)
 

@@ -4,6 +4,7 @@ Distances (`ahead`) count from the window's place. They stay right when the wind
 buffer do not.
 """
 
+import re
 from collections.abc import Iterator
 from struct import Struct
 from typing import Final
@@ -29,6 +30,11 @@ START: Final = Struct(">IH")
 CRC: Final = Struct(">I")
 
 _READ_AHEAD: Final = 1 << 16
+
+_MAX_SEPARATORS: Final = 1 << 16
+_SEPARATORS: Final = re.compile(rb"[ \t\r\n]{1,%d}" % _MAX_SEPARATORS)
+"""What a delivery may put between records, such as Firehose's AppendDelimiterToRecord. No unit begins so: a
+length's first byte is 0, an aggregate's F3."""
 
 
 def frame_end(buffer: bytes, view: memoryview, at: int) -> int:
@@ -110,8 +116,24 @@ class Window:
     def starts_aggregate(self, ahead: int = 0) -> bool:
         return self.has(ahead + len(MAGIC)) and self.buffer.startswith(MAGIC, self.pos + ahead)
 
+    def blanks(self, ahead: int = 0) -> int:
+        """Bytes of blanks and line ends there, up to the most that separators may be."""
+        if not self.has(ahead + 1) or not _SEPARATORS.match(self.buffer, self.pos + ahead):
+            return 0
+        self.has(ahead + _MAX_SEPARATORS)
+        found = _SEPARATORS.match(self.buffer, self.pos + ahead)
+        return found.end() - found.start() if found else 0
+
+    def separators(self, ahead: int = 0) -> int:
+        """Bytes of blanks and line ends there if a unit or the stream's end follows, else 0."""
+        size = self.blanks(ahead)
+        return size if self._unit_begins(ahead + size) else 0
+
     def boundary(self, ahead: int) -> bool:
-        """Whether a frame or an aggregate begins there, or the stream ends there."""
+        """Whether a frame or an aggregate begins there, or the stream ends there, separators apart."""
+        return self._unit_begins(ahead + self.separators(ahead))
+
+    def _unit_begins(self, ahead: int) -> bool:
         if not self.has(ahead + 1):
             return self.left == ahead
         return self.starts_frame(ahead) or self.starts_aggregate(ahead)

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from headwater.commands import damage
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, moment
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
@@ -41,6 +42,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "Folds the log and the stream beside the live table. Exit code 3 when rows differ.",
     )
     _add_common(comparing)
+    damage.add_parser(actions)
 
 
 def _add_rebuild(actions: Commands[argparse.ArgumentParser]) -> None:

@@ -12,10 +12,11 @@ import pytest
 from botocore.config import Config
 from consumers_world import ITEM, event, item
 
+from replay.acknowledged import AcknowledgingLog, acknowledge, damages_of
 from replay.fold import Wanted
 from replay.in_memory import InMemoryLog
 from replay.load import Damages, chunks
-from replay.log import LogObject, LogStore, S3Log
+from replay.log import LogObject, S3Log
 from replay.patience import Patience
 from schemas.codec import schema_document, schema_log_key
 from schemas.errors import ConfigurationError, LogIntegrityError, TransientError
@@ -27,7 +28,7 @@ CONTENT = b"".join(FRAMES)
 
 
 class Written(Protocol):
-    store: LogStore
+    store: AcknowledgingLog
 
     def put(self, key: str, content: bytes) -> None: ...
 
@@ -93,6 +94,18 @@ def test_the_schemas_come_with_their_keys(log: Written) -> None:
     fill(log)
     expected = (schema_log_key(ITEM.schema.fingerprint), schema_document(ITEM.schema))
     assert list(log.store.schemas()) == [expected]
+
+
+def test_what_is_acknowledged_lies_beside_the_log_and_is_no_object_of_it(log: Written) -> None:
+    foreign = "log/2026/03/01/05/foreign"
+    log.put(foreign, b"hello" + CONTENT)
+    (made,) = acknowledge(log.store, foreign, None, reason="a test", by="ann", at="2026-03-02T09:00:00Z")
+    assert (made.damage.start, made.damage.end) == (0, 5)
+    assert list(damages_of(log.store, log.store.objects())) == [made]
+    assert [found.key for found in log.store.objects()] == [foreign]
+    damages = Damages()
+    assert [*chunks(log.store, Wanted(ITEM).needle, damages)][-1].events == len(FRAMES)
+    damages.check()
 
 
 def test_an_empty_log_is_a_log(log: Written) -> None:

@@ -180,6 +180,31 @@ def test_dead_letters_are_listed_and_shown_with_their_payload(up: Up, tmp_path: 
     assert "rejected: 1 row, 1 whole file" in up.run("status").out
 
 
+def test_a_foreign_record_is_named_acknowledged_once_and_stops_replay_no_more(up: Up) -> None:
+    kinesis, s3 = up.client("kinesis"), up.client("s3")
+    kinesis.put_record(StreamName="headwater-events", Data=b"hello from a colleague", PartitionKey="x")
+    assert up.run("drain").code in (0, 3)
+    s3.put_object(Bucket="headwater-log", Key="log/notes.txt", Body=b"not an object of the log")
+    stopped = up.run("replay", "compare", "subscription")
+    assert stopped.code == 4
+    assert "`headwater replay damage acknowledge OBJECT --reason TEXT`" in stopped.err
+
+    listed = up.run("replay", "damage", "list", "--json")
+    assert listed.code == 4
+    for each in json.loads(listed.out):
+        words = f"{each['object']} --range {each['range']} --reason test --by ann".split()
+        done = up.run("replay", "damage", "acknowledge", *words)
+        assert done.code == 0, done
+        assert "1 damaged range acknowledged" in done.out
+    again = up.run("replay", "damage", "acknowledge", "log/notes.txt", "--reason", "again")
+    assert again == Done(0, "acknowledged already\n", "")
+
+    assert {each["acknowledged_by"] for each in up.json("replay", "damage", "list")} == {"ann"}
+    assert up.run("replay", "compare", "subscription").code == 0
+    nowhere = up.run("replay", "damage", "acknowledge", "log/nope", "--reason", "a test")
+    assert (nowhere.code, nowhere.err) == (2, "headwater: the log has no object log/nope\n")
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [

@@ -112,7 +112,9 @@ def ends_with_an_inner_frame(content: bytes, whole: Sequence[Span]) -> bool:
 
 
 GARBAGE = (
-    st.binary(min_size=1, max_size=60).filter(lambda made: made[0] not in (0, MAGIC[0]))
+    st.binary(min_size=1, max_size=60).filter(
+        lambda made: made[0] not in (0, MAGIC[0]) and bool(made.strip())
+    )
     | st.integers(1, 60).map(bytes)
     | st.integers(5, 40).map(lambda size: frame_of(1, bytes(100_000))[:size])  # longer than all that follows
 )
@@ -127,6 +129,36 @@ def test_garbage_between_frames_is_named_exactly_and_costs_no_frame(
     found = read(stream([*units[:before], Unit(garbage, ()), *units[before:]]), chunks)
     assert found.frames == frames_of(spans(units))
     assert found.ranges == [(start, start + len(garbage))]
+
+
+SEPARATORS = st.text(" \t\r\n", max_size=70).map(str.encode) | st.sampled_from([1_000, 60_000]).map(
+    lambda size: b"\n" * size
+)
+
+
+@given(UNITS, CHUNKS, st.data())
+def test_separators_around_whole_units_are_no_damage(
+    units: list[Unit], chunks: list[int], data: st.DataObject
+) -> None:
+    content = data.draw(SEPARATORS) + b"".join(unit.content + data.draw(SEPARATORS) for unit in units)
+    assert read(content, chunks) == (frames_of(spans(units)), [])
+    assert read(gzip.compress(content), chunks) == (frames_of(spans(units)), [])
+
+
+@given(st.lists(FRAMES, min_size=2, max_size=4), CHUNKS, st.data())
+def test_between_separators_the_damage_of_a_frame_takes_no_other_frame_with_it(
+    frames: list[bytes], chunks: list[int], data: st.DataObject
+) -> None:
+    hit = data.draw(st.integers(0, len(frames) - 1))
+    at = data.draw(st.integers(0, len(frames[hit]) - 1))
+    start = sum(len(frame) + 1 for frame in frames[:hit])
+    content = bytearray(b"".join(frame + b"\n" for frame in frames))
+    content[start + at] ^= data.draw(st.integers(1, 255))
+    found = read(bytes(content), chunks)
+    assert found.frames == frames[:hit] + frames[hit + 1 :]
+    (named,) = found.ranges
+    end = start + len(frames[hit])
+    assert start - 1 <= named[0] <= start + at < named[1] <= end + 1  # its separators may be named with it
 
 
 @given(PLAIN_UNITS, CHUNKS, st.data())

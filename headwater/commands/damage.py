@@ -1,0 +1,134 @@
+"""`headwater replay damage`: bytes of the log that are no frames, named and acknowledged."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.exit_codes import DAMAGED_LOG, DONE
+from headwater.installation import load
+from headwater.output import counted, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from replay.acknowledged import Found
+    from replay.log import S3Log
+
+_COLUMNS = ("object", "bytes", "what is wrong", "acknowledged by", "at", "reason")
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands,
+        "damage",
+        "name the bytes of the log that are no events, and acknowledge them",
+        "headwater replay damage list",
+        description="Replay stops at bytes of the log that it cannot read, whatever the entity: an event "
+        "may be lost there. Put back the object if it was damaged. Where the bytes never were an event, such "
+        "as a colleague's test record, acknowledge them once; replay then leaves them out.",
+    )
+    actions = parser.add_subparsers(dest="damage", metavar="ACTION", required=True)
+    _add_list(actions)
+    _add_acknowledge(actions)
+
+
+def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        actions,
+        "list",
+        "read the whole log and name each damage",
+        "headwater replay damage list",
+        _list,
+        "Reads the whole log. Names object, byte range after decompression, and reason. Exit code 4 when "
+        "some damage is not acknowledged.",
+    )
+    add_json(parser)
+
+
+def _add_acknowledge(actions: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        actions,
+        "acknowledge",
+        "say that damaged bytes of an object are no events",
+        "headwater replay damage acknowledge log/2026/03/01/12/events-1 --reason 'a test record'",
+        _acknowledge,
+        "Holds for this object as it is now: if its content changes, it needs a new acknowledgement. Kept in "
+        "the log's bucket under log/_acknowledged/.",
+    )
+    parser.add_argument("key", metavar="OBJECT", help="key of the object, as `damage list` names it")
+    parser.add_argument("--range", type=_span, metavar="START-END", help="this byte range alone")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="what these bytes are")
+    parser.add_argument("--by", metavar="NAME", help="who says so (the name of this machine's user)")
+    add_json(parser)
+
+
+def _span(text: str) -> tuple[int, int]:
+    if not (found := re.fullmatch(r"(\d+)-(\d+)", text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a byte range, such as 376-405")
+    return int(found[1]), int(found[2])
+
+
+def _list(options: argparse.Namespace) -> int:
+    from replay.acknowledged import damages_of
+
+    log = _log()
+    found = list(damages_of(log, log.objects()))
+    waiting = sum(each.acknowledged is None for each in found)
+    if options.json:
+        show_json(_as_json(found))
+    elif found:
+        _show(found)
+    if not options.json:
+        show(f"{counted(len(found), 'damaged range')} in the log, {waiting:,} of them not acknowledged")
+    return DAMAGED_LOG if waiting else DONE
+
+
+def _acknowledge(options: argparse.Namespace) -> int:
+    from replay.acknowledged import acknowledge
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    by = options.by or getpass.getuser()
+    found = acknowledge(_log(), options.key, options.range, reason=options.reason, by=by, at=now)
+    if options.json:
+        show_json(_as_json(found))
+    elif found:
+        _show(found)
+        show(f"{counted(len(found), 'damaged range')} acknowledged: replay leaves these bytes out")
+    else:
+        show("acknowledged already")
+    return DONE
+
+
+def _log() -> S3Log:
+    from replay.log import S3Log
+
+    here = load()
+    return S3Log(here.aws().s3, here.settings.log_bucket)
+
+
+def _show(found: Iterable[Found]) -> None:
+    show_table(_COLUMNS, [list(_members(each).values()) for each in found])
+
+
+def _as_json(found: Iterable[Found]) -> list[dict[str, Any]]:
+    names = ("object", "range", "damage", "acknowledged_by", "acknowledged_at", "reason")
+    return [
+        {**dict(zip(names, _members(each).values(), strict=True)), "etag": each.item.etag} for each in found
+    ]
+
+
+def _members(found: Found) -> dict[str, str | None]:
+    item, damage, known = found
+    return {
+        "object": item.key,
+        "range": f"{damage.start}-{damage.end}",
+        "damage": damage.reason,
+        "by": known.by if known else None,
+        "at": known.at if known else None,
+        "reason": known.reason if known else None,
+    }
