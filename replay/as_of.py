@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from replay.fold import Wanted
 from replay.plan import Follow, Plan, Publish
 from replay.ports import Ports
-from replay.revisions import begin_or_go_on, live_of, measured, revisions_of
+from replay.revisions import begin_or_go_on, live_of, revisions_of
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def plan_as_of(ports: Ports, entity: Entity, moment: datetime) -> Plan:
+def plan_as_of(ports: Ports, entity: Entity, moment: datetime, *, fresh: bool = False) -> Plan:
     """All events that occurred at or before the moment, folded by rank, sweeps by position. Reads only.
 
     The stream is read, too: a moment just gone is not in the log yet. DynamoDB tells whole seconds. Raises
@@ -20,8 +20,8 @@ def plan_as_of(ports: Ports, entity: Entity, moment: datetime) -> Plan:
     """
     wanted = Wanted(entity, microseconds(moment)).rows_alone
     revisions = revisions_of(ports, entity)
-    target, after = begin_or_go_on(ports, wanted, revisions)
-    stages = measured(ports, after), Follow(), Publish(view_suffix(moment))
+    target, load = begin_or_go_on(ports, wanted, revisions, fresh=fresh)
+    stages = load, Follow(), Publish(view_suffix(moment))
     return Plan(f"as of {moment.isoformat()}: a table", wanted, live_of(revisions).number, target, stages)
 
 

@@ -1,12 +1,14 @@
 """The log of record into one revision, chunk by chunk: memory is a chunk's, whatever the log's size."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint
 from replay.acknowledged import Acknowledged
 from replay.fold import CHUNK_BYTES, EVENT_BYTES, Wanted
 from replay.log import LogStore, frames_of
+from replay.place import LogPlace
 from replay.ports import Ports
 from replay.progress import Progress
 from replay.write import RevisionWriter
@@ -20,12 +22,12 @@ _ADVICE = (
 )
 
 
-def log_place(reader: str, wanted: Wanted, done: str) -> Checkpoint:
-    """A reader's place in the log: the key of the last object that is wholly applied.
+def log_place(reader: str, wanted: Wanted, place: str) -> Checkpoint:
+    """A reader's place in the log.
 
     The events that were wanted are in the name, so that no one takes up a revision that holds others.
     """
-    return Checkpoint(reader, "log", f"until {wanted.until}", done)
+    return Checkpoint(reader, "log", f"until {wanted.until}", place)
 
 
 class Chunk(NamedTuple):
@@ -66,15 +68,19 @@ def chunks(
     damages: Damages,
     after: str = "",
     chunk_bytes: int = CHUNK_BYTES,
+    place: LogPlace | None = None,
 ) -> Iterator[Chunk]:
     """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty.
 
-    Damage that nobody has acknowledged is added to `damages`.
+    Damage that nobody has acknowledged is added to `damages`. `place`, which is that of `after`, moves on
+    with the objects.
     """
     held: list[bytes] = []
     done, objects, events, size = after, 0, 0, 0
-    acknowledged = Acknowledged(log)
+    acknowledged, place = Acknowledged(log), place or LogPlace()
+    earlier = place.events
     for item in log.objects(after):
+        place.begin(item)
         for found in frames_of(log, item):
             if not isinstance(found, bytes):
                 if acknowledged.find(item, found) is None:
@@ -89,21 +95,30 @@ def chunks(
                 held, size = [], 0
         objects += 1
         # Once something is missing no place behind it may be kept: the next run has to meet it again.
-        done = done if damages.count else item.key
+        if not damages.count:
+            done = item.key
+            place.finish(earlier + events)
     yield Chunk(held, done, objects, events)
 
 
-def load(ports: Ports, writer: RevisionWriter, *, after: str = "", total: int | None = None) -> int:
+def load(
+    ports: Ports,
+    writer: RevisionWriter,
+    *,
+    after: str = "",
+    total: int | None = None,
+    place: LogPlace | None = None,
+) -> int:
     """Apply the log from the object after this key on; the number of events read, whatever their entity.
 
-    The writer's reader keeps its place with each chunk, so that another run may go on `after` it. `total` is
-    the number of objects, for the report. Raises LogIntegrityError when all the rest is applied, and what the
-    writer and the log raise.
+    The writer's reader keeps its place with each chunk, so that another run may go on from there; `place` is
+    that of `after`. `total` is the number of objects, for the report. Raises LogIntegrityError when all the
+    rest is applied, and what the writer and the log raise.
     """
     damages, began, events = Damages(), ports.clock(), 0
-    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes):
-        place = [log_place(writer.reader, writer.wanted, chunk.done)] if chunk.done else []
-        writer.write(chunk.frames, place)
+    place = replace(place) if place else LogPlace()
+    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes, place):
+        writer.write(chunk.frames, [log_place(writer.reader, writer.wanted, str(place))])
         chunk.frames.clear()  # or two chunks would be in memory
         events = chunk.events
         ports.report(Progress("log", chunk.objects, total, events, ports.clock() - began))

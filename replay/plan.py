@@ -3,21 +3,24 @@
 `explain` puts the list in words and `replay.run` carries it out: a dry run is the first without the second.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from replay.fold import Wanted
+from replay.place import LogPlace
 
 
 @dataclass(frozen=True, slots=True)
 class NewRevision:
-    """Make an empty revision to write into, and follow the stream from `reach` before that."""
+    """Make an empty revision to write into, and follow the stream from `reach` before that. `why` a revision
+    that was broken off is not gone on with, where there is one."""
 
     reach: timedelta
+    why: str = ""
 
     def __str__(self) -> str:
-        return "make an empty revision"
+        return "make an empty revision" + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,13 @@ class OldRevision:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Fold the log from the object after this key on: so many objects and bytes, at the time of planning."""
+    """Fold the log from the object after this key on: so many objects and bytes, at the time of planning.
+    `place` is where the run that was broken off had come to."""
 
     after: str
     objects: int
     size: int
+    place: LogPlace = field(default_factory=LogPlace)
 
     def __str__(self) -> str:
         where = f" after {self.after}" if self.after else ""

@@ -3,26 +3,29 @@
 from replay.fold import Wanted
 from replay.plan import CleanUp, Compare, Follow, HandOver, OldRevision, Plan
 from replay.ports import Ports
-from replay.revisions import begin_or_go_on, live_of, made_at, measured, revisions_of, unneeded
+from replay.revisions import begin_or_go_on, live_of, made_at, revisions_of, unneeded
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
 
-def plan_rebuild(ports: Ports, entity: Entity, *, accept_differences: bool = False) -> Plan:
+def plan_rebuild(
+    ports: Ports, entity: Entity, *, accept_differences: bool = False, fresh: bool = False
+) -> Plan:
     """Make the table again from the log, beside the live one, and swap. Reads only.
 
-    Goes on with a rebuild that was broken off, as long as the stream holds what came since it began. Raises
-    ConfigurationError when the stream keeps its records for less time than Firehose may hold them back.
+    Unless it is to be `fresh`, goes on with a rebuild that was broken off or refused, as long as the stream
+    holds what came since it began and the log is what it was then. Raises ConfigurationError when the stream
+    keeps its records for less time than Firehose may hold them back.
     """
     revisions = revisions_of(ports, entity)
-    target, after = begin_or_go_on(ports, Wanted(entity), revisions)
+    target, load = begin_or_go_on(ports, Wanted(entity), revisions, fresh=fresh)
     ending = Compare(), HandOver(accept_differences), CleanUp(unneeded(revisions, target))
     return Plan(
         "rebuild",
         Wanted(entity),
         live_of(revisions).number,
         target,
-        (measured(ports, after), Follow(), *ending),
+        (load, Follow(), *ending),
     )
 
 

@@ -7,6 +7,7 @@ from consumers.warehouse.port import Revision, revision_reader
 from replay.fold import Wanted
 from replay.load import log_place
 from replay.log_schemas import refuse_newer_versions
+from replay.place import LogPlace, place_of, proved
 from replay.plan import Load, NewRevision, OldRevision, Target
 from replay.ports import Ports
 from schemas.entity import Entity
@@ -35,37 +36,43 @@ def unneeded(revisions: Sequence[Revision], target: Target) -> tuple[int, ...]:
     return tuple(each.number for each in revisions if each.state in states and each.number != kept)
 
 
-def begin_or_go_on(ports: Ports, wanted: Wanted, revisions: Sequence[Revision]) -> tuple[Target, str]:
-    """A revision to fill with these events, and the last log object that is in it already.
+def begin_or_go_on(
+    ports: Ports, wanted: Wanted, revisions: Sequence[Revision], *, fresh: bool = False
+) -> tuple[Target, Load]:
+    """A revision to fill with these events, and what of the log is still to be folded into it.
 
-    The newest one that was broken off, if it is of this schema and the stream holds what came since it began;
-    else a new one. Raises ConfigurationError where the log has a newer schema version than is known here.
+    The newest one that was broken off, if it is of this schema, the stream holds what came since it began,
+    and every object that it has anything of is still in the log as it was; else, or if it is to be a `fresh`
+    one, a new one. Raises ConfigurationError where the log has a newer schema version than is known here.
     """
     refuse_newer_versions(ports.log, wanted.entity)
-    version = wanted.entity.schema.version
-    for each in reversed(revisions):
+    version, why = wanted.entity.schema.version, ""
+    for each in [] if fresh else reversed(revisions):
         since = made_at(each) - ports.reach
         if each.state == "building" and each.schema_version == version and ports.stream_holds(since):
-            done = _done(ports, wanted, each.number)
-            if done is not None:
-                return OldRevision(each.number, since), done
+            saved = _saved(ports, wanted, each.number)
+            if saved is None:
+                continue
+            if found := proved(saved, ports.log.objects()):
+                return OldRevision(each.number, since), measured(ports, *found)
+            why = why or f"the log is no longer what revision {each.number} was made from"
     ports.check_stream_holds(ports.now() - ports.reach)
-    return NewRevision(ports.reach), ""
+    return NewRevision(ports.reach, why), measured(ports)
 
 
-def _done(ports: Ports, wanted: Wanted, revision: int) -> str | None:
+def _saved(ports: Ports, wanted: Wanted, revision: int) -> LogPlace | None:
     """How far this revision has the log; None for one of other events, and for one that has nothing yet."""
     reader = revision_reader(wanted.entity.name, revision)
     place = log_place(reader, wanted, "")
     with ports.warehouse.transaction() as transaction:
         saved = transaction.checkpoints(reader)
-    return next((each.sequence for each in saved if each[:3] == place[:3]), None)
+    return next((place_of(each.sequence) for each in saved if each[:3] == place[:3]), None)
 
 
-def measured(ports: Ports, after: str = "") -> Load:
+def measured(ports: Ports, after: str = "", place: LogPlace | None = None) -> Load:
     """The loading of the log from the object after this key on, and how much that is now."""
     objects = size = 0
     for item in ports.log.objects(after):
         objects += 1
         size += item.size
-    return Load(after, objects, size)
+    return Load(after, objects, size, place or LogPlace())

@@ -36,9 +36,10 @@ class Outcome:
     """What a run came to.
 
     `counts`: what became of the entity's events (one that could not win is not checked, so `dead` counts the
-    poison that mattered). `events`: all that was read of the log, whatever the entity. `differences`: rows
-    that differ from the live table's, the first hundred; `more_differences`: there are others. `swapped`: the
-    revision is the live one now. `view`: the name of the as-of view.
+    poison that mattered). `events`: all that was read of the log, whatever the entity, by this run and by
+    those that it goes on with. `differences`: rows that differ from the live table's, the first hundred;
+    `more_differences`: there are others. `swapped`: the revision is the live one now. `view`: the name of the
+    as-of view.
     """
 
     entity: str
@@ -121,7 +122,8 @@ class _Run:
                 self._clean_up(stage)
 
     def _load(self, stage: Load) -> None:
-        self._events = load(self._ports, self._writer, after=stage.after, total=stage.objects)
+        read = load(self._ports, self._writer, after=stage.after, total=stage.objects, place=stage.place)
+        self._events = stage.place.events + read
 
     @cached_property
     def _tail(self) -> Tail:

@@ -1,5 +1,6 @@
 """Rebuilds that were broken off, and the way back to the revision before."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import pytest
 from consumers_world import ITEM, event, item
 from replay_world import Pipe, business, oracle
 
+from consumers.warehouse.port import SEQUENCE_DIGITS
 from replay.as_of import plan_as_of
+from replay.log import LogObject, frames_of
+from replay.place import LogPlace, place_of
 from replay.plan import Load, NewRevision, OldRevision, explain
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import Outcome, run
 from schemas.errors import ConfigurationError, ConflictError, LogIntegrityError
-from schemas.event import Event
+from schemas.event import Event, encode_event
 
 EACH_EVENT = 1
 
@@ -220,3 +224,112 @@ def test_two_runs_of_one_plan_are_no_two_swaps(pipe: Pipe) -> None:
     run(plan, ports)
     with pytest.raises(ConflictError):
         run(plan, ports)
+
+
+def log_keys(pipe: Pipe) -> list[str]:
+    return [each.key for each in pipe.log.objects()]
+
+
+def wrong_object(pipe: Pipe) -> str:
+    """An event that no source published, in the middle of the log."""
+    key = f"{log_keys(pipe)[2]}-wrong"
+    pipe.log.put(key, encode_event(change("k1", 900)))
+    return key
+
+
+def test_a_refused_rebuild_is_not_gone_on_with_once_the_log_was_cured(pipe: Pipe) -> None:
+    key = wrong_object(pipe)
+    assert not pipe.rebuild(chunk_bytes=EACH_EVENT).swapped
+    del pipe.log.contents[key]
+
+    plan = plan_rebuild(pipe.ports(), ITEM)
+    assert "the log is no longer what revision 2 was made from" in explain(plan)[1]
+    outcome = run(plan, pipe.ports())
+
+    assert (outcome.revision, outcome.swapped, outcome.differences) == (3, True, ())
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+    assert [each.number for each in pipe.warehouse.revisions("item")] == [1, 3]
+
+
+CHANGES: dict[str, Callable[[Pipe, list[str]], object]] = {
+    "one gone": lambda pipe, keys: pipe.log.contents.pop(keys[1]),
+    "one replaced": lambda pipe, keys: pipe.log.put(keys[1], pipe.log.contents[keys[2]]),
+    "one added": lambda pipe, keys: pipe.log.put(f"{keys[1]}-more", pipe.log.contents[keys[5]]),
+    "one renamed": lambda pipe, keys: pipe.log.put(f"{keys[1]}-new", pipe.log.contents.pop(keys[1])),
+    "the one half read replaced": lambda pipe, keys: pipe.log.put(keys[3], pipe.log.contents[keys[2]]),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES.values(), ids=CHANGES)
+def test_inv3_accepted_differences_are_never_of_events_that_the_log_has_no_more(
+    changed: Callable[[Pipe, list[str]], object], pipe: Pipe
+) -> None:
+    """Whatever changed in what the broken-off rebuild had read, even of an object that it had only begun."""
+    keys = log_keys(pipe)
+    pipe.log.put(keys[3], pipe.log.contents[keys[3]] + encode_event(change("k0", 901)))
+    cut_at(pipe, 4)  # an event of the fourth object may be applied by now
+    changed(pipe, keys)
+    pipe.clock.pass_by(hours=5)  # the stream tells nothing of the log's own events again
+
+    outcome = pipe.rebuild(accept_differences=True)
+
+    held = [frame for item in pipe.log.objects() for frame in frames_of(pipe.log, item)]
+    assert outcome.revision == 3
+    assert business(pipe.table()) == oracle(ITEM, [each for each in held if isinstance(each, bytes)])
+
+
+def test_damage_that_was_cured_with_other_content_behind_it_changed_is_begun_again(pipe: Pipe) -> None:
+    keys = log_keys(pipe)
+    good = pipe.log.contents[keys[1]]
+    pipe.log.put(keys[1], good[:-1])
+    pipe.log.put(f"{keys[4]}-wrong", encode_event(change("k1", 902)))  # applied by the run that meets damage
+    with pytest.raises(LogIntegrityError):
+        pipe.rebuild(chunk_bytes=EACH_EVENT)
+    pipe.log.put(keys[1], good)
+    del pipe.log.contents[f"{keys[4]}-wrong"]
+
+    outcome = pipe.rebuild()
+
+    assert (outcome.revision, outcome.swapped) == (3, True)
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_rebuild_goes_on_where_objects_came_behind_those_that_it_had(pipe: Pipe) -> None:
+    key = wrong_object(pipe)
+    assert not pipe.rebuild(chunk_bytes=EACH_EVENT).swapped
+    pipe.publish(change("k1", 903))  # what the sources say since wins over the wrong event
+    pipe.flush()
+    pipe.consume()
+    assert key in log_keys(pipe)
+    outcome = pipe.rebuild()
+    assert (outcome.revision, outcome.swapped) == (2, True)
+
+
+def test_a_fresh_rebuild_goes_on_with_nothing(pipe: Pipe) -> None:
+    cut_at(pipe, 4)
+    plan = plan_rebuild(pipe.ports(), ITEM, fresh=True)
+    assert isinstance(plan.target, NewRevision)
+    assert run(plan, pipe.ports()).revision == 3
+    moment = datetime(2024, 1, 1, 0, 0, 3, tzinfo=UTC)
+    assert isinstance(plan_as_of(pipe.ports(), ITEM, moment, fresh=True).target, NewRevision)
+
+
+def test_a_rebuild_that_goes_on_tells_all_events_that_were_read(pipe: Pipe) -> None:
+    wrong_object(pipe)
+    cut_at(pipe, 4)
+    assert pipe.rebuild().events == 7
+    assert pipe.rebuild().events == 7  # all of them by the run that was refused
+
+
+def test_the_longest_place_fits_a_checkpoint_and_later_ones_are_greater() -> None:
+    place = LogPlace()
+    texts = [str(place)]
+    for number in range(12):
+        place.begin(LogObject(f"log/{number}", 1, "e"))
+        texts.append(str(place))
+        place.finish(number * 1_000)
+        texts.append(str(place))
+    assert texts == sorted(texts)
+    assert place_of(texts[-1]) == place
+    assert place_of("log/2026/03/01/12/x") is None
+    assert len(str(LogPlace(10**12 - 1, 10**12 - 1, 10**18 - 1))) <= SEQUENCE_DIGITS
