@@ -11,7 +11,7 @@ from schemas.aws_errors import aws_errors
 from schemas.entity import CsvSource, DynamoDbSource, Entity
 from schemas.errors import ConfigurationError
 
-# S3 tells LastModified in whole seconds, and the last upload of a feed wins. Notifications order the uploads of
+# LastModified counts in whole seconds, and the last upload of a feed wins. Notifications order the uploads of
 # one second, but an emulator may tell less than S3 does.
 ONE_SECOND = 1.0
 

@@ -197,10 +197,10 @@ class InMemoryBucket:
         self._made = 0
         self._versions: dict[str, list[_Version]] = {}
 
-    def upload(self, key: str, body: bytes) -> Upload:
-        """What a user of the bucket does: a new version."""
+    def upload(self, key: str, body: bytes, etag: str | None = None) -> Upload:
+        """What a user of the bucket does: a new version. `etag` is that of an upload in parts, say."""
         self._made += 1
-        etag = md5(body, usedforsecurity=False).hexdigest()
+        etag = etag or md5(body, usedforsecurity=False).hexdigest()
         made = Upload(key, f"version-{self._made}", etag, self._now().replace(microsecond=0))
         self._versions.setdefault(key, []).append(_Version(made, body))
         return made

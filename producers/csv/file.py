@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from hashlib import md5
 from io import BytesIO
 from itertools import islice
 from typing import NamedTuple
@@ -74,6 +75,8 @@ class File:
         try:
             if not progress.place(ROWS).rows:
                 self._survey(sheet, progress)
+            elif not self.entity.key:
+                deque(self._hashed(sheet), maxlen=0)
             self._publish(sheet, progress)
         except BadFileError as error:
             self._reject(sheet, error)
@@ -86,11 +89,23 @@ class File:
         kind = Drop if self.location.prefix == DROP else Correction
         return kind(self.source, self.location.file, self.upload)
 
-    def _opened(self, sheet: Sheet) -> _Opened:
+    def _chunks(self) -> Iterator[bytes]:
+        return self.bucket.read(self.upload)
+
+    def _hashed(self, sheet: Sheet) -> Iterator[bytes]:
+        """The file's bytes. When all are read the sheet knows their MD5: the ETag of a simple upload, so that
+        rows without a key keep the one they got while the ETag was taken for it."""
+        digest = md5(usedforsecurity=False)
+        for chunk in self._chunks():
+            digest.update(chunk)
+            yield chunk
+        sheet.content = digest.hexdigest()
+
+    def _opened(self, sheet: Sheet, chunks: Iterator[bytes]) -> _Opened:
         """The file from its start, its header read. Raises BadFileError."""
         rows = iter(
             TextRows(
-                self.bucket.read(self.upload),
+                chunks,
                 sheet.encoding,
                 sheet.delimiter,
                 quoting=sheet.quoting,
@@ -112,7 +127,7 @@ class File:
             _log.warning(
                 "%s: the schema or entity.toml has changed since: from its first row", self.upload.key
             )
-        opened = self._opened(sheet)
+        opened = self._opened(sheet, self._chunks() if self.entity.key else self._hashed(sheet))
         limit = self.source.reject_limit
         if limit is None:
             deque(opened.rows, maxlen=0)
@@ -125,7 +140,7 @@ class File:
             )
 
     def _publish(self, sheet: Sheet, progress: Progress) -> None:
-        opened = self._opened(sheet)
+        opened = self._opened(sheet, self._chunks())
         with RejectFile(opened.columns) as rejects:
             stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline)
             try:

@@ -71,6 +71,7 @@ class Sheet(Protocol):
     name: str
     position: str
     filed_as: str
+    content: str  # hash of the file's bytes, as far as it is known
     occurred_at: int
     encoding: str
     delimiter: str
@@ -102,7 +103,7 @@ class Drop:
         self.delimiter = source.delimiter
         self.quoting = source.quoting
         self.skip_lines = source.skip_lines
-        self._etag = upload.etag
+        self.content = upload.etag  # the same hash, unless it came in parts or is encrypted with KMS
         self._source = source
 
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
@@ -119,7 +120,7 @@ class Drop:
                 yield Row(number, position, position, self.occurred_at, cells)
 
     def identity(self, row: Row) -> Sequence[str]:
-        return self.name, self._etag, str(row.number)
+        return self.name, self.content, str(row.number)
 
 
 class Correction:
@@ -135,6 +136,7 @@ class Correction:
 
     def __init__(self, source: CsvSource, name: str, upload: Upload) -> None:
         self.name = name
+        self.content = upload.etag
         self.position = file_position(upload)
         self.filed_as = file_position(upload._replace(order=""))
         self.occurred_at = _micros(upload.last_modified)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Aws
-from csv_world import HEADER, links, notification
+from csv_world import HEADER, LINK_FIELDS, entity, links, notification
 
 from producers.csv import archive
 from producers.csv.archive import Bucket, InMemoryBucket, ObjectGoneError, S3Bucket
@@ -236,6 +236,37 @@ def test_of_real_uploads_within_one_second_the_last_wins(aws: Aws) -> None:
         one.schema.decode(event.after or b"")["name"] for event in sorted(events, key=lambda e: e.position)
     ]
     assert names == [f"{n} {key}" for n in range(20) for key in (("a", "b") if n % 2 else ("b", "a"))]
+
+
+def test_the_same_file_uploaded_in_parts_has_the_keys_of_the_simple_upload(aws: Aws) -> None:
+    s3 = make_bucket(aws)
+    body = f"{HEADER}\n1,a,,Y\n".encode()
+    where = {"Bucket": aws.name("files"), "Key": "drop/links/a.csv"}
+    one = entity(LINK_FIELDS)
+    stream = InMemoryStream()
+    producer = Producer(
+        Catalog({one.name: one}, Registry([one.schema])),
+        Publisher(stream, InMemorySchemaLog()),
+        InMemoryLetters(),
+        lambda name: S3Bucket(s3, name),
+    )
+
+    def take(version: str, etag: str) -> None:
+        upload = Upload(where["Key"], version, etag.strip('"'), datetime.now(UTC))
+        producer.take(notification(upload).replace("school-files", aws.name("files")))
+
+    simple = s3.put_object(**where, Body=body)
+    take(simple["VersionId"], simple["ETag"])
+    upload = s3.create_multipart_upload(**where)["UploadId"]
+    part = s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=body)["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    whole = s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
+    assert whole["ETag"] != simple["ETag"]
+    take(whole["VersionId"], whole["ETag"])
+    entries = [entry for taken in stream.taken.values() for entry in taken]
+    first, second = [decode_event(frame) for entry in entries for frame in parse_aggregate(entry.payload)]
+    assert first.key == second.key
+    assert first.position != second.position
 
 
 def test_the_lambda_function_is_built_from_its_environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
