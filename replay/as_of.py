@@ -3,26 +3,34 @@
 from datetime import UTC, datetime, timedelta
 
 from replay.fold import Wanted
-from replay.plan import Follow, Plan, Publish
+from replay.plan import CleanUp, Follow, Plan, Publish, Stage
 from replay.ports import Ports
-from replay.revisions import begin_or_go_on, live_of, revisions_of
+from replay.revisions import begin_or_go_on, expired, kept_revisions, live_of, revisions_of
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def plan_as_of(ports: Ports, entity: Entity, moment: datetime, *, fresh: bool = False) -> Plan:
+def plan_as_of(
+    ports: Ports, entity: Entity, moment: datetime, *, fresh: bool = False, keep: timedelta | None = None
+) -> Plan:
     """All events that occurred at or before the moment, folded by rank, sweeps by position. Reads only.
 
-    The stream is read, too: a moment just gone is not in the log yet. DynamoDB tells whole seconds. Raises
-    ConfigurationError for a moment without a time zone, and as plan_rebuild does.
+    The stream is read, too: a moment just gone is not in the log yet. DynamoDB tells whole seconds. The table
+    stays until it is dropped, or for as long as it is to be kept: as-of tables of this entity whose time is
+    over go with this run. Raises ConfigurationError for a moment without a time zone, and as plan_rebuild
+    does.
     """
     wanted = Wanted(entity, microseconds(moment)).rows_alone
     revisions = revisions_of(ports, entity)
     target, load = begin_or_go_on(ports, wanted, revisions, fresh=fresh)
-    stages = load, Follow(), Publish(view_suffix(moment))
-    return Plan(f"as of {moment.isoformat()}: a table", wanted, live_of(revisions).number, target, stages)
+    stages: list[Stage] = [load, Follow(), Publish(view_suffix(moment), ports.now() + keep if keep else None)]
+    gone = ports.patience.call(lambda: expired(kept_revisions(ports.warehouse, entity.name), ports.now()))
+    if gone:
+        stages.append(CleanUp(tuple(each.number for each in gone)))
+    title = f"as of {moment.isoformat()}: a table"
+    return Plan(title, wanted, live_of(revisions).number, target, tuple(stages))
 
 
 def microseconds(moment: datetime) -> int:

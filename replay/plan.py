@@ -79,12 +79,14 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Show the revision in a view of its own."""
+    """Show the revision in a view of its own, which may go when it `expires`."""
 
     name: str
+    expires: datetime | None = None
 
     def __str__(self) -> str:
-        return f"show it as of {self.name}"
+        until = f", until {self.expires.isoformat(timespec='seconds')}" if self.expires else ""
+        return f"show it as of {self.name}{until}"
 
 
 @dataclass(frozen=True, slots=True)

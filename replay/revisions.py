@@ -1,9 +1,10 @@
 """The revisions of an entity as a plan sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from consumers.warehouse.port import Revision, revision_reader
+from consumers.warehouse.port import Checkpoint, Revision, Transaction, Warehouse, revision_reader
 from replay.fold import Wanted
 from replay.load import log_place
 from replay.log_schemas import refuse_newer_versions
@@ -11,6 +12,8 @@ from replay.place import LogPlace, place_of, proved
 from replay.plan import Load, NewRevision, OldRevision, Target
 from replay.ports import Ports
 from schemas.entity import Entity
+
+_EXPIRY = ("as of", "expires")
 
 
 def revisions_of(ports: Ports, entity: Entity) -> list[Revision]:
@@ -26,6 +29,39 @@ def live_of(revisions: Sequence[Revision]) -> Revision:
 def made_at(revision: Revision) -> datetime:
     """When it was made, in UTC. Its log was listed after that."""
     return datetime.fromisoformat(revision.created_at)
+
+
+class Kept(NamedTuple):
+    """A revision that is there. `expires` is when an as-of table may go; None: not by itself."""
+
+    revision: Revision
+    expires: datetime | None
+
+
+def kept_revisions(warehouse: Warehouse, entity: str) -> list[Kept]:
+    """Every revision of this entity, by number."""
+    found = warehouse.revisions(entity)
+    with warehouse.transaction() as transaction:
+        return [Kept(each, _expiry(transaction, entity, each.number)) for each in found]
+
+
+def expired(kept: Iterable[Kept], now: datetime) -> list[Revision]:
+    """The as-of tables whose time is over."""
+    return [
+        each.revision
+        for each in kept
+        if each.revision.state == "as_of" and each.expires is not None and each.expires <= now
+    ]
+
+
+def expiry_place(entity: str, revision: int, expires: datetime) -> Checkpoint:
+    """When an as-of table may go, kept as one of the revision's own checkpoints: it is dropped with them."""
+    return Checkpoint(revision_reader(entity, revision), *_EXPIRY, expires.isoformat())
+
+
+def _expiry(transaction: Transaction, entity: str, revision: int) -> datetime | None:
+    saved = transaction.checkpoints(revision_reader(entity, revision))
+    return next((datetime.fromisoformat(each.sequence) for each in saved if each[1:3] == _EXPIRY), None)
 
 
 def unneeded(revisions: Sequence[Revision], target: Target) -> tuple[int, ...]:

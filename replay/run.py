@@ -22,7 +22,7 @@ from replay.plan import (
     Stage,
 )
 from replay.ports import Ports
-from replay.revisions import live_of, made_at, revisions_of
+from replay.revisions import expiry_place, live_of, made_at, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
 from schemas.errors import TransientError
@@ -184,6 +184,8 @@ class _Run:
             transaction.swap(self._name, self._writer.revision)
 
     def _publish(self, stage: Publish) -> None:
+        if stage.expires:
+            self._writer.write([], [expiry_place(self._name, self._writer.revision, stage.expires)])
         self._view = self._ports.patience.call(
             lambda: self._ports.warehouse.publish_as_of(self._name, self._writer.revision, stage.name)
         )

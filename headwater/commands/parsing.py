@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from textwrap import fill
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -74,6 +74,14 @@ def seconds(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
     return number
+
+
+def days(text: str) -> timedelta:
+    """A length of time in days, above 0."""
+    number = float(text)
+    if not 0 < number <= 36_500:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days, from above 0 to 36,500")
+    return timedelta(days=number)
 
 
 def moment(text: str) -> datetime:

@@ -9,11 +9,12 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands import damage
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, moment
+from headwater.commands import damage, revisions
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, days, moment
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
-from headwater.output import counted, show, show_json, show_table
+from headwater.output import counted, show, show_json, show_table, tell
+from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from replay.differences import Difference
@@ -42,6 +43,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "Folds the log and the stream beside the live table. Exit code 3 when rows differ.",
     )
     _add_common(comparing)
+    revisions.add_parsers(actions)
     damage.add_parser(actions)
 
 
@@ -53,10 +55,14 @@ def _add_rebuild(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater replay rebuild school --as-of 2026-01-31T12:00:00Z",
         _rebuild,
         "Makes the table beside the live one, compares the two and swaps; readers and writers go on. "
-        "Where rows differ it does not swap, and the exit code is 3. Run again after an interruption it goes "
-        "on. With --as-of: the table as the sources had it at that moment, in a view of its own.",
+        "Where rows differ it does not swap, and the exit code is 3. Run again after an interruption or a "
+        "refusal it goes on with what it had made, if the log is still what that was made from. With "
+        "--as-of: the table as the sources had it at that moment, in a view of its own, which stays until "
+        "`replay discard` drops it or, with --keep-days, the first --as-of run after that time.",
     )
     parser.add_argument("--as-of", type=moment, metavar="TIME", help="such as 2026-01-31T12:00:00Z")
+    parser.add_argument("--keep-days", type=days, metavar="DAYS", help="how long to keep an --as-of table")
+    parser.add_argument("--fresh", action="store_true", help="go on with no revision that was broken off")
     _add_decisions(parser)
 
 
@@ -90,9 +96,12 @@ def _rebuild(options: argparse.Namespace) -> int:
 
     def plan(ports: Ports, entity: Entity) -> Plan:
         if options.as_of:
-            return plan_as_of(ports, entity, options.as_of)
-        return plan_rebuild(ports, entity, accept_differences=options.accept_differences)
+            return plan_as_of(ports, entity, options.as_of, fresh=options.fresh, keep=options.keep_days)
+        accept, fresh = options.accept_differences, options.fresh
+        return plan_rebuild(ports, entity, accept_differences=accept, fresh=fresh)
 
+    if options.keep_days and not options.as_of:
+        raise ConfigurationError("--keep-days is of an --as-of table: name its moment, too")
     return _carry_out(options, plan)
 
 
@@ -115,6 +124,8 @@ def _carry_out(options: argparse.Namespace, make: Callable[[Ports, Entity], Plan
             lines = explain(plan)
             show_json(lines) if options.json else show("\n".join(lines))
             return DONE
+        if why := getattr(plan.target, "why", ""):
+            tell(f"from the beginning: {why}")
         outcome = run(plan, ports)
     if options.json:
         show_json(_as_json(outcome))
@@ -153,11 +164,15 @@ def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
 
 def _show(plan: Plan, outcome: Outcome, as_of: datetime | None) -> None:
     name = outcome.entity
-    show(f"{name}: {counted(outcome.events, 'event')} read from the log, into revision {outcome.revision}")
+    earlier = _read_earlier(plan)
+    before = f" ({earlier:,} by the run that this one goes on with)" if earlier else ""
+    events = counted(outcome.events, "event")
+    show(f"{name}: {events} read from the log{before}, into revision {outcome.revision}")
     if outcome.counts.dead:
         show(f"{counted(outcome.counts.dead, 'event')} can't be used: see `headwater dead-letters list`")
     if as_of:
         show(f"as of {as_of.isoformat()}: `headwater tables {name} --as-of {as_of.isoformat()}`")
+        show(f"`headwater replay discard {name} --as-of {as_of.isoformat()}` drops it")
         return
     _show_differences(outcome.differences)
     if outcome.swapped:
@@ -170,6 +185,14 @@ def _show(plan: Plan, outcome: Outcome, as_of: datetime | None) -> None:
             f"{counted(len(outcome.differences), 'row')}{more} differ: revision {plan.live} stays live; "
             "--accept-differences swaps all the same"
         )
+        show(f"`headwater replay discard {name} --half-made` drops revision {outcome.revision}")
+
+
+def _read_earlier(plan: Plan) -> int:
+    """Events that earlier runs read for the revision that this one goes on with."""
+    from replay.plan import Load
+
+    return sum(stage.place.events for stage in plan.stages if isinstance(stage, Load))
 
 
 def _show_differences(found: Iterable[Difference]) -> None:

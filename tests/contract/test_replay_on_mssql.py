@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from consumers.warehouse import mssql
 from replay.as_of import plan_as_of
 from replay.compare import compare
 from replay.rebuild import plan_rollback
+from replay.revisions import expired, kept_revisions
 from replay.run import run
 from schemas.event import Operation
 
@@ -46,6 +47,21 @@ def test_inv3_a_rebuilt_table_is_swapped_in_and_equals_the_live_one_and_the_orac
     pipe.publish(event(ITEM, item("after"), 50))
     pipe.consume()
     assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_an_as_of_table_expires(pipe: Pipe) -> None:
+    for day in (1, 5):
+        ports = pipe.ports()
+        moment = datetime(2024, 1, day, tzinfo=UTC)
+        assert run(plan_as_of(ports, ITEM, moment, keep=timedelta(days=2)), ports).view
+        pipe.clock.pass_by(hours=49)
+    assert [each.as_of for each in pipe.warehouse.revisions("item") if each.as_of] == ["20240105T000000Z"]
+    ((number, name),) = (
+        (each.number, each.as_of) for each in expired(kept_revisions(pipe.warehouse, "item"), pipe.clock())
+    )
+    pipe.warehouse.drop_revision("item", number)
+    assert name == "20240105T000000Z"
+    assert [each.state for each in pipe.warehouse.revisions("item")] == ["live"]
 
 
 def test_a_rollback_brings_the_retired_table_up_to_now(pipe: Pipe) -> None:

@@ -8,6 +8,8 @@ from consumers_world import EPOCH_2024, ITEM, event, item, sweep
 from replay_world import Pipe, business, oracle
 
 from replay.as_of import microseconds, plan_as_of, view_suffix
+from replay.plan import explain
+from replay.revisions import expired, kept_revisions
 from replay.run import Outcome, run
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, key_hash
@@ -87,3 +89,46 @@ def test_a_moment_is_the_same_in_every_time_zone_and_needs_one() -> None:
     assert view_suffix(here) == "20240101T000000Z"
     with pytest.raises(ConfigurationError, match="time zone"):
         microseconds(datetime(2024, 1, 1))  # noqa: DTZ001
+
+
+def kept_as_of(pipe: Pipe) -> list[str | None]:
+    return [each.as_of for each in pipe.warehouse.revisions("item") if each.state == "as_of"]
+
+
+def kept_for(pipe: Pipe, number: int, **more: timedelta) -> Outcome:
+    ports = pipe.ports()
+    return run(plan_as_of(ports, ITEM, second(number), **more), ports)
+
+
+def test_an_as_of_table_goes_with_the_first_run_after_its_time_and_no_sooner(pipe: Pipe) -> None:
+    pipe.publish(event(ITEM, item("k1"), 1))
+    pipe.flush()
+    kept_for(pipe, 1, keep=timedelta(days=2))
+    kept_for(pipe, 2, keep=timedelta(days=9))
+    kept_for(pipe, 3)
+    pipe.clock.pass_by(hours=47)
+    kept_for(pipe, 4)
+    assert kept_as_of(pipe) == [view_suffix(second(number)) for number in (1, 2, 3, 4)]
+    pipe.clock.pass_by(hours=1)
+
+    kept_for(pipe, 5)
+
+    assert kept_as_of(pipe) == [view_suffix(second(number)) for number in (2, 3, 4, 5)]
+    over = expired(kept_revisions(pipe.warehouse, "item"), pipe.clock() + timedelta(days=30))
+    assert [each.as_of for each in over] == [view_suffix(second(2))]
+
+
+def test_an_as_of_table_that_is_made_again_without_an_end_keeps_none(pipe: Pipe) -> None:
+    kept_for(pipe, 1, keep=timedelta(days=2))
+    kept_for(pipe, 1)
+    pipe.clock.pass_by(days=3)
+    kept_for(pipe, 2)
+    assert kept_as_of(pipe) == [view_suffix(second(1)), view_suffix(second(2))]
+
+
+def test_a_plan_says_until_when_a_table_stays_and_what_goes(pipe: Pipe) -> None:
+    kept_for(pipe, 1, keep=timedelta(days=2))
+    pipe.clock.pass_by(days=3)
+    lines = explain(plan_as_of(pipe.ports(), ITEM, second(2), keep=timedelta(days=1)))
+    assert lines[-2].endswith("show it as of 20240101T000002Z, until 2026-03-05T12:00:00+00:00")
+    assert lines[-1].endswith("drop revisions that are not needed: 2")

@@ -1,0 +1,118 @@
+"""`headwater replay revisions | discard`: the physical tables of an entity, listed and dropped."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
+from headwater.exit_codes import DONE
+from headwater.installation import load
+from headwater.output import show, show_json, show_table
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from consumers.warehouse.port import Revision
+    from replay.revisions import Kept
+
+_STATES = {"building": "half-made", "as_of": "as of"}
+_COLUMNS = ("table", "revision", "state", "made at", "as of", "expires")
+
+
+def add_parsers(actions: Commands[argparse.ArgumentParser]) -> None:
+    """Adds both commands."""
+    listing = add_command(
+        actions,
+        "revisions",
+        "list the tables that rebuilds and as-of runs have made",
+        "headwater replay revisions school",
+        _list,
+        "The live revision, the retired one that a rollback goes back to, half-made ones that a rebuild "
+        "would go on with, and as-of tables. Each is a whole table. Without NAME: of all entities.",
+    )
+    listing.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
+    add_json(listing)
+    add_warehouse(listing)
+    _add_discard(actions)
+
+
+def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        actions,
+        "discard",
+        "drop revisions that are not needed",
+        "headwater replay discard school --as-of 2026-01-31T12:00:00Z",
+        _discard,
+        "Never the live one. The log has all that they hold. A rebuild that is writing into a revision which "
+        "is discarded ends with an error. To expire as-of tables run it with --expired once a day.",
+    )
+    parser.add_argument("name", metavar="NAME", help="an entity, such as school")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--half-made", action="store_true", help="those that a rebuild did not finish")
+    which.add_argument("--expired", action="store_true", help="as-of tables whose --keep-days are over")
+    which.add_argument("--as-of", type=moment, metavar="TIME", help="the as-of table of this moment")
+    which.add_argument("--revision", type=count, metavar="N", help="this one, whatever its state")
+    add_json(parser)
+    add_warehouse(parser)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from replay.revisions import kept_revisions
+
+    here = load()
+    names = [here.catalog.entity(options.name).name] if options.name else list(here.catalog.entities)
+    with here.warehouse() as warehouse:
+        rows = [_row(name, each) for name in names for each in kept_revisions(warehouse, name)]
+    if options.json:
+        show_json([dict(zip(("entity", *_COLUMNS[1:]), row, strict=True)) for row in rows])
+    else:
+        show_table(_COLUMNS, rows)
+    return DONE
+
+
+def _row(name: str, kept: Kept) -> list[object]:
+    revision, expires = kept
+    state = _STATES.get(revision.state, revision.state)
+    until = expires and expires.isoformat(timespec="seconds")
+    return [name, revision.number, state, revision.created_at, revision.as_of, until]
+
+
+def _discard(options: argparse.Namespace) -> int:
+    from replay.revisions import kept_revisions
+
+    here = load()
+    name = here.catalog.entity(options.name).name
+    with here.warehouse() as warehouse:
+        chosen = _chosen(options, kept_revisions(warehouse, name))
+        for each in chosen:
+            warehouse.drop_revision(name, each.number)
+    if options.json:
+        show_json({"entity": name, "dropped": [each.number for each in chosen]})
+    elif chosen:
+        for each in chosen:
+            show(f"dropped revision {each.number} of {name}, {_STATES.get(each.state, each.state)}")
+    else:
+        show(f"{name} has no such revision: nothing to discard")
+    return DONE
+
+
+def _chosen(options: argparse.Namespace, kept: list[Kept]) -> list[Revision]:
+    """Raises ConfigurationError where what is named is not there."""
+    from replay.as_of import view_suffix
+    from replay.revisions import expired
+
+    revisions = [each.revision for each in kept]
+    if options.expired:
+        return expired(kept, datetime.now(UTC))
+    if options.half_made:
+        return [each for each in revisions if each.state == "building"]
+    name = options.as_of and view_suffix(options.as_of)
+    found = [
+        each for each in revisions if (each.as_of if name else each.number) == (name or options.revision)
+    ]
+    if not found:
+        raise ConfigurationError(
+            f"entity {options.name}: no such revision; see `headwater replay revisions {options.name}`"
+        )
+    return found
