@@ -26,6 +26,7 @@ from headwater.commands import (
     up,
     warehouse,
 )
+from headwater.commands.parsing import Parser
 from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
 from schemas.aws_errors import aws_errors
 from schemas.errors import (
@@ -75,7 +76,7 @@ def _name_warehouse(options: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="headwater",
         description="Event-sourced ingestion with a replayable audit log: DynamoDB and CSV in, tables out.",
         epilog="example:\n  headwater demo          # the main job on this machine, in a few seconds\n",

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from consumers.warehouse import mssql, sqlite
 from consumers.warehouse.port import Warehouse
+from consumers.warehouse.urls import named, parse_url
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -28,18 +26,13 @@ def open_warehouse(url: str, entities: Iterable[Entity]) -> Warehouse:
 
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite warehouse; None for another engine. Raises ConfigurationError."""
-    return Path(make_url(url).database or "") if engine_of(url) == "sqlite" else None
+    return Path(parse_url(url).database or "") if engine_of(url) == "sqlite" else None
 
 
 def engine_of(url: str) -> str:
     """ "sqlite" or "mssql". Raises ConfigurationError."""
-    try:
-        name = make_url(url).get_backend_name()
-    except ArgumentError:
-        raise ConfigurationError(
-            "HEADWATER_WAREHOUSE is not a database URL: sqlite:///path, or "
-            "mssql+pymssql://user:password@host/database"
-        ) from None
+    parsed = parse_url(url)
+    name = parsed.get_backend_name()
     if name not in _ENGINES:
-        raise ConfigurationError(f"no warehouse engine for {name!r}; there are: {', '.join(_ENGINES)}")
+        raise ConfigurationError(f"no warehouse engine for {named(parsed)}; there are: {', '.join(_ENGINES)}")
     return name

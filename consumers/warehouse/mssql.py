@@ -5,14 +5,13 @@ read under them are one round trip. The database is to be in READ_COMMITTED_SNAP
 last committed state, each statement one moment of it, and never wait for a writer (INV-8).
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from consumers.warehouse import letter_counts
 from consumers.warehouse import mssql_sql as sql
@@ -31,6 +30,7 @@ from consumers.warehouse.mssql_transaction import MssqlTransaction
 from consumers.warehouse.mssql_values import instant_of, instant_text
 from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
 from consumers.warehouse.tables import StagingTable, StagingTables
+from consumers.warehouse.urls import MSSQL_OPTIONS, check_options, malformed, parse_url
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -46,17 +46,11 @@ def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) 
     Opens nothing yet. Encryption is required unless the URL says `?encryption=off` (docs/sql-server.md).
     Raises ConfigurationError for another driver or a URL without a host or database; it shows no part of it.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise _malformed() from None
+    parsed = parse_url(url)
     if parsed.drivername != "mssql+pymssql" or not (parsed.host and parsed.database):
-        raise _malformed()
+        raise malformed()
+    check_options(parsed, MSSQL_OPTIONS)
     return MssqlWarehouse(_engine(parsed), StagingTables(entities, prefix="staging."), clock, server_of(url))
-
-
-def _malformed() -> ConfigurationError:
-    return ConfigurationError("the warehouse's URL is not mssql+pymssql://user:password@host:1433/database")
 
 
 def connect_arguments(url: URL) -> dict[str, object]:
@@ -234,9 +228,9 @@ def undo(connection: Connection, statement: str = sql.ROLLBACK) -> None:
 
 
 def server_of(url: str) -> str:
-    """Host and port as errors name them. Empty where the URL is not plain: of one whose password is not
-    escaped, any part may be the password's (INV-7)."""
-    parsed = make_url(url)
-    if url.count("@") > 1 or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parsed.host or ""):
+    """Host and port as errors name them; empty for a URL that can be read in two ways (INV-7)."""
+    try:
+        parsed = parse_url(url)
+    except ConfigurationError:
         return ""
     return f"{parsed.host}:{parsed.port or PORT}"

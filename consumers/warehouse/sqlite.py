@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from consumers.warehouse import letter_counts
 from consumers.warehouse import sqlite_sql as sql
@@ -25,6 +23,7 @@ from consumers.warehouse.sqlite_rows import read_rows
 from consumers.warehouse.sqlite_transaction import SqliteTransaction
 from consumers.warehouse.sqlite_values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
+from consumers.warehouse.urls import SQLITE_OPTIONS, check_options, named, parse_url
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -42,12 +41,10 @@ def open_warehouse(
     Opens nothing yet. A writer waits for another up to `busy_seconds`, then raises TransientError. Raises
     ConfigurationError for a URL that is not a file of SQLite.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigurationError("HEADWATER_WAREHOUSE is not a database URL (sqlite:///path)") from None
-    if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(f"no warehouse engine for {parsed.get_backend_name()!r}; there is: sqlite")
+    parsed = parse_url(url)
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise ConfigurationError(f"no warehouse engine for {named(parsed)}; there is: sqlite")
+    check_options(parsed, SQLITE_OPTIONS)
     if parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("the warehouse is a file that several processes open: sqlite:///path")
     if not Path(parsed.database).absolute().parent.is_dir():

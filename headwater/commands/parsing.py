@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from textwrap import fill
+from typing import NoReturn
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+_ADDRESS = re.compile(
+    r"""['"]?[\w+]*://.*|['"]?\b(server|data source|driver|uid|user id|pwd|password)\s*=.*""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Quotes an argument in an error, unless that may be an address with a password: it is cut off there."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_ADDRESS.sub("(an address, which is not shown)", message))
 
 
 def add_command(
