@@ -136,11 +136,19 @@ class _Table:
             self._watch.see(reader.entity.name, reader.source.name, occurred_at, names)
 
 
-def _micros(seconds: object) -> int:
-    """Seconds since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError."""
-    if (type(seconds) is int or type(seconds) is float) and 0 <= seconds < YEAR_10000:
-        return round(seconds * 1_000_000)  # exact: until 2255 a float is off by less than 0.25 µs
-    raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds")
+def _micros(moment: object) -> int:
+    """A moment since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError.
+
+    Streams count in seconds. What went through Kinesis, or was stored by other tools, may count in milliseconds
+    or microseconds: seconds end with the year 9999, and the others exceed that from 1978 on.
+    """
+    if type(moment) is int or type(moment) is float:
+        for scale in (1_000_000, 1_000, 1):
+            if 0 <= moment < YEAR_10000 * (1_000_000 // scale):
+                return round(
+                    moment * scale
+                )  # exact: until 2255 a float of seconds is off by less than 0.25 µs
+    raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds since 1970")
 
 
 def _tell(reading: Reading, reader: ItemReader, was: State, now: State, first: Operation) -> None:

@@ -310,6 +310,12 @@ def test_the_reader_can_be_asked_again_after_a_refusal() -> None:
     assert isinstance(reader.read(record(7, new=order(1))), Reading)
 
 
+@pytest.mark.parametrize("at", [1_772_366_400_123, 1_772_366_400_123.0, 1_772_366_400_123_000])
+def test_a_moment_in_milliseconds_or_microseconds_is_read_as_the_same_moment(at: float) -> None:
+    (one,) = World().read(record(7, new=order(1), at=at))
+    assert one.occurred_at == 1_772_366_400_123_000
+
+
 def test_an_item_of_400_kb_with_both_images_is_one_event_below_the_limit() -> None:
     note = {"S": "é" * 204_000}
     (one,) = World().read(record(7, order(1, note=note), order(1, "2.00", note=note)))

@@ -244,3 +244,15 @@ def test_a_file_that_was_read_has_no_redrive() -> None:
     before = world.objects()
     assert csv_redriver(world, world.entity).redrive([letter]) == []
     assert (world.objects(), world.events()) == (before, [])
+
+
+def test_a_letter_of_a_moment_in_milliseconds_is_redriven() -> None:
+    """As earlier versions stored them, which took seconds alone."""
+    world = Stream()
+    made = record(1, new=order(1), at=1_772_366_400_123)
+    payload = json.dumps(made, sort_keys=True, separators=(",", ":")).encode()
+    stored = DeadLetter(
+        letter_id(payload), "dynamodb", None, None, None, "not seconds", "data", payload, None
+    )
+    assert redriver(world).redrive([stored]) == [Outcome("dynamodb", stored.id, "redriven")]
+    assert [one.occurred_at for one in world.events()] == [1_772_366_400_123_000]
