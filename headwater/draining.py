@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from pathlib import Path
 from typing import NamedTuple
 
 from consumers.facts import frames_of
@@ -13,7 +14,7 @@ from consumers.warehouse.port import LIVE_READER
 from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.output import counted
-from headwater.progress import Waiting, await_level, read_report
+from headwater.progress import Report, Waiting, ask, await_level, read_report
 from headwater.provision import WATCHED_PREFIXES
 from headwater.stored import StoredObject, list_objects
 from replay import log as replay_log
@@ -42,8 +43,13 @@ def drain(here: Installation, aws: Aws, timeout: float) -> None:
     folder = here.settings.require_state()
     read_report(folder)
     _await_files(here, aws, waiting)
-    await_level(lambda: read_report(folder), waiting)
+    await_level(lambda: _asked_report(folder), waiting)
     _await_log(S3Log(aws.s3, here.settings.log_bucket), last_events(here, aws), waiting)
+
+
+def _asked_report(folder: Path) -> Report:
+    ask(folder)
+    return read_report(folder)
 
 
 def _await_files(here: Installation, aws: Aws, waiting: Waiting) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from headwater.lambda_events import Handler, dynamodb_event
+from headwater.places import Places
 from headwater.progress import Side
 from headwater.runtime import Found, advance_all
 from schemas.aws_errors import aws_errors
@@ -46,17 +47,25 @@ class Shard:
 class DynamoDbPoller:
     """All shards of all streams of these tables, from the oldest record that is kept; children after parents.
 
-    A table made again, or a stream switched on again, is found by the next pass. A restart reads everything
-    that the streams still hold again: the same events, which are duplicates.
+    A table made again, or a stream switched on again, is found by the next pass. A restart without `places`
+    reads everything that the streams still hold again: the same events, which are duplicates.
     """
 
     name = "dynamodb"
     side: Side = "source"
 
-    def __init__(self, streams: DynamoDBStreamsClient, tables: Sequence[str], handler: Handler) -> None:
+    def __init__(
+        self,
+        streams: DynamoDBStreamsClient,
+        tables: Sequence[str],
+        handler: Handler,
+        places: Places | None = None,
+    ) -> None:
         self._streams = streams
         self._tables = tables
         self._handler = handler
+        self._places = places
+        self._starts = places.all() if places else {}
         self._shards: dict[str, dict[tuple[str, str], Shard]] = {table: {} for table in tables}
 
     def poll(self, since: float) -> Found:
@@ -83,7 +92,8 @@ class DynamoDbPoller:
         while True:
             answer = self._streams.describe_stream(StreamArn=arn, **start)["StreamDescription"]
             for shard in answer.get("Shards", []):
-                yield Shard(arn, shard["ShardId"], shard.get("ParentShardId"))
+                place = self._starts.get(_place_name(arn, shard["ShardId"]))
+                yield Shard(arn, shard["ShardId"], shard.get("ParentShardId"), read=place)
             if not (last := answer.get("LastEvaluatedShardId")):
                 return
             start = {"ExclusiveStartShardId": last}
@@ -142,6 +152,12 @@ class DynamoDbPoller:
         shard.waiting = from_lowest_failed(shard.waiting, answer["batchItemFailures"])
         if shard.waiting:
             raise TransientError(f"{len(shard.waiting)} changes of {shard.stream_arn} were not published")
+        if self._places and shard.read:
+            self._places.took({_place_name(shard.stream_arn, shard.shard_id): shard.read})
+
+
+def _place_name(stream_arn: str, shard_id: str) -> str:
+    return f"{stream_arn} {shard_id}"
 
 
 def due_shards(shards: Mapping[tuple[str, str], Shard]) -> list[Shard]:

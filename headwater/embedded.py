@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -18,22 +19,34 @@ from schemas.errors import ConfigurationError, TransientError
 CREDENTIALS: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 HOST = "127.0.0.1"
 DEFAULT_REGION = "eu-west-1"
-_SERVER = Path(__file__).with_name("embedded_server.py")
+_ROOT = Path(__file__).parents[1]  # where `-m` finds this very package
 _BIND_SECONDS = 2.0  # after `kill -9` the old server needs a moment to see that its parent is gone
 
 
 class EmbeddedAws:
-    """A context manager around the running server: content in memory, empty at the start.
+    """A context manager around the running server, empty at the start unless it goes on from a state.
 
-    Raises ConfigurationError before anything is started when the port is taken or moto is not installed.
+    Raises ConfigurationError before anything is started when the port is taken or moto is not installed, and
+    when the state can't be read.
     """
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(
+        self,
+        port: int | None = None,
+        folder: Path | None = None,
+        *,
+        keep: bool = False,
+        lock: int | None = None,
+    ) -> None:
+        """`folder` takes the server's content; `keep`: everything, and what is there is taken up. `lock`: a
+        file descriptor that the server holds open, since it may outlive its parent by a moment."""
         _require_moto()
         listener = _listen(port or 0)
+        self._scratch = None if folder else tempfile.TemporaryDirectory(prefix="headwater-aws-")
+        self._folder = folder or Path(self._scratch.name if self._scratch else "")
         with listener:
             self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
-            self._process = _start(listener)
+            self._process = _start(listener, self._folder, keep, lock)
         try:
             self._await_ready()
         except BaseException:
@@ -50,11 +63,10 @@ class EmbeddedAws:
 
     def environment(self) -> dict[str, str]:
         """What a client needs in its environment to reach this server."""
-        region = os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             **CREDENTIALS,
-            "AWS_DEFAULT_REGION": region,
+            "AWS_DEFAULT_REGION": region(),
             **_past_any_proxy(),
         }
 
@@ -74,13 +86,27 @@ class EmbeddedAws:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._scratch:
+            self._scratch.cleanup()
 
     def _await_ready(self) -> None:
         assert self._process.stdout is not None
-        if self._process.stdout.readline().strip() != b"ready":
+        said = self._process.stdout.readline().strip()
+        if said == b"unreadable":
+            raise ConfigurationError(
+                f"the state in {self._folder} can't be read: use the version of Headwater and moto "
+                f"that wrote it, "
+                "or name another folder to start fresh"
+            )
+        if said != b"ready":
             raise ConfigurationError(
                 "the embedded AWS did not start: install it again with `pip install 'headwater[local]'`"
             )
+
+
+def region() -> str:
+    """The region that the embedded AWS is asked for."""
+    return os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
 
 
 def _past_any_proxy() -> dict[str, str]:
@@ -115,10 +141,13 @@ def _listen(port: int) -> socket.socket:
             time.sleep(0.1)
 
 
-def _start(listener: socket.socket) -> "subprocess.Popen[bytes]":
+def _start(listener: socket.socket, folder: Path, keep: bool, lock: int | None) -> "subprocess.Popen[bytes]":
+    descriptors = [listener.fileno(), *([] if lock is None else [lock])]
+    arguments = [str(listener.fileno()), str(folder.absolute()), "keep" if keep else "forget"]
     return subprocess.Popen(
-        [sys.executable, "-P", str(_SERVER), str(listener.fileno())],
-        pass_fds=[listener.fileno()],
+        [sys.executable, "-m", "headwater.embedded_server", *arguments],
+        cwd=_ROOT,
+        pass_fds=descriptors,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # moto's tracebacks may hold field values (INV-7)

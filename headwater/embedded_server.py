@@ -1,9 +1,10 @@
 """The embedded AWS's own process: moto's server on a socket that the parent bound (started by embedded.py).
 
-Runs as a script with nothing of the project imported. It lives as long as its standard input is open: the
-parent's death, however it dies, closes the pipe and ends this process at once. Nothing is ever logged:
-request bodies hold field values (INV-7).
+It lives as long as its standard input is open: the parent's death, however it dies, closes the pipe and ends
+this process at once. Nothing is ever logged: request bodies hold field values (INV-7).
 """
+
+from __future__ import annotations
 
 import io
 import logging
@@ -12,12 +13,16 @@ import signal
 import socket
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from hashlib import md5
+import time
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from headwater.embedded_content import Content, ObjectBody, Spool
+from headwater.embedded_journal import Entry, Journal, Wsgi, changes, replay
+from headwater.embedded_moto import Clock, prepare, show_what_was_received
+
+_TICK = 1e-6  # seconds; no two requests have one time, which is also the seed of their random numbers
 
 
 class OneAtATime:
@@ -28,16 +33,54 @@ class OneAtATime:
     poll of SQS waits inside, so it is let through.
     """
 
-    def __init__(self, application: Wsgi) -> None:
+    def __init__(self, application: Wsgi, clock: Clock | None = None, journal: Journal | None = None) -> None:
         self._application = application
+        self._clock = clock
+        self._journal = journal
         self._turn = threading.Lock()
+        self._newest = 0.0  # when the last change was made
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ.get("HTTP_X_AMZ_TARGET") == "AmazonSQS.ReceiveMessage":
             return self._application(environ, start_response)
-        environ["wsgi.input"] = io.BytesIO(_body(environ))  # read first: a slow client holds nobody up
+        body = _body(environ)  # read first: a slow client holds nobody up
+        environ["wsgi.input"] = io.BytesIO(body)
         with self._turn:
-            return self._application(environ, start_response)
+            if self._clock is None or not changes(environ):
+                return self._application(environ, start_response)
+            return self._change(self._clock, Entry(self._next_time(), environ, body), start_response)
+
+    def restore(self) -> None:
+        """Carries out what the journal holds, and puts a snapshot in its place."""
+        if self._journal is None or self._clock is None:
+            return
+        self._journal.load()
+        replayed = 0
+        for entry in self._journal.entries():
+            self._newest = entry.at
+            with self._clock.at(entry.at):
+                replay(self._application, entry)
+            replayed += 1
+        show_what_was_received()
+        if replayed:
+            self._journal.replace()
+
+    def _change(self, clock: Clock, entry: Entry, start_response: Any) -> Iterable[bytes]:
+        if self._journal is not None:
+            try:
+                self._journal.write(entry)
+            except OSError:
+                start_response("503 Service Unavailable", [("Content-Length", "0")])
+                return []
+        with clock.at(entry.at):
+            answer = self._application(entry.environ, start_response)
+        if self._journal is not None and self._journal.is_long():
+            self._journal.replace()
+        return answer
+
+    def _next_time(self) -> float:
+        self._newest = max(time.time(), self._newest + _TICK)
+        return self._newest
 
 
 def _body(environ: dict[str, Any]) -> bytes:
@@ -46,44 +89,19 @@ def _body(environ: dict[str, Any]) -> bytes:
     return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
-def reshard_as_aws_does(stream: Any) -> None:
-    """Changes moto's class of a Kinesis stream: closed shards keep their records, and take no more.
-
-    moto goes on putting into the closed parent, where nobody reads any more, and gives its records to the
-    children a second time. See the AWS documentation, "Resharding a stream".
-    """
-
-    def open_shard(self: Any, partition_key: str, explicit_hash_key: str) -> Any:
-        hash_key = int(explicit_hash_key or int.from_bytes(md5(partition_key.encode()).digest()))
-        opened = (shard for shard in self.shards.values() if shard.is_open)
-        return next(shard for shard in opened if shard.starting_hash <= hash_key <= shard.ending_hash)
-
-    def keeping_records(reshard: Callable[..., None]) -> Callable[..., None]:
-        def resharded(self: Any, *arguments: str) -> None:
-            kept = {shard_id: shard.records for shard_id, shard in self.shards.items()}
-            for shard in self.shards.values():
-                shard.records = OrderedDict()
-            try:
-                reshard(self, *arguments)
-            finally:
-                for shard_id, records in kept.items():
-                    self.shards[shard_id].records = records
-
-        return resharded
-
-    stream.get_shard_for_key = open_shard
-    stream.split_shard = keeping_records(stream.split_shard)
-    stream.merge_shards = keeping_records(stream.merge_shards)
-
-
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
 
 
-def serve(listener: socket.socket) -> None:
-    """Answers on the socket until the process ends; prints `ready` once it does."""
-    from moto.kinesis.models import Stream
+def serve(listener: socket.socket, folder: Path, *, keep: bool) -> None:
+    """Answers on the socket until the process ends; prints `ready` once it does.
+
+    `folder` holds the content; `keep`: and all else that the next start needs to go on from here.
+    """
+    clock, content = Clock(), Content(folder / "content", keep=keep)
+    ObjectBody.content = content
+    prepare(clock, Spool(content))
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -92,22 +110,29 @@ def serve(listener: socket.socket) -> None:
     from werkzeug.serving import make_server
 
     logging.disable(logging.CRITICAL)
-    reshard_as_aws_does(Stream)
+    journal = Journal(folder, content) if keep else None
+    application = OneAtATime(DomainDispatcherApplication(create_backend_app), clock, journal)
+    try:
+        application.restore()
+    except Exception as error:
+        _say("unreadable")
+        raise SystemExit(1) from error
     host, port = listener.getsockname()[:2]
     server = make_server(
-        host,
-        port,
-        OneAtATime(DomainDispatcherApplication(create_backend_app)),
-        threaded=True,
-        request_handler=MotoRequestHandler,
-        fd=listener.fileno(),
+        host, port, application, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
     )
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    _say("ready")
     server.serve_forever()
+
+
+def _say(word: str) -> None:
+    """To the parent."""
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end: it drains first
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    descriptor, place, kept = sys.argv[1:]
+    serve(socket.socket(fileno=int(descriptor)), Path(place), keep=kept == "keep")

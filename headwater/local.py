@@ -7,9 +7,8 @@ of these in a process, and it changes the process's environment.
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,13 +23,15 @@ from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
 from headwater.installation import Installation
 from headwater.output import tell
+from headwater.places import Places
+from headwater.progress import is_asked
 from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
 from headwater.report_poller import report_pollers
 from headwater.runtime import Pace, Poller, Runtime
 from headwater.settings import VARIABLES, Settings, environment
-from headwater.state import State
-from headwater.stream_poller import StreamPoller, consumer_poller, pump_poller
+from headwater.state import State, scratch
+from headwater.stream_poller import consumer_poller, pump_poller
 from producers.csv.handler import handler as csv_handler
 from producers.dynamodb.handler import handler as dynamodb_handler
 from schemas.errors import ConfigurationError
@@ -44,57 +45,63 @@ FOREIGN_PACE = Pace(first_pause=1.0, longest_pause=1.0, settle=2.0)
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A provisioned AWS and its runtime, not started yet. `exports`: what a client needs in its environment.
-
-    `database` is the warehouse's file, if it goes with the embedded AWS.
-    """
+    """A provisioned AWS and its runtime, not started yet. `exports`: what a client needs in its
+    environment."""
 
     here: Installation
     aws: Aws
     runtime: Runtime
     exports: Mapping[str, str]
-    database: Path | None = None
 
 
 @contextmanager
 def embedded(
     settings: Settings, port: int | None = None, state: State | None = None, warehouse: str | None = None
 ) -> Iterator[Local]:
-    """The embedded AWS and tables that go with it, both fresh or as a clean stop left them; or tables in
+    """The embedded AWS and tables that go with it, both fresh or as `state` holds them; or tables in
     `warehouse`, which are the user's to keep.
 
-    Raises ConfigurationError before anything is started. All is gone when the context is left.
+    Raises ConfigurationError before anything is started. Without a state all is gone when the context is
+    left.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="headwater-", ignore_cleanup_errors=True) as folder,
-        EmbeddedAws(port) as server,
+        _private_files(),
+        nullcontext(state.folder) if state else scratch() as folder,
+        EmbeddedAws(port, folder, keep=bool(state), lock=state.lock if state else None) as server,
     ):
-        database = None if warehouse else Path(folder) / "warehouse.db"
         own = replace(
             settings,
             endpoint=server.endpoint,
-            state=Path(folder),
-            warehouse=warehouse or f"sqlite:///{database}",
+            state=folder,
+            warehouse=warehouse or f"sqlite:///{(folder / 'warehouse.db').absolute()}",
             warehouse_secret=None,
         )
         exports = {**server.environment(), **environment(own)}
         _enter(exports, without="AWS_")
         here, aws = Installation(own, load_catalog(own.home)), connect()
-        _fill(here, aws, database, state if state and state.saved_at else None)
-        pollers = [*_pollers(here, aws), _pump(here, aws), *_report_pollers(here)]
-        runtime = Runtime(pollers, Path(folder), EMBEDDED_PACE, check=server.check)
-        yield Local(here, aws, runtime, exports, database)
+        make_stores(aws, own, here.catalog)
+        make_flow(aws, own, here.catalog, pumped=True)
+        pollers = [*_pollers(here, aws, Places(folder / "changes.json")), _pump(here, aws, folder)]
+        checks = [server.check, *([state.check] if state else [])]
+        runtime = Runtime(
+            [*pollers, *_report_pollers(here)], folder, EMBEDDED_PACE, check=lambda: _all(checks)
+        )
+        yield Local(here, aws, runtime, exports)
 
 
-def _fill(here: Installation, aws: Aws, database: Path | None, saved: State | None) -> None:
-    """Makes everything, and puts what was saved in its place before anybody watches for changes."""
-    make_stores(aws, here.settings, here.catalog)
-    if saved and database:
-        saved.restore_warehouse(database)
-        saved.restore_stores(aws)
-    make_flow(aws, here.settings, here.catalog, pumped=True)
-    if saved:
-        saved.restore_waiting(aws)
+def _all(checks: Sequence[Callable[[], None]]) -> None:
+    for check in checks:
+        check()
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Whatever is written holds data: it is for this user alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager
@@ -105,8 +112,8 @@ def foreign(settings: Settings) -> Iterator[Local]:
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
             "such as sqlite:////var/lib/headwater.db"
         )
-    with tempfile.TemporaryDirectory(prefix="headwater-", ignore_cleanup_errors=True) as folder:
-        own = settings if settings.state else replace(settings, state=Path(folder))
+    with _private_files(), scratch() as folder:
+        own = settings if settings.state else replace(settings, state=folder)
         own.require_state().mkdir(parents=True, exist_ok=True)
         here = Installation(own, load_catalog(own.home))
         aws = connect()
@@ -128,7 +135,7 @@ def _enter(exports: Mapping[str, str], without: str | None = None) -> None:
     os.environ.update(exports)
 
 
-def _pollers(here: Installation, aws: Aws) -> list[Poller]:
+def _pollers(here: Installation, aws: Aws, places: Places | None = None) -> list[Poller]:
     """Every handler builds itself here, on a batch of nothing: two threads can't make boto3 clients."""
     for handler in (dynamodb_handler, csv_handler, consumer_handler):
         handler({"Records": []}, None)
@@ -137,7 +144,7 @@ def _pollers(here: Installation, aws: Aws) -> list[Poller]:
     with here.warehouse() as warehouse:
         consumer = consumer_poller(stream, warehouse, consumer_handler)
     return [
-        DynamoDbPoller(aws.dynamodbstreams, list(here.catalog.tables()), dynamodb_handler),
+        DynamoDbPoller(aws.dynamodbstreams, list(here.catalog.tables()), dynamodb_handler, places),
         QueuePoller(aws.sqs, url, arn, csv_handler),
         consumer,
     ]
@@ -155,7 +162,11 @@ def _report_pollers(here: Installation) -> list[Poller]:
     return [*report_pollers(Refresher(engine), reports.right.values(), engine.at_once)]
 
 
-def _pump(here: Installation, aws: Aws) -> StreamPoller:
+def _pump(here: Installation, aws: Aws, folder: Path) -> Poller:
     return pump_poller(
-        StreamReader(aws.kinesis, here.settings.stream), aws.firehose, here.settings.delivery_stream
+        StreamReader(aws.kinesis, here.settings.stream),
+        aws.firehose,
+        here.settings.delivery_stream,
+        Places(folder / "pumped.json"),
+        lambda: is_asked(folder),
     )

@@ -18,6 +18,8 @@ from headwater.output import tell
 from schemas.errors import TransientError
 
 FILE = "progress.json"
+_ASKED = "drain-asked"
+_ASKED_SECONDS = 2.0
 _STALE_SECONDS = 10.0
 _CHECK_SECONDS = 0.1
 _TELL_SECONDS = 5.0
@@ -99,6 +101,20 @@ def read_report(folder: Path) -> Report:
             f"the runtime is not running any more: {folder / FILE} is old; start `headwater up`"
         )
     return report
+
+
+def ask(folder: Path) -> None:
+    """Tells the runtime that somebody waits until everything is in the log. To be repeated while that
+    holds."""
+    (folder / _ASKED).touch(mode=0o600)
+
+
+def is_asked(folder: Path) -> bool:
+    """Whether somebody waited a moment ago."""
+    try:
+        return time.time() - (folder / _ASKED).stat().st_mtime < _ASKED_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 class Waiting:

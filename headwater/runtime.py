@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from headwater.progress import Progress, Report, Side, Waiting, await_level, write_report
+from headwater.progress import Progress, Report, Side, Waiting, ask, await_level, write_report
 from schemas.errors import TransientError
 
 _log = logging.getLogger(__name__)
@@ -136,6 +136,7 @@ class Runtime:
 
         def read() -> Report:
             self.check()
+            ask(self._folder)
             return self._progress.report()
 
         await_level(read, Waiting(timeout))

@@ -1,182 +1,206 @@
-"""`up --state DIR`: the embedded AWS's content and the warehouse, as a clean stop leaves them.
+"""`up --state DIR`: a folder in which the embedded AWS and the tables are kept while `up` runs.
 
-One file, put in its place whole by a rename: it is there if and only if a clean stop wrote it, and a run that
-is killed leaves that of the clean stop before.
+The embedded AWS writes every change there before it answers (embedded_journal.py), and the tables are a
+SQLite file there, so a stop of any kind loses nothing that was answered. One `up` at a time: a lock on a
+file, which ends with the processes that hold it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
-import sqlite3
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from headwater.aws import Aws
-from headwater.lambda_events import attribute_as_json, attribute_from_json
-from headwater.output import instant
-from headwater.provision import WATCHED_PREFIXES
-from headwater.settings import Settings
-from headwater.stored import list_objects
-from schemas.aws_errors import aws_errors
-from schemas.entity import Catalog
+from headwater.embedded import region
 from schemas.errors import ConfigurationError, TransientError
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
-
-FILE = "headwater-state.zip"
-_UNFINISHED = "headwater-state.zip.unfinished"
-_SNAPSHOT = "warehouse.db.unfinished"
-_WAREHOUSE = "warehouse.db"
-_COPY_BYTES = 1024 * 1024
-_ATTEMPTS = 3
-_BATCH_ITEMS = 25  # the most that BatchWriteItem takes
+FILE = "state.json"
+"""Says what wrote the folder; a folder without it is not a state."""
+_OLD = "headwater-state.zip"
+_LOCK = "lock"
+_LOCK_SECONDS = 2.0  # after `kill -9` the embedded AWS needs a moment to see that its parent is gone
+_FORMAT = 2
+_START_BYTES = 64 * 1024 * 1024
+_LEAST_BYTES = 16 * 1024 * 1024
+_SCRATCH = "headwater-"
 
 
 class State:
-    """A folder for the state of one installation of the embedded AWS.
+    """A state folder, locked by this process.
 
-    Raises ConfigurationError when the folder holds something, but nothing of a clean stop.
+    Raises ConfigurationError, and changes nothing, when the folder can't be used: another `up` uses it, it
+    can't be written to, its disk is full, or what it holds is something else.
     """
 
-    def __init__(self, folder: Path, settings: Settings, catalog: Catalog) -> None:
-        self._folder = folder
-        self._tables = list(catalog.tables())
-        self._buckets = {"source": settings.source_bucket, "log": settings.log_bucket}
-        self._check()
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        _refuse_foreign(folder)
+        _make(folder)
+        self.lock = _locked(folder)
+        self._before = self._read()
+        _require_space(folder)
+        self._write(stopped=None)
 
     @property
-    def saved_at(self) -> str | None:
-        """When a clean stop wrote what is here, ISO 8601 in UTC; None when none has."""
-        file = self._folder / FILE
-        return instant(file.stat().st_mtime_ns // 1_000) if file.is_file() else None
+    def origin(self) -> str | None:
+        """What the state goes on from, for a person; None for a new one."""
+        if self._before is None:
+            return None
+        if self._before["stopped"]:
+            return f"restored what the clean stop of {self._before['stopped']} left in {self.folder}"
+        return (
+            f"restored {self.folder} after a run that did not stop cleanly: every change that it "
+            f"had answered "
+            "is there, and what was in flight goes on"
+        )
 
-    def restore_warehouse(self, database: Path) -> None:
-        """Puts the SQLite file in its place."""
-        with self._opened() as content, content.open(_WAREHOUSE) as source, database.open("wb") as target:
-            shutil.copyfileobj(source, target, _COPY_BYTES)
-
-    def restore_stores(self, aws: Aws) -> None:
-        """Items and objects, before anything watches: they are no changes and no new files."""
-        with self._opened() as content:
-            for table in self._tables:
-                if f"tables/{table}" in content.namelist():
-                    _restore_items(aws, table, content.read(f"tables/{table}"))
-            self._restore_objects(aws, content, watched=False)
-
-    def restore_waiting(self, aws: Aws) -> None:
-        """The files that nobody had taken yet, once somebody watches for files."""
-        with self._opened() as content:
-            self._restore_objects(aws, content, watched=True)
-
-    def write(self, aws: Aws, database: Path) -> None:
-        """Writes everything beside what is there; only `keep` puts it in its place."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(self._folder / _UNFINISHED, "w") as content:
-            content.write(_snapshot(database, self._folder), _WAREHOUSE)
-            for table in self._tables:
-                content.writestr(f"tables/{table}", "".join(_item_lines(aws, table)))
-            for role, bucket in self._buckets.items():
-                _write_objects(content, aws, bucket, f"objects/{role}/")
-
-    def keep(self) -> None:
-        """What was written last is the state from now on."""
-        (self._folder / _UNFINISHED).replace(self._folder / FILE)
-        (self._folder / _SNAPSHOT).unlink()
-
-    def _check(self) -> None:
-        if not self._folder.exists():
-            return
-        if not self._folder.is_dir():
-            raise ConfigurationError(f"--state {self._folder} is not a folder: name one")
-        found = {entry.name for entry in self._folder.iterdir()}
-        if self.saved_at:
-            with self._opened() as content:
-                self._check_tables(content)
-        elif found:
-            raise ConfigurationError(
-                f"--state {self._folder} holds no {FILE} of a clean stop, but {sorted(found)[0]}: "
-                "name another folder, or remove this one to start fresh"
+    def check(self) -> None:
+        """Raises TransientError when the disk is nearly full."""
+        if (free := shutil.disk_usage(self.folder).free) < _LEAST_BYTES:
+            raise TransientError(
+                f"--state {self.folder} has only {free // 1024} KiB left on its disk: nothing is "
+                f"lost, but make "
+                "room before you start again"
             )
 
-    def _check_tables(self, content: zipfile.ZipFile) -> None:
-        held = {name.removeprefix("tables/") for name in content.namelist() if name.startswith("tables/")}
-        if unknown := sorted(held - set(self._tables)):
-            raise ConfigurationError(
-                f"{self._folder / FILE} holds the table {unknown[0]}, which no entity names: "
-                "set HEADWATER_HOME as it was, or name another folder"
-            )
+    def stopped(self) -> None:
+        """Nothing is in flight any more."""
+        self._write(stopped=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
-    @contextmanager
-    def _opened(self) -> Iterator[zipfile.ZipFile]:
+    def close(self) -> None:
+        """Lets go of the lock."""
+        os.close(self.lock)
+
+    def _read(self) -> dict[str, Any] | None:
+        file = self.folder / FILE
+        if not file.exists():
+            return None
         try:
-            with zipfile.ZipFile(self._folder / FILE) as content:
-                yield content
-        except (OSError, zipfile.BadZipFile) as error:
+            found: dict[str, Any] = json.loads(file.read_text())
+            different = [name for name, value in _writer().items() if found[name] != value]
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigurationError(f"{file} can't be read: name another folder for --state") from error
+        if different:
+            there, here = ({name: each[name] for name in different} for each in (found, _writer()))
             raise ConfigurationError(
-                f"{self._folder / FILE} can't be read: remove it to start fresh, or name another folder"
-            ) from error
+                f"--state {self.folder} was written with {_said(there)}, but this is {_said(here)}: use the "
+                "same, or name another folder"
+            )
+        return found
 
-    def _restore_objects(self, aws: Aws, content: zipfile.ZipFile, *, watched: bool) -> None:
-        for name in content.namelist():
-            kind, _, rest = name.partition("/")
-            role, _, key = rest.partition("/")
-            if kind == "objects" and (role == "source" and key.startswith(WATCHED_PREFIXES)) is watched:
-                with aws_errors(f"restoring an object of the bucket {self._buckets[role]}"):
-                    aws.s3.put_object(Bucket=self._buckets[role], Key=key, Body=content.read(name))
+    def _write(self, stopped: str | None) -> None:
+        unfinished = self.folder / f"{FILE}.tmp"
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(json.dumps({**_writer(), "stopped": stopped}))
+        unfinished.replace(self.folder / FILE)
 
 
-def save_when_quiet(state: State, drain: Callable[[], int], aws: Aws, database: Path) -> None:
-    """Writes a state that lacks nothing of what was accepted before it.
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, removed at the end; those that killed processes left behind are removed first."""
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{_SCRATCH}*/{_LOCK}"):
+        _remove_abandoned(left)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True) as folder:
+        lock = _locked(Path(folder))
+        try:
+            yield Path(folder)
+        finally:
+            os.close(lock)
 
-    `drain` says how many records were taken so far. Raises TransientError when others keep writing meanwhile.
-    """
-    taken = drain()
-    for _ in range(_ATTEMPTS):
-        state.write(aws, database)
-        before, taken = taken, drain()
-        if taken == before:
-            state.keep()
+
+def _remove_abandoned(file: Path) -> None:
+    """Its folder, unless a process holds the lock or it belongs to another user."""
+    with suppress(OSError):
+        if file.parent.lstat().st_uid != os.getuid() or file.parent.is_symlink():
             return
-    raise TransientError("the state was not saved, since others went on writing: stop them first")
+        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(file.parent, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
-def _snapshot(database: Path, folder: Path) -> Path:
-    """A copy of the SQLite file as of one moment, whoever writes to it meanwhile."""
-    copy = folder / _SNAPSHOT
-    copy.unlink(missing_ok=True)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("VACUUM INTO ?", (str(copy),))
-    return copy
+def _writer() -> dict[str, Any]:
+    """What has to be the same for a state to be read: it holds moto's own objects."""
+    return {"format": _FORMAT, "moto": version("moto"), "region": region()}
 
 
-def _write_objects(content: zipfile.ZipFile, aws: Aws, bucket: str, prefix: str) -> None:
-    """In order of their time: that is the order in which files wait."""
-    for item in sorted(list_objects(aws, bucket, ""), key=lambda item: item.modified):
-        with aws_errors(f"saving an object of the bucket {bucket}"):
-            body = aws.s3.get_object(Bucket=bucket, Key=item.key)["Body"]
-            with content.open(prefix + item.key, "w", force_zip64=True) as target:
-                shutil.copyfileobj(body, target, _COPY_BYTES)
+def _said(writer: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in writer.items())
 
 
-def _item_lines(aws: Aws, table: str) -> Iterator[str]:
-    with aws_errors(f"saving the items of the table {table}"):
-        for page in aws.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-            for item in page["Items"]:
-                yield json.dumps({name: attribute_as_json(value) for name, value in item.items()}) + "\n"
+def _refuse_foreign(folder: Path) -> None:
+    """Looks without touching anything."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigurationError(f"--state {folder} is not a folder: name one")
+    try:
+        found = {entry.name for entry in folder.iterdir()} - {_LOCK}
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    if _OLD in found:
+        raise ConfigurationError(
+            f"--state {folder} holds {_OLD}, which an older version of Headwater wrote and this one "
+            f"can't read: "
+            "name another folder, or start that version to take the data out"
+        )
+    if found and FILE not in found:
+        raise ConfigurationError(
+            f"--state {folder} holds no {FILE}, but {sorted(found)[0]}: "
+            "name another folder, or remove this one to start fresh"
+        )
 
 
-def _restore_items(aws: Aws, table: str, lines: bytes) -> None:
-    items = [json.loads(line) for line in lines.splitlines()]
-    puts: list[WriteRequestTypeDef] = [
-        {"PutRequest": {"Item": {name: attribute_from_json(value) for name, value in item.items()}}}
-        for item in items
-    ]
-    with aws_errors(f"restoring the items of the table {table}"):
-        for start in range(0, len(puts), _BATCH_ITEMS):
-            batch = puts[start : start + _BATCH_ITEMS]
-            aws.dynamodb.batch_write_item(RequestItems={table: batch})  # moto processes all of it
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the folder's lock, and whoever inherits it."""
+    give_up = time.monotonic() + _LOCK_SECONDS
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    os.close(descriptor)
+                    raise ConfigurationError(
+                        f"--state {folder} is in use by another `headwater up`: stop that one, or "
+                        f"name another folder"
+                    ) from None
+                time.sleep(0.1)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _require_space(folder: Path) -> None:
+    if (free := shutil.disk_usage(folder).free) < _START_BYTES:
+        raise ConfigurationError(
+            f"--state {folder} has only {free // 1024} KiB left on its disk, and needs "
+            f"{_START_BYTES // 1024} to "
+            "start: make room, or name another folder"
+        )
+
+
+def _unusable(folder: Path, error: OSError) -> ConfigurationError:
+    why = os.strerror(error.errno or 0)
+    return ConfigurationError(f"--state {folder} can't be used ({why}): name a folder that you may write to")

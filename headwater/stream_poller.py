@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from consumers.kinesis import Shard, ShardReader, StreamReader, StreamRecord
 from consumers.warehouse.port import LIVE_READER, Warehouse
 from headwater.lambda_events import Handler, kinesis_event
+from headwater.places import Places
 from headwater.progress import Side
 from headwater.runtime import Found, advance_all
 from schemas.aws_errors import aws_errors
@@ -22,6 +24,8 @@ READ_RECORDS = 25
 # Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
 BATCH_RECORDS = 500
 BATCH_BYTES = 4 * 1024 * 1024
+BUFFER_BYTES = BATCH_BYTES
+BUFFER_SECONDS = 5.0
 
 Take = Callable[[str, Sequence[StreamRecord]], None]
 """Takes records of one shard, in order, or raises: then the same ones come again."""
@@ -108,14 +112,70 @@ def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler
     return StreamPoller("consumer", stream, take, starts)
 
 
-def pump_poller(stream: StreamReader, firehose: FirehoseClient, delivery_stream: str) -> StreamPoller:
-    """Kinesis into Firehose by hand, for an AWS whose Firehose never reads Kinesis (the embedded one)."""
+class Pump:
+    """Kinesis into Firehose by hand, for an AWS whose Firehose never reads Kinesis (the embedded one).
 
-    def take(_shard: str, records: Sequence[StreamRecord]) -> None:
-        for batch in batches([record.payload for record in records]):
-            _put(firehose, delivery_stream, batch)
+    Gathers records as Firehose does, so that the log does not become thousands of small objects: they are put
+    once there are BUFFER_BYTES of them, the first has waited BUFFER_SECONDS, or `wanted` says that somebody
+    waits.
+    """
 
-    return StreamPoller("pump", stream, take)
+    name = "pump"
+    side: Side = "stream"
+
+    def __init__(
+        self,
+        stream: StreamReader,
+        put: Callable[[Sequence[bytes]], None],
+        places: Places | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = StreamPoller(self.name, stream, self._gather, places.all() if places else None)
+        self._put = put
+        self._places = places
+        self._wanted = wanted
+        self._clock = clock
+        self._waiting: list[bytes] = []
+        self._taken: dict[str, str] = {}  # shard to the sequence number of its last record that waits
+        self._since = 0.0  # when the first one began to wait
+
+    def poll(self, since: float) -> Found:
+        """Raises TransientError: what waits is put by a later pass."""
+        if self._is_full():
+            self._flush()
+        found = self._reader.poll(since)
+        if self._waiting and (self._is_full() or self._wanted()):
+            self._flush()
+        return found._replace(level=found.level and not self._waiting)
+
+    def _gather(self, shard: str, records: Sequence[StreamRecord]) -> None:
+        if not self._waiting:
+            self._since = self._clock()
+        self._waiting += [record.payload for record in records]
+        self._taken[shard] = records[-1].sequence
+
+    def _is_full(self) -> bool:
+        is_old = bool(self._waiting) and self._clock() - self._since >= BUFFER_SECONDS
+        return is_old or sum(map(len, self._waiting)) >= BUFFER_BYTES
+
+    def _flush(self) -> None:
+        for batch in batches(self._waiting):
+            self._put(batch)
+        if self._places:
+            self._places.took(self._taken)
+        self._waiting, self._taken = [], {}
+
+
+def pump_poller(
+    stream: StreamReader,
+    firehose: FirehoseClient,
+    delivery_stream: str,
+    places: Places | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Pump:
+    """The pump to this delivery stream."""
+    return Pump(stream, lambda payloads: _put(firehose, delivery_stream, payloads), places, wanted)
 
 
 def batches(payloads: Sequence[bytes]) -> Iterator[list[bytes]]:

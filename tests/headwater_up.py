@@ -77,14 +77,16 @@ class Up:
         *argv: str | Path,
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = PROGRAM,
+        folder: Path | None = None,
     ) -> None:
+        """`folder`: where temporary files go, instead of one of its own."""
         self._folder = tempfile.TemporaryDirectory(prefix="headwater-up-")  # of what a kill leaves behind
         self._clients: dict[str, Any] = {}
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on leaving; a pipe would fill up
         self.process = subprocess.Popen(
             command("up", *map(str, argv), program=program),
             cwd=ROOT,
-            env={**clean_environment(environment), "TMPDIR": self._folder.name},
+            env={**clean_environment(environment), "TMPDIR": str(folder or self._folder.name)},
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,

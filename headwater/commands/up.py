@@ -8,6 +8,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,6 @@ from headwater.exit_codes import DONE, INTERRUPTED
 from headwater.output import show, tell
 from headwater.settings import Settings, read_settings
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
 
 if TYPE_CHECKING:
     from headwater.local import Local
@@ -38,8 +38,10 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "would run, until Ctrl-C (exit code 130) or SIGTERM (0). Prints a client's environment as `export` "
         "lines. With AWS_ENDPOINT_URL set it works there, with the tables in HEADWATER_WAREHOUSE. Else it "
         "brings an AWS and tables of its own, which are fresh and gone after the stop unless --state names a "
-        "folder. Where anything is kept, a stop finishes first what is in flight; Ctrl-C once more stops at "
-        "once.",
+        "folder. With --state every change is on disk there before AWS answers it: a kill or a second Ctrl-C "
+        "loses nothing that was answered, and the next start goes on from there (a power cut may lose the "
+        "last seconds). Where anything is kept, a stop finishes first what is in flight; Ctrl-C once more "
+        "stops at once.",
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
     add_warehouse(parser)
@@ -47,7 +49,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "--state",
         type=Path,
         metavar="DIR",
-        help="keep the embedded AWS and the tables here at a clean stop, and start with what it left",
+        help="keep the embedded AWS and the tables here from the start on, for one `up` at a time",
     )
 
 
@@ -77,24 +79,25 @@ def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
 
 def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
     from headwater.local import embedded
-    from headwater.state import State, save_when_quiet
+    from headwater.state import State
 
     warehouse = _kept_tables(settings, options)
-    state = State(options.state, settings, load_catalog(settings.home)) if options.state else None
+    state = State(options.state) if options.state else None
     with (
+        closing(state) if state else nullcontext(),
         embedded(settings, options.port, state, warehouse) as local,
         local.runtime as runtime,
         Stop() as stop,
     ):
-        if state and state.saved_at:
-            tell(f"restored what the clean stop of {state.saved_at} left in {options.state}")
+        if state and state.origin:
+            tell(state.origin)
         _announce(local)
         code = stop.wait(runtime)
-        if state and local.database:
+        if state:
             tell(STOPPING)
-            save_when_quiet(state, lambda: runtime.drain(DRAIN_SECONDS), local.aws, local.database)
-            again = shlex.quote(str(options.state))
-            tell(f"saved in {options.state}: `headwater up --state {again}` goes on from there")
+            runtime.drain(DRAIN_SECONDS)
+            state.stopped()
+            tell(f"saved in {options.state}: `headwater up --state {options.state}` goes on from there")
         return code
 
 
