@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from botocore.exceptions import ClientError
 
 from headwater.aws import Aws
 from headwater.settings import Settings
 from schemas.aws_errors import aws_errors
 from schemas.entity import Catalog, KeyAttribute
-from schemas.errors import ConfigurationError, TransientError
+from schemas.errors import ConfigurationError, ConflictError, TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose.type_defs import ExtendedS3DestinationConfigurationTypeDef
     from mypy_boto3_s3.type_defs import QueueConfigurationTypeDef
 
+T = TypeVar("T")
+
 SHARDS = 2
 WATCHED_PREFIXES = ("drop/", "corrections/")
+_BUSY_SECONDS = 90.0  # SQS refuses a queue's name for a minute after its deletion
+_BUSY_PAUSE = 0.5
 _ACTIVE_SECONDS = 120.0  # LocalStack takes up to a minute for a delivery stream
 
 
 def make_stores(aws: Aws, settings: Settings, catalog: Catalog) -> None:
     """The buckets, and the tables without a stream yet. Raises ConfigurationError, TransientError."""
     for bucket in (settings.log_bucket, settings.source_bucket):
-        _make_bucket(aws, bucket)
-    with aws_errors(f"versioning the bucket {settings.source_bucket}"):
-        aws.s3.put_bucket_versioning(
-            Bucket=settings.source_bucket, VersioningConfiguration={"Status": "Enabled"}
-        )
+        _repeated(_make_bucket, aws, bucket)
+    _repeated(_version_bucket, aws, settings.source_bucket)
     for table, key in catalog.tables().items():
-        _make_table(aws, table, key)
+        _repeated(_make_table, aws, table, key)
 
 
 def make_flow(aws: Aws, settings: Settings, catalog: Catalog, *, pumped: bool) -> None:
@@ -44,11 +47,27 @@ def make_flow(aws: Aws, settings: Settings, catalog: Catalog, *, pumped: bool) -
 
     `pumped`: this AWS's Firehose never reads Kinesis by itself, so that the runtime puts the records there.
     """
-    _make_stream(aws, settings.stream)
-    _make_delivery(aws, settings, pumped=pumped)
+    _repeated(_make_stream, aws, settings.stream)
+    _repeated(_make_delivery, aws, settings, pumped=pumped)
     for table in catalog.tables():
-        _enable_stream(aws, table)
-    _watch(aws, settings.source_bucket, _make_queue(aws, settings))
+        _repeated(_enable_stream, aws, table)
+    _repeated(_watch, aws, settings.source_bucket, _repeated(_make_queue, aws, settings))
+
+
+def _repeated(step: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """The step's result, tried again while AWS answers that something is under way or in use.
+
+    The answer to an earlier call may have been lost, and what it asked for is still being made.
+    """
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return step(*arguments, **named)
+        except (ConflictError, TransientError) as error:
+            answered = isinstance(error.__cause__, ClientError)
+            if not answered or time.monotonic() > give_up:
+                raise
+        time.sleep(_BUSY_PAUSE)
 
 
 def find_queue(aws: Aws, settings: Settings) -> tuple[str, str]:
@@ -57,6 +76,11 @@ def find_queue(aws: Aws, settings: Settings) -> tuple[str, str]:
         url = aws.sqs.get_queue_url(QueueName=settings.queue)["QueueUrl"]
         found = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return url, found["Attributes"]["QueueArn"]
+
+
+def _version_bucket(aws: Aws, bucket: str) -> None:
+    with aws_errors(f"versioning the bucket {bucket}"):
+        aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 def _make_bucket(aws: Aws, bucket: str) -> None:
@@ -75,7 +99,7 @@ def _placement(region: str) -> dict[str, Any]:
 def _make_table(aws: Aws, table: str, key: Sequence[KeyAttribute]) -> None:
     kinds: tuple[Literal["HASH", "RANGE"], ...] = ("HASH", "RANGE")
     with aws_errors(f"making the table {table}"):
-        try:
+        with suppress(aws.dynamodb.exceptions.ResourceInUseException):
             aws.dynamodb.create_table(
                 TableName=table,
                 KeySchema=[
@@ -87,25 +111,31 @@ def _make_table(aws: Aws, table: str, key: Sequence[KeyAttribute]) -> None:
                 ],
                 BillingMode="PAY_PER_REQUEST",
             )
-        except aws.dynamodb.exceptions.ResourceInUseException:
-            return
         aws.dynamodb.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
 
 
 def _enable_stream(aws: Aws, table: str) -> None:
-    with aws_errors(f"looking at the stream of the table {table}"):
-        found = aws.dynamodb.describe_table(TableName=table)["Table"].get("StreamSpecification", {})
+    found = _stream_of(aws, table)
     if not found.get("StreamEnabled"):
-        with aws_errors(f"enabling the stream of the table {table}"):
-            aws.dynamodb.update_table(
-                TableName=table,
-                StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-            )
+        try:
+            with aws_errors(f"enabling the stream of the table {table}"):
+                aws.dynamodb.update_table(
+                    TableName=table,
+                    StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+                )
+        except ConfigurationError:  # AWS says so of a stream that is enabled, as after a lost answer
+            if not _stream_of(aws, table).get("StreamEnabled"):
+                raise
     elif found.get("StreamViewType") != "NEW_AND_OLD_IMAGES":
         raise ConfigurationError(
             f"the stream of the table {table} is {found.get('StreamViewType')}, which Headwater can't read: "
             "disable it and enable it with NEW_AND_OLD_IMAGES"
         )
+
+
+def _stream_of(aws: Aws, table: str) -> Mapping[str, Any]:
+    with aws_errors(f"looking at the stream of the table {table}"):
+        return aws.dynamodb.describe_table(TableName=table)["Table"].get("StreamSpecification", {})
 
 
 def _make_stream(aws: Aws, stream: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from headwater.lambda_events import Handler, sqs_event
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 _MOST = 10  # that ReceiveMessage gives
 # Seconds in which nobody else gets what was received; a file that takes longer comes twice: harmless (INV-2).
-_HIDDEN_SECONDS = 300
+HIDDEN_SECONDS = 300
 _LONGEST_PAUSE = 60  # seconds before a file that failed is tried again
 
 
@@ -30,11 +32,14 @@ class QueuePoller:
         self._url = queue_url
         self._arn = queue_arn
         self._handler = handler
+        self._all_back_at = time.time() + HIDDEN_SECONDS
+        self._put_back_any = False
 
     def poll(self, since: float) -> Found:  # noqa: ARG002 - an empty queue is level whatever the time
         received = self._receive()
         if not received:
-            return Found(0, level=self._hidden() == 0)
+            hidden = self._hidden()
+            return Found(0, level=hidden == 0, problem=self._whose(hidden) if hidden else None)
         failed = self._deliver(received)
         problem = f"{len(failed)} files were not published" if failed else None
         if problem and len(failed) == len(received):
@@ -46,7 +51,7 @@ class QueuePoller:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=_MOST,
-                VisibilityTimeout=_HIDDEN_SECONDS,
+                VisibilityTimeout=HIDDEN_SECONDS,
                 AttributeNames=["ApproximateReceiveCount"],
             )
         return list(answer.get("Messages", []))
@@ -69,6 +74,7 @@ class QueuePoller:
 
     def _put_back(self, failed: list[Any]) -> None:
         """Make these visible in the queue again, each time after a longer pause; others come first."""
+        self._put_back_any = self._put_back_any or bool(failed)
         for one in failed:
             with aws_errors(f"ChangeMessageVisibility of {self._url}"):
                 self._sqs.change_message_visibility(
@@ -76,6 +82,13 @@ class QueuePoller:
                     ReceiptHandle=one["ReceiptHandle"],
                     VisibilityTimeout=_pause(int(one["Attributes"]["ApproximateReceiveCount"])),
                 )
+
+    def _whose(self, hidden: int) -> str | None:
+        """What an earlier run took comes back within its time; what this one put back comes back sooner."""
+        if time.time() > self._all_back_at or self._put_back_any:
+            return None
+        at = datetime.fromtimestamp(self._all_back_at, UTC).strftime("%H:%M:%S UTC")
+        return f"an earlier run had taken {hidden} files: hidden in their queue, they come back by {at}"
 
     def _hidden(self) -> int:
         """Received by a runtime that was killed, and not yet given again."""

@@ -9,6 +9,9 @@ from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
 from headwater.output import counted, show, show_json
 
+PATIENCE = 420.0
+"""Seconds. A file that a killed runtime had taken is hidden in its queue for 300 (queue_poller.py)."""
+
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Adds the command."""
@@ -24,7 +27,11 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     add_warehouse(parser)
     parser.add_argument(
-        "--timeout", type=seconds, default=300.0, metavar="SECONDS", help="give up after this long (300)"
+        "--timeout",
+        type=seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help=f"give up after this long ({PATIENCE:.0f}: a file that a killed `up` had taken is hidden for 300)",
     )
     add_json(parser)
 

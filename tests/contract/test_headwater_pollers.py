@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,67 @@ def test_a_stream_without_both_images_is_refused(aws: Aws, settings: Settings, c
     )
     with pytest.raises(ConfigurationError, match=f"{table} is KEYS_ONLY.*NEW_AND_OLD_IMAGES"):
         make_flow(aws, settings, catalog, pumped=True)
+
+
+def answer_once(aws: Aws, operation: str, code: str, before: Callable[[], object] = lambda: None) -> None:
+    """The operation's next call is answered with this error, after something else has happened."""
+    service = operation.partition(".")[0]
+    asked: list[str] = []
+
+    def answered(request: Any, **_: object) -> AWSResponse | None:
+        if asked:
+            return None
+        asked.append(request.url)
+        before()
+        body = json.dumps({"__type": code, "message": "said the server"}).encode()
+        if service == "s3":
+            body = f"<Error><Code>{code}</Code><Message>said the server</Message></Error>".encode()
+        raw = io.BytesIO(body)
+        raw.stream = lambda: iter([body])  # type: ignore[attr-defined]
+        return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, raw)
+
+    getattr(aws, service).meta.events.register_first(f"before-send.{operation}", answered)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("dynamodb.UpdateTable", "ResourceInUseException"),
+        ("kinesis.CreateStream", "LimitExceededException"),
+        ("firehose.CreateDeliveryStream", "ConcurrentModificationException"),
+        ("sqs.CreateQueue", "QueueDeletedRecently"),
+        ("s3.PutBucketVersioning", "OperationAborted"),
+        ("s3.PutBucketNotificationConfiguration", "OperationAborted"),
+    ],
+)
+def test_what_is_busy_is_asked_again(
+    aws: Aws, settings: Settings, catalog: Catalog, operation: str, code: str
+) -> None:
+    """As after a lost answer, when what was asked for is still being made."""
+    answer_once(aws, operation, code)
+    make_stores(aws, settings, catalog)
+    make_flow(aws, settings, catalog, pumped=True)
+    (table,) = catalog.tables()
+    made = aws.dynamodb.describe_table(TableName=table)["Table"]
+    assert made["StreamSpecification"]["StreamEnabled"]
+    assert aws.s3.get_bucket_versioning(Bucket=settings.source_bucket)["Status"] == "Enabled"
+
+
+def test_a_stream_that_a_lost_answer_enabled_is_taken_as_it_is(
+    aws: Aws, settings: Settings, catalog: Catalog
+) -> None:
+    make_stores(aws, settings, catalog)
+    (table,) = catalog.tables()
+
+    def enable() -> None:
+        connect().dynamodb.update_table(
+            TableName=table,
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+
+    answer_once(aws, "dynamodb.UpdateTable", "ValidationException", enable)
+    make_flow(aws, settings, catalog, pumped=True)
+    assert aws.dynamodb.describe_table(TableName=table)["Table"]["StreamSpecification"]["StreamEnabled"]
 
 
 def put(aws: Aws, table: str, *numbers: int) -> None:
@@ -302,7 +364,11 @@ def test_a_notification_that_a_killed_runtime_holds_is_waited_for(
     aws.s3.put_object(Bucket=settings.source_bucket, Key="drop/reading/a.csv", Body=b"n,sk\n")
     with pytest.raises(KeyboardInterrupt):
         killed.poll(time.time())
-    assert QueuePoller(aws.sqs, *queue, Recording()).poll(time.time()) == Found(0, level=False)
+    found = QueuePoller(aws.sqs, *queue, Recording()).poll(time.time())
+    assert found[:2] == (0, False)
+    assert re.search(
+        r"an earlier run had taken \d files.* come back by \d\d:\d\d:\d\d UTC", found.problem or ""
+    )
 
 
 def test_a_file_that_fails_each_time_does_not_hold_up_the_files_after_it(
