@@ -11,7 +11,8 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import EXISTED, KEY_HASH, Dialect, column
 from consumers.reporting.registry import Sources
-from consumers.reporting.statements import all_of, newest_of, null_patterns, unit_selects
+from consumers.reporting.statements import all_of, newest_of, null_patterns
+from consumers.reporting.unit_walk import UnitWalk
 
 FOUND = "found"
 
@@ -68,10 +69,12 @@ class Changes:
             for name, images in self._report.images.items()
         }
         changed = {name: self._temporary("changed", name) for name in taken}
-        for way in self._report.derivation.ways if self._report.derivation else ():
-            if way.places[way.changed] in taken:
-                for select in unit_selects(way, self._report.unit, changed, before, live):
-                    yield self._dialect.written(exp.insert(select, self._dialect.temporary(FOUND)))
+        found = self._dialect.temporary(FOUND)
+        for number, way in enumerate(self._report.derivation.ways if self._report.derivation else ()):
+            entity = way.places[way.changed]
+            if entity in taken:
+                walk = UnitWalk(self._dialect, way, number, before, live)
+                yield from walk.statements(changed[entity], self._report.unit, found)
 
     def _was(self, entity: str) -> exp.Select:
         rows = exp.select(*self._images(entity)).distinct().from_(self._temporary("taken", entity))

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from consumers.reporting.definition.derive import Derivation, Way
 from consumers.reporting.definition.flatten import Expression, equal_columns
+from consumers.reporting.definition.schedule import places_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,24 @@ def lookups(derivation: Derivation) -> Mapping[str, list[tuple[str, ...]]]:
 
 def _asked(way: Way) -> Iterator[tuple[str, frozenset[str]]]:
     """From the changed row to those beside it, and from the unit to the changed row."""
-    yield from _reached({way.changed}, way.conditions)
     unit = [each.unnest() for each in way.unit]
-    told = [each for each in unit if isinstance(each, exp.Column)]
-    if told:
-        first = told[0].table
-        yield first, frozenset(each.name for each in told if each.table == first)
-        yield from _reached({first}, way.conditions)
+    for hidden, conditions in _alternatives(way):
+        yield from _reached({way.changed}, conditions)
+        told = [each for each in unit if isinstance(each, exp.Column) and each.table not in hidden]
+        if told:
+            first = told[0].table
+            yield first, frozenset(each.name for each in told if each.table == first)
+            yield from _reached({first}, conditions)
+
+
+def _alternatives(way: Way) -> Iterator[tuple[frozenset[str], list[Expression]]]:
+    """Where all left joins find something, where one does not, and where none does: the places of those that
+    do not, and the conditions that are left."""
+    each = [(step.hidden, bool(step.joins)) for step in way.steps if step.hidden]
+    for chosen in ([], *([one] for one in each), each):
+        hidden = frozenset(place for places, _ in chosen for place in places)
+        beside = frozenset(place for places, is_beside in chosen if is_beside for place in places)
+        yield hidden, [one for one in way.conditions if not places_of(one) & beside]
 
 
 def _reached(known: set[str], conditions: Sequence[Expression]) -> Iterator[tuple[str, frozenset[str]]]:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
-from itertools import product
-from typing import TypeAlias
 
 from sqlglot import exp
 
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.body import selects_of
-from consumers.reporting.definition.derive import Way
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.push_down import push_down
-
-Relations: TypeAlias = Mapping[str, Expression]
-"""A table or SELECT by entity."""
 
 
 def timed(query: exp.Query, moment: str) -> exp.Query:
@@ -25,34 +19,6 @@ def timed(query: exp.Query, moment: str) -> exp.Query:
     for parameter in list(made.find_all(exp.Parameter)):
         parameter.replace(exp.cast(exp.Literal.string(moment), "DATETIME2(6)", dialect="tsql"))
     return made
-
-
-def unit_selects(
-    way: Way, names: Sequence[str], changed: Relations, before: Relations, live: Relations
-) -> Iterator[exp.Select]:
-    """The SELECTs of one way. `before` has only entities some of whose rows are no more as they were.
-
-    One for each choice at places where rows may be as they were: a planner that finds rows of a table by an
-    index need not do so in a UNION.
-    """
-    free = [place for place in way.before if way.places[place] in before]
-    for chosen in product((live, before), repeat=len(free)):
-        relations = dict(zip(free, chosen, strict=True))
-        query = exp.select(
-            *(exp.alias_(each.copy(), name, quoted=True) for each, name in zip(way.unit, names, strict=True))
-        )
-        query = query.distinct().from_(_at(way.changed, way, changed))
-        for place in way.places:
-            if place != way.changed:
-                query = query.join(_at(place, way, relations.get(place, live)))
-        yield query.where(*(condition.copy() for condition in way.conditions))
-
-
-def _at(place: str, way: Way, relations: Relations) -> Expression:
-    relation = relations[way.places[place]]
-    if isinstance(relation, exp.Select):
-        return relation.subquery(place)
-    return exp.alias_(relation.copy(), place, table=True)
 
 
 def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], units: exp.Table) -> exp.Query:
@@ -118,3 +84,9 @@ def all_of(queries: Sequence[exp.Select]) -> exp.Query:
     """The rows of each."""
     first: exp.Query = queries[0]
     return reduce(lambda one, other: exp.union(one, other, distinct=False), queries[1:], first)
+
+
+def any_of(queries: Sequence[exp.Select]) -> exp.Query:
+    """The rows of each, without duplicates."""
+    first: exp.Query = queries[0]
+    return reduce(lambda one, other: exp.union(one, other, distinct=True), queries[1:], first)

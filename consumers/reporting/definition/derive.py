@@ -19,13 +19,28 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from consumers.reporting.definition.flatten import Expression, Flat, NotFlatError, Part
+from consumers.reporting.definition.schedule import (
+    Step,
+    Wanted,
+    all_places,
+    contains,
+    is_in,
+    needs,
+    places_of,
+    schedule,
+)
 
+MOST_CHOICES = 6
+"""Left joins of which each choice is a way of its own."""
+MOST_ALTERNATIVES = 100
+MOST_TABLES = 60
+"""SQLite joins 64."""
 Types = Mapping[str, Mapping[str, str]]
 """SQL type, as T-SQL names it, by entity and column."""
 
 
 class Way(NamedTuple):
-    """One SELECT of units: a changed row at `changed`, and rows at the other places that meet `conditions`.
+    """To units: from a changed row at `changed`, by rows at the other places that meet `conditions`.
 
     At the places in `before` they may be as they were.
     """
@@ -35,6 +50,8 @@ class Way(NamedTuple):
     before: frozenset[str]
     conditions: tuple[Expression, ...]
     unit: tuple[Expression, ...]
+    steps: tuple[Step, ...]
+    """How to go from the changed row to units: the same places and conditions, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,7 @@ def derive(flats: Sequence[Flat], key: Sequence[str], types: Types) -> Derivatio
     """Raises NotFlatError where a change can't be followed to units."""
     unit = tuple(name for name in key if all(flat.outputs[name] is not None for flat in flats))
     ways: list[Way] = []
+    _check_size(flats)
     for flat in flats:
         told = tuple(made for name in unit if (made := flat.outputs[name]) is not None)
         if not any(each.find(exp.Column) for each in told):
@@ -71,6 +89,17 @@ def derive(flats: Sequence[Flat], key: Sequence[str], types: Types) -> Derivatio
             )
         ways += _ways(flat.part, told, types)
     return Derivation(unit, tuple(ways))
+
+
+def _check_size(flats: Sequence[Flat]) -> None:
+    """A SELECT within others stands for itself as often as it is named, UNION for each of its SELECTs."""
+    if len(flats) > MOST_ALTERNATIVES:
+        raise NotFlatError(
+            f"the SELECTs of its UNIONs stand together in {len(flats):,} ways: {MOST_ALTERNATIVES} at most"
+        )
+    for flat in flats:
+        if (tables := len(set().union(*(path[-1].places for path in _paths(flat.part))))) > MOST_TABLES:
+            raise NotFlatError(f"it joins {tables:,} tables, as its CTEs are named: {MOST_TABLES} at most")
 
 
 def _ways(root: Part, unit: Sequence[Expression], types: Types) -> Iterator[Way]:
@@ -105,19 +134,19 @@ class _Walk:
         """Left joins beside the path that the unit, or the way to it, goes through; outer before inner."""
         asked = [*self._unit, *(condition for part in self._path[1:] for condition in part.conditions)]
         found: list[Part] = []
-        while more := [part for part in self._beside(found) if _mentions(asked, _all_places(part))]:
+        while more := [part for part in self._beside(found) if _mentions(asked, all_places(part))]:
             found += more
             asked += [condition for part in more for condition in part.conditions]
         return found
 
     def _beside(self, found: Sequence[Part]) -> list[Part]:
         there = [*self._path, *found]
-        return [each for part in there for each in part.optionals if not _is_in(each, there)]
+        return [each for part in there for each in part.optionals if not is_in(each, there)]
 
     def _check_joined(self) -> None:
         parts = [*self._path, *self._sides]
         places = {place: entity for part in parts for place, entity in part.places.items()}
-        linked = [_places_of(condition) & places.keys() for part in parts for condition in part.conditions]
+        linked = [places_of(condition) & places.keys() for part in parts for condition in part.conditions]
         reached = {self._place}
         while more := [link for link in linked if link & reached and not link <= reached]:
             reached.update(*more)
@@ -128,39 +157,75 @@ class _Walk:
             )
 
     def ways(self) -> Iterator[Way]:
-        """One for each choice of left joins that find nothing."""
-        optional = [
-            part
-            for outer, part in zip(self._path, self._path[1:], strict=False)
-            if _is_in(part, outer.optionals)
+        """One, step by step; where that can't be, one for each choice of left joins that find nothing."""
+        choices = [
+            *self._optional(),
+            *(side for side in self._sides if not is_in(side, self._needed_sides())),
         ]
-        choices = [*optional, *self._sides]
+        way = self._way((), choices)
+        if way is not None:
+            yield way
+            return
+        choices = [*self._optional(), *self._sides]
+        if len(choices) > MOST_CHOICES:
+            raise NotFlatError(
+                f"{len(choices)} left joins depend on each other by more than equal columns: at most "
+                f"{MOST_CHOICES}"
+            )
         for chosen in product((False, True), repeat=len(choices)):
             hidden = [part for part, is_hidden in zip(choices, chosen, strict=True) if is_hidden]
             if all(
-                _is_in(outer, hidden) <= _is_in(part, hidden)
+                is_in(outer, hidden) <= is_in(part, hidden)
                 for part in self._sides
                 for outer in self._sides
-                if _is_in(part, outer.optionals)
+                if is_in(part, outer.optionals)
             ):
-                yield self._way(hidden)
+                chosen_way = self._way(hidden, ())
+                assert chosen_way is not None
+                yield chosen_way
 
-    def _way(self, hidden: Sequence[Part]) -> Way:
-        parts = [*self._path, *(side for side in self._sides if not _is_in(side, hidden))]
-        places = {place: entity for part in parts for place, entity in part.places.items()}
-        conditions = [
-            self._as_null(condition, hidden, part) for part in parts for condition in part.conditions
+    def _optional(self) -> list[Part]:
+        """Left joins on the way itself."""
+        return [
+            part
+            for outer, part in zip(self._path, self._path[1:], strict=False)
+            if is_in(part, outer.optionals)
         ]
-        known = tuple(each for each in conditions if _places_of(each) <= places.keys())
+
+    def _needed_sides(self) -> list[Part]:
+        """Sides without a row of which the way leads nowhere: what must hold on it compares their columns."""
+        asked = [condition for part in self._path[1:] for condition in part.conditions]
+        found: list[Part] = []
+        while more := [
+            side
+            for side in self._sides
+            if not is_in(side, found)
+            and (needs(asked, side) or any(is_in(each, side.optionals) for each in found))
+        ]:
+            found += more
+            asked = [*asked, *(condition for part in more for condition in part.conditions)]
+        return found
+
+    def _way(self, hidden: Sequence[Part], optional: Sequence[Part]) -> Way | None:
+        """With these parts hidden, and those that may find nothing left to the steps; None where the steps
+        can't tell."""
+        parts = [*self._path, *(side for side in self._sides if not is_in(side, hidden))]
+        places = {place: entity for part in parts for place, entity in part.places.items()}
+        asked = [(part, self._as_null(each, hidden, part)) for part in parts for each in part.conditions]
+        known = [(part, each) for part, each in asked if places_of(each) <= places.keys()]
         unit = tuple(self._as_null(each, hidden, self._path[0]) for each in self._unit)
-        return Way(self._place, places, frozenset(), known, unit)
+        wanted = Wanted(self._path, parts[len(self._path) :], optional, known)
+        steps = schedule(self._place, wanted)
+        if steps is None:
+            return None
+        return Way(self._place, places, frozenset(), tuple(each for _, each in known), unit, steps)
 
     def _as_null(self, expression: Expression, hidden: Sequence[Part], of: Part) -> Expression:
         """With NULL in place of what is hidden from this part: its own columns and those around are not."""
         gone: dict[str, str] = {}
         for part in hidden:
-            if not _contains(part, of):
-                gone |= _all_places(part)
+            if not contains(part, of):
+                gone |= all_places(part)
 
         def replaced(node: Expression) -> Expression:
             if isinstance(node, exp.Column) and node.table in gone:
@@ -170,25 +235,5 @@ class _Walk:
         return expression.transform(replaced)
 
 
-def _all_places(part: Part) -> dict[str, str]:
-    """Its own and those of the left joins within."""
-    made = dict(part.places)
-    for inner in part.optionals:
-        made |= _all_places(inner)
-    return made
-
-
-def _contains(outer: Part, part: Part) -> bool:
-    return outer is part or any(_contains(each, part) for each in (*outer.optionals, *outer.witnesses))
-
-
-def _is_in(part: Part, parts: Sequence[Part]) -> bool:
-    return any(each is part for each in parts)
-
-
 def _mentions(expressions: Sequence[Expression], places: Mapping[str, str]) -> bool:
-    return any(_places_of(expression) & places.keys() for expression in expressions)
-
-
-def _places_of(expression: Expression) -> set[str]:
-    return {column.table for column in expression.find_all(exp.Column)}
+    return any(places_of(expression) & places.keys() for expression in expressions)
