@@ -75,7 +75,7 @@ def read_acknowledgements(log: LogStore, item: LogObject) -> list[Acknowledgemen
         if (found["key"], found["etag"]) != (item.key, item.etag):
             raise ValueError
         return [Acknowledgement(**each) for each in found["acknowledged"]]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise LogIntegrityError(f"{key}: not an acknowledgement of {item.key}") from None
 
 

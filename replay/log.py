@@ -89,7 +89,7 @@ def error_frames(chunks: Iterable[bytes], name: str) -> Iterator[bytes | Damage]
 def _frames_of_line(line: bytes, name: str, start: int, end: int) -> Iterator[bytes | Damage]:
     try:
         record = base64.b64decode(json.loads(line)["rawData"], validate=True)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield Damage(name, start, end, "not a line that Firehose writes")
         return
     for found in read_frames([record], name):

@@ -33,6 +33,11 @@ class Damage(NamedTuple):
     reason: str
 
 
+_MAX_REASON = 200
+_MORE = "; and more"
+"""Junk may look like many damaged GZIP members, each with a reason of its own."""
+
+
 def check_frame(frame: bytes) -> str | None:
     """Why these bytes are not exactly one undamaged frame; None if they are."""
     size = len(frame)
@@ -72,7 +77,9 @@ def _touching(one: Damage, other: Damage) -> bool:
 
 
 def _joined(one: Damage, other: Damage) -> Damage:
-    reason = one.reason if other.reason in one.reason else f"{one.reason}; {other.reason}"
+    reason = one.reason
+    if other.reason not in reason and not reason.endswith(_MORE):
+        reason += f"; {other.reason}" if len(reason) < _MAX_REASON else _MORE
     return Damage(one.name, min(one.start, other.start), max(one.end, other.end), reason)
 
 

@@ -16,6 +16,11 @@ _PIECE: Final = 1 << 16
 _PIECES_KEPT: Final = 16
 """Damage may be noticed late, even behind the next member's header: so far back it is sought."""
 
+_STEPS: Final = 4096, 64
+"""Bytes that are tried at a time, before one by one, to find the last one before damage."""
+_REREAD: Final = 8
+"""So many times the bytes of the stream may be inflated again in search of the next member, at most."""
+
 _MAGIC: Final = b"\x1f\x8b\x08"
 _HEADER: Final = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04].", re.DOTALL)
 _HEADER_BYTES: Final = 10
@@ -69,12 +74,14 @@ class _Members:
         self._at = 0  # offset of the first of them
         self._member: zlib._Decompress | None = None
         self._used: deque[bytes] = deque(maxlen=_PIECES_KEPT)  # of this member
+        self._spare = _PIECE * _PIECES_KEPT  # bytes that may be inflated again
         self._sought_from = 0  # no member begins before this offset
         self._is_gzip = False  # for sure
         self._loss = ""
 
     def take(self, piece: bytes) -> Iterator[bytes | str]:
         self._held += piece
+        self._spare += _REREAD * len(piece)
         while self._held:
             if self._member is None:
                 found = _HEADER.search(self._held, max(0, self._sought_from - self._at))
@@ -139,22 +146,38 @@ class _Members:
         self._used.clear()
 
     def _salvage(self, member: "zlib._Decompress") -> bytes:
-        """What the held bytes inflate to before the damage, in steps of a byte: zlib keeps it to itself."""
-        saved = bytearray()
-        at = self._at
-        with suppress(zlib.error):  # it comes again, and ends the steps
-            for at, byte in enumerate(self._held, self._at):  # noqa: B007 - where they end is needed
-                rest = bytes((byte,))
+        """What the held bytes inflate to before the damage: zlib keeps it to itself, if told all at once."""
+        saved, start = bytearray(), 0
+        for step in _STEPS:
+            with suppress(zlib.error):
+                while start < len(self._held):
+                    before = member.copy()
+                    saved += member.decompress(self._held[start : start + step])
+                    start += step
+            member = before
+        at = start
+        with suppress(zlib.error):  # it comes again, and ends the steps of one byte
+            for at in range(start, len(self._held)):
+                rest = self._held[at : at + 1]
                 while out := member.decompress(rest, 1):
                     saved += out
                     rest = member.unconsumed_tail
         self._is_gzip |= bool(saved)
-        self._fail("damaged", at)
+        self._fail("damaged", self._at + at)
         return bytes(saved)
 
     def _fail(self, how: str, at: int) -> None:
-        """Leave the member and go back, to seek the next one behind this one's beginning."""
+        """Leave the member and go back, to seek the next one behind this one's beginning.
+
+        Junk may be members within members without end: once too much was inflated again, the search goes on
+        from the damage.
+        """
         self._loss = f"GZIP {how} at compressed byte {at}"
-        self._held = b"".join([*self._used, self._held])
-        self._at -= sum(map(len, self._used))
+        again = at - self._sought_from
+        if again <= self._spare:
+            self._spare -= max(0, again)
+            self._at -= sum(map(len, self._used))
+            self._held = b"".join([*self._used, self._held])
+        else:
+            self._sought_from = at
         self._leave()

@@ -46,10 +46,9 @@ def _walked_size(window: Window, ahead: int) -> int | None:
 
 def _is_but_for_its_length(window: Window, ahead: int, size: int) -> bool:
     """Whether the CRC-32 matches once the length field says this size: only the field is damaged."""
-    start = window.pos + ahead
-    crc_at = start + size - CRC_BYTES
-    crc = crc32(memoryview(window.buffer)[start + 4 : crc_at], crc32((size - 4).to_bytes(4)))
-    return bool(crc == CRC.unpack_from(window.buffer, crc_at)[0])
+    crc_at = ahead + size - CRC_BYTES
+    crc = window.crc(ahead + 4, crc_at, crc32((size - 4).to_bytes(4)))
+    return bool(crc == CRC.unpack_from(window.buffer, window.pos + crc_at)[0])
 
 
 def _goes_on(window: Window, ahead: int) -> bool:
