@@ -65,6 +65,8 @@ class CsvSource:
     """Lines above the header that are no rows."""
     older_files: bool = False
     """Whether files with the columns of an older version are taken, with the defaults of later fields."""
+    max_deleted: float | int = 0.2
+    """Rows that a snapshot may delete: a number (int), or a share of them (float, 0 to 1) beyond ten."""
 
 
 Source: TypeAlias = DynamoDbSource | CsvSource

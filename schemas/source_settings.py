@@ -91,6 +91,7 @@ CSV_SETTINGS = (
     Setting("quoting", "decides what a cell is; a supplier may switch to another form", _CELLS),
     Setting("skip_lines", "a supplier may add or drop a title; rows are counted from the header"),
     Setting("older_files", "decides which files are taken, but no key or position"),
+    Setting("max_deleted", "decides whether a file deletes what it leaves out, but no key or position"),
 )
 DYNAMODB_SETTINGS = (
     Setting(

@@ -26,6 +26,7 @@ CSV_PROPERTIES = (
     "quoting",
     "skip_lines",
     "older_files",
+    "max_deleted",
 )
 TABLE_KEY = "the table's hash attribute and, if it has one, its range attribute"
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "or another text encoding of Python")
@@ -139,6 +140,7 @@ def _csv(where: str, given: Mapping[str, Any], schema: Schema) -> CsvSource:
         quoting=_boolean(f"{where}, quoting", given.get("quoting", True)),
         skip_lines=_count(f"{where}, skip_lines", given.get("skip_lines", 0)),
         older_files=_older_files(where, given),
+        max_deleted=_rows_or_share(f"{where}, max_deleted", given.get("max_deleted", 0.2)),
     )
 
 
@@ -214,7 +216,12 @@ def _older_files(where: str, given: Mapping[str, Any]) -> bool:
 
 def _reject_limit(where: str, given: Mapping[str, Any]) -> float | int | None:
     found = given.get("reject_limit")
-    fits = found is None or (type(found) is int and found >= 0) or (type(found) is float and 0 <= found <= 1)
-    if not fits:
-        raise refused(f"{where}, reject_limit", found, "a number of rows (10) or a share of them (0.05)")
-    return found
+    return None if found is None else _rows_or_share(f"{where}, reject_limit", found)
+
+
+def _rows_or_share(where: str, found: object) -> float | int:
+    if type(found) is int and found >= 0:
+        return found
+    if type(found) is float and 0 <= found <= 1:
+        return found
+    raise refused(where, found, "a number of rows (10) or a share of them (0.05)")

@@ -6,8 +6,8 @@ bytes, and deleting it can't take an upload that came meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import md5
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
@@ -89,6 +89,14 @@ class Bucket(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin with it."""
+
+
+def erase(bucket: Bucket, keys: Iterable[str]) -> None:
+    """Deletes objects in all their versions."""
+    for key in keys:
+        with suppress(ObjectGoneError):
+            while True:
+                bucket.delete(bucket.pin(key, None))
 
 
 def is_settled(bucket: Bucket, location: Location, key: str, version: str | None, etag: str | None) -> bool:

@@ -20,6 +20,7 @@ from producers.csv.archive import DROP, Bucket, Location, ObjectGoneError
 from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
 from producers.csv.progress import ROWS, SURVEY, Progress, configuration_of
+from producers.csv.registers import KeySample, Loss, Registers
 from producers.csv.rejects import RejectCount, RejectFile
 from producers.csv.rows import RowReader
 from producers.csv.stages import Stages
@@ -38,6 +39,7 @@ from schemas.privacy import HashKey
 _log = logging.getLogger(__name__)
 
 STAGE = "csv"
+FEW_ROWS = 10  # rows that a snapshot may delete whatever share they are
 
 
 class Counts(NamedTuple):
@@ -142,15 +144,17 @@ class File:
     def _publish(self, sheet: Sheet, progress: Progress) -> None:
         opened = self._opened(sheet, self._chunks())
         with RejectFile(opened.columns) as rejects:
-            stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline)
+            keys = KeySample() if self._is_snapshot else None
+            stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline, keys)
             try:
-                counts = self._read(opened, sheet, stages, self._add)
+                counts = self._read(opened, sheet, stages, self._adding(keys))
             finally:  # a run that goes on later knows these rows no more
                 self._tell_key_texts(sheet, opened.reader.key_texts)
             self.publisher.flush()
             if counts.rejected:
                 self.bucket.put(f"{self.location.rejected(sheet.filed_as)}.csv", rejects.written())
-        self._sweep(sheet, counts)
+        if keys is not None:
+            self._end_snapshot(sheet, counts, keys)
         self._see(sheet, self._unknown(opened.columns))
         self._move(self.location.archived(sheet.filed_as))
         level = logging.WARNING if counts.rejected else logging.INFO
@@ -193,14 +197,32 @@ class File:
     def _add(self, event: Event) -> None:
         self.publisher.add(event, self.entity.schema)
 
-    def _sweep(self, sheet: Sheet, counts: Counts) -> None:
+    def _adding(self, keys: KeySample | None) -> Callable[[Event], object]:
+        """Publishes an event, and keeps its key where there is a sample."""
+        if keys is None:
+            return self._add
+
+        def add(event: Event) -> None:
+            self._add(event)
+            keys.add(event.key)
+
+        return add
+
+    @property
+    def _is_snapshot(self) -> bool:
+        return self.source.mode is Mode.SNAPSHOT and self.location.prefix == DROP
+
+    def _end_snapshot(self, sheet: Sheet, counts: Counts, keys: KeySample) -> None:
         """After a whole snapshot: what it left out no longer exists. All its rows are durable by now."""
-        if self.source.mode is not Mode.SNAPSHOT or self.location.prefix != DROP:
-            return
-        reason = self._unsafe(counts)
+        registers = Registers(self.bucket, self.entity.name, self.source.feed)
+        reason = self._unsafe(counts) or self._deletes_too_much(registers.loss(sheet.position, keys))
         if reason:
             self._letter(sheet, f"no sweep published: {reason}", self.location.archived(sheet.filed_as))
-            return
+        else:
+            self._sweep(sheet)
+        registers.record(sheet.position, keys, swept=reason is None)
+
+    def _sweep(self, sheet: Sheet) -> None:
         for bucket in range(BUCKETS):
             self._add(
                 make_sweep(
@@ -221,6 +243,16 @@ class File:
         if counts.rows < self.source.min_rows:
             return f"{counts.rows} rows are fewer than min_rows = {self.source.min_rows}"
         return None
+
+    def _deletes_too_much(self, loss: Loss) -> str | None:
+        limit = self.source.max_deleted
+        allowed = max(limit * loss.keys, FEW_ROWS) if isinstance(limit, float) else limit
+        if loss.missing <= allowed:
+            return None
+        return (
+            f"it would delete {loss.missing} of {loss.keys} rows, more than max_deleted = {limit}: "
+            "if they are gone, raise max_deleted and drop the file again (docs/entities.md)"
+        )
 
     def _reject(self, sheet: Sheet, error: BadFileError) -> None:
         """Moves a bad file to where people look for it, with the reason beside it. Nothing was published."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from typing import NamedTuple
 
-from producers.csv.archive import Bucket, ObjectGoneError
+from producers.csv.archive import Bucket, erase
 from schemas.entity import CsvSource, Entity
 from schemas.privacy import HashKey
 
@@ -23,6 +22,7 @@ PREFIX = "progress/"
 """Of the keys in the source bucket. What lies there is not needed any more once its file is done."""
 SURVEY, ROWS = "survey", "rows"
 ROW_FORM = 1  # to be raised when another version of Headwater may count the rows of a file in another way
+_KEYS = ".keys"
 _STAGE = re.compile(r"(\d{12})-(\d{12})-(\d{12})")
 
 
@@ -59,9 +59,13 @@ class Progress:
         """Whether another configuration took some of the file: none of it counts here."""
         return any(not key.startswith(self._own) for key in self._keys())
 
-    def save(self, phase: str, before: Place, rows: int, rejected: int, rejects: bytes) -> Place:
-        """Makes a new place durable. `rejects` are those since the place before."""
+    def save(
+        self, phase: str, before: Place, rows: int, rejected: int, rejects: bytes, keys: bytes | None = None
+    ) -> Place:
+        """Makes a new place durable. `rejects` are those since the place before; `keys` the sample so far."""
         key = f"{self._own}{phase}/{before.rows:012}-{rows:012}-{rejected:012}"
+        if keys is not None:
+            self._bucket.put(f"{key}{_KEYS}", BytesIO(keys))
         self._bucket.put(key, BytesIO(rejects))
         return Place(rows, rejected, (*before.stages, key))
 
@@ -70,12 +74,17 @@ class Progress:
         for key in place.stages:
             yield from self._bucket.read(self._bucket.pin(key, None))
 
+    def keys(self, place: Place) -> bytes:
+        """The sample of keys that was saved with a place."""
+        return b"".join(
+            chunk
+            for key in place.stages[-1:]
+            for chunk in self._bucket.read(self._bucket.pin(f"{key}{_KEYS}", None))
+        )
+
     def forget(self) -> None:
         """Deletes everything that is known of the file, in all versions."""
-        for key in list(self._bucket.keys(self._file)):
-            with suppress(ObjectGoneError):
-                while True:
-                    self._bucket.delete(self._bucket.pin(key, None))
+        erase(self._bucket, list(self._bucket.keys(self._file)))
 
     def _keys(self) -> Sequence[str]:
         if self._found is None:

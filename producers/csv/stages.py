@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from producers.csv.progress import Place, Progress
+from producers.csv.registers import KeySample
 from producers.csv.rejects import Rejects
 from producers.patience import Deadline
 from producers.publisher import Publisher
@@ -21,7 +22,13 @@ class Stages:
     """One phase of one file."""
 
     def __init__(
-        self, progress: Progress, phase: str, publisher: Publisher, rejects: Rejects, deadline: Deadline
+        self,
+        progress: Progress,
+        phase: str,
+        publisher: Publisher,
+        rejects: Rejects,
+        deadline: Deadline,
+        keys: KeySample | None = None,
     ) -> None:
         self._progress = progress
         self._phase = phase
@@ -30,12 +37,15 @@ class Stages:
         self._place = Place()
         self._kept = 0  # bytes of rejects that are in saved stages
         self.rejects = rejects
+        self.keys = keys
 
     def resume(self) -> Place:
         """Takes over what earlier attempts saved."""
         self._place = self._progress.place(self._phase)
         self.rejects.restore(self._progress.rejects(self._place), self._place.rejected)
         self._kept = self.rejects.end()
+        if self.keys is not None:
+            self.keys.take(self._progress.keys(self._place))
         return self._place
 
     def of(self, rows: Iterable[Item]) -> Iterator[Item]:
@@ -62,5 +72,6 @@ class Stages:
     def _save(self, rows: int) -> None:
         self._publisher.flush()  # INV-1
         new = self.rejects.since(self._kept)
-        self._place = self._progress.save(self._phase, self._place, rows, self.rejects.count, new)
+        keys = None if self.keys is None else self.keys.encoded()
+        self._place = self._progress.save(self._phase, self._place, rows, self.rejects.count, new, keys)
         self._kept += len(new)

@@ -121,7 +121,7 @@ def test_inv5_killed_at_every_stage_nothing_is_published_much_more_than_once() -
     def put(key: str, body: Any) -> None:
         nonlocal kills
         puts(key, body)
-        if key.startswith("progress/"):
+        if key.startswith("progress/") and not key.endswith(".keys"):
             kills += 1
             raise Killed
 
@@ -283,3 +283,32 @@ def test_rows_without_a_key_go_on_too(caplog: pytest.LogCaptureFixture) -> None:
     assert attempts(one, one.upload(BODY)) > 2
     assert outcome(one) == outcome(alone)
     assert "goes on after row" in caplog.text
+
+
+# A snapshot that is compared with the one before
+
+
+def after_a_register(count: int) -> tuple[World, Upload]:
+    """A register of 20 rows is there, and one of `count` comes."""
+    one = World(links(mode=Mode.SNAPSHOT), stream=CountingStream(2))
+    bodies = ["\n".join([HEADER, *(f"{n},Name,,Y" for n in range(rows)), ""]) for rows in (20, count)]
+    one.drop(bodies[0])
+    return one, one.upload(bodies[1])
+
+
+@pytest.mark.parametrize("count", [2, 18], ids=["refused", "swept"])
+def test_inv5_a_snapshot_killed_at_any_write_is_swept_or_refused_as_before(count: int) -> None:
+    alone, upload = after_a_register(count)
+    counted = KilledAt(-1)
+    on_each_write(alone, counted)
+    alone.producer().take(notification(upload))
+    assert len({sweep.position for sweep in alone.sweeps()}) == (1 if count == 2 else 2)
+    for moment in range(1, counted.passed + 1):
+        one, upload = after_a_register(count)
+        on_each_write(one, KilledAt(moment))
+        with pytest.raises(Killed):
+            one.producer().take(notification(upload))
+        one.producer().take(notification(upload))
+        events, objects, letters = outcome(one)
+        done = {key: body for key, body in objects.items() if not key.startswith("progress/")}  # type: ignore[attr-defined]
+        assert (events, done, letters) == outcome(alone), f"killed at moment {moment}"

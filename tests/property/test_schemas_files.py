@@ -69,6 +69,7 @@ SOURCES = [
         "effective": "%Y%m%d.csv",
         "trim": True,
         "min_rows": 5,
+        "max_deleted": 0.5,
         "reject_limit": 0.5,
     },
     {"dynamodb": "schools", "alias": "old", "where": {"kind": "SCHOOL#*"}, "table_key": ["URN"]},

@@ -265,7 +265,7 @@ def entity(line: str) -> str:
 # What is allowed, said once
 PROPERTIES = (
     "csv, mode, encoding, delimiter, header, effective, trim, min_rows, reject_limit, quoting, skip_lines, "
-    "older_files"
+    "older_files, max_deleted"
 )
 ENCODINGS = "utf-8, utf-8-sig, utf-16, cp1252, latin-1, or another text encoding of Python"
 TABLE = "the name of a table: 3 to 255 of A-Z, a-z, 0-9, _, - and ."
@@ -367,6 +367,10 @@ WRONG_TOML = [
     (csv('trim = "yes"'), 'source 1, trim: found "yes"; allowed: true or false'),
     (csv("min_rows = -1"), "source 1, min_rows: found -1; allowed: a whole number from 0"),
     (csv("min_rows = true"), "source 1, min_rows: found true; allowed: a whole number from 0"),
+    *(
+        (csv(f"max_deleted = {junk}"), f"source 1, max_deleted: found {shown}; allowed: {LIMIT}")
+        for junk, shown in (("-1", "-1"), ("1.5", "1.5"), ("true", "true"), ('"20 %"', '"20 %"'))
+    ),
     (csv("skip_lines = -1"), "source 1, skip_lines: found -1; allowed: a whole number from 0"),
     (csv("skip_lines = true"), "source 1, skip_lines: found true; allowed: a whole number from 0"),
     (csv('quoting = "no"'), 'source 1, quoting: found "no"; allowed: true or false'),
