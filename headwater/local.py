@@ -15,7 +15,6 @@ from pathlib import Path
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
 from consumers.reporting.engines import reports_in
-from consumers.reporting.files import problems, read_reports
 from consumers.reporting.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
@@ -27,7 +26,7 @@ from headwater.places import Places
 from headwater.progress import is_asked
 from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
-from headwater.report_poller import report_pollers
+from headwater.report_poller import ReportFolder, report_pollers
 from headwater.runtime import Pace, Poller, Runtime
 from headwater.settings import VARIABLES, Settings, environment
 from headwater.state import State, scratch
@@ -151,15 +150,12 @@ def _pollers(here: Installation, aws: Aws, places: Places | None = None) -> list
 
 
 def _report_pollers(here: Installation) -> list[Poller]:
-    """None where no file makes a report: what is wrong with a file is told, and stops nothing."""
-    reports = read_reports(here.settings.home, here.catalog)
-    for problem in problems(reports):
-        tell(problem)
-    if not reports.right:
-        return []
+    """What is wrong with a file is told, and stops nothing."""
+    folder = ReportFolder(here.settings.home, here.catalog)
+    reports = folder.reports().values()
     warehouse = open_warehouse(here.settings.require_warehouse(), here.catalog.entities.values())
     engine = reports_in(warehouse)
-    return [*report_pollers(Refresher(engine), reports.right.values(), engine.at_once)]
+    return [*report_pollers(Refresher(engine), reports, engine.at_once, folder=folder)]
 
 
 def _pump(here: Installation, aws: Aws, folder: Path) -> Poller:

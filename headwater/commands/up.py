@@ -41,7 +41,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "folder. With --state every change is on disk there before AWS answers it: a kill or a second Ctrl-C "
         "loses nothing that was answered, and the next start goes on from there (a power cut may lose the "
         "last seconds). Where anything is kept, a stop finishes first what is in flight; Ctrl-C once more "
-        "stops at once.",
+        "stops at once. Report files that are added, changed or removed are taken up while it runs; entities "
+        "and their versions at the next start.",
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
     add_warehouse(parser)

@@ -11,7 +11,7 @@ from reports_world import CATALOG
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.refresh import Refreshed
 from consumers.reporting.refresher import HeldError, Refresher
-from headwater.report_poller import AGAIN_SECONDS, report_pollers
+from headwater.report_poller import AGAIN_SECONDS, ReportFolder, report_pollers
 from headwater.runtime import Found, Pace, Runtime
 from schemas.errors import ConfigurationError, TransientError
 
@@ -88,3 +88,58 @@ def test_what_is_held_elsewhere_is_not_level_and_what_is_wrong_waits_for_a_perso
     now[0] = AGAIN_SECONDS + 1
     wrong.poll(0)
     assert refresher.refreshed == ["a", "b", "b"]
+
+
+def write(home: Path, name: str, column: str = "n", text: str = "") -> None:
+    body = f"SELECT c.region, COUNT(*) AS {column} FROM staging.customer AS c GROUP BY c.region"
+    (home / "reports" / f"{name}.sql").write_text(text or f'/* headwater\nkey = ["region"]\n*/\n{body}')
+
+
+class Recording(Scripted):
+    """Says of each refresh which columns it was asked for."""
+
+    def refresh(self, report: Report, *, whole: bool = False) -> Refreshed:
+        self.refreshed.append(f"{report.name}: {report.columns[-1]}")
+        if report.columns[-1] == "wrong":
+            raise ConfigurationError("its query fails")
+        return Refreshed("nothing")
+
+
+def test_files_that_are_added_changed_and_removed_are_taken_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reports").mkdir()
+    write(tmp_path, "old")
+    folder, refresher = ReportFolder(tmp_path, CATALOG), Recording()
+    pollers = report_pollers(refresher, folder.reports().values(), 1, lambda: 1.0, folder)
+
+    def polled() -> list[str]:
+        refresher.refreshed = []
+        assert all(poller.poll(0).level for poller in pollers)
+        return refresher.refreshed
+
+    assert polled() == ["old: n"]
+    write(tmp_path, "added")
+    assert polled() == ["old: n", "added: n"]
+    write(tmp_path, "old", "wrong")
+    assert polled() == ["old: wrong", "added: n"]
+    assert polled() == ["added: n"]  # a person has to mend it
+    write(tmp_path, "old", "mended")
+    assert polled() == ["old: mended", "added: n"]
+    write(tmp_path, "added", text="SELECT")
+    assert polled() == polled() == ["old: mended"]
+    assert capsys.readouterr().err.count("added.sql: ") == 1
+    (tmp_path / "reports" / "old.sql").rename(tmp_path / "reports" / "renamed.sql")
+    assert polled() == ["renamed: mended"]
+    write(tmp_path, "old")
+    assert sorted(polled()) == ["old: n", "renamed: mended"]
+
+
+def test_a_home_without_reports_takes_up_the_first(tmp_path: Path) -> None:
+    folder, refresher = ReportFolder(tmp_path, CATALOG), Recording()
+    (poller,) = report_pollers(refresher, folder.reports().values(), 1, lambda: 1.0, folder)
+    assert poller.poll(0) == Found(0, level=True)
+    (tmp_path / "reports").mkdir()
+    write(tmp_path, "first")
+    poller.poll(0)
+    assert refresher.refreshed == ["first: n"]

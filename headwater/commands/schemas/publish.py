@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         show_findings(refused)
         tell("nothing was published: these are refused")
         return REFUSED
+    anything = False
     for folder in folders:
         entity = checked.entities[folder.name]
         published = read_published(folder)
@@ -50,6 +51,9 @@ def run(options: argparse.Namespace) -> int:
         if new:
             publish(folder, entity)
         show(f"{entity.name}: {', '.join(_told(new)) or 'nothing new'}")
+        anything = anything or bool(new)
+    if anything:
+        tell("a `headwater up` that is running takes these up once it is restarted")
     return DONE
 
 
