@@ -5,10 +5,11 @@ begins with BEGIN IMMEDIATE, which is all the locks of the port at once: what it
 and ranks stays true until it commits.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -62,8 +63,17 @@ def _engine(url: str, busy_seconds: float) -> Engine:
 
     # hide_parameters: an error's text never carries field values (INV-7).
     engine = create_engine(url, hide_parameters=True, max_overflow=-1, connect_args={"timeout": busy_seconds})
+    event.listen(engine, "do_connect", _make_private)
     event.listen(engine, "connect", set_up)
     return engine
+
+
+def _make_private(_dialect: object, _record: object, arguments: Sequence[str], _named: object) -> None:
+    """Makes a file that is not there for its owner alone; SQLite's own files beside it get its mode."""
+    path = arguments[0]
+    if not path.startswith((":", "file:")):
+        with suppress(OSError):  # it is there, or SQLite says what is wrong with the place
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _log_ahead(connection: sqlite3.Connection, deadline: float) -> None:

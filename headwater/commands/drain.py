@@ -31,7 +31,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         type=seconds,
         default=PATIENCE,
         metavar="SECONDS",
-        help=f"give up after this long ({PATIENCE:.0f}: a file that a killed `up` had taken is hidden for 300)",
+        help=f"give up after this long ({PATIENCE:.0f}: what a killed `up` had taken is hidden for 300)",
     )
     add_json(parser)
 

@@ -35,6 +35,24 @@ def warehouse(file: Path) -> Iterator[SqliteWarehouse]:
     made.close()
 
 
+def test_the_file_and_those_beside_it_are_for_their_owner_alone(
+    warehouse: SqliteWarehouse, file: Path
+) -> None:
+    apply(warehouse, ITEM, row(ITEM, item("1"), 1))
+    written = list(file.parent.glob("warehouse.db*"))
+    assert len(written) > 1
+    assert [path.stat().st_mode & 0o777 for path in written] == [0o600] * len(written)
+
+
+def test_the_mode_of_a_file_that_is_there_stays(file: Path) -> None:
+    file.touch()
+    file.chmod(0o640)
+    made = open_warehouse(f"sqlite:///{file}", ENTITIES)
+    made.ensure()
+    made.close()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
 # Errors.
 
 RESULT_CODES = """
