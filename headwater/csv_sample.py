@@ -4,36 +4,38 @@ memory. Nothing that is said of the file holds a value of it (INV-7)."""
 from __future__ import annotations
 
 import codecs
-import csv
-import io
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from headwater.csv_dialect import declared, likeliest
 from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError, TextRows, decoded
+from schemas.drift import shown
 from schemas.errors import ConfigurationError
 from schemas.fields import Field, FieldType
+from schemas.first_row import title_rows, values_in
 from schemas.keys import canonical_key
 from schemas.loader import NOT_IN_A_KEY
 from schemas.proposal import ColumnSample, check_width, text_column
 from schemas.sources import text_encoding
 
-DELIMITERS = (",", ";", "\t", "|")
 GUESSES = ("utf-8", "cp1252", "latin-1")
 _CHUNK = 256 * 1024  # bytes
-_FEW_ROWS = 10
+_FEW_ROWS = 100  # that tell a header from values
 _SAME_TEXT = (FieldType.STRING, FieldType.INT, FieldType.LONG)  # as they are proposed
+_SEP = "the first line is sep= for Excel: it is no header, and a file with it is refused: have it left out"
 _CELLS = 5_000_000  # of the sample: 40 MB of hashes
 
 
 @dataclass(frozen=True, slots=True)
 class CsvSample:
     """`rows`: how many were looked at, `odd`: those among them that the producer rejects whatever the schema
-    says; `whole`: whether these are all that the file has."""
+    says, `blank`: those without a value, left out of the sample; `whole`: whether these are all that the file
+    has. `header`: whether the file has one. `remarks`: what a person should know of its form."""
 
     columns: Sequence[ColumnSample]
     rows: int
@@ -42,41 +44,111 @@ class CsvSample:
     whole: bool
     encoding: str
     delimiter: str
+    blank: int = 0
+    header: bool = True
+    remarks: tuple[str, ...] = ()
 
 
-def sample_file(path: Path, delimiter: str | None, encoding: str | None, limit: int) -> CsvSample:
-    """At most `limit` rows, fewer where there are thousands of columns. Raises ConfigurationError."""
+def sample_file(
+    path: Path, delimiter: str | None, encoding: str | None, limit: int, header: bool | None = None
+) -> CsvSample:
+    """At most `limit` rows, fewer where there are thousands of columns. `header`: whether the first row is
+    one, where that is known; else it is refused where it looks like values. Raises ConfigurationError."""
     try:
         encoding = text_encoding("--encoding", encoding) if encoding else _encoding(path)
-        delimiter = delimiter or _delimiter(path, encoding)
-        return _sample(path, delimiter, encoding, limit)
+        for _ in decoded(_chunks(path), encoding):
+            pass  # a bad byte behind the sample makes the file as bad as one in it
+        text = next(decoded(_chunks(path), encoding), "")
+        file = _File(path, encoding, *_cut(text, delimiter))
+        return _sample(file, limit, header)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
     except BadFileError as error:
         raise ConfigurationError(f"{path}: {error.reason}{_other_encoding(path, encoding)}") from None
 
 
-def _sample(path: Path, delimiter: str, encoding: str, limit: int) -> CsvSample:
-    for _ in decoded(_chunks(path), encoding):
-        pass  # a bad byte behind the sample makes the file as bad as one in it
-    rows = iter(TextRows(_chunks(path), encoding, delimiter))
-    header = next(rows, None)
+@dataclass(frozen=True, slots=True)
+class _File:
+    """How the file is read. `skipped`: rows above the header."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    skipped: int
+    remarks: tuple[str, ...]
+
+    def rows(self) -> Iterator[list[str]]:
+        return islice(TextRows(_chunks(self.path), self.encoding, self.delimiter), self.skipped, None)
+
+
+def _cut(text: str, given: str | None) -> tuple[str, int, tuple[str, ...]]:
+    """The delimiter, rows to leave out before the header, and remarks."""
+    said = declared(text)
+    if said is not None:
+        return given or said, 1, (_SEP,)
+    if given:
+        return given, 0, ()
+    found = likeliest(text)
+    others = " and ".join(map(json.dumps, found.also))
+    guess = f"the delimiter {json.dumps(found.character)} is a guess: {others} would do as well"
+    return found.character, 0, ((guess,) if found.also else ())
+
+
+def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
+    first = list(islice(file.rows(), _FEW_ROWS))
+    if not first:
+        raise ConfigurationError(f"{file.path}: is empty: not even a header")
     if header is None:
-        raise ConfigurationError(f"{path}: is empty: not even a header")
-    _check_header(path, header)
-    columns = [text_column(name, _reading) for name in header]
+        _refuse_other_rows(file.path, first)
+    names = [f"column_{place}" for place, _ in enumerate(first[0], 1)] if header is False else first[0]
+    _check_header(file.path, names)
+    columns = [text_column(name, _reading) for name in names]
     most = min(limit, max(1, _CELLS // len(columns)))
-    taken = odd = 0
+    taken = odd = blank = 0
+    rows = islice(file.rows(), header is not False, None)
     for cells in islice(rows, most):
-        if _is_odd(cells, len(columns)):
+        if _is_blank(cells):
+            blank += 1
+        elif _is_odd(cells, len(columns)):
             odd += 1
-            continue
-        taken += 1
-        for column, cell in zip(columns, cells, strict=True):
-            column.add(cell)
+        else:
+            taken += 1
+            for column, cell in zip(columns, cells, strict=True):
+                column.add(cell)
     whole = next(rows, None) is None
-    _key_by_value(columns, islice(TextRows(_chunks(path), encoding, delimiter), 1, most + 1))
-    return _made(path, columns, taken, odd, whole, encoding, delimiter)
+    if not taken:
+        found = "no row with as many cells as the header" if odd else "a header and 0 rows"
+        raise ConfigurationError(
+            f"{file.path}: found {found}; allowed: at least one row to see what columns hold"
+        )
+    start = int(header is not False)
+    _key_by_value(columns, islice(file.rows(), start, most + start))
+    named = [column for column in columns if column.source_name]
+    return CsvSample(
+        *(named, taken + odd, odd, len(columns) - len(named), whole, file.encoding, file.delimiter, blank),
+        header is not False,
+        file.remarks,
+    )
+
+
+def _refuse_other_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Raises ConfigurationError for a first row that does not look like a header."""
+    if titles := title_rows(rows):
+        raise ConfigurationError(
+            f"{path}: row 1 looks like a title, and row {titles + 1} like the header; allowed: a file that "
+            "begins with its header; say --header if it does"
+        )
+    if places := values_in(rows[0], rows[1:]):
+        some = ", ".join(map(str, places[:10]))
+        raise ConfigurationError(
+            f"{path}: the first row looks like values, not like the names of columns (column {some}); say "
+            "--no-header if the file has no header, or --header if these are names"
+        )
+
+
+def _is_blank(cells: Sequence[str]) -> bool:
+    """Whether it is nothing but separators."""
+    return len(cells) > 1 and not any(map(str.strip, cells))
 
 
 def _is_odd(cells: Sequence[str], width: int) -> bool:
@@ -89,7 +161,7 @@ def _key_by_value(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]
     for _, column, _ in typed:
         del column.hashes[:]
     for cells in rows if typed else ():
-        if not _is_odd(cells, len(columns)):
+        if not _is_blank(cells) and not _is_odd(cells, len(columns)):
             for place, column, text in typed:
                 column.add_hash(text(cells[place]))
 
@@ -103,27 +175,11 @@ def _key_text(column: ColumnSample) -> Callable[[str], str] | None:
     return lambda cell: canonical_key([field.unpack(pack(cell))])
 
 
-def _made(
-    path: Path,
-    columns: Sequence[ColumnSample],
-    taken: int,
-    odd: int,
-    whole: bool,
-    encoding: str,
-    delimiter: str,
-) -> CsvSample:
-    if not taken:
-        found = "no row with as many cells as the header" if odd else "a header and 0 rows"
-        raise ConfigurationError(f"{path}: found {found}; allowed: at least one row to see what columns hold")
-    named = [column for column in columns if column.source_name]
-    return CsvSample(named, taken + odd, odd, len(columns) - len(named), whole, encoding, delimiter)
-
-
 def _check_header(path: Path, header: Sequence[str]) -> None:
     for name, times in Counter(header).items():
         if name and times > 1:
             raise ConfigurationError(
-                f"{path}: the column {name} is there {times} times; allowed: each once, since nobody "
+                f"{path}: the column {shown(name)} is there {times} times; allowed: each once, since nobody "
                 "could tell which is meant"
             )
     if any("\0" in name for name in header):
@@ -170,17 +226,3 @@ def _decodes(path: Path, encoding: str) -> bool:
     except BadFileError:
         return False
     return True
-
-
-def _delimiter(path: Path, encoding: str) -> str:
-    """The one that cuts the first rows into most cells, counted where they are as many as the header's."""
-    text = next(decoded(_chunks(path), encoding), "")
-    return max(DELIMITERS, key=lambda each: _cuts(text, each))
-
-
-def _cuts(text: str, delimiter: str) -> int:
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    widths: list[int] = []
-    with suppress(csv.Error):
-        widths += (len(row) for row in islice(rows, _FEW_ROWS) if row)
-    return sum(width - 1 for width in widths if width == widths[0])

@@ -11,14 +11,15 @@ from producers.texts import reader
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.fields import Field, FieldType, plain_digits
-from schemas.likely_private import LookedAt
-from schemas.proposal import ColumnSample
+from schemas.likely_private import LookedAt, Suspicion, by_name
+from schemas.proposal import ColumnSample, field_name
 from schemas.text_sample import TextSample
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _DIGITS = 38  # of a number in DynamoDB
+_MEMBERS = 100_000  # of nested values of one attribute that are looked at
 _PAGE = 1_000  # items; a page ends at 1 MB
 _KINDS = {"BOOL": FieldType.BOOLEAN, "B": FieldType.BYTES}
 
@@ -72,6 +73,35 @@ def _scan(dynamodb: DynamoDBClient, table: str, limit: int) -> Iterator[Mapping[
 
 
 @dataclass(slots=True)
+class Nested:
+    """What is seen within maps, lists and sets: names of members, and texts."""
+
+    names: set[str] = field(default_factory=set)
+    looked_at: LookedAt = field(default_factory=LookedAt)
+    left: int = _MEMBERS
+
+    def add(self, kind: str, value: Any) -> None:
+        """The value of one attribute. Stops where it has seen enough."""
+        waiting = [(kind, value)]
+        while waiting and self.left > 0:
+            kind, value = waiting.pop()
+            self.left -= 1
+            if kind == "M":
+                self.names |= {field_name(name) for name in value}
+                waiting += [pair for typed in value.values() for pair in typed.items()]
+            elif kind == "L":
+                waiting += [pair for typed in value for pair in typed.items()]
+            elif kind in ("S", "SS"):
+                for text in [value] if kind == "S" else value:
+                    self.looked_at.add_alone(text)
+
+    def found(self) -> list[tuple[Suspicion, str]]:
+        """The different kinds of what is private."""
+        seen = {*map(by_name, self.names), *self.looked_at.each()}
+        return sorted(each for each in seen if each[0] is not Suspicion.NONE)
+
+
+@dataclass(slots=True)
 class _Attribute:
     """What is seen of one attribute: its types, and the texts of S and N."""
 
@@ -80,6 +110,7 @@ class _Attribute:
     texts: TextSample = field(default_factory=lambda: TextSample(_reading, numbers=False))
     digits: TextSample = field(default_factory=lambda: TextSample(None))
     looked_at: LookedAt = field(default_factory=LookedAt)
+    nested: Nested = field(default_factory=lambda: Nested())
 
     def add(self, typed: Mapping[str, Any]) -> None:
         ((kind, value),) = typed.items()
@@ -92,10 +123,17 @@ class _Attribute:
             self.looked_at.add(value)
         elif kind == "N":
             self.digits.add(plain_digits(Decimal(value)))
+        else:
+            self.nested.add(kind, value)
 
     def column(self, name: str, items: int, in_key: bool) -> ColumnSample:
         kind, review = self._key_kind() if in_key else self._kind()
-        return ColumnSample(name, self.texts, kind, review, items - self.seen, self.looked_at)
+        return ColumnSample(
+            *(name, self.texts, kind, review, items - self.seen),
+            digits=self.digits,
+            looked_at=self.looked_at,
+            within=self.nested.found(),
+        )
 
     def _kind(self) -> tuple[Field, str]:
         if self.types <= {"S"}:

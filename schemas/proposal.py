@@ -43,6 +43,10 @@ _KEY_WORDS = {
     "sku",
 }
 _NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON, FieldType.DECIMAL, FieldType.BOOLEAN)
+_MOMENT_WORDS = {
+    *("at", "on", "time", "timestamp", "ts", "date", "datetime", "epoch", "ttl", "since", "until", "seen"),
+    *("created", "updated", "modified", "changed", "deleted", "expires", "expiry", "login"),
+}
 _LONGEST_KEY = 200  # characters: longer texts are no names of things
 
 
@@ -56,8 +60,17 @@ class ColumnSample:
     """The kind, where the source itself knows it."""
     known_review: str = ""
     nulls: int = 0
+    digits: TextSample | None = None
+    """What is seen of the numbers of a source that has some."""
     looked_at: LookedAt = field(default_factory=LookedAt)
+    within: Sequence[tuple[Suspicion, str]] = ()
+    """What is seen within nested values."""
     hashes: "array[int]" = field(default_factory=lambda: array("q"))
+
+    @property
+    def numbers(self) -> TextSample | None:
+        """What may be numbers of the column."""
+        return self.texts if self.known is None else self.digits
 
     def kind(self) -> tuple[Field, str]:
         """A field of the likeliest kind, and what a person should look at, if anything."""
@@ -138,9 +151,10 @@ class Proposal:
         lines = ",\n".join(f"    {json.dumps(each.spec, ensure_ascii=False)}" for each in self.fields)
         return f'{{\n  "type": "record",\n  "name": {json.dumps(name)},\n  "fields": [\n{lines}\n  ]\n}}\n'
 
-    def toml(self, source: Mapping[str, object]) -> str:
-        """The text of entity.toml with this one source."""
+    def toml(self, source: Mapping[str, object], remarks: Iterable[str] = ()) -> str:
+        """The text of entity.toml with this one source, and `remarks` on it."""
         notes = [
+            *remarks,
             *self.remarks,
             *(f"as unique in the sample: key = {json.dumps(each)}" for each in self.other_keys),
         ]
@@ -223,6 +237,11 @@ def _snake(text: str) -> str:
     return (name if name[:1].isalpha() else f"column_{name}".rstrip("_"))[: MAX_NAME - 5].rstrip("_")
 
 
+def field_name(source_name: str) -> str:
+    """In snake case."""
+    return _snake(source_name)
+
+
 def _free(name: str, taken: Collection[str]) -> str:
     number, free = 2, name
     while free in taken:
@@ -238,6 +257,9 @@ def _suspect(name: str, column: ColumnSample) -> tuple[Suspicion, str]:
     found = by_name(name)
     is_text = column.known is None or column.known.kind is FieldType.STRING
     seen = column.looked_at.verdict() if is_text else (Suspicion.NONE, "")
+    if column.within and found[0] is not Suspicion.LIKELY:
+        level = max(each for each, _ in column.within)
+        return level, ", ".join(dict.fromkeys(what for _, what in reversed(column.within)))
     return max(found, seen, key=lambda each: each[0])
 
 
@@ -245,13 +267,25 @@ def _field(
     name: str, column: ColumnSample, suspected: tuple[Suspicion, str], has_person: bool, in_key: bool
 ) -> ProposedField:
     suspicion, what = suspected
-    made, review = column.kind()
+    made, review = _since_1970(name, column) or column.kind()
     made = _named(made, name, column, in_key)
-    if suspicion is Suspicion.LIKELY or (suspicion is Suspicion.POSSIBLE and has_person):
+    is_likely = has_person and made.kind is not FieldType.JSON  # a whole map is not left out for a postcode
+    if suspicion is Suspicion.LIKELY or (suspicion is Suspicion.POSSIBLE and is_likely):
         return _private(made, column, f"likely {what}", in_key)
     if suspicion is Suspicion.POSSIBLE:
         review = "; ".join(filter(None, (f"{what}: private where it is a person's", review)))
     return ProposedField(made, "", review)
+
+
+def _since_1970(name: str, column: ColumnSample) -> tuple[Field, str] | None:
+    """Numbers of the size of moments under a name for one."""
+    found = column.numbers.moment_since_1970() if column.numbers else None
+    if found is None or column.kind()[0].kind not in (FieldType.INT, FieldType.LONG):
+        return None
+    epoch, what = found
+    if not {*name.split("_")} & _MOMENT_WORDS:
+        return (column.kind()[0], f"perhaps {what}") if epoch == "epoch-millis" else None
+    return Field("f", FieldType.TIMESTAMP_MICROS, format=epoch), f"{what}, by name and size"
 
 
 def _named(made: Field, name: str, column: ColumnSample, in_key: bool) -> Field:

@@ -61,6 +61,31 @@ def new(schemas: Schemas, name: str, *words: str) -> Ran:
     return schemas.run("new", "thing", "--from-table", name, "--out", schemas.home, *words, home=False)
 
 
+PROFILE = {"home": {"password": "x", "langs": ["en"]}}
+
+
+@pytest.mark.parametrize(
+    ("value", "private", "doc"),
+    [
+        (PROFILE, "drop", "likely a secret"),
+        ({"a": [{"b": "x@example.org"}]}, "drop", "likely mail addresses"),
+        ([{"ethnicity": "x"}], "drop", "likely what only that person may tell"),
+        ({"notes": "call 020 7946 0958 at noon"}, None, "texts that hold mail addresses or phone numbers"),
+        ({"salary": 5}, "drop", "likely what only that person may tell"),
+        ({"home": {"postcode": "x"}}, None, "an address: private where it is a person's"),
+        ({"locale": "en-GB", "features": {"x", "y"}}, None, None),
+    ],
+)
+def test_what_nested_values_hold_is_looked_at(
+    aws: Aws, schemas: Schemas, value: Any, private: str | None, doc: str | None
+) -> None:
+    assert new(schemas, table(aws, [{"pk": "1", "sk": "1", "more": value}])).code == 0
+    read = json.loads((schemas.home / "entities" / "thing" / "v1.avsc").read_text())
+    [field] = [each for each in read["fields"] if each["name"] == "more"]
+    assert field.get("headwater.private") == private
+    assert field.get("doc", "review: ").startswith(f"review: {doc or ''}")
+
+
 def test_text_in_the_tables_own_key_stays_text(aws: Aws, schemas: Schemas) -> None:
     """Three items, one moment and one number: each is a row of its own."""
     moments = ("2023-05-11T10:00:00Z", "2023-05-11T10:00:00.000Z", "2023-05-11T11:00:00+01:00")

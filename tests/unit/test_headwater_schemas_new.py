@@ -13,7 +13,7 @@ from schema_homes import Avro, Ran, Schemas
 from headwater.csv_sample import sample_file
 from schemas.entity import CsvSource
 from schemas.loader import load_entity
-from schemas.text_sample import SWAPPED
+from schemas.text_sample import AMOUNTS, CENTURY, CODES, EXPONENTS, FIXED_POINT, MILLIS, SECONDS, SWAPPED
 
 WORDS = ("amber", "birch", "cedar", "dune", "elm")
 
@@ -29,16 +29,16 @@ class New:
         wanted = ["new", name, "--from", self.folder / "sample.csv", "--out", self.schemas.home, *words]
         return self.schemas.run(*wanted, home=False)
 
-    def fields(self, text: str | bytes, *words: str) -> dict[str, Avro]:
-        done = self.run(text, *words)
+    def fields(self, text: str | bytes, *words: str, name: str = "thing") -> dict[str, Avro]:
+        done = self.run(text, *words, name=name)
         assert done.code == 0, done.err
-        read = json.loads((self.made / "v1.avsc").read_text())
+        read = json.loads((self.made.with_name(name) / "v1.avsc").read_text())
         return {each["name"]: each for each in read["fields"]}
 
-    def field(self, name: str, values: Sequence[str]) -> Avro:
+    def field(self, field_name: str, values: Sequence[str], name: str = "thing") -> Avro:
         """What is proposed for a column of these values; another one is the key."""
         rows = "".join(f"k{number};{value}\n" for number, value in enumerate(values))
-        [_, field] = self.fields(f"Key;{name}\n{rows}").values()
+        [_, field] = self.fields(f"Key;{field_name}\n{rows}", name=name).values()
         return field
 
     def refusal(self, text: str | bytes, *words: str) -> str:
@@ -79,7 +79,26 @@ LOCAL = {"type": "long", "logicalType": "local-timestamp-micros"}
         (["1", "99999999999999999999"], {"type": "string", "maxLength": 50}),
         (["007", "12"], {"type": "string", "maxLength": 50}),
         (["+1", "2"], {"type": "string", "maxLength": 50}),
-        (["1,000", "2"], {"type": "string", "maxLength": 50}),
+        (["1,000", "2"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
+        (["£1,234.50", "£2.00"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
+        (["318,57", "1.234,50"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
+        (["12%", "5%"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
+        (["020 794 095"], {"type": "string", "maxLength": 50}),
+        (["10.0.0", "1.2.3"], {"type": "string", "maxLength": 50}),
+        (["32E01", "45E12", "100"], {"type": "string", "maxLength": 50, "doc": f"review: {EXPONENTS}"}),
+        (["1E5"], {"type": "string", "maxLength": 50, "doc": f"review: {EXPONENTS}"}),
+        (
+            ["9007199254740993", "2.2E+11"],
+            {"type": "string", "maxLength": 50, "doc": f"review: {EXPONENTS}"},
+        ),
+        (["1e-400", "0.1"], {"type": "string", "maxLength": 50, "doc": f"review: {EXPONENTS}"}),
+        (["1e3", "2.5e-3"], {"type": "double", "doc": f"review: {CODES}"}),
+        (["00FF", "1E10"], {"type": "string", "maxLength": 50}),
+        (["1.1", "1.10"], {"type": decimal(6, 2), "doc": f"review: {FIXED_POINT}"}),
+        (["1.10", "2.20"], {"type": decimal(6, 2)}),
+        (["Ja", "Nein"], {"type": "boolean", "format": "Ja|Nein"}),
+        (["OUI", "NON"], {"type": "boolean", "format": "OUI|NON"}),
+        (["1683799200000", "1683799200001"], {"type": "long", "doc": f"review: perhaps {MILLIS}"}),
         (["1.5", "-20", "3.125"], {"type": decimal(8, 3)}),
         (["1e-3", "2.5"], {"type": "double"}),
         (["true", "FALSE"], {"type": "boolean"}),
@@ -114,6 +133,27 @@ def test_a_column_that_is_always_empty_is_marked(new: New) -> None:
 
 def test_a_date_whose_month_may_be_its_day_is_marked(new: New) -> None:
     assert new.field("f", ["01/02/2024", "03/04/2024"])["doc"] == f"review: {SWAPPED}"
+
+
+def test_one_remark_on_a_date_hides_no_other(new: New) -> None:
+    assert new.field("f", ["01/02/45", "03/04/52"])["doc"] == f"review: {SWAPPED}; {CENTURY}"
+    assert new.field("g", ["13/02/45", "03/04/52"], name="other")["doc"] == f"review: {CENTURY}"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "form", "what"),
+    [
+        ("created_at", ["1683799200000"], "epoch-millis", MILLIS),
+        ("ts", ["1683799200", "1683799300"], "epoch-seconds", SECONDS),
+        ("ts", ["5", "1683799300"], None, None),
+        ("total", ["1683799200"], None, None),
+    ],
+)
+def test_numbers_of_the_size_of_moments_under_a_name_for_one(
+    new: New, name: str, values: list[str], form: str | None, what: str | None
+) -> None:
+    field = new.field(name, values)
+    assert (field.get("format"), field.get("doc")) == (form, what and f"review: {what}, by name and size")
 
 
 def test_few_values_in_many_rows_are_marked_and_stay_text(new: New) -> None:
@@ -254,6 +294,32 @@ def test_a_key_that_cannot_be_one(new: New, key: str, text: str) -> None:
         ("EstablishmentName", ["x"], None, None),
         ("LinkName", ["x"], None, None),
         ("Total", ["2079460958"], None, None),
+        ("Reach", ["02079460958", "01314960000", "07700900123"], "mask", "likely phone numbers"),
+        ("No", ["0000000001", "0000000002", "0000000003"], None, None),
+        ("Product", ["0200000001", "0200000002", "0200000003"], None, None),
+        ("Guardian 1 Name", ["x"], "mask", "likely a person's name"),
+        ("Payee", ["x"], "mask", "likely a person's name"),
+        ("NI Number", ["x"], "mask", "likely the number of a person's document or account"),
+        ("Nachname", ["x"], "mask", "likely a person's name"),
+        ("Geburtsdatum", ["2001-01-01"], "drop", "likely a date of birth"),
+        ("Fecha de nacimiento", ["2001-01-01"], "drop", "likely a date of birth"),
+        ("Courriel", ["x"], "mask", "likely a mail address"),
+        ("Password", ["x"], "mask", "likely a secret"),
+        ("Salary", ["x"], "mask", "likely what only that person may tell"),
+        ("Ethnicity", ["x"], "mask", "likely what only that person may tell"),
+        ("Customer", ["x"], None, "a person: private where it is a person's"),
+        ("Where", ["GB82 WEST 1234 5698 7654 32"], "mask", "likely numbers of accounts"),
+        ("Paid with", ["4111 1111 1111 1111"], "mask", "likely numbers of payment cards"),
+        ("Insured", ["QQ123456C", "QQ 12 34 57 C"], "mask", "likely national insurance numbers"),
+        ("Whom", ["Mrs A Muster", "Dr Probe"], "mask", "likely names of persons"),
+        (
+            "Notes",
+            ["call 020 7946 0958 please", "none"],
+            None,
+            "texts that hold mail addresses or phone numbers: private where it is a person's",
+        ),
+        ("Pupils", ["5"], None, None),
+        ("Title", ["12 rooms on 3 floors"], None, None),
     ],
 )
 def test_what_likely_says_something_of_a_person_is_hidden_until_a_person_says_otherwise(
@@ -282,7 +348,103 @@ def test_no_value_of_the_sample_is_written_or_told(new: New) -> None:
         assert value not in done.out + done.err + written
 
 
+# The first row
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("1,Alpha,3.5\n2,Beta,4.5\n", "1, 3"),
+        ("1,2,3\n4,5,6\n", "1, 2, 3"),
+        ("Anna Muster,anna@example.org\nBob,bob@example.org\n", "2"),
+        ("Anna,Muster,Leeds\nBob,Sample,Leeds\n", "3"),
+        ("01/02/2023,Foo\n02/02/2023,Bar\n", "1"),
+        ("x,{1A2B3C4D-0001-53DB-E063-4804A8C05D01}\ny,z\n", "2"),
+        ('"A","SW1A 1AA"\n"B","x"\n', "2"),
+    ],
+)
+def test_inv7_a_first_row_of_values_is_refused_and_not_told(new: New, text: str, places: str) -> None:
+    assert new.refusal(text) == (
+        f"the first row looks like values, not like the names of columns (column {places}); say --no-header "
+        "if the file has no header, or --header if these are names"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "country,2019,2020,2021\nUK,1,2,3\nFR,4,5,6\n",
+        "day,0,1,2,3\nMon,1,2,3,4\n",
+        "site,2024-01-31,2024-02-29\nA,1,2\n",
+        "id,name\nid,name\n1,x\n",
+        "A,B\nx,y\n",
+    ],
+)
+def test_a_header_may_have_a_series_or_come_again(new: New, text: str) -> None:
+    assert new.run(text).code == 0
+
+
+def test_a_file_without_a_header_has_its_columns_named_by_their_place(new: New) -> None:
+    done = new.run("1,secret@example.org\n2,other@example.org\n", "--no-header")
+    made = load_entity(new.made)
+    [source] = made.sources
+    assert isinstance(source, CsvSource)
+    assert source.header == ("column_1", "column_2")
+    assert ([each.name for each in made.schema.fields], made.key) == (["column_1", "column_2"], ("column_1",))
+    assert "looked at all 2 rows" in done.err
+    assert "secret" not in "".join(path.read_text() for path in new.made.iterdir())
+
+
+def test_a_first_row_that_is_a_header_whatever_it_looks_like(new: New) -> None:
+    assert list(new.fields("1,2\na,b\n", "--header")) == ["column_1", "column_2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("Report for May 2023,,\nGenerated 01/06/2023,,\n,,\nid,label,n\n1,a,5\n2,b,6\n", 4),
+        ("Report for May 2023\n\nid,label,n\n1,a,5\n2,b,6\n", 2),
+        ("Secret Report;;;\nid;label;n;m\n1;a;5;6\n", 2),
+    ],
+)
+def test_titles_above_the_header_are_told(new: New, text: str, row: int) -> None:
+    assert new.refusal(text) == (
+        f"row 1 looks like a title, and row {row} like the header; allowed: a file that begins with its "
+        "header; say --header if it does"
+    )
+
+
+def test_rows_of_separators_are_no_part_of_the_sample(new: New) -> None:
+    done = new.run("id,label,n\n1,a,5\n2,b,6\n,,\n , ,\n")
+    assert "2 rows without any value left out, as spreadsheets leave them" in done.err
+    assert key_of(new) == ("id",)
+    assert not any(each.nullable for each in load_entity(new.made).schema.fields)
+
+
 # Dialects
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "guess"),
+    [
+        ("Datum;Menge (kg, netto)\n01.01.2024;1,5\n13.01.2024;2,75\n", ";", False),
+        ("Datum;Menge kg, netto\n01.01.2024;1,5\n13.01.2024;2,75\n", ";", True),
+        ("a;b;c\n1,5;2,5;x\n2,5;3,5;y\n", ";", False),
+        ("id|label\n1|a, b\n2|c, d\n", "|", False),
+        ("id\tlabel\n1\ta;b\n2\tc;d\n", "\t", False),
+        ('"id";"na""me";"x;y"\n"1";"2";"3"\n', ";", False),
+        ("a,b\n1,2\n", ",", False),
+        ("sep=;\nid;v\n1;2,5\n2;3,5\n", ";", False),
+        ("SEP=|\r\nid|v\r\n1|2\r\n", "|", False),
+    ],
+)
+def test_the_delimiter_that_cuts_evenly(new: New, text: str, delimiter: str, guess: bool) -> None:
+    done = new.run(text)
+    assert done.code == 0, done.err
+    [source] = load_entity(new.made).sources
+    assert isinstance(source, CsvSource)
+    assert (source.delimiter, "is a guess" in done.err) == (delimiter, guess)
+    assert ("sep= for Excel" in done.err) is text.lower().startswith("sep=")
 
 
 def test_delimiter_and_mark_are_found(new: New) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from headwater.commands.parsing import Commands, add_command, count
 from headwater.commands.schemas.places import home_option, settings_of
@@ -19,6 +20,10 @@ from schemas.refusals import snake_case
 
 _ROWS = 100_000
 _ITEMS = 10_000
+_UNNAMED = "the columns are named by their place: name them in header here, and the fields in v1.avsc"
+
+_Proposed: TypeAlias = tuple[Proposal, dict[str, object], Sequence[str]]
+"""With the source's entry in entity.toml, and remarks on it."""
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -41,6 +46,19 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     source.add_argument("--from-table", metavar="TABLE", help="a DynamoDB table: some of its items are read")
     parser.add_argument("--key", metavar="A,B", help="the columns of the key; else those that are unique")
     parser.add_argument("--delimiter", metavar="C", help="of the file; else the likeliest of , ; | and tab")
+    header = parser.add_mutually_exclusive_group()
+    header.add_argument(
+        "--header",
+        action="store_true",
+        default=None,
+        help="the first row names the columns, whatever it looks like",
+    )
+    header.add_argument(
+        "--no-header",
+        dest="header",
+        action="store_false",
+        help="it does not: columns are named by their place, for you to name",
+    )
     parser.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252 (utf-8)")
     parser.add_argument(
         "--rows", type=count, metavar="N", help=f"rows to look at ({_ROWS:,}; items: {_ITEMS:,})"
@@ -54,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
     entity = snake_case("ENTITY", options.entity)
     folder = _new_folder(settings_of(options).home, entity)
-    proposal, source = _of_file(options) if options.file else _of_table(options)
-    _write(folder, proposal, source)
+    proposal, source, remarks = _of_file(options) if options.file else _of_table(options)
+    _write(folder, proposal, source, remarks)
     show_table(
         ("field", "type", "null", "key", "private", "from", "review"),
         [
@@ -71,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             for each in proposal.fields
         ],
     )
-    for remark in proposal.remarks:
+    for remark in (*remarks, *proposal.remarks):
         tell(f"review: {remark}")
     publish = f"headwater schemas publish {entity}{home_option(options)}"
     tell(f"made {folder}: look at what is marked review, then `{publish}`")
@@ -89,16 +107,17 @@ def _new_folder(home: Path | None, entity: str) -> Path:
     return folder
 
 
-def _of_file(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]:
+def _of_file(options: argparse.Namespace) -> _Proposed:
     from headwater.csv_sample import sample_file
 
-    sample = sample_file(
-        options.file, _delimiter(options.delimiter), options.encoding, _limit(options.rows, _ROWS)
-    )
+    delimiter, limit = _delimiter(options.delimiter), _limit(options.rows, _ROWS)
+    sample = sample_file(options.file, delimiter, options.encoding, limit, options.header)
     proposal = propose(sample.columns, _key(options.key))
     tell(f"{options.file}: looked at {'all' if sample.whole else 'the first'} {counted(sample.rows, 'row')}")
     if sample.odd:
         tell(f"{counted(sample.odd, 'row')} of them will be rejected: more or fewer cells, or a NUL")
+    if sample.blank:
+        tell(f"{counted(sample.blank, 'row')} without any value left out, as spreadsheets leave them")
     if sample.unnamed:
         tell(f"{counted(sample.unnamed, 'column')} without a name left out")
     source: dict[str, object] = {"csv": options.entity, "mode": "upsert" if proposal.key else "append"}
@@ -106,10 +125,13 @@ def _of_file(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]:
         source["encoding"] = sample.encoding
     if sample.delimiter != ",":
         source["delimiter"] = sample.delimiter
-    return proposal, source
+    if not sample.header:
+        source["header"] = [column.source_name for column in sample.columns]
+        return proposal, source, (*sample.remarks, _UNNAMED)
+    return proposal, source, sample.remarks
 
 
-def _of_table(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]:
+def _of_table(options: argparse.Namespace) -> _Proposed:
     from headwater.aws import connect
     from headwater.table_sample import sample_table
 
@@ -117,7 +139,7 @@ def _of_table(options: argparse.Namespace) -> tuple[Proposal, dict[str, object]]
     proposal = propose(sample.columns, _key(options.key) or sample.key)
     items = counted(sample.items, "item")
     tell(f"table {options.from_table}: looked at {'all' if sample.whole else 'the first'} {items}")
-    return proposal, {"dynamodb": options.from_table}
+    return proposal, {"dynamodb": options.from_table}, ()
 
 
 def _limit(given: int | None, usual: int) -> int:
@@ -137,14 +159,14 @@ def _delimiter(given: str | None) -> str | None:
     return given
 
 
-def _write(folder: Path, proposal: Proposal, source: Mapping[str, object]) -> None:
+def _write(folder: Path, proposal: Proposal, source: Mapping[str, object], remarks: Sequence[str]) -> None:
     """All of the folder or nothing, and only what loads."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as place:
             made = Path(place) / folder.name
             made.mkdir()
-            (made / "entity.toml").write_text(proposal.toml(source), encoding="utf-8")
+            (made / "entity.toml").write_text(proposal.toml(source, remarks), encoding="utf-8")
             (made / "v1.avsc").write_text(proposal.avsc(folder.name), encoding="utf-8")
             load_entity(made)
             made.rename(folder)
