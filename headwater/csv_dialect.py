@@ -15,7 +15,8 @@ DELIMITERS = (";", "\t", "|", ",")
 """Of those that do equally well the first: a comma is in texts and numbers more often than the others."""
 _FEW_ROWS = 10
 _MOST = 0.7  # of the rows
-_SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
+_SEP = re.compile(r"sep=(.)\s*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _PAIRS = ("()", "[]", "{}")
 
 
@@ -27,7 +28,7 @@ class Delimiter(NamedTuple):
 
 
 def declared(text: str) -> str | None:
-    """The delimiter of a first line `sep=;`, which Excel reads and others take for a header."""
+    """The delimiter of a first line `sep=;`, which Excel reads and the producer leaves out."""
     first, _, _ = text.partition("\n")
     found = _SEP.fullmatch(first)
     return found[1] if found else None
@@ -41,6 +42,23 @@ def likeliest(text: str) -> Delimiter:
         return Delimiter(",")
     also = [each for each in DELIMITERS if each != best and scores[each] >= (*scores[best][:2], 1)]
     return Delimiter(best, tuple(also))
+
+
+def has_plain_quotes(text: str, delimiter: str) -> bool:
+    """Whether quotes are characters like any other, as in tab-separated files: a column has cells in quotes
+    beside cells without, and no row is broken by what stands in them."""
+    if delimiter != "\t" or '"' not in text:
+        return False
+    rows = [line.split(delimiter) for line in _LINE_END.split(text)[:-1] if line]
+    if len({*map(len, rows)}) > 1:
+        return False
+    return any(_is_mixed([cell for cell in column if cell]) for column in zip(*rows[1:], strict=True))
+
+
+def _is_mixed(cells: Sequence[str]) -> bool:
+    quoted = [cell for cell in cells if cell.startswith('"')]
+    whole = all(len(cell) > 1 and cell.endswith('"') for cell in quoted)
+    return bool(quoted) and (len(quoted) < len(cells) or not whole)
 
 
 def _first_rows(text: str, delimiter: str) -> list[list[str]]:

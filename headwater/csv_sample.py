@@ -7,11 +7,11 @@ import codecs
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from headwater.csv_dialect import declared, likeliest
+from headwater.csv_dialect import declared, has_plain_quotes, likeliest
 from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError, TextRows, decoded
 from schemas.drift import shown
@@ -27,7 +27,9 @@ GUESSES = ("utf-8", "cp1252", "latin-1")
 _CHUNK = 256 * 1024  # bytes
 _FEW_ROWS = 100  # that tell a header from values
 _SAME_TEXT = (FieldType.STRING, FieldType.INT, FieldType.LONG)  # as they are proposed
-_SEP = "the first line is sep= for Excel: it is no header, and a file with it is refused: have it left out"
+_TITLE_LINES = 100
+_SEP = "the first line is sep= for Excel: it is left out, and must name the feed's delimiter in every file"
+_QUOTES = "quotes are taken for characters like any other, since some cells have them and some have not"
 _CELLS = 5_000_000  # of the sample: 40 MB of hashes
 
 
@@ -35,7 +37,8 @@ _CELLS = 5_000_000  # of the sample: 40 MB of hashes
 class CsvSample:
     """`rows`: how many were looked at, `odd`: those among them that the producer rejects whatever the schema
     says, `blank`: those without a value, left out of the sample; `whole`: whether these are all that the file
-    has. `header`: whether the file has one. `remarks`: what a person should know of its form."""
+    has. `header`: whether the file has one. `quoting`, `skip_lines`: as in entity.toml. `remarks`: what a
+    person should know of its form."""
 
     columns: Sequence[ColumnSample]
     rows: int
@@ -46,6 +49,8 @@ class CsvSample:
     delimiter: str
     blank: int = 0
     header: bool = True
+    quoting: bool = True
+    skip_lines: int = 0
     remarks: tuple[str, ...] = ()
 
 
@@ -58,9 +63,7 @@ def sample_file(
         encoding = text_encoding("--encoding", encoding) if encoding else _encoding(path)
         for _ in decoded(_chunks(path), encoding):
             pass  # a bad byte behind the sample makes the file as bad as one in it
-        text = next(decoded(_chunks(path), encoding), "")
-        file = _File(path, encoding, *_cut(text, delimiter))
-        return _sample(file, limit, header)
+        return _sample(_opened(path, encoding, delimiter), limit, header)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
     except BadFileError as error:
@@ -69,37 +72,53 @@ def sample_file(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """How the file is read. `skipped`: rows above the header."""
+    """How the file is read, and remarks on it."""
 
     path: Path
     encoding: str
     delimiter: str
-    skipped: int
-    remarks: tuple[str, ...]
+    quoting: bool = True
+    skip_lines: int = 0
+    remarks: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[list[str]]:
-        return islice(TextRows(_chunks(self.path), self.encoding, self.delimiter), self.skipped, None)
+        chunks, quoting, skip_lines = _chunks(self.path), self.quoting, self.skip_lines
+        return iter(TextRows(chunks, self.encoding, self.delimiter, quoting=quoting, skip_lines=skip_lines))
 
 
-def _cut(text: str, given: str | None) -> tuple[str, int, tuple[str, ...]]:
-    """The delimiter, rows to leave out before the header, and remarks."""
-    said = declared(text)
-    if said is not None:
-        return given or said, 1, (_SEP,)
-    if given:
-        return given, 0, ()
-    found = likeliest(text)
-    others = " and ".join(map(json.dumps, found.also))
-    guess = f"the delimiter {json.dumps(found.character)} is a guess: {others} would do as well"
-    return found.character, 0, ((guess,) if found.also else ())
+def _opened(path: Path, encoding: str, given: str | None) -> _File:
+    """With the delimiter that is given, declared or likeliest."""
+    text = next(decoded(_chunks(path), encoding), "")
+    said, found = declared(text), likeliest(text)
+    delimiter = given or said or found.character
+    remarks = [_SEP] if said else []
+    if not given and not said and found.also:
+        others = " and ".join(map(json.dumps, found.also))
+        remarks.append(f"the delimiter {json.dumps(delimiter)} is a guess: {others} would do as well")
+    plain = has_plain_quotes(text, delimiter)
+    return _File(path, encoding, delimiter, not plain, 0, (*remarks, *([_QUOTES] if plain else [])))
+
+
+def _without_titles(file: _File) -> _File:
+    """The file from its header on, where there are titles above it."""
+    rows = list(islice(file.rows(), _FEW_ROWS))
+    if not (titles := title_rows(rows)):
+        return file
+    skipped = (replace(file, skip_lines=lines) for lines in range(1, _TITLE_LINES))
+    found = next((each for each in skipped if next(each.rows(), None) == rows[titles]), file)
+    if found is file:
+        return file
+    remark = f"the first {found.skip_lines} lines are taken for a title above the header, and left out"
+    return replace(found, remarks=(*file.remarks, remark))
 
 
 def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
+    file = _without_titles(file) if header is None else file
     first = list(islice(file.rows(), _FEW_ROWS))
     if not first:
         raise ConfigurationError(f"{file.path}: is empty: not even a header")
     if header is None:
-        _refuse_other_rows(file.path, first)
+        _refuse_values(file.path, first)
     names = [f"column_{place}" for place, _ in enumerate(first[0], 1)] if header is False else first[0]
     _check_header(file.path, names)
     columns = [text_column(name, _reading) for name in names]
@@ -127,17 +146,14 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
     return CsvSample(
         *(named, taken + odd, odd, len(columns) - len(named), whole, file.encoding, file.delimiter, blank),
         header is not False,
+        file.quoting,
+        file.skip_lines,
         file.remarks,
     )
 
 
-def _refuse_other_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
+def _refuse_values(path: Path, rows: Sequence[Sequence[str]]) -> None:
     """Raises ConfigurationError for a first row that does not look like a header."""
-    if titles := title_rows(rows):
-        raise ConfigurationError(
-            f"{path}: row 1 looks like a title, and row {titles + 1} like the header; allowed: a file that "
-            "begins with its header; say --header if it does"
-        )
     if places := values_in(rows[0], rows[1:]):
         some = ", ".join(map(str, places[:10]))
         raise ConfigurationError(

@@ -170,7 +170,7 @@ class Proposal:
 
 
 def _toml(value: object) -> str:
-    """A text, or a list of them: JSON's form of both is TOML's, but for the character DEL."""
+    """A text, a number, a boolean or a list of texts: JSON's form is TOML's, but for the character DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -400,18 +400,47 @@ def test_a_first_row_that_is_a_header_whatever_it_looks_like(new: New) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "row"),
+    ("text", "lines"),
     [
-        ("Report for May 2023,,\nGenerated 01/06/2023,,\n,,\nid,label,n\n1,a,5\n2,b,6\n", 4),
-        ("Report for May 2023\n\nid,label,n\n1,a,5\n2,b,6\n", 2),
-        ("Secret Report;;;\nid;label;n;m\n1;a;5;6\n", 2),
+        ("Report for May 2023,,\nGenerated 01/06/2023,,\n,,\nid,label,n\n1,a,5\n2,b,6\n", 3),
+        ("Report for May 2023\n\nid,label,n\n1,a,5\n2,b,6\n", 1),
+        ('"Report\nof May"\r\n\r\nid,label,n\r\n1,a,5\r\n2,b,6\r\n', 2),
+        ("Secret Report;;;\nid;label;n;m\n1;a;5;6\n", 1),
     ],
 )
-def test_titles_above_the_header_are_told(new: New, text: str, row: int) -> None:
-    assert new.refusal(text) == (
-        f"row 1 looks like a title, and row {row} like the header; allowed: a file that begins with its "
-        "header; say --header if it does"
-    )
+def test_titles_above_the_header_are_left_out_and_told(new: New, text: str, lines: int) -> None:
+    done = new.run(text)
+    assert done.code == 0, done.err
+    made = load_entity(new.made)
+    [source] = made.sources
+    assert isinstance(source, CsvSource)
+    assert (source.skip_lines, made.key) == (lines, ("id",))
+    assert f"the first {lines} lines are taken for a title above the header" in done.err
+    assert "Report" not in "".join(path.read_text() for path in new.made.iterdir())
+
+
+def test_titles_above_values_are_no_header(new: New) -> None:
+    assert "the first row looks like values" in new.refusal("Report,,\na,b,Leeds\nc,d,Leeds\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "quoting"),
+    [
+        ('id\tplace\n1\t"The Bell"\n2\tInn\n', False),
+        ('id\tplace\n1\t"Weird" Al\n2\t"x"\n', False),
+        ('id\tplace\n1\t"The Bell"\n2\t"Inn"\n', True),
+        ('id\tplace\n1\t"a\tb"\n2\tInn\n', True),
+        ("id\tplace\n1\ta\n2\tInn\n", True),
+        ('id,place\n1,"The Bell"\n2,Inn\n', True),
+    ],
+)
+def test_a_tab_separated_file_in_which_quotes_are_text(new: New, text: str, quoting: bool) -> None:
+    done = new.run(text)
+    assert done.code == 0, done.err
+    [source] = load_entity(new.made).sources
+    assert isinstance(source, CsvSource)
+    assert source.quoting is quoting
+    assert ("quotes are taken for characters" in done.err) is not quoting
 
 
 def test_rows_of_separators_are_no_part_of_the_sample(new: New) -> None:
@@ -435,7 +464,7 @@ def test_rows_of_separators_are_no_part_of_the_sample(new: New) -> None:
         ('"id";"na""me";"x;y"\n"1";"2";"3"\n', ";", False),
         ("a,b\n1,2\n", ",", False),
         ("sep=;\nid;v\n1;2,5\n2;3,5\n", ";", False),
-        ("SEP=|\r\nid|v\r\n1|2\r\n", "|", False),
+        ("sep=|\r\nid|v\r\n1|2\r\n", "|", False),
     ],
 )
 def test_the_delimiter_that_cuts_evenly(new: New, text: str, delimiter: str, guess: bool) -> None:

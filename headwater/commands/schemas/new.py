@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from headwater.commands.parsing import Commands, add_command, count
 from headwater.commands.schemas.places import home_option, settings_of
@@ -17,6 +17,9 @@ from schemas.errors import ConfigurationError
 from schemas.loader import load_entity
 from schemas.proposal import Proposal, propose
 from schemas.refusals import snake_case
+
+if TYPE_CHECKING:
+    from headwater.csv_sample import CsvSample
 
 _ROWS = 100_000
 _ITEMS = 10_000
@@ -120,15 +123,16 @@ def _of_file(options: argparse.Namespace) -> _Proposed:
         tell(f"{counted(sample.blank, 'row')} without any value left out, as spreadsheets leave them")
     if sample.unnamed:
         tell(f"{counted(sample.unnamed, 'column')} without a name left out")
-    source: dict[str, object] = {"csv": options.entity, "mode": "upsert" if proposal.key else "append"}
-    if sample.encoding != "utf-8":
-        source["encoding"] = sample.encoding
-    if sample.delimiter != ",":
-        source["delimiter"] = sample.delimiter
-    if not sample.header:
-        source["header"] = [column.source_name for column in sample.columns]
-        return proposal, source, (*sample.remarks, _UNNAMED)
-    return proposal, source, sample.remarks
+    source = {"csv": options.entity, "mode": "upsert" if proposal.key else "append", **_form(sample)}
+    return proposal, source, sample.remarks if sample.header else (*sample.remarks, _UNNAMED)
+
+
+def _form(sample: CsvSample) -> dict[str, object]:
+    """What entity.toml says of the form of the files, where it is not the usual one."""
+    usual = {"encoding": "utf-8", "delimiter": ",", "quoting": True, "skip_lines": 0, "header": True}
+    header = sample.header or [column.source_name for column in sample.columns]
+    found: dict[str, object] = {name: getattr(sample, name) for name in usual} | {"header": header}
+    return {name: value for name, value in found.items() if value != usual[name]}
 
 
 def _of_table(options: argparse.Namespace) -> _Proposed:
