@@ -18,6 +18,7 @@ from headwater.commands import (
     demo,
     drain,
     drop,
+    rejects,
     replay,
     reports,
     schemas,
@@ -37,7 +38,10 @@ from schemas.errors import (
     TransientError,
 )
 
-_COMMANDS = (demo, up, drop, drain, status, tables, reports, replay, dead_letters, schemas, warehouse)
+_COMMANDS = (
+    *(demo, up, drop, drain, status, tables, reports, replay),
+    *(dead_letters, rejects, schemas, warehouse),
+)
 _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
     (LogIntegrityError, DAMAGED_LOG),

@@ -18,10 +18,11 @@ from headwater import sample
 from headwater.dropping import drop_file, feed_of
 from headwater.local import Local, embedded
 from headwater.output import counted, show
+from headwater.rejects import ROWS
 from headwater.replaying import replay_ports
 from headwater.runtime import Runtime
 from headwater.settings import Settings
-from headwater.stored import ROWS, list_objects, read_object, rejected_rows
+from headwater.stored import list_objects, read_object, rejected_rows
 from replay.as_of import plan_as_of, view_suffix
 from replay.log import S3Log
 from replay.rebuild import plan_rebuild

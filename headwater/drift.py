@@ -34,7 +34,7 @@ def as_json(drift: Drift) -> dict[str, object]:
 
 def _sightings(aws: Aws, bucket: str, entity: str | None, since: date) -> Iterator[Sighting]:
     """The key says all: nothing is read but the list."""
-    for item in list_objects(aws, bucket, PREFIX):
+    for item in list_objects(aws, bucket, PREFIX, after=f"{PREFIX}{since.isoformat()}"):
         day, _, rest = item.key.removeprefix(PREFIX).partition("/")
         if day < since.isoformat() or entity not in (None, rest.partition("/")[0]):
             continue

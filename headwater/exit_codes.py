@@ -3,7 +3,7 @@
 DONE = 0
 BUG = 1  # of ours
 REFUSED = 2  # usage or configuration
-FINDINGS = 3  # finished, with differences or dead letters
+FINDINGS = 3  # finished, with differences, dead letters or rejected rows
 DAMAGED_LOG = 4
 GAVE_UP = 5  # on something that may pass
 INTERRUPTED = 130

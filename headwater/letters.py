@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headwater.aws import Aws
+from headwater.kept_facts import facts_of
+from headwater.letter_summary import counts_of
+from headwater.redriving import each_once
 from headwater.settings import Settings
 from headwater.stored import StoredObject, list_objects, read_object
 from schemas.aws_errors import aws_errors
-from schemas.dead_letter import PREFIX, decode_letters
+from schemas.dead_letter import PREFIX, DeadLetter, decode_letters
 from schemas.errors import ConfigurationError
 from schemas.letter_outcomes import (
     LetterBatch,
@@ -20,7 +23,12 @@ from schemas.letter_outcomes import (
     outcomes_key,
 )
 
+if TYPE_CHECKING:
+    from consumers.warehouse.port import LetterCount
+
 T = TypeVar("T")
+
+_SUMMARY = "dead-letters"
 
 
 class S3Ledger:
@@ -61,6 +69,13 @@ class S3Ledger:
                 ContentType="application/jsonl",
             )
 
+    def fact(self, item: StoredObject) -> Sequence[Sequence[Any]]:
+        """What KeptLedger keeps of an object."""
+        if letters_of_outcomes(item.key):
+            return [(each.stage, each.id, each.state) for each in self._read(item.key, decode_outcomes)]
+        letters = self._read(item.key, decode_letters)
+        return [(each.id, each.stage, each.entity, each.cause, each.occurred_at) for each in letters]
+
     def _batch(self, letters: StoredObject, beside: Sequence[str]) -> LetterBatch:
         return LetterBatch(
             letters.key,
@@ -77,5 +92,44 @@ class S3Ledger:
 
 
 def ledgers(aws: Aws, settings: Settings) -> list[S3Ledger]:
-    """Of the producers, in the source account's bucket, and of the consumers, in that of the log."""
-    return [S3Ledger(aws, bucket) for bucket in dict.fromkeys((settings.source_bucket, settings.log_bucket))]
+    """Those of the producers and of the consumers."""
+    return [S3Ledger(aws, bucket) for bucket in _buckets(settings)]
+
+
+class KeptLedger:
+    """A ledger of which each object is read once in its life: letters without payload and reason, outcomes
+    without reason. Enough to count by; `record` is the ledger's own."""
+
+    def __init__(self, aws: Aws, bucket: str) -> None:
+        self._ledger = S3Ledger(aws, bucket)
+        self._objects = list(list_objects(aws, bucket, PREFIX))
+        self._facts = facts_of(aws, bucket, _SUMMARY, self._objects, self._ledger.fact)
+
+    def batches(self) -> Iterator[LetterBatch]:
+        for item in self._objects:
+            if letters_of_outcomes(item.key) is None:
+                letters = [_letter(members) for members in self._facts[item.key]]
+                yield LetterBatch(item.key, letters, (), round(item.modified * 1_000_000))
+
+    def outcomes(self) -> Iterator[Outcome]:
+        for item in self._objects:
+            if letters_of_outcomes(item.key):
+                yield from (Outcome(*members) for members in self._facts[item.key])
+
+    def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
+        self._ledger.record(key, outcomes)
+
+
+def _letter(members: Sequence[Any]) -> DeadLetter:
+    id_, stage, entity, cause, occurred_at = members
+    return DeadLetter(id_, stage, entity, None, None, "", cause, b"", occurred_at)
+
+
+def count_letters(aws: Aws, settings: Settings) -> list[LetterCount]:
+    """Every letter once, by entity, stage, cause and state. Raises TransientError, ConfigurationError."""
+    return counts_of(each_once([KeptLedger(aws, bucket) for bucket in _buckets(settings)]))
+
+
+def _buckets(settings: Settings) -> Sequence[str]:
+    """Of the producers, in the source account, and of the consumers, that of the log."""
+    return list(dict.fromkeys((settings.source_bucket, settings.log_bucket)))

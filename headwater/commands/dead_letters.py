@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
+from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment, reason
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import Installation, load
 from headwater.output import cell, counted, instant, show, show_json, show_table, tell
@@ -105,7 +105,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         "The letter stays as a record with its payload, and is no longer among those that wait.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", type=_id, help="an id, or the beginning of it")
-    discarding.add_argument("--reason", required=True, type=_reason, help="why, for who reads it in a year")
+    discarding.add_argument("--reason", required=True, type=reason, help="why, for who reads it in a year")
     _add_stage(discarding)
     add_warehouse(discarding)
 
@@ -128,12 +128,6 @@ def _id(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("an id, or the beginning of one, has at least one character")
     return text.strip().lower()
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("say why, in a few words")
-    return text.strip()
 
 
 def _list(options: argparse.Namespace) -> int:

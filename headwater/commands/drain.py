@@ -22,8 +22,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater drop schools.csv --entity school && headwater drain && headwater tables school",
         run,
         "Returns when all changes and files that the sources held at the call are in the tables and in the "
-        "log. Exit code 3 when dead letters wait for a person, 5 when it takes longer than --timeout or when "
-        "no `headwater up` is running.",
+        "log. Exit code 3 when dead letters or rejected rows wait for a person, 5 when it takes longer than "
+        "--timeout or when no `headwater up` is running.",
     )
     add_warehouse(parser)
     parser.add_argument(
@@ -37,20 +37,25 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0, or 3 when dead letters wait for a person."""
+    """Exit code 0, or 3 when dead letters or rejected rows wait for a person."""
     from headwater.draining import drain
-    from headwater.letter_summary import counts_of, waiting
-    from headwater.letters import ledgers
-    from headwater.redriving import each_once
+    from headwater.letter_summary import waiting
+    from headwater.letters import count_letters
+    from headwater.rejects import count_rejects
 
     here = load()
     aws = here.aws()
     drain(here, aws, options.timeout)
-    letters = waiting(counts_of(each_once(ledgers(aws, here.settings))))
+    letters = waiting(count_letters(aws, here.settings))
+    rejected = count_rejects(aws, here.settings).rows
+    found = [
+        *([f"{counted(letters, 'dead letter')} (`headwater dead-letters list`)"] if letters else ()),
+        *([f"{counted(rejected, 'rejected row')} (`headwater rejects list`)"] if rejected else ()),
+    ]
     if options.json:
-        show_json({"drained": True, "dead_letters": letters})
-    elif letters:
-        show(f"drained, with {counted(letters, 'dead letter')}: see `headwater dead-letters list`")
+        show_json({"drained": True, "dead_letters": letters, "rejected_rows": rejected})
+    elif found:
+        show(f"drained, with {' and '.join(found)}")
     else:
         show("drained: everything accepted so far is in the tables and in the log")
-    return FINDINGS if letters else DONE
+    return FINDINGS if found else DONE

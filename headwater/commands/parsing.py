@@ -82,6 +82,13 @@ def count(text: str) -> int:
     return number
 
 
+def reason(text: str) -> str:
+    """A person's words."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say why, in a few words")
+    return text.strip()
+
+
 def seconds(text: str) -> float:
     """A length of time above 0."""
     number = float(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
@@ -24,7 +25,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater status --json",
         run,
         "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
-        "applied; the objects of the log; dead letters that wait for a person, and rejected rows; names of "
+        "applied; the objects of the log; dead letters and rejected rows that wait for a person; names of "
         "the last 30 days that no schema has; reports and their backlog. Refreshes the summary of dead "
         "letters in the warehouse.",
     )
@@ -47,22 +48,21 @@ def read_status(here: Installation) -> dict[str, Any]:
     ConfigurationError."""
     from consumers.kinesis import StreamReader
     from headwater.drift import as_json, read_drift, recently
-    from headwater.letter_summary import counts_of, refresh, waiting
-    from headwater.letters import ledgers
-    from headwater.redriving import each_once
-    from headwater.stored import count_rejects
+    from headwater.letter_summary import refresh, waiting
+    from headwater.letters import count_letters
+    from headwater.log_size import log_size
+    from headwater.rejects import count_rejects
     from replay.log import S3Log
 
     aws = here.aws()
     stream = StreamReader(aws.kinesis, here.settings.stream).identity()
     with here.warehouse() as warehouse:
         kept = _kept(warehouse, stream)
-    log = list(S3Log(aws.s3, here.settings.log_bucket).objects())
-    letters = counts_of(each_once(ledgers(aws, here.settings)))
+    letters, log_bucket = count_letters(aws, here.settings), here.settings.log_bucket
     refresh(here, letters)
     return {
         **kept,
-        "log": {"objects": len(log), "bytes": sum(item.size for item in log)},
+        "log": log_size(S3Log(aws.s3, log_bucket), aws, log_bucket, datetime.now(UTC))._asdict(),
         "dead_letters": waiting(letters),
         "dead_letter_summary": [
             {**each._asdict(), "oldest": instant(each.oldest), "newest": instant(each.newest)}
@@ -121,7 +121,9 @@ def _show(status: dict[str, Any]) -> None:
         kind = " ".join(filter(None, (each["entity"], each["stage"], each["cause"])))
         show(f"  {kind}: {each['letters']:,} {each['state']}, {each['oldest']} to {each['newest']}")
     where = f", in {rejects['place']}" if rejects["rows"] or rejects["files"] else ""
-    show(f"rejected: {counted(rejects['rows'], 'row')}, {counted(rejects['files'], 'whole file')}{where}")
+    closed = f" ({rejects['closed']:,} corrected or discarded)" if rejects["closed"] else ""
+    files = counted(rejects["files"], "whole file")
+    show(f"rejected: {counted(rejects['rows'], 'row')}{closed}, {files}{where}")
     for each in status["reports"]:
         problem = f"; {each['problem']}" if each["problem"] else ""
         changes = counted(each["waiting"], "change")

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from io import BytesIO
 from itertools import islice
+from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
 
-from producers.csv.archive import DROP, Bucket, Location, ObjectGoneError
+from producers.csv.archive import CORRECTIONS, DROP, Bucket, Location, ObjectGoneError
+from producers.csv.closed import ENDING as CLOSED
+from producers.csv.closed import Closed, encode_closed
 from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
 from producers.csv.progress import ROWS, SURVEY, Progress, configuration_of
 from producers.csv.registers import KeySample, Loss, Registers
-from producers.csv.rejects import RejectCount, RejectFile
+from producers.csv.rejects import IN_MEMORY, RejectCount, RejectFile
 from producers.csv.rows import RowReader
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
@@ -153,12 +156,28 @@ class File:
             self.publisher.flush()
             if counts.rejected:
                 self.bucket.put(f"{self.location.rejected(sheet.filed_as)}.csv", rejects.written())
+        self._close_corrected(sheet)
         if keys is not None:
             self._end_snapshot(sheet, counts, keys)
         self._see(sheet, self._unknown(opened.columns))
         self._move(self.location.archived(sheet.filed_as))
         level = logging.WARNING if counts.rejected else logging.INFO
         _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
+
+    def _close_corrected(self, sheet: Sheet) -> None:
+        """Record which rejected rows a correction has put right. All of them are durable by now."""
+        if self.location.prefix != CORRECTIONS:
+            return
+        opened = self._opened(sheet, self._chunks())
+        with SpooledTemporaryFile(IN_MEMORY) as lines:
+
+            def close(event: Event) -> None:
+                encode_event(event)  # refuses what was refused when it was published
+                lines.write(encode_closed(Closed(event.position.partition("+")[0], "corrected")))
+
+            read_rows(opened.reader, sheet.placed(opened.rows), close, lambda _reject: None)
+            lines.seek(0)
+            self.bucket.put(f"{self.location.rejected(sheet.filed_as)}{CLOSED}", lines)
 
     def _read(self, opened: _Opened, sheet: Sheet, stages: Stages, use: Callable[[Event], object]) -> Counts:
         """All rows, from the place on that was saved."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from headwater.rejects import Rejects, count_rejects
 from headwater.settings import Settings
-from headwater.stored import Rejects, count_rejects
 from producers.csv.places import Reject
 from producers.csv.rejects import RejectFile
 
@@ -39,8 +39,8 @@ def test_rejected_rows_are_counted_however_long_their_cells_and_whatever_is_in_t
         for number, text in enumerate(CELLS, 1):
             rejects.add(Reject(number, f"p-{number}", "name", "is wrong", [text]))
         body = rejects.written().read()
-    assert counted(aws, {"a.csv/1.csv": body, "b.csv/2": b"x", "b.csv/2.reason.json": b"{}"}) == (6, 1)
+    assert counted(aws, {"a.csv/1.csv": body, "b.csv/2": b"x", "b.csv/2.reason.json": b"{}"}) == (6, 1, 0)
 
 
 def test_a_file_that_a_person_put_there_is_counted_and_stops_nothing(aws: Any) -> None:
-    assert counted(aws, {"mine.csv": "row,name\n1,Zo\xeb\n".encode("cp1252"), "none.csv": b""}) == (1, 0)
+    assert counted(aws, {"mine.csv": "row,name\n1,Zo\xeb\n".encode("cp1252"), "none.csv": b""}) == (1, 0, 0)

@@ -44,8 +44,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         running.client("dynamodb").delete_item(
             TableName="subscriptions", Key={"subscription_id": {"S": "SUB-0002"}}
         )
-        told = "drained: everything accepted so far is in the tables and in the log\n"
-        assert headwater("drain", environment=running.environment) == Done(0, told, "")
+        told = "drained, with 1 rejected row (`headwater rejects list`)\n"
+        assert headwater("drain", environment=running.environment) == Done(3, told, "")
         yield running
 
 
@@ -84,7 +84,7 @@ def test_a_person_reads_aligned_columns_and_is_told_of_the_rest(up: Up) -> None:
 def test_a_bad_row_is_rejected_and_counted_and_the_rest_is_there(up: Up) -> None:
     assert len(rows(up, "platform_usage")) == 11
     place = "s3://headwater-source/rejects/"
-    assert up.json("status")["rejects"] == {"rows": 1, "files": 0, "place": place}
+    assert up.json("status")["rejects"] == {"rows": 1, "files": 0, "closed": 0, "place": place}
 
 
 def test_status_tells_what_each_part_holds(up: Up) -> None:
@@ -117,7 +117,7 @@ def test_the_table_of_an_earlier_moment_is_a_view_of_its_own(up: Up, tmp_path: P
     (tmp_path / "next.csv").write_bytes(sample.register_csv(sample.next_register(REGISTER, gone=2, grown=1)))
     moment = table(up, "school")["newest"]
     up.run("drop", tmp_path / "next.csv", "--entity", "school")
-    assert up.run("drain").code == 0
+    assert up.run("drain").code == 3  # with the one rejected row
     told = up.run("replay", "rebuild", "school", "--as-of", moment)
     assert told.code == 0, told
     assert [row["urn"] for row in rows(up, "school", "--as-of", moment)] == [s.urn for s in REGISTER]
@@ -156,7 +156,7 @@ def test_a_reshard_in_mid_stream_loses_nothing(up: Up) -> None:
     )
     for item in sample.subscriptions(REGISTER):
         up.put("subscriptions", {**item, "seats": 777})
-    assert up.run("drain").code == 0
+    assert up.run("drain").code == 3  # with the one rejected row
     assert {row["seats"] for row in rows(up, "subscription")} == {777}
     assert len(rows(up, "subscription")) == len(REGISTER)
     assert up.run("replay", "compare", "subscription").code == 0
@@ -169,7 +169,10 @@ def test_dead_letters_are_listed_and_shown_with_their_payload(up: Up, tmp_path: 
     up.run("drop", tmp_path / "wrong.csv", "--entity", "platform_usage")
     up.client("kinesis").put_record(StreamName="headwater-events", Data=b"not a frame", PartitionKey="k")
     drained = up.run("drain", "--json")
-    assert (drained.code, json.loads(drained.out)) == (3, {"drained": True, "dead_letters": 2})
+    assert (drained.code, json.loads(drained.out)) == (
+        3,
+        {"drained": True, "dead_letters": 2, "rejected_rows": 1},
+    )
     consumer, file = up.json("dead-letters", "list")
     assert [consumer["stage"], file["stage"], file["entity"]] == ["consumer", "csv", "platform_usage"]
     assert up.json("dead-letters", "show", consumer["id"])["text"] == "not a frame"

@@ -162,7 +162,7 @@ def test_dead_letters_are_those_of_sqlite(both: tuple[Played, Played], tmp_path:
         played.up.client("kinesis").put_record(
             StreamName="headwater-events", Data=b"not a frame", PartitionKey="k"
         )
-    assert same(both, "drain") == {"drained": True, "dead_letters": 2}
+    assert same(both, "drain") == {"drained": True, "dead_letters": 2, "rejected_rows": 0}
     kinds = [
         [
             (each["stage"], each["entity"], each["reason"])

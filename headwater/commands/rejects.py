@@ -1,0 +1,123 @@
+"""`headwater rejects`: rows of files that became no event, and why."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from headwater.commands.parsing import Commands, add_command, add_json, count, reason
+from headwater.exit_codes import DONE
+from headwater.installation import load
+from headwater.output import cell, show, show_json, show_table, tell
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from headwater.rejects import RejectedRow
+
+_OPEN, _ALL = "open", "all"
+_STATES = (_OPEN, "corrected", "discarded", _ALL)
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands, "rejects", "list, show or discard rejected rows of files", "headwater rejects list"
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = add_command(
+        actions,
+        "list",
+        "list rejected rows with their reasons",
+        "headwater rejects list --feed school",
+        _list,
+        "Those that are open, unless --state asks for others. A row is open until a file under corrections/ "
+        "has put it right, or it is discarded. The cells are in the bucket's rejects/, and in `show`.",
+    )
+    listing.add_argument("--feed", metavar="F", help="those of this feed")
+    listing.add_argument("--state", choices=_STATES, default=_OPEN, help="open unless named otherwise")
+    listing.add_argument("--limit", type=count, default=1_000, metavar="N", help="at most N (1,000); 0: all")
+    add_json(listing)
+    showing = add_command(
+        actions,
+        "show",
+        "show one rejected row with its cells",
+        "headwater rejects show 20250422T093000Z-0123456789abcdef-000000000007",
+        _show,
+    )
+    showing.add_argument("id", metavar="ID", help="as `headwater rejects list` shows it")
+    add_json(showing)
+    discarding = add_command(
+        actions,
+        "discard",
+        "say why nothing will be done about rejected rows",
+        'headwater rejects discard 20250422T093000Z-0123456789abcdef-000000000007 --reason "a test row"',
+        _discard,
+        "The rows stay in rejects/ as a record, and are no longer open.",
+    )
+    discarding.add_argument("ids", metavar="ID", nargs="+", help="as `headwater rejects list` shows it")
+    discarding.add_argument("--reason", required=True, type=reason, help="why, for who reads it in a year")
+
+
+def _list(options: argparse.Namespace) -> int:
+    from headwater.rejects import PREFIX, rejected
+
+    here = load()
+    found = (
+        row
+        for row in rejected(here.aws(), here.settings)
+        if options.state in (_ALL, _state(row))
+        and (options.feed is None or row.key.startswith(f"{PREFIX}{options.feed}/"))
+    )
+    shown = list(islice(found, options.limit or None))
+    if options.json:
+        show_json([_described(row) for row in shown])
+    elif shown:
+        show_table(list(_described(shown[0])), [list(_described(row).values()) for row in shown])
+    else:
+        tell(f"no rejected rows{'' if options.state == _ALL else f' are {options.state}'}")
+    if next(found, None):
+        tell(f"the first {len(shown):,}; --limit 0 shows all")
+    return DONE
+
+
+def _state(row: RejectedRow) -> str:
+    return row.closed.state if row.closed else _OPEN
+
+
+def _described(row: RejectedRow) -> dict[str, Any]:
+    """Without the cells: a list is for everybody's eyes."""
+    return {
+        "id": row.id,
+        "rejects": row.key,
+        "row": row.cells.get("row"),
+        "column": row.cells.get("column"),
+        "reason": row.cells.get("reason"),
+        "state": _state(row),
+        "outcome": row.closed.reason or None if row.closed else None,
+    }
+
+
+def _show(options: argparse.Namespace) -> int:
+    from headwater.rejects import rejected
+
+    here = load()
+    found = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
+    if found is None:
+        raise ConfigurationError(f"{options.id} is no rejected row: see `headwater rejects list --state all`")
+    members = {**_described(found), "cells": dict(found.cells)}
+    if options.json:
+        show_json(members)
+    else:
+        for name, value in {**members, **members.pop("cells")}.items():
+            show(f"{name + ':':<12} {cell(value)}")
+    return DONE
+
+
+def _discard(options: argparse.Namespace) -> int:
+    from headwater.rejects import discard
+
+    here = load()
+    discard(here.aws(), here.settings, options.ids, options.reason)
+    show(f"discarded {len(set(options.ids)):,}")
+    return DONE

@@ -1,0 +1,80 @@
+"""Facts read from the objects of a bucket, and kept in one object beside them, so that each is read once.
+
+What is kept is never needed: lost, unreadable or of another form, it is read again from the objects. It names
+keys, sizes and counts, and no field values (INV-7).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from headwater.aws import Aws
+from headwater.stored import StoredObject, read_object
+from schemas.aws_errors import aws_errors, is_missing
+from schemas.errors import HeadwaterError
+
+_log = logging.getLogger(__name__)
+
+PREFIX = "summaries/"
+_FORM = 1
+_READERS = 16
+"""Objects read at once, where none is known yet. boto3's clients may be shared by threads."""
+
+Fact = Any
+"""What JSON can hold."""
+
+
+def load(aws: Aws, bucket: str, name: str) -> Fact | None:
+    """What `save` kept under that name last; None where there is nothing of this form."""
+    try:
+        with aws_errors(f"reading s3://{bucket}/{_key(name)}"):
+            kept = json.loads(gzip.decompress(read_object(aws, bucket, _key(name))))
+        return kept["kept"] if kept["form"] == _FORM else None
+    except (OSError, EOFError, ValueError, LookupError, TypeError, HeadwaterError) as error:
+        _log.debug("%s is not used: %s", _key(name), type(error).__name__)
+    except Exception as error:
+        if not is_missing(error):
+            raise
+    return None
+
+
+def save(aws: Aws, bucket: str, name: str, fact: Fact) -> None:
+    """Keep a fact. Where the bucket may not be written to, the next call reads the objects again."""
+    body = gzip.compress(json.dumps({"form": _FORM, "kept": fact}).encode(), mtime=0)
+    try:
+        with aws_errors(f"PutObject of s3://{bucket}/{_key(name)}"):
+            aws.s3.put_object(Bucket=bucket, Key=_key(name), Body=body)
+    except HeadwaterError as error:
+        _log.debug("not kept: %s", error)
+
+
+def facts_of(
+    aws: Aws,
+    bucket: str,
+    name: str,
+    objects: Iterable[StoredObject],
+    read: Callable[[StoredObject], Fact],
+) -> Mapping[str, Fact]:
+    """Key to fact, of each object: as it was kept, or as `read` gives it where the object is new.
+
+    An object that has another size is read again. `read` may run in several threads; raises what it raises.
+    """
+    kept = load(aws, bucket, name)
+    known = kept if isinstance(kept, dict) else {}
+    listed = list(objects)
+    new = [item for item in listed if known.get(item.key, [None])[0] != item.size]
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = dict(zip((item.key for item in new), pool.map(read, new), strict=True))
+    facts = {item.key: found[item.key] if item.key in found else known[item.key][1] for item in listed}
+    if new or len(known) != len(facts):
+        save(aws, bucket, name, {item.key: [item.size, facts[item.key]] for item in listed})
+    return facts
+
+
+def _key(name: str) -> str:
+    return f"{PREFIX}{name}.json.gz"
