@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from replay.log import ACKNOWLEDGED, LogObject, LogStore, frames_of
+from replay.log import ACKNOWLEDGED, LogObject, LogStore, frames_in
+from replay.read_ahead import opened
 from schemas.errors import ConfigurationError, LogIntegrityError
 from schemas.frames import Damage
 
@@ -82,8 +83,8 @@ def read_acknowledgements(log: LogStore, item: LogObject) -> list[Acknowledgemen
 def damages_of(log: LogStore, items: Iterable[LogObject]) -> Iterator[Found]:
     """Every damage of these objects, acknowledged or not, in order."""
     acknowledged = Acknowledged(log)
-    for item in items:
-        for found in frames_of(log, item):
+    for item, parts in opened(log, items):
+        for found in frames_in(parts, item.key):
             if isinstance(found, Damage):
                 yield Found(item, found, acknowledged.find(item, found))
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from consumers.warehouse.port import Checkpoint
 from replay.acknowledged import Acknowledged
 from replay.fold import CHUNK_BYTES, EVENT_BYTES, Wanted
-from replay.log import LogStore, frames_of
+from replay.log import LogStore, frames_in
 from replay.place import LogPlace
 from replay.ports import Ports
 from replay.progress import Progress
+from replay.read_ahead import opened
 from replay.write import RevisionWriter
 from schemas.errors import LogIntegrityError
 from schemas.frames import Damage
@@ -79,9 +80,9 @@ def chunks(
     done, objects, events, size = after, 0, 0, 0
     acknowledged, place = Acknowledged(log), place or LogPlace()
     earlier = place.events
-    for item in log.objects(after):
+    for item, parts in opened(log, log.objects(after)):
         place.begin(item)
-        for found in frames_of(log, item):
+        for found in frames_in(parts, item.key):
             if not isinstance(found, bytes):
                 if acknowledged.find(item, found) is None:
                     damages.add(found)

@@ -48,7 +48,10 @@ class LogObject(NamedTuple):
 
 
 class LogStore(Protocol):
-    """Reads the log. Every method may raise TransientError and ConfigurationError."""
+    """Reads the log. Every method may raise TransientError and ConfigurationError.
+
+    A store that several threads may read at once says how many in an attribute `threads` (replay/read_ahead).
+    """
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
         """Every object with frames, in order of key, those after this key."""
@@ -65,9 +68,12 @@ class LogStore(Protocol):
 
 def frames_of(log: LogStore, item: LogObject) -> Iterator[bytes | Damage]:
     """The frames of one object, and the byte ranges in which there are none to be found."""
-    if item.key.startswith(ERRORS):
-        return error_frames(log.parts(item), item.key)
-    return read_frames(log.parts(item), item.key)
+    return frames_in(log.parts(item), item.key)
+
+
+def frames_in(parts: Iterable[bytes], key: str) -> Iterator[bytes | Damage]:
+    """The same of the object with this key, from its bytes."""
+    return error_frames(parts, key) if key.startswith(ERRORS) else read_frames(parts, key)
 
 
 def error_frames(chunks: Iterable[bytes], name: str) -> Iterator[bytes | Damage]:
@@ -117,7 +123,10 @@ def _lines(pieces: Iterable[bytes | str]) -> Iterator[tuple[int, bytes | str]]:
 
 
 class S3Log:
-    """The log in an S3 bucket."""
+    """The log in an S3 bucket. Threads may share it: botocore's clients are thread-safe."""
+
+    THREADS = 8
+    """Below the ten connections that a client keeps."""
 
     def __init__(
         self,
@@ -127,9 +136,11 @@ class S3Log:
         *,
         part_bytes: int = PART_BYTES,
         page_keys: int = PAGE_KEYS,
+        threads: int = THREADS,
     ) -> None:
         self._s3, self._bucket, self._patience = s3, bucket, patience or Patience()
         self._part_bytes, self._page_keys = part_bytes, page_keys
+        self.threads = threads
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
         """Every object under `log-errors/` and `log/`: in this order they are in the order of their keys."""

@@ -1,0 +1,90 @@
+"""A log of many small objects, as Firehose writes them at low rates: read ahead in threads, or one by one.
+
+Over the embedded AWS, which serves on this machine, and over a store that answers after the time that S3
+takes to its first byte. The limit of each is the same log read one object at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from unittest import mock
+
+from benchmarks.bench_replay import frames
+from headwater.aws import connect
+from headwater.embedded import EmbeddedAws
+from replay.fold import Wanted
+from replay.in_memory import InMemoryLog
+from replay.load import Damages, chunks
+from replay.log import LogObject, LogStore, S3Log
+from schemas.loader import load_catalog
+
+OBJECTS = 500
+FRAMES_OF_AN_OBJECT = 10
+FIRST_BYTE = 0.02
+"""Seconds. S3's own guide speaks of 100 to 200 ms; within a region less is seen."""
+ROUNDS = 2
+
+
+def run() -> list[tuple[str, float, float, str]]:
+    """Name, figure, share of reading one by one, unit."""
+    contents = _contents()
+    memory = InMemoryLog(contents)
+    rows = _rows("a store 20 ms away", AwayLog(memory), AwayLog(memory, threads=0))
+    with EmbeddedAws() as aws, mock.patch.dict(os.environ, aws.environment()):
+        s3 = connect().s3
+        s3.create_bucket(Bucket="log", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        for key, content in contents.items():
+            s3.put_object(Bucket="log", Key=key, Body=content)
+        rows += _rows("the embedded AWS", S3Log(s3, "log"), S3Log(s3, "log", threads=0))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class AwayLog:
+    """A log in memory that is some way away."""
+
+    log: InMemoryLog
+    threads: int = S3Log.THREADS
+
+    def objects(self, after: str = "") -> Iterator[LogObject]:
+        return self.log.objects(after)
+
+    def parts(self, item: LogObject) -> Iterator[bytes]:
+        time.sleep(FIRST_BYTE)
+        return self.log.parts(item)
+
+    def schemas(self) -> Iterator[tuple[str, bytes]]:
+        return self.log.schemas()
+
+    def document(self, key: str) -> bytes | None:
+        return self.log.document(key)
+
+
+def _contents() -> dict[str, bytes]:
+    made = frames(load_catalog(), OBJECTS * FRAMES_OF_AN_OBJECT, 1_000)
+    return {
+        f"log/2024/05/01/10/{number:06}": b"".join(islice(made, FRAMES_OF_AN_OBJECT))
+        for number in range(OBJECTS)
+    }
+
+
+def _rows(where: str, ahead: LogStore, one_by_one: LogStore) -> list[tuple[str, float, float, str]]:
+    alone, threaded = (min(map(partial(_seconds, log), range(ROUNDS))) for log in (one_by_one, ahead))
+    events = OBJECTS * FRAMES_OF_AN_OBJECT
+    return [
+        (f"replay: {OBJECTS:,} small objects, {where}", events / threaded, alone / threaded, "events/s"),
+        ("  one object at a time", events / alone, 1.0, "events/s"),
+    ]
+
+
+def _seconds(log: LogStore, _round: int) -> float:
+    began, damages = time.perf_counter(), Damages()
+    for _ in chunks(log, Wanted(load_catalog().entity("subscription")).needle, damages):
+        pass
+    damages.check()
+    return time.perf_counter() - began
