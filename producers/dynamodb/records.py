@@ -139,8 +139,8 @@ class _Table:
 def _micros(moment: object) -> int:
     """A moment since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError.
 
-    Streams count in seconds. What went through Kinesis, or was stored by other tools, may count in milliseconds
-    or microseconds: seconds end with the year 9999, and the others exceed that from 1978 on.
+    Streams count in seconds. What went through Kinesis, or was stored by other tools, may count in
+    milliseconds or microseconds: seconds end with the year 9999, and the others exceed that from 1978 on.
     """
     if type(moment) is int or type(moment) is float:
         for scale in (1_000_000, 1_000, 1):
