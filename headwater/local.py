@@ -21,6 +21,7 @@ from headwater.aws import Aws, connect
 from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
 from headwater.installation import Installation
+from headwater.log_identity import claim, other_log
 from headwater.output import tell
 from headwater.places import Places
 from headwater.progress import is_asked
@@ -81,6 +82,8 @@ def embedded(
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=True)
         pollers = [*_pollers(here, aws, Places(folder / "changes.json")), _pump(here, aws, folder)]
+        if warehouse and not _belong_together(here, aws):
+            tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
         runtime = Runtime(
             [*pollers, *_report_pollers(here)], folder, EMBEDDED_PACE, check=lambda: _all(checks)
@@ -122,8 +125,16 @@ def foreign(settings: Settings) -> Iterator[Local]:
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
         pollers = [*_pollers(here, aws), *_report_pollers(here)]
+        if not _belong_together(here, aws):
+            raise ConfigurationError(other_log(own.log_bucket))
         runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE)
         yield Local(here, aws, runtime, exports)
+
+
+def _belong_together(here: Installation, aws: Aws) -> bool:
+    """Whether the tables are those of this log; recorded where neither says."""
+    with here.warehouse() as warehouse:
+        return claim(aws, here.settings.log_bucket, warehouse)
 
 
 def _enter(exports: Mapping[str, str], without: str | None = None) -> None:

@@ -27,8 +27,9 @@ ERRORS = "log-errors/"
 """Where Firehose puts what it could not deliver otherwise: a part of the log."""
 SCHEMAS = "log/_schemas/"
 ACKNOWLEDGED = "log/_acknowledged/"
+IDENTITY = "log/_identity"
 """Which damage of the log a person has acknowledged (replay/acknowledged.py)."""
-BESIDE = (SCHEMAS, ACKNOWLEDGED)
+BESIDE = (SCHEMAS, ACKNOWLEDGED, IDENTITY)
 """Prefixes under `log/` that hold documents and no frames."""
 
 PART_BYTES = 8 * 1024 * 1024

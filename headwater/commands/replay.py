@@ -156,10 +156,13 @@ def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
     here = load()
     entity = here.catalog.entity(name)
 
+    from headwater.log_identity import check
     from headwater.replaying import replay_ports
 
     with here.warehouse() as warehouse:
-        yield entity, replay_ports(here, here.aws(), warehouse)
+        aws = here.aws()
+        check(aws, here.settings.log_bucket, warehouse)
+        yield entity, replay_ports(here, aws, warehouse)
 
 
 def _show(plan: Plan, outcome: Outcome, as_of: datetime | None) -> None:

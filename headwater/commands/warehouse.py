@@ -35,7 +35,16 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         _check,
         "Changes nothing. Exit code 3 when something is missing.",
     )
-    for action in (init, check):
+    adopt = add_command(
+        actions,
+        "adopt-log",
+        "say that the tables are those of the log in HEADWATER_LOG_BUCKET",
+        "headwater warehouse adopt-log",
+        _adopt_log,
+        "A warehouse records the log that its tables are made from; `up` and `replay` refuse another one. "
+        "This records the present log instead: for one that was restored, or moved to another bucket.",
+    )
+    for action in (init, check, adopt):
         add_warehouse(action)
 
 
@@ -53,4 +62,16 @@ def _check(_options: argparse.Namespace) -> int:
         show(each)
     if missing:
         tell(f"{counted(len(missing), 'thing')} missing: see `headwater warehouse init`")
+    else:
+        tell("the warehouse has all that it needs")
     return FINDINGS if missing else DONE
+
+
+def _adopt_log(_options: argparse.Namespace) -> int:
+    from headwater.log_identity import adopt_log
+
+    here = load()
+    with here.warehouse() as warehouse:
+        adopt_log(here.aws(), here.settings.log_bucket, warehouse)
+    tell(f"the tables are those of the log in s3://{here.settings.log_bucket}")
+    return DONE
