@@ -29,6 +29,7 @@ from consumers.warehouse.mssql_setup import lacks, make_roles, make_snapshot_rea
 from consumers.warehouse.mssql_transaction import MssqlTransaction
 from consumers.warehouse.mssql_values import instant_of, instant_text
 from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
+from consumers.warehouse.retry import until_kept
 from consumers.warehouse.tables import StagingTable, StagingTables
 from consumers.warehouse.urls import MSSQL_OPTIONS, check_options, malformed, parse_url
 from schemas.entity import Entity
@@ -103,6 +104,9 @@ class MssqlWarehouse:
             run(connection, sql.COMMIT)
 
     def init(self) -> None:
+        until_kept(self._init)  # each step looks first: harmless to repeat
+
+    def _init(self) -> None:
         with self.reading("init") as connection:
             make_snapshot_readers(connection)
         self.ensure()

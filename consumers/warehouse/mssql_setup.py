@@ -54,6 +54,9 @@ OWNERS = (
     "WHERE name IN (N'headwater', N'staging', N'reporting', N'history')"
 )
 
+MAY_SELECT = "SELECT HAS_PERMS_BY_NAME(N'headwater', N'SCHEMA', N'SELECT')"
+"""0: the schema is there, and its tables are not for this login; NULL: it is not there."""
+
 
 def make_snapshot_readers(connection: Connection) -> None:
     """Outside a transaction."""
@@ -92,6 +95,8 @@ def lacks(connection: Connection, tables: StagingTables, missing_tables: list[st
     level = run(connection, SELECT_LEVEL).scalar_one()
     if level < LEVEL:
         found.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")
+    if missing_tables and run(connection, MAY_SELECT).scalar_one() == 0:
+        return [*found, "the tables of headwater are not to be seen by this login: run `check` as the owner"]
     if missing_tables:
         return [*found, *(f"the table headwater.{name} is missing" for name in missing_tables)]
     return [*found, *_lacking_entities(connection, tables)]
