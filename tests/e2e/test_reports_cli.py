@@ -168,18 +168,24 @@ def test_check_names_the_index_that_a_refresh_lacks_and_makes_it(up: Up) -> None
     assert "index" not in up.run("reports", "check", "active_subscriptions", "--warehouse").out
 
 
-def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(up: Up, home: Path) -> None:
+def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(
+    up: Up, home: Path, tmp_path: Path
+) -> None:
+    """It is planned in a copy of the home: `up` takes up what changes in its own."""
     file = home / "reports" / "active_subscriptions.sql"
-    before = file.read_text()
-    file.write_text(
-        before.replace("SUM(u.seats)          AS seats,", "SUM(u.seats) AS seats, MAX(u.seats) AS most,")
+    changed = file.read_text().replace(
+        "SUM(u.seats)          AS seats,", "SUM(u.seats) AS seats, MAX(u.seats) AS most,"
     )
-    plan = up.run("reports", "plan").out
+    draft = shutil.copytree(home, tmp_path / "draft")
+    (draft / "reports" / file.name).write_text(changed)
+    there = {**up.environment, "HEADWATER_HOME": str(draft)}
+    plan = headwater("reports", "plan", environment=there).out
     assert "make a new table beside the old one, and show it: the file has changed" in plan
-    compared = up.run("reports", "plan", "active_subscriptions", "--compare").out
+    compared = headwater("reports", "plan", "active_subscriptions", "--compare", environment=there).out
     assert "  columns that are new: most" in compared
     assert "only the old table has: 0; only the new one: 0; of both, and different: 0" in compared
     assert not any("most" in each for each in rows(up, "active_subscriptions"))
+    file.write_text(changed)
     assert up.run("reports", "refresh", "active_subscriptions").code == 0
     assert all("most" in each for each in rows(up, "active_subscriptions"))
     file.unlink()
