@@ -8,7 +8,7 @@ UV     := $(shell command -v uv 2>/dev/null)
 HEADWATER_LOCALSTACK ?= .localstack
 export HEADWATER_LOCALSTACK
 
-.PHONY: help demo test check format bench up e2e down clean
+.PHONY: help demo test check format bench cases up e2e down clean
 
 help:            ## what there is
 	@grep -hE '^[a-z0-9]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -43,6 +43,9 @@ format: $(READY) ## rewrite the code in the house's form
 
 bench: $(READY)  ## measure; each figure stands beside its raw limit of the same run
 	$(BIN)/python -m benchmarks
+
+cases: $(READY)  ## inputs that once failed, where ../shared/cases is beside the checkout
+	$(BIN)/python -m pytest -q tests/cases
 
 up: .env         ## LocalStack and SQL Server in Docker, on loopback ports
 	docker compose up --detach --wait --wait-timeout 300
