@@ -18,6 +18,7 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
+from headwater.csv_process import CsvProcess
 from headwater.dynamodb_poller import DynamoDbPoller
 from headwater.embedded import EmbeddedAws
 from headwater.installation import Installation
@@ -68,6 +69,7 @@ def embedded(
         _private_files(),
         nullcontext(state.folder) if state else scratch() as folder,
         EmbeddedAws(port, folder, keep=bool(state), lock=state.lock if state else None) as server,
+        CsvProcess() as csv_process,
     ):
         own = replace(
             settings,
@@ -81,7 +83,10 @@ def embedded(
         here, aws = Installation(own, load_catalog(own.home)), connect()
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=True)
-        pollers = [*_pollers(here, aws, Places(folder / "changes.json")), _pump(here, aws, folder)]
+        pollers = [
+            *_pollers(here, aws, csv_process, Places(folder / "changes.json")),
+            _pump(here, aws, folder),
+        ]
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
@@ -114,7 +119,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
             "such as sqlite:////var/lib/headwater.db"
         )
-    with _private_files(), scratch() as folder:
+    with _private_files(), scratch() as folder, CsvProcess() as csv_process:
         own = settings if settings.state else replace(settings, state=folder)
         own.require_state().mkdir(parents=True, exist_ok=True)
         here = Installation(own, load_catalog(own.home))
@@ -124,7 +129,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
         tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
-        pollers = [*_pollers(here, aws), *_report_pollers(here)]
+        pollers = [*_pollers(here, aws, csv_process), *_report_pollers(here)]
         if not _belong_together(here, aws):
             raise ConfigurationError(other_log(own.log_bucket))
         runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE)
@@ -145,8 +150,13 @@ def _enter(exports: Mapping[str, str], without: str | None = None) -> None:
     os.environ.update(exports)
 
 
-def _pollers(here: Installation, aws: Aws, places: Places | None = None) -> list[Poller]:
-    """Every handler builds itself here, on a batch of nothing: two threads can't make boto3 clients."""
+def _pollers(
+    here: Installation, aws: Aws, take_files: CsvProcess, places: Places | None = None
+) -> list[Poller]:
+    """Every handler builds itself here, on a batch of nothing: two threads can't make boto3 clients.
+
+    The CSV handler, too: what it refuses ends `up` before anything is started.
+    """
     for handler in (dynamodb_handler, csv_handler, consumer_handler):
         handler({"Records": []}, None)
     url, arn = find_queue(aws, here.settings)
@@ -155,7 +165,7 @@ def _pollers(here: Installation, aws: Aws, places: Places | None = None) -> list
         consumer = consumer_poller(stream, warehouse, consumer_handler)
     return [
         DynamoDbPoller(aws.dynamodbstreams, list(here.catalog.tables()), dynamodb_handler, places),
-        QueuePoller(aws.sqs, url, arn, csv_handler),
+        QueuePoller(aws.sqs, url, arn, take_files),
         consumer,
     ]
 

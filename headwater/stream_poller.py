@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from consumers.kinesis import Shard, ShardReader, StreamReader, StreamRecord
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 # A record has up to 1 MiB, and stands in memory a few times on its way.
 READ_RECORDS = 25
+# Decoded, events take many times their bytes. Lambda hands over about as much: 6 MB of base64.
+TAKE_BYTES = 4 * 1024 * 1024
 # Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
 BATCH_RECORDS = 500
 BATCH_BYTES = 4 * 1024 * 1024
@@ -51,13 +55,20 @@ class StreamPoller:
     side: Side = "stream"
 
     def __init__(
-        self, name: str, stream: StreamReader, take: Take, starts: Mapping[str, str] | None = None
+        self,
+        name: str,
+        stream: StreamReader,
+        take: Take,
+        starts: Mapping[str, str] | None = None,
+        take_bytes: int = TAKE_BYTES,
     ) -> None:
-        """`starts`: shard to the sequence number that was taken last; a shard without one is read whole."""
+        """`starts`: shard to the sequence number that was taken last; a shard without one is read whole.
+        `take_bytes`: of the payloads of one call of `take`, unless its only record is larger."""
         self.name = name
         self._stream = stream
         self._take = take
         self._starts = starts or {}
+        self._take_bytes = take_bytes
         self._readings: dict[str, _Reading] = {}
 
     def poll(self, since: float) -> Found:
@@ -86,11 +97,18 @@ class StreamPoller:
             page = reading.reader.read(READ_RECORDS, closed=shard.closed)
             reading.waiting, reading.at_tip, reading.ended = page.records, page.at_tip, page.finished
         taken = reading.waiting
-        if taken:
-            self._take(shard.id, taken)
-        reading.waiting = []
+        while reading.waiting:
+            batch = first_batch(reading.waiting, self._take_bytes)
+            self._take(shard.id, batch)
+            reading.waiting = reading.waiting[len(batch) :]
         level = reading.at_tip or (bool(taken) and taken[-1].arrived_at.timestamp() >= since)
         return Found(len(taken), level)
+
+
+def first_batch(records: Sequence[StreamRecord], limit: int) -> list[StreamRecord]:
+    """The first records whose payloads have at most `limit` bytes in all; a larger first one alone."""
+    sizes = list(accumulate(len(record.payload) for record in records))
+    return list(records[: max(1, bisect_right(sizes, limit))])
 
 
 def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler) -> StreamPoller:

@@ -25,7 +25,14 @@ from headwater.queue_poller import QueuePoller
 from headwater.runtime import Found
 from headwater.settings import Settings
 from headwater.stored import list_objects
-from headwater.stream_poller import READ_RECORDS, StreamPoller, pump_poller
+from headwater.stream_poller import (
+    BUFFER_BYTES,
+    BUFFER_SECONDS,
+    READ_RECORDS,
+    Pump,
+    StreamPoller,
+    pump_poller,
+)
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.loader import load_catalog
@@ -477,6 +484,78 @@ def test_what_fits_one_call_is_not_all_there_is(aws: Aws, settings: Settings, st
     poller = StreamPoller("consumer", stream, taking)
     assert poller.poll(time.time()) == Found(READ_RECORDS, level=False)
     assert poller.poll(time.time()) == Found(5, level=True)
+
+
+def test_inv1_a_page_is_handed_over_in_pieces_and_goes_on_from_the_piece_that_failed(
+    aws: Aws, settings: Settings, stream: StreamReader
+) -> None:
+    batches: list[list[bytes]] = []
+    refused = [b"large, and alone"]
+
+    def take(_shard: str, records: Any) -> None:
+        batches.append([record.payload for record in records])
+        if batches[-1] == refused:
+            refused.clear()
+            raise TransientError("the warehouse is busy")
+
+    poller = StreamPoller("consumer", stream, take, take_bytes=4)
+    send(aws, settings, b"12", b"34", b"5", b"large, and alone", b"67")
+    with pytest.raises(TransientError, match="busy"):
+        poller.poll(time.time())
+    assert poller.poll(time.time()) == Found(2, level=True)
+    assert batches == [[b"12", b"34"], [b"5"], [b"large, and alone"], [b"large, and alone"], [b"67"]]
+
+
+class Pumped:
+    """A pump of one stream whose clock and waiting drain the test sets, and what it put."""
+
+    def __init__(self, stream: StreamReader) -> None:
+        self.seconds = 0.0
+        self.drains = False
+        self.put: list[list[bytes]] = []
+        self.pump = Pump(
+            stream,
+            lambda payloads: self.put.append(list(payloads)),
+            wanted=lambda: self.drains,
+            clock=lambda: self.seconds,
+        )
+
+
+def test_the_pump_gathers_until_the_first_record_is_old(
+    aws: Aws, settings: Settings, stream: StreamReader
+) -> None:
+    pumped = Pumped(stream)
+    send(aws, settings, b"1")
+    assert pumped.pump.poll(time.time()) == Found(1, level=False)
+    pumped.seconds = BUFFER_SECONDS - 1
+    send(aws, settings, b"2")
+    assert pumped.pump.poll(time.time()) == Found(1, level=False)
+    assert pumped.put == []
+    pumped.seconds = BUFFER_SECONDS
+    assert pumped.pump.poll(time.time()) == Found(0, level=True)
+    assert pumped.put == [[b"1", b"2"]]
+
+
+def test_the_pump_puts_what_it_has_at_once_while_a_drain_waits(
+    aws: Aws, settings: Settings, stream: StreamReader
+) -> None:
+    pumped = Pumped(stream)
+    send(aws, settings, b"1")
+    assert pumped.pump.poll(time.time()) == Found(1, level=False)
+    pumped.drains = True
+    assert pumped.pump.poll(time.time()) == Found(0, level=True)
+    assert pumped.put == [[b"1"]]
+
+
+def test_the_pump_puts_a_full_buffer_at_once(aws: Aws, settings: Settings, stream: StreamReader) -> None:
+    pumped = Pumped(stream)
+    part = bytes(BUFFER_BYTES // 5)
+    send(aws, settings, *[part] * 4)
+    assert pumped.pump.poll(time.time()) == Found(4, level=False)
+    assert pumped.put == []
+    send(aws, settings, *[part] * 2)
+    assert pumped.pump.poll(time.time()) == Found(2, level=True)
+    assert [len(batch) for batch in pumped.put] == [5, 1]
 
 
 def test_the_pump_puts_every_record_into_the_log_in_order(

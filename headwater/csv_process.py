@@ -1,0 +1,134 @@
+"""The CSV producer's Lambda handler in a process of its own, as Lambda runs it.
+
+A file keeps one core busy for as long as it is read. In the process of the consumer, the pump and the reports
+it would share that core with all of them: Python runs one thread of a process at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from headwater.lambda_events import Handler, LambdaEvent
+from headwater.output import log_ours, log_to_stderr
+from schemas.errors import HeadwaterError, TransientError
+
+_ROOT = Path(__file__).parents[1]  # where the process finds this very package
+
+
+class _Started(NamedTuple):
+    process: subprocess.Popen[bytes]
+    connection: Connection
+
+
+class CsvProcess:
+    """A `Handler` for one thread. A context manager: leaving it ends the process, whatever it does.
+
+    The process starts with the first call, and reads the environment then. It dies with this one, even if
+    that is killed.
+    """
+
+    def __init__(self) -> None:
+        self._started: _Started | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._started.process.pid if self._started else None
+
+    def __call__(self, lambda_event: LambdaEvent, _context: object) -> Mapping[str, Any]:
+        """The handler's answer. Raises what the handler raises, and TransientError if its process ended: the
+        next call starts another."""
+        started = self._started = self._started or _start()
+        try:
+            started.connection.send(lambda_event)
+            answer: Mapping[str, Any] | Exception = started.connection.recv()
+        except (EOFError, OSError) as error:
+            self._end()
+            raise TransientError(
+                "the process that reads CSV files ended (killed, or out of memory)"
+            ) from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _end(self) -> None:
+        started, self._started = self._started, None
+        if started is not None:
+            started.process.kill()  # as safe as a kill at any other time (INV-1, INV-5)
+            started.process.wait()
+
+
+def _start() -> _Started:
+    ours, theirs = Pipe()
+    with theirs:
+        level = logging.getLogger("producers").getEffectiveLevel()
+        paths = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "headwater.csv_process", str(theirs.fileno()), str(level)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the parent alone
+        )
+    return _Started(process, ours)
+
+
+def serve(connection: Connection, handler: Handler) -> None:
+    """Answer one event after the other until the process ends."""
+    events: SimpleQueue[LambdaEvent] = SimpleQueue()
+    threading.Thread(target=_read, args=(connection, events), daemon=True).start()
+    with suppress(OSError):  # the parent is gone
+        while True:
+            connection.send(_answer(handler, events.get()))
+
+
+def _read(connection: Connection, events: SimpleQueue[LambdaEvent]) -> None:
+    """End this process once its parent has closed the connection, even in the middle of a file."""
+    try:
+        while True:
+            events.put(connection.recv())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _answer(handler: Handler, lambda_event: LambdaEvent) -> Mapping[str, Any] | Exception:
+    try:
+        return handler(lambda_event, None)
+    except HeadwaterError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - raised again by the parent
+        return RuntimeError("".join(traceback.format_exception(error)))  # any other may not survive pickling
+
+
+def main(descriptor: str, level: str) -> None:
+    """Serve the CSV producer's handler on this socket, with the log level of the parent."""
+    from producers.csv.handler import handler
+
+    log_to_stderr(verbose=False)
+    log_ours(int(level))
+    serve(Connection(int(descriptor)), handler)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
