@@ -383,7 +383,7 @@ def test_what_is_named_as_a_file_and_is_none_is_told(
 ) -> None:
     (reports / "folder.sql").mkdir()
     assert main(["reports", "check"]) == REFUSED
-    assert "folder.sql: the file can't be read: Is a directory" in capsys.readouterr().err
+    assert "folder.sql: this is not a file" in capsys.readouterr().err
 
 
 def test_a_file_named_like_an_entity_or_with_other_letters_is_told(
