@@ -54,7 +54,10 @@ OWNERS = (
     "WHERE name IN (N'headwater', N'staging', N'reporting', N'history')"
 )
 
-MAY_SELECT = "SELECT HAS_PERMS_BY_NAME(N'headwater', N'SCHEMA', N'SELECT')"
+MAY_SELECT = (
+    "SELECT CASE WHEN SCHEMA_ID(N'headwater') IS NOT NULL "
+    "THEN HAS_PERMS_BY_NAME(N'headwater', N'SCHEMA', N'SELECT') END"
+)
 """0: the schema is there, and its tables are not for this login; NULL: it is not there."""
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OPEN, _ALL = "open", "all"
 _STATES = (_OPEN, "corrected", "discarded", _ALL)
+_EXAMPLE = "20250422T093000Z-0123456789abcdef-000000000007"
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -25,6 +26,12 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands, "rejects", "list, show or discard rejected rows of files", "headwater rejects list"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_list(actions)
+    _add_show(actions)
+    _add_discard(actions)
+
+
+def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
     listing = add_command(
         actions,
         "list",
@@ -38,20 +45,26 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     listing.add_argument("--state", choices=_STATES, default=_OPEN, help="open unless named otherwise")
     listing.add_argument("--limit", type=count, default=1_000, metavar="N", help="at most N (1,000); 0: all")
     add_json(listing)
+
+
+def _add_show(actions: Commands[argparse.ArgumentParser]) -> None:
     showing = add_command(
         actions,
         "show",
         "show one rejected row with its cells",
-        "headwater rejects show 20250422T093000Z-0123456789abcdef-000000000007",
+        f"headwater rejects show {_EXAMPLE}",
         _show,
     )
     showing.add_argument("id", metavar="ID", help="as `headwater rejects list` shows it")
     add_json(showing)
+
+
+def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
     discarding = add_command(
         actions,
         "discard",
         "say why nothing will be done about rejected rows",
-        'headwater rejects discard 20250422T093000Z-0123456789abcdef-000000000007 --reason "a test row"',
+        f'headwater rejects discard {_EXAMPLE} --reason "a test row"',
         _discard,
         "The rows stay in rejects/ as a record, and are no longer open.",
     )
