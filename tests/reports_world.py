@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 from consumers_world import NULL, A, B, entity, event, field, logical, position
 
 from consumers.facts import read_fact
-from consumers.reporting.engines import reports_in
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Row, Sweep, Warehouse
 from schemas.codec import Registry
@@ -111,15 +110,14 @@ def write(warehouse: Warehouse, of: Entity, batch: Batch) -> None:
 
 
 def database(warehouse: Warehouse) -> Database:
-    """What readers see of staging, as Python's values; text as the engine tells it apart."""
-    is_sqlite = reports_in(warehouse).dialect.sql == "sqlite"
+    """What readers see of staging, as Python's values; text as T-SQL compares it."""
     made = {}
     for of in ENTITIES:
         names, rows = warehouse.select(of.name)
         made[of.name] = [{**dict(zip(names, each, strict=True))} for each in rows]
         for each in made[of.name]:
-            if each.get("region") and not is_sqlite:
-                each["region"] = each["region"].rstrip(" ")  # SQL Server's `=` overlooks spaces at the end
+            if each.get("region"):
+                each["region"] = each["region"].rstrip(" ")  # T-SQL's `=` ignores blanks at the end
             if "price" in each:
                 each["price"] = Decimal(each["price"])  # SQLite's are text
                 each["day"] = each["day"] and date.fromisoformat(str(each["day"]))

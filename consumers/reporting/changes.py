@@ -9,10 +9,12 @@ from sqlglot import exp
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import EXISTED, KEY_HASH, Dialect, column
+from consumers.reporting.definition.sql_types import TEXT, with_type
+from consumers.reporting.dialect import EXISTED, KEY_HASH, Dialect, column, typed
 from consumers.reporting.registry import Sources
 from consumers.reporting.statements import all_of, newest_of, null_patterns
 from consumers.reporting.unit_walk import UnitWalk
+from consumers.warehouse.sqlite_ddl import TEXT_KINDS
 
 FOUND = "found"
 
@@ -60,7 +62,8 @@ class Changes:
         no_unit = exp.select(*map(column, unit)).from_(of_report).where("1 = 0")
         made.append(self._dialect.keep(FOUND, no_unit))
         made += dict.fromkeys(self._ways(taken, before))
-        units = exp.select("*").distinct().from_(self._dialect.temporary(FOUND))
+        columns = [typed(self._report, name) for name in unit]
+        units = exp.select(*columns).distinct().from_(self._dialect.temporary(FOUND))
         return [*made, self._dialect.keep(UNITS, units)]
 
     def _ways(self, taken: Collection[str], before: Mapping[str, Expression]) -> Iterator[str]:
@@ -107,11 +110,17 @@ class Changes:
         """Rows of staging with these keys. `key`: its columns' names there, by those in `keys`."""
         rows = exp.alias_(self._dialect.physical(entity, self._sources[entity][0]), "t", table=True)
         images = self._dialect.images(entity, self._report.images[entity], "t")
-        same_key = exp.and_(
-            *(exp.EQ(this=column(own, "t"), expression=column(name, "k")) for name, own in key.items())
-        )
+        same_key = exp.and_(*(self._same_key(entity, own, name) for name, own in key.items()))
         query = exp.select(*images, column("_deleted", "t"), column("_occurred_at", "t"))
         return query.from_(keys.subquery("k")).join(rows, join_type="cross").where(same_key)
+
+    def _same_key(self, entity: str, own: str, name: str) -> Expression:
+        """Text by the index of reports: rows too many lead to units too many, which are right."""
+        made = exp.EQ(this=column(own, "t"), expression=column(name, "k"))
+        kinds = {field.name: field.kind for field in self._dialect.tables[entity].fields}
+        for each in (made.this, made.expression) if kinds.get(own) in TEXT_KINDS else ():
+            with_type(each, TEXT)
+        return made
 
     def units(self) -> str:
         """A query: how many units there are of each pattern of NULL."""

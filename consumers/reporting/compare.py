@@ -15,7 +15,7 @@ from sqlglot import exp
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report, key_of
-from consumers.reporting.dialect import Dialect, column
+from consumers.reporting.dialect import Dialect, column, typed
 from consumers.reporting.refresh import Session, check_key
 from consumers.reporting.registry import Standing
 from consumers.reporting.statements import timed
@@ -133,7 +133,7 @@ class _Comparing:
     def _except(self, names: Sequence[str], one: exp.Table, other: exp.Table) -> exp.Query:
         """Rows of one that are not in the other, on these columns."""
         exactly = [each for each in self._dialect.exactly(self._report) if _of(each) in names]
-        columns = [*map(column, names), *exactly]
+        columns = [*(typed(self._report, name) for name in names), *exactly]
         selects = [
             exp.select(*(each.copy() for each in columns)).from_(table.copy()) for table in (one, other)
         ]

@@ -11,6 +11,7 @@ from sqlglot import exp
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
+from consumers.reporting.definition.sql_types import is_text, with_type
 from consumers.reporting.registry import Standing
 from consumers.warehouse.system import PENDING
 from consumers.warehouse.tables import StagingTables
@@ -33,6 +34,13 @@ def column(name: str, table: str = "") -> exp.Column:
     return exp.column(quoted(name), table=quoted(table) if table else None)
 
 
+def typed(report: Report, name: str, table: str = "") -> exp.Column:
+    """A column of the report, of the type that its SELECT gives it."""
+    made = column(name, table)
+    with_type(made, report.column_types.get(name))
+    return made
+
+
 class Dialect(ABC):
     """Statements as text; queries, tables and columns as trees."""
 
@@ -53,6 +61,10 @@ class Dialect(ABC):
             self._once[key] = make()
         made: T = self._once[key]
         return made
+
+    def definition(self, report: Report) -> str:
+        """What a table of the report is made of: one that was made of something else is made anew."""
+        return report.definition
 
     def written(self, tree: Expression) -> str:
         """In the engine's SQL. Raises NeedsSqlServerError where it has none for it."""
@@ -124,9 +136,20 @@ class Dialect(ABC):
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
         """A query for keys that have several rows, five at most. `only`: a condition on `t.` and `units.`."""
 
-    def exactly(self, report: Report) -> list[Expression]:  # noqa: ARG002 - equal is the same, but for some
-        """What tells apart, beside a report's columns, values that the engine takes for equal."""
-        return []
+    def exactly(self, report: Report) -> list[Expression]:
+        """What tells apart, beside a report's columns, values that T-SQL takes for equal: 'a' is 'a ' to it.
+        Where it groups both it may show either: staging's columns alone."""
+        query = report.query
+        if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("distinct"):
+            return []
+        tables = [each for each in query.find_all(exp.Table) if each.parent_select is query and each.db]
+        own = {each.alias_or_name for each in tables}
+        columns = [(each.alias_or_name, each.unalias()) for each in query.selects]
+        return [
+            exp.alias_(exp.func("DATALENGTH", column(name)), f"_{place}")
+            for place, (name, each) in enumerate(columns)
+            if isinstance(each, exp.Column) and each.table in own and is_text(each)
+        ]
 
     @abstractmethod
     def make_report(self, report: Report, number: int) -> list[str]:

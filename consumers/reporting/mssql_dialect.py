@@ -10,10 +10,9 @@ from sqlglot import exp
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, column, quoted
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.registry import Standing
 from consumers.reporting.statements import timed
-from consumers.reporting.to_sqlite import is_text
 from consumers.warehouse.mssql_indexes import INDEX_BYTES, bytes_of, fitting
 from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql_sql import quoted as bracketed
@@ -66,20 +65,6 @@ class MssqlDialect(Dialect):
             f"SELECT TOP 5 {key} FROM {self.written(table)} AS t{units} GROUP BY {key}, {exact} "
             "HAVING COUNT(*) > 1"
         )
-
-    def exactly(self, report: Report) -> list[Expression]:
-        """'a' is 'a ' to SQL Server. Where it groups both it may show either: staging's columns alone."""
-        query = report.query
-        if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("distinct"):
-            return []
-        tables = [each for each in query.find_all(exp.Table) if each.parent_select is query and each.db]
-        own = {each.alias_or_name for each in tables}
-        columns = [(each.alias_or_name, each.unalias()) for each in query.selects]
-        return [
-            exp.alias_(exp.func("DATALENGTH", column(name)), f"_{place}")
-            for place, (name, each) in enumerate(columns)
-            if isinstance(each, exp.Column) and each.table in own and is_text(each)
-        ]
 
     def make_report(self, report: Report, number: int) -> list[str]:
         return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), 0)]

@@ -20,7 +20,7 @@ from consumers.reporting.definition.flatten import (
     equal_columns,
     inline,
 )
-from consumers.reporting.to_sqlite import is_decimal
+from consumers.reporting.definition.sql_types import is_decimal
 
 Known = Mapping[exp.Column, str]
 """Columns whose value, in every row that is wanted, is that of a unit's column of this name."""

@@ -14,7 +14,7 @@ from sqlglot import exp
 from consumers.reporting.changes import Changes
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import Dialect, column
+from consumers.reporting.dialect import Dialect, typed
 from consumers.reporting.registry import Registry, Sources, Standing
 from consumers.reporting.statements import newest_of, of_units, same, timed
 from consumers.warehouse.indexes import Columns, Indexes
@@ -148,7 +148,7 @@ class _Refresh:
     def _remaking(self, nulls: Sequence[str]) -> list[str]:
         """What deletes the rows of units, what makes them, and a query for keys of theirs that clash."""
         unit, units = self._report.unit, self._dialect.temporary(UNITS)
-        condition = same({name: column(name, "t") for name in unit}, nulls)
+        condition = same({name: typed(self._report, name, "t") for name in unit}, nulls)
         query = of_units(self._query, unit, nulls, units)
         return [
             self._dialect.delete(self._table, units, condition),
@@ -157,7 +157,10 @@ class _Refresh:
         ]
 
     def differences(self) -> list[str]:
-        columns = [*map(column, self._report.columns), *self._dialect.exactly(self._report)]
+        columns = [
+            *(typed(self._report, name) for name in self._report.columns),
+            *self._dialect.exactly(self._report),
+        ]
         table = exp.select(*columns).from_(self._table.copy())
         made = exp.select(*columns).from_(self._query.copy().subquery("q"))
         found: set[str] = set()

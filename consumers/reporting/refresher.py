@@ -124,7 +124,9 @@ class Refresher:
 
     def _is_as_told(self, session: Session, report: Report, standing: Standing) -> bool:
         """Made of this file, and of these revisions of staging."""
-        return standing.definition == report.definition and standing.sources == session.live(report.entities)
+        return standing.definition == self._dialect.definition(report) and standing.sources == session.live(
+            report.entities
+        )
 
     def _note(self, registry: Registry, report: Report, problem: str) -> None:
         standings = registry.of(report.name)
@@ -132,7 +134,7 @@ class Refresher:
             registry.set(report.name, standing.number, problem=problem)
         if not standings:
             number = registry.next_number(report.name)
-            registry.add(report.name, number, report.definition, {}, report.minutes, problem)
+            registry.add(report.name, number, self._dialect.definition(report), {}, report.minutes, problem)
 
     # The whole table
 
@@ -156,7 +158,7 @@ class Refresher:
         """An empty revision, from whose commit on its pending rows are appended."""
         live = session.live(report.entities)
         number = session.registry.next_number(report.name)
-        session.registry.add(report.name, number, report.definition, live, report.minutes)
+        session.registry.add(report.name, number, self._dialect.definition(report), live, report.minutes)
         for statement in self._dialect.make_report(report, number):
             session.run(statement)
         outputs = of_table(session.rows(self._dialect.made(report, number)))
@@ -209,7 +211,7 @@ class Refresher:
             standing = session.registry.live(report.name)
             if standing is None:
                 return "make its table"
-            if standing.definition != report.definition:
+            if standing.definition != self._dialect.definition(report):
                 return "make a new table beside the old one, and show it: the file has changed"
             if standing.sources != session.live(report.entities):
                 return "make a new table beside the old one, and show it: a table of staging was made anew"

@@ -11,7 +11,8 @@ from consumers.reporting.definition.allowed import STAGING
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
+from consumers.reporting.definition.sql_types import is_text
+from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted, typed
 from consumers.reporting.registry import Standing
 from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import to_sqlite
@@ -22,6 +23,10 @@ class SqliteDialect(Dialect):
 
     sql = "sqlite"
     rooms: ClassVar = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
+
+    def definition(self, report: Report) -> str:
+        """Tables that were made before values were converted as T-SQL does may have other rows."""
+        return f"{report.definition}; converted as T-SQL"
 
     def written(self, tree: Expression) -> str:
         made = to_sqlite(tree)
@@ -72,9 +77,14 @@ class SqliteDialect(Dialect):
     def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
         """An index takes them all."""
         table = self.report(report.name, number)
-        unit = ", ".join(quoted(each.name).sql("sqlite") for each in outputs if each.name in report.unit)
+        unit = ", ".join(self._indexed(report, each.name) for each in outputs if each.name in report.unit)
         index = quoted(f"{table.name}__unit").sql("sqlite")
         return [f"CREATE INDEX {index} ON {self.written(table)} ({unit})"] if unit else []
+
+    def _indexed(self, report: Report, name: str) -> str:
+        """Text as T-SQL compares it."""
+        collation = " COLLATE RTRIM" if is_text(typed(report, name)) else ""
+        return quoted(name).sql("sqlite") + collation
 
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - any
         return tuple(columns)

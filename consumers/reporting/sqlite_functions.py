@@ -1,114 +1,66 @@
-"""T-SQL's functions on values as SQLite stores them: decimals and days are text."""
+"""T-SQL's functions of days and moments as SQLite stores them, and all functions of ours for a connection."""
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
-from functools import lru_cache
 from typing import Any
 
-_EXACT = Context(prec=100)
-_MIDDLE = Decimal(10) ** 39
+from consumers.reporting import sqlite_decimals, sqlite_texts
+from consumers.reporting.definition.literals import clock_text
+from consumers.reporting.sqlite_decimals import of_values
+
 _STEPS = {"DAY": 1, "DAYOFYEAR": 1, "WEEK": 7}
 _SECONDS = {"HOUR": 3_600, "MINUTE": 60, "SECOND": 1}
 
 
-class _Sum:
-    """To the last digit, of the greatest scale among the values."""
-
-    def __init__(self) -> None:
-        self._sum: Decimal | None = None
-
-    def step(self, value: str | None) -> None:
-        if value is not None:
-            self._sum = _EXACT.add(self._sum or Decimal(0), Decimal(value))
-
-    def finalize(self) -> str | None:
-        return None if self._sum is None else format(self._sum, "f")
-
-
-class _Least:
-    def __init__(self) -> None:
-        self._value: Decimal | None = None
-
-    def step(self, value: str | None) -> None:
-        if value is not None and (self._value is None or self._wins(Decimal(value), self._value)):
-            self._value = Decimal(value)
-
-    def _wins(self, value: Decimal, other: Decimal) -> bool:
-        return value < other
-
-    def finalize(self) -> str | None:
-        return None if self._value is None else format(self._value, "f")
-
-
-class _Greatest(_Least):
-    def _wins(self, value: Decimal, other: Decimal) -> bool:
-        return value > other
-
-
-def _decimal(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[[Any, Any], str | None]:
-    def on_text(one: Any, other: Any) -> str | None:
-        if one is None or other is None:
-            return None
-        return format(operation(Decimal(str(one)), Decimal(str(other))), "f")
-
-    return on_text
-
-
-def _compared(one: Any, other: Any) -> int | None:
-    """-1, 0 or 1."""
-    if one is None or other is None:
-        return None
-    a, b = Decimal(str(one)), Decimal(str(other))
-    return (a > b) - (a < b)
-
-
-def _rounded(value: Any, scale: int) -> str | None:
-    """CAST(... AS DECIMAL(p, scale)) rounds half away from zero."""
-    if value is None:
-        return None
-    return format(Decimal(str(value)).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT), "f")
-
-
-def _truncated(value: Any) -> int | None:
-    """CAST(... AS INT) cuts."""
-    return None if value is None else int(Decimal(str(value)).to_integral_value(ROUND_DOWN))
-
-
-def _sortable(value: Any) -> str | None:
-    """Text whose order is that of the numbers."""
-    return None if value is None else f"{_EXACT.add(Decimal(str(value)), _MIDDLE):.38f}"
-
-
-def _date_add(part: str, number: int | None, text: str | None) -> str | None:
-    if number is None or text is None:
-        return None
+def _date_add(part: str, number: int, text: str) -> str:
     moment = datetime.fromisoformat(text)
-    if part in _STEPS:
+    if part in _SECONDS:
+        moved = moment + timedelta(seconds=_SECONDS[part] * number)
+    elif part in _STEPS:
         moved = moment + timedelta(days=_STEPS[part] * number)
     else:
         months = moment.year * 12 + moment.month - 1 + {"MONTH": 1, "QUARTER": 3, "YEAR": 12}[part] * number
         year, month = divmod(months, 12)
         moved = moment.replace(year=year, month=month + 1, day=min(moment.day, _days(year, month + 1)))
-    return moved.date().isoformat() if len(text) == 10 else moved.isoformat(text[10], _precision(text))
+    day = moved.date().isoformat()
+    return (
+        day
+        if len(text) == 10
+        else f"{day}T{moved.time().isoformat('microseconds')[: _end(text) - 11]}{_zone(text)}"
+    )
 
 
-def _precision(text: str) -> str:
-    return "microseconds" if len(text) >= 26 else "milliseconds"
+def _zone(text: str) -> str:
+    return "+00:00" if text.endswith("+00:00") else ""
+
+
+def _end(text: str) -> int:
+    """Where its digits end."""
+    return len(text) - len(_zone(text))
+
+
+def _moment(text: str, digits: int, zoned: int) -> str:
+    """With so many digits of a second, rounded."""
+    step = 10 ** (6 - min(digits, 6))
+    given = datetime.fromisoformat(text[: _end(text)])
+    rest = given.microsecond % step
+    made = given + timedelta(microseconds=step - rest if rest * 2 >= step > 1 else -rest)
+    return f"{made.date().isoformat()}T{clock_text(made.time(), digits)}{'+00:00' if zoned else ''}"
+
+
+def _time(text: str, digits: int) -> str:
+    return _moment(f"1900-01-01T{text}", digits, 0)[11:]
 
 
 def _days(year: int, month: int) -> int:
     return (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
 
 
-def _date_diff(part: str, start: str | None, end: str | None) -> int | None:
+def _date_diff(part: str, start: str, end: str) -> int:
     """How many ends of such a part lie between."""
-    if start is None or end is None:
-        return None
     if part in _SECONDS:
         return _steps(end, _SECONDS[part]) - _steps(start, _SECONDS[part])
     a, b = date.fromisoformat(start[:10]), date.fromisoformat(end[:10])
@@ -128,47 +80,24 @@ def _steps(text: str, seconds: int) -> int:
     return (at.toordinal() * 86_400 + at.hour * 3_600 + at.minute * 60 + at.second) // seconds
 
 
-def _end_of_month(text: str | None) -> str | None:
-    if text is None:
-        return None
+def _end_of_month(text: str) -> str:
     day = date.fromisoformat(text[:10])
     return day.replace(day=_days(day.year, day.month)).isoformat()
 
 
-@lru_cache(maxsize=1_000)
-def _pattern(text: str) -> re.Pattern[str]:
-    parts = re.findall(r"\[\^?[^\]]*\]|.", text, re.DOTALL)
-    of = {"%": ".*", "_": "."}
-    return re.compile(
-        "".join(of.get(part) or (part if len(part) > 1 else re.escape(part)) for part in parts), re.DOTALL
-    )
-
-
-def _like(pattern: Any, text: Any) -> int | None:
-    """Case counts, as in a binary collation; [a-z] and [^a] are T-SQL's."""
-    if pattern is None or text is None:
-        return None
-    return _pattern(str(pattern)).fullmatch(str(text)) is not None
-
-
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "decimal_add": (2, _decimal(_EXACT.add)),
-    "decimal_subtract": (2, _decimal(_EXACT.subtract)),
-    "decimal_multiply": (2, _decimal(_EXACT.multiply)),
-    "decimal_compare": (2, _compared),
-    "decimal_round": (2, _rounded),
-    "decimal_truncate": (1, _truncated),
-    "decimal_sortable": (1, _sortable),
+    **sqlite_decimals.FUNCTIONS,
+    **sqlite_texts.FUNCTIONS,
     "tsql_date_add": (3, _date_add),
     "tsql_date_diff": (3, _date_diff),
     "tsql_end_of_month": (1, _end_of_month),
-    "like": (2, _like),
-    "upper": (1, lambda text: None if text is None else str(text).upper()),
-    "lower": (1, lambda text: None if text is None else str(text).lower()),
+    "tsql_date_from_parts": (3, lambda year, month, day: date(year, month, day).isoformat()),
+    "tsql_moment": (3, _moment),
+    "tsql_time": (2, _time),
 }
 DATE_PARTS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
 TIME_PARTS = frozenset(_SECONDS)
-"""Of DATEDIFF alone."""
+"""Not of a DATE."""
 
 
 def _aggregate(make: Any) -> Any:
@@ -178,8 +107,12 @@ def _aggregate(make: Any) -> Any:
 
 def register(connection: sqlite3.Connection) -> None:
     """Makes them known to a connection."""
-    for name, (arguments, function) in _FUNCTIONS.items():
-        connection.create_function(name, arguments, function, deterministic=True)
-    connection.create_aggregate("decimal_sum", 1, _aggregate(_Sum))
-    connection.create_aggregate("decimal_min", 1, _aggregate(_Least))
-    connection.create_aggregate("decimal_max", 1, _aggregate(_Greatest))
+    for name, (arguments, function) in [*_FUNCTIONS.items(), _LIKE]:
+        connection.create_function(name, arguments, of_values(function), deterministic=True)
+    connection.create_aggregate("decimal_sum", 1, _aggregate(sqlite_decimals.Sum))
+    connection.create_aggregate("decimal_min", 1, _aggregate(sqlite_decimals.Least))
+    connection.create_aggregate("decimal_max", 1, _aggregate(sqlite_decimals.Greatest))
+
+
+_LIKE = ("like", (3, sqlite_texts.like))
+"""LIKE ... ESCAPE."""

@@ -1,5 +1,8 @@
 """Tables and views in SQLite."""
 
+from itertools import groupby, takewhile
+from operator import itemgetter
+
 from sqlalchemy import Connection
 
 from consumers.warehouse import sqlite_sql as sql
@@ -13,13 +16,21 @@ from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable
 
 SYSTEM = system_tables(prefix="headwater_")
-_INDEXES = """SELECT i.name, c.name FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c
-WHERE i.partial = 0 AND c.name IS NOT NULL ORDER BY i.name, c.seqno"""
+_INDEXES = """SELECT i.name, c.name, c.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS c
+WHERE i.partial = 0 AND c.key = 1 ORDER BY i.name, c.seqno"""
+TEXT_KINDS = frozenset(["string", "enum", "json"])
+"""Kinds of field that are text to T-SQL; a date or a decimal, say, is not."""
 
 
 def revisions_in(connection: Connection) -> Revisions:
     """The revisions of a SQLite warehouse, in the transaction of this connection."""
     return Revisions(connection, SYSTEM, SqliteDdl(connection))
+
+
+def _collation(table: StagingTable, column: str) -> str:
+    """That by which reports compare a column: T-SQL overlooks blanks at the end of text."""
+    texts = {field.name for field in table.fields if field.kind in TEXT_KINDS}
+    return "RTRIM" if column in texts or column == "_source" else "BINARY"
 
 
 class SqliteDdl:
@@ -43,13 +54,17 @@ class SqliteDdl:
     def indexes(self, table: StagingTable, number: int) -> Indexes:
         found: dict[str, Columns] = {}
         listed = self._connection.exec_driver_sql(_INDEXES, (table.physical(number),))
-        for name, column in listed:
-            found[name] = (*found.get(name, ()), column)
-        return found
+        for name, columns in groupby(listed, key=itemgetter(0)):
+            usable = takewhile(lambda each: each[1] and each[2] == _collation(table, each[1]), columns)
+            found[name] = tuple(column for _, column, _ in usable)
+        return {name: columns for name, columns in found.items() if columns}
 
     def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
-        physical, listed = table.physical(number), ", ".join(map(sql.quoted, columns))
+        """In place of one that was made before reports compared text without the blanks at its end."""
+        physical = table.physical(number)
+        listed = ", ".join(f"{sql.quoted(each)} COLLATE {_collation(table, each)}" for each in columns)
         name = sql.quoted(f"{physical}__{index_name(columns)}")
+        self._connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
         self._connection.exec_driver_sql(f"CREATE INDEX {name} ON {sql.quoted(physical)} ({listed})")
 
     def create_history(self, table: HistoryTable, number: int) -> None:

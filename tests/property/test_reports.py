@@ -33,12 +33,12 @@ from schemas.errors import ConfigurationError
 pytest_plugins = ("warehouse_engines",)
 
 
-def _text(value: Any, *, is_sqlite: bool) -> str:
-    """Alike on every engine: money to the cent, days in ISO 8601. To SQL Server texts are one that differ in
-    spaces at the end, and of a group of them it may show any."""
+def _text(value: Any) -> str:
+    """Alike on every engine: money to the cent, days in ISO 8601. To T-SQL texts are one that differ in
+    blanks at the end, and of a group of them any may be shown."""
     if isinstance(value, Decimal):
         return f"{value:.2f}"
-    return str(value) if is_sqlite else str(value).rstrip(" ")
+    return str(value).rstrip(" ")
 
 
 class World:
@@ -55,8 +55,7 @@ class World:
             return session.rows(query)
 
     def shown(self, rows: Iterable[Iterable[Any]]) -> Counter[tuple[str, ...]]:
-        is_sqlite = reports_in(self.warehouse).dialect.sql == "sqlite"
-        return Counter(tuple(_text(value, is_sqlite=is_sqlite) for value in each) for each in rows)
+        return Counter(tuple(_text(value) for value in each) for each in rows)
 
     def table(self) -> Counter[tuple[str, ...]]:
         dialect = reports_in(self.warehouse).dialect

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from sqlglot import exp
 
 from consumers.reporting.definition.functions import AGGREGATES
+from consumers.reporting.definition.sql_types import declared, with_type
 from schemas.errors import ConfigurationError
 
 Expression: TypeAlias = exp.Expr
@@ -219,6 +220,7 @@ def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
     """A column whose T-SQL type is known: how an engine compares it hangs on that."""
     made = exp.column(name, table)
     made.type = exp.DataType.build(sql_type, dialect="tsql")
+    with_type(made, declared(sql_type))
     return made
 
 

@@ -37,10 +37,12 @@ from consumers.reporting.definition.flatten import Flattener, NotFlatError
 from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.orders import unordered
 from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
+from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, outputs, settle
 from consumers.warehouse.mssql_values import storage_of
 from consumers.warehouse.port import MAX_SOURCE
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError
+from schemas.fields import Field
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
 
 _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")
@@ -73,6 +75,13 @@ class Report:
     def images(self) -> Mapping[str, tuple[str, ...]]:
         """What pending rows keep of each entity."""
         return self.derivation.images if self.derivation else {}
+
+    @cached_property
+    def column_types(self) -> Mapping[str, SqlType | None]:
+        """As far as they are known."""
+        query = self.query.copy()
+        settle(query)
+        return outputs(query)
 
     @cached_property
     def definition(self) -> str:
@@ -169,6 +178,7 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
         check_known(made, types)
         check_grouped(made)
     annotate_types(made, schema={STAGING: types}, dialect="tsql")
+    annotate(made, types)
     return made
 
 
@@ -194,11 +204,16 @@ def types_of(catalog: Catalog) -> Types:
     """What the columns of each entity's view are in SQL Server."""
     return {
         name: {
-            **{column.field.name: storage_of(column.stored).sql_type for column in entity.columns},
+            **{column.field.name: _type_of(column.stored) for column in entity.columns},
             "_source": f"NVARCHAR({MAX_SOURCE})",
         }
         for name, entity in catalog.entities.items()
     }
+
+
+def _type_of(field: Field) -> str:
+    given = storage_of(field).sql_type
+    return Declared(given) if field.kind.startswith("timestamp-") else given
 
 
 def _staging(query: exp.Query) -> set[str]:

@@ -1,0 +1,246 @@
+"""Conversions of T-SQL between types, as SQL over values as SQLite stores them: constants are converted once,
+here, so that a column stands alone in a condition and its index leads to rows.
+
+What T-SQL converts by itself where two types meet is `converted`; what a report asks for is `cast`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+
+from sqlglot import exp
+
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.literals import (
+    UnreadableError,
+    bit_of,
+    date_text,
+    decimal_of,
+    float_of,
+    int_of,
+    moment_text,
+    time_text,
+    uuid_text,
+)
+from consumers.reporting.definition.sql_types import NULL, NUMBERS, TEXT, SqlType, type_of, with_type
+from consumers.reporting.sqlite_decimals import real_of
+
+_EXACT = Context(prec=100)
+MOMENTS = frozenset(["date", "datetime", "time"])
+
+
+class UnfitError(Exception):
+    """SQLite can't be asked for this; says what to write instead, or nothing."""
+
+
+def call(name: str, *arguments: Expression | int | str) -> Expression:
+    """A function, ours or SQLite's."""
+    given = [_constant(each) if isinstance(each, (int, str)) else each.copy() for each in arguments]
+    return exp.Anonymous(this=name, expressions=given)
+
+
+def _constant(value: int | str) -> Expression:
+    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
+
+
+def is_constant_text(node: Expression) -> bool:
+    found = type_of(node)
+    return isinstance(node.unnest(), exp.Literal) and found is not None and found.kind == "text"
+
+
+def converted(node: Expression, target: SqlType) -> Expression:
+    """As T-SQL converts it by itself. Raises UnfitError."""
+    source = type_of(node)
+    if source is None or source in (NULL, target) or _is_alike(source, target):
+        return node
+    if source.kind == "text":
+        if not is_constant_text(node):
+            raise UnfitError(
+                f": text beside {_named(target)} fails for a text that is none: CAST one of them"
+            )
+        return with_type(constant(node.unnest().name, target), target)
+    if source.kind in MOMENTS and target.kind not in MOMENTS:
+        raise UnfitError(f": {_named(source)} beside {_named(target)}: CAST one of them")
+    return with_type(_CONVERSIONS[_pair(source, target)](node, target), target)
+
+
+def _is_alike(source: SqlType, target: SqlType) -> bool:
+    """Whether both are stored in one form."""
+    if source.kind == target.kind:
+        form = ("scale",) if source.kind == "decimal" else ("size", "zoned")
+        narrower = source.kind == "int" and source.size <= target.size
+        same = all(getattr(source, each) == getattr(target, each) for each in form)
+        return same or narrower or source.kind in ("text", "binary")
+    return (source.kind, target.kind) in (("bit", "int"), ("real", "float"))
+
+
+def _named(given: SqlType) -> str:
+    return {"int": "INT", "datetime": "DATETIME2", "uuid": "UNIQUEIDENTIFIER"}.get(
+        given.kind, given.kind.upper()
+    )
+
+
+def _pair(source: SqlType, target: SqlType) -> tuple[str, str]:
+    pair = (source.kind, target.kind)
+    if pair not in _CONVERSIONS:
+        raise UnfitError(f": {_named(source)} is not converted to {_named(target)}")
+    return pair
+
+
+def constant(text: str, target: SqlType) -> Expression:
+    """What this text is as another type. Raises UnfitError."""
+    try:
+        return _CONSTANTS[target.kind](text, target)
+    except KeyError:
+        raise UnfitError(f": a text is not converted to {_named(target)}") from None
+    except UnreadableError as error:
+        raise UnfitError(f": {error}") from None
+
+
+def _number(value: float | int) -> Expression:
+    return exp.Literal.number(repr(value)) if value >= 0 else exp.paren(exp.Literal.number(value))
+
+
+def _decimal(text: str, target: SqlType) -> Expression:
+    value = decimal_of(text)
+    made = decimal_text(value, target)
+    if Decimal(made) != value:
+        raise UnfitError(f": more than {target.scale} digits after the point: round it")
+    return exp.Literal.string(made)
+
+
+def decimal_text(value: Decimal, target: SqlType) -> str:
+    """Rounded half away from zero. Raises UnfitError where it has too many digits."""
+    try:
+        made = value.quantize(Decimal(1).scaleb(-target.scale), ROUND_HALF_UP, _EXACT)
+    except InvalidOperation:
+        raise UnfitError(": the number is too large for its type") from None
+    if len(made.as_tuple().digits) > max(target.size, target.scale):
+        raise UnfitError(": the number is too large for its type")
+    return format(made, "f")
+
+
+_CONSTANTS: dict[str, Callable[[str, SqlType], Expression]] = {
+    "date": lambda text, _: exp.Literal.string(date_text(text)),
+    "datetime": lambda text, to: exp.Literal.string(moment_text(text, to.size, to.zoned)),
+    "time": lambda text, to: exp.Literal.string(time_text(text, to.size)),
+    "uuid": lambda text, _: exp.Literal.string(uuid_text(text)),
+    "int": lambda text, to: _number(int_of(text, to.size)),
+    "bit": lambda text, _: _number(bit_of(text)),
+    "float": lambda text, _: _number(float_of(text)),
+    "real": lambda text, _: _number(real_of(float_of(text))),
+    "decimal": _decimal,
+}
+
+
+def _to_decimal(node: Expression, target: SqlType) -> Expression:
+    if isinstance(node, exp.Literal):
+        return exp.Literal.string(decimal_text(Decimal(node.name), target))
+    return call("decimal_round", node, target.scale, target.size)
+
+
+def _to_float(node: Expression, target: SqlType) -> Expression:
+    if isinstance(node, exp.Literal):
+        value = float(node.name)
+        return _number(real_of(value) if target.kind == "real" else value)
+    return call("tsql_real", node) if target.kind == "real" else exp.cast(node, "REAL")
+
+
+def _to_int(node: Expression, target: SqlType) -> Expression:
+    return call("tsql_int", node, target.size)
+
+
+def _to_bit(node: Expression, _: SqlType) -> Expression:
+    return call("tsql_bit", node)
+
+
+def _day_to_moment(node: Expression, target: SqlType) -> Expression:
+    midnight = moment_text("", target.size, target.zoned)[10:]
+    if isinstance(node, exp.Literal):
+        return exp.Literal.string(f"{node.name}{midnight}")
+    return exp.paren(exp.DPipe(this=node, expression=exp.Literal.string(midnight)))
+
+
+def _moment(node: Expression, target: SqlType) -> Expression:
+    return call("tsql_moment", node, target.size, int(target.zoned))
+
+
+def _day(node: Expression, _: SqlType) -> Expression:
+    return call("SUBSTR", node, 1, 10)
+
+
+def _as_it_is(node: Expression, _: SqlType) -> Expression:
+    return node
+
+
+_CONVERSIONS: dict[tuple[str, str], Callable[[Expression, SqlType], Expression]] = {
+    **{(kind, "decimal"): _to_decimal for kind in NUMBERS},
+    **{(kind, "float"): _to_float for kind in NUMBERS},
+    **{(kind, "real"): _to_float for kind in NUMBERS},
+    **{(kind, "int"): _to_int for kind in NUMBERS},
+    **{(kind, "bit"): _to_bit for kind in NUMBERS},
+    ("bit", "bit"): _as_it_is,
+    ("date", "datetime"): _day_to_moment,
+    ("datetime", "datetime"): _moment,
+    ("datetime", "date"): _day,
+    ("time", "time"): lambda node, to: call("tsql_time", node, to.size),
+}
+
+
+# CAST
+
+
+def cast(node: Expression, target: SqlType, *, is_try: bool = False) -> Expression:
+    """As CAST and TRY_CAST convert it. Raises UnfitError."""
+    source = type_of(node)
+    if source is None or source == NULL:
+        return node
+    if target.kind == "text":
+        return text_of(node, target.size)
+    if source.kind != "text":
+        return converted(node, target) if source.kind not in MOMENTS else _recast(node, source, target)
+    if is_try and target.kind in MOMENTS:
+        raise UnfitError(
+            ": which texts are dates hangs on the language of a login: CAST, and WHERE before it"
+        )
+    return with_type(_read(node, target, is_try=is_try), target)
+
+
+def _recast(node: Expression, source: SqlType, target: SqlType) -> Expression:
+    if _is_alike(source, target):
+        return node
+    return with_type(_CONVERSIONS[_pair(source, target)](node, target), target)
+
+
+def _read(node: Expression, target: SqlType, *, is_try: bool) -> Expression:
+    if target.kind not in _CONSTANTS:
+        raise UnfitError(f": a text is not converted to {_named(target)}")
+    if not is_constant_text(node):
+        return call("tsql_read", node, target.kind, target.size, target.scale, int(is_try))
+    text = node.unnest().name
+    try:
+        if target.kind == "decimal":
+            return exp.Literal.string(decimal_text(decimal_of(text), target))
+        return _CONSTANTS[target.kind](text, target)
+    except (UnreadableError, UnfitError) as error:
+        if is_try:
+            return exp.null()
+        raise UnfitError(f": {error}" if isinstance(error, UnreadableError) else str(error)) from None
+
+
+def text_of(node: Expression, size: int = 0) -> Expression:
+    """As T-SQL writes it where text is asked for, cut after so many characters."""
+    source = type_of(node)
+    kind = source.kind if source else "text"
+    if kind in ("datetime", "float", "real", "binary"):
+        raise UnfitError(f": {_named(source or TEXT)} as text: CAST it to a DATE or a DECIMAL first")
+    if kind in ("int", "bit"):
+        node = exp.cast(node, "TEXT")
+    if kind == "uuid":
+        node = call("UPPER", node)
+    if size and kind in ("int", "decimal", "uuid"):
+        node = call("tsql_fitting", node, size)
+    elif size and not (source and 0 < source.size <= size and kind == "text"):
+        node = call("tsql_substring", node, 1, size)
+    return with_type(node, SqlType("text", size)) if type_of(node) is None else node
