@@ -9,6 +9,7 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.sql_types import (
     INT,
     NULL,
+    TEXT,
     SqlType,
     common,
     is_decimal,
@@ -49,7 +50,7 @@ def compare(node: Expression) -> Expression:
 def compared(operator: type[Expression], one: Expression, other: Expression) -> Expression:
     types = [type_of(each) for each in (one, other)]
     if None in types or _is_of_unit(one, other):
-        return operator(this=collated(one), expression=collated(other))
+        return operator(this=collated(with_type(one, TEXT) if is_text(other) else one), expression=other)
     target = common(types)
     if target is None:
         raise UnfitError(": values of these types are not compared: CAST one of them")

@@ -1,0 +1,103 @@
+"""Joins of text are right also where SQLite's Bloom filters are not.
+
+Some versions (3.40.1 is one) hash a text by its length in the filter in front of an index, although by a
+collation texts of two lengths may be equal: joins with COLLATE RTRIM then lose rows, without an error
+(https://sqlite.org/forum/forumpost/0846211821). Each automatic index has a filter; automatic indexes can be
+switched off, at the price of a scan for each row. Other indexes have a filter where ANALYZE was run. Without
+blanks at the end of any text, equal texts are of one length and filters are right.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from typing import TypeAlias
+
+from sqlalchemy import Connection
+
+from consumers.warehouse import sqlite_sql as sql
+from schemas.errors import ConfigurationError
+
+Columns: TypeAlias = dict[tuple[str, str], set[str]]
+ANALYZED = (
+    "SQLite {version} loses rows where text with blanks at the end is joined in a warehouse on which ANALYZE "
+    "was run: run DROP TABLE sqlite_stat1 there, or use a newer SQLite"
+)
+_COMPARES_TEXT = re.compile(r" COLLATE RTRIM = ")
+_FUNCTION = re.compile(r"(\w+)\(")
+_NO_NEW_BLANKS = re.compile(
+    r"CAST|COALESCE|IFNULL|NULLIF|MIN|MAX|COUNT|SUM|AVG|ABS|ROUND|EXISTS|UPPER|LOWER|L?R?TRIM|TRIM|LIKE|"
+    r"ROW_NUMBER|(DENSE_)?RANK|DECIMAL_\w+|TSQL_(?!LEFT|RIGHT|SUBSTRING)\w+|DATE|STRFTIME",
+    re.IGNORECASE,
+)
+"""Functions whose text has blanks at the end only where that of their arguments has."""
+_NAME_OR_TEXT = re.compile(r"\"(?:[^\"]|\"\")*\"|'((?:[^']|'')*)'")
+_TABLES = "CREATE TABLE one AS SELECT 'a ' AS x; CREATE TABLE other AS SELECT 'a' AS x"
+_PROBE = "SELECT COUNT(*) FROM one CROSS JOIN other WHERE other.x COLLATE RTRIM = one.x"
+
+
+def make_exact(connection: Connection, statement: str) -> None:
+    """Switch automatic indexes off where they would make the result of this statement wrong, else on. Raises
+    ConfigurationError where that is not enough."""
+    if not filters_lose_rows():
+        return
+    connection.exec_driver_sql("PRAGMA automatic_index = ON")
+    if not _COMPARES_TEXT.search(statement):
+        return
+    steps = _steps(connection, statement)
+    if ("AUTOMATIC" in steps or "BLOOM" in steps) and _may_meet_blanks(connection, statement):
+        connection.exec_driver_sql("PRAGMA automatic_index = OFF")
+        if "BLOOM" in _steps(connection, statement):
+            raise ConfigurationError(ANALYZED.format(version=sqlite3.sqlite_version))
+
+
+def _steps(connection: Connection, statement: str) -> str:
+    return "\n".join(str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}"))
+
+
+def _may_meet_blanks(connection: Connection, statement: str) -> bool:
+    """Whether a text ends with a blank, in a column that the statement reads or in a value that it makes."""
+    if "||" in statement or not all(map(_NO_NEW_BLANKS.fullmatch, _FUNCTION.findall(statement))):
+        return True
+    if any(text.endswith(" ") for text in _NAME_OR_TEXT.findall(statement)):
+        return True
+    queries = _queries_for_blanks(_columns_read(connection, statement))
+    return any(connection.exec_driver_sql(query).first() for query in queries)
+
+
+def _columns_read(connection: Connection, statement: str) -> Columns:
+    """By database and table. SQLite tells its authorizer while it compiles."""
+    found: Columns = defaultdict(set)
+
+    def note(action: int, table: str | None, column: str | None, database: str | None, _: str | None) -> int:
+        if action == sqlite3.SQLITE_READ and table and column and database:
+            found[database, table].add(column)
+        return sqlite3.SQLITE_OK
+
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.set_authorizer(note)
+    try:
+        driver.execute(f"EXPLAIN QUERY PLAN {statement}").close()
+    finally:
+        driver.set_authorizer(None)
+    return found
+
+
+def _queries_for_blanks(columns: Columns) -> Iterator[str]:
+    for (database, table), names in columns.items():
+        is_found = " OR ".join(f"substr({sql.quoted(each)}, -1) = ' '" for each in sorted(names))
+        yield f"SELECT 1 FROM {sql.quoted(database)}.{sql.quoted(table)} WHERE {is_found} LIMIT 1"
+
+
+@cache
+def filters_lose_rows() -> bool:
+    """Whether this SQLite does; tried out, since no release note names the versions."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_TABLES)
+        (found,) = connection.execute(_PROBE).fetchone()
+    return int(found) == 0
