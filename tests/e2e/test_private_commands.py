@@ -102,9 +102,11 @@ def commands(up: Up) -> Iterator[tuple[str, str]]:
 
 
 def files_of(up: Up) -> Iterator[tuple[str, bytes]]:
-    """What the runtime keeps: its progress, and the warehouse with the summary of dead letters."""
-    for path in sorted(Path(up.environment["HEADWATER_STATE"]).rglob("*")):
-        if path.is_file():
+    """What the runtime keeps: its progress, and the warehouse with the summary of dead letters. Not what the
+    embedded AWS keeps: a part of that is the source account itself."""
+    state = Path(up.environment["HEADWATER_STATE"])
+    for path in sorted(state.rglob("*")):
+        if path.is_file() and path.relative_to(state).parts[0] != "content":
             yield path.name, path.read_bytes()
 
 
