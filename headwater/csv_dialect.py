@@ -50,7 +50,8 @@ def has_plain_quotes(text: str, delimiter: str) -> bool:
     if delimiter != "\t" or '"' not in text:
         return False
     rows = [line.split(delimiter) for line in _LINE_END.split(text)[:-1] if line]
-    if len({*map(len, rows)}) > 1:
+    widths = {*map(len, rows)}
+    if len(widths) > 1 or widths == {1}:  # in a single column a line end in quotes breaks no row
         return False
     return any(_is_mixed([cell for cell in column if cell]) for column in zip(*rows[1:], strict=True))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headwater.csv_dialect import declared, has_plain_quotes, likeliest
 from producers.csv.cells import packed_cell
-from producers.csv.text import BadFileError, TextRows, decoded
+from producers.csv.text import BadFileError, TextRows, decoded, is_blank
 from schemas.drift import shown
 from schemas.errors import ConfigurationError
 from schemas.fields import Field, FieldType
@@ -126,7 +126,7 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
     taken = odd = blank = 0
     rows = islice(file.rows(), header is not False, None)
     for cells in islice(rows, most):
-        if _is_blank(cells):
+        if is_blank(cells, len(columns)):
             blank += 1
         elif _is_odd(cells, len(columns)):
             odd += 1
@@ -162,11 +162,6 @@ def _refuse_values(path: Path, rows: Sequence[Sequence[str]]) -> None:
         )
 
 
-def _is_blank(cells: Sequence[str]) -> bool:
-    """Whether it is nothing but separators."""
-    return len(cells) > 1 and not any(map(str.strip, cells))
-
-
 def _is_odd(cells: Sequence[str], width: int) -> bool:
     return len(cells) != width or any("\0" in cell for cell in cells)
 
@@ -177,7 +172,7 @@ def _key_by_value(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]
     for _, column, _ in typed:
         del column.hashes[:]
     for cells in rows if typed else ():
-        if not _is_blank(cells) and not _is_odd(cells, len(columns)):
+        if not is_blank(cells, len(columns)) and not _is_odd(cells, len(columns)):
             for place, column, text in typed:
                 column.add_hash(text(cells[place]))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from producers.csv.text import BadFileError
+from producers.csv.text import BadFileError, is_blank
 from schemas.entity import CsvSource
 from schemas.positions import (
     ORDER_FORM,
@@ -105,17 +105,20 @@ class Drop:
         self.skip_lines = source.skip_lines
         self.content = upload.etag  # the same hash, unless it came in parts or is encrypted with KMS
         self._source = source
+        self._width = 0  # columns, once they are known
 
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
         if self._lacks_day:
             raise BadFileError(f"the file's name does not follow {self._source.effective}")
         header = self._source.header
-        return _header(rows, self._source) if header is True else header
+        columns = _header(rows, self._source) if header is True else header
+        self._width = len(columns)
+        return columns
 
     def placed(self, rows: Iterator[list[str]]) -> Iterator[Row]:
         for number, cells in enumerate(rows, 1):
             # A row without a value is no row, but it is counted: the others keep their positions.
-            if any(map(str.strip, cells) if self._source.trim else cells):
+            if not is_blank(cells, self._width):
                 position = csv_position(self.position, number)
                 yield Row(number, position, position, self.occurred_at, cells)
 
@@ -152,7 +155,7 @@ class Correction:
 
     def placed(self, rows: Iterator[list[str]]) -> Iterator[Row | Reject]:
         for number, cells in enumerate(rows, 1):
-            if not any(cells):
+            if is_blank(cells, len(REJECT_COLUMNS)):
                 continue
             reported, own = "".join(cells[1:2]), cells[4:]
             place = _read_position(reported, self._source, self._corrected_at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import chain, islice
 from typing import Literal
@@ -133,3 +133,11 @@ def _checked_mark(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     if head:
         yield head
     yield from filled
+
+
+def is_blank(cells: Sequence[str], width: int) -> bool:
+    """Whether a row of a file with `width` columns is nothing but delimiters and blanks, hence no row.
+
+    Where there is one column its cell is a value, although it is empty: a line without quotes is no row.
+    """
+    return width > 1 and not any(map(str.strip, cells))

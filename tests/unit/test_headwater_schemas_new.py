@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from schema_homes import Avro, Ran, Schemas
 
+from headwater.csv_dialect import has_plain_quotes
 from headwater.csv_sample import sample_file
 from schemas.entity import CsvSource
 from schemas.loader import load_entity
@@ -441,6 +442,11 @@ def test_a_tab_separated_file_in_which_quotes_are_text(new: New, text: str, quot
     assert isinstance(source, CsvSource)
     assert source.quoting is quoting
     assert ("quotes are taken for characters" in done.err) is not quoting
+
+
+def test_a_line_end_in_the_quotes_of_a_single_column_is_not_plain_text() -> None:
+    assert not has_plain_quotes('"a\nb"\n"c"\nd\n', "\t")
+    assert has_plain_quotes('a\tb\n"c" x\td\n', "\t")
 
 
 def test_rows_of_separators_are_no_part_of_the_sample(new: New) -> None:

@@ -30,10 +30,19 @@ def test_rows_of_delimiters_alone_are_no_rows_and_keep_the_places_of_the_others(
     assert len(world.sweeps()) == BUCKETS
 
 
-def test_trimmed_blanks_are_no_value() -> None:
-    world = World(entity(NAMES, ("code",), trim=True))
-    world.drop("code,title\n a , b \n  ,   \n")
+@pytest.mark.parametrize("trim", [True, False])
+def test_a_row_of_blanks_is_no_row(trim: bool) -> None:
+    world = World(entity(NAMES, ("code",), trim=trim))
+    world.drop("code,title\na,b\n  ,   \n  \n")
     assert keys(world) == ['["a"]']
+    assert world.reasons() == []
+
+
+@pytest.mark.parametrize("cell", ['""', "  "])
+def test_a_row_of_one_column_is_a_row_although_it_is_empty(cell: str) -> None:
+    world = World(entity(NAMES[:1]))
+    world.drop(f"code\na\n\n{cell}\n")
+    assert len(keys(world)) == 2
 
 
 @pytest.mark.parametrize("key", [("code",), ("code", "title")])
