@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple, Self
 
 from headwater.lambda_events import Handler, LambdaEvent
 from headwater.output import log_ours, log_to_stderr
+from producers.csv.meter import Reading, Report
 from schemas.errors import HeadwaterError, TransientError
 
 _ROOT = Path(__file__).parents[1]  # where the process finds this very package
@@ -42,6 +44,8 @@ class CsvProcess:
 
     def __init__(self) -> None:
         self._started: _Started | None = None
+        self.reading: Reading | None = None
+        """How far the file is that is read now, once that takes a second."""
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +66,7 @@ class CsvProcess:
         started = self._started = self._started or _start()
         try:
             started.connection.send(lambda_event)
-            answer: Mapping[str, Any] | Exception = started.connection.recv()
+            answer = self._received(started.connection)
         except (EOFError, OSError) as error:
             self._end()
             raise TransientError(
@@ -70,6 +74,16 @@ class CsvProcess:
             ) from error
         if isinstance(answer, Exception):
             raise answer
+        return answer
+
+    def _received(self, connection: Connection) -> Mapping[str, Any] | Exception:
+        """What comes after all readings."""
+        try:
+            while isinstance(received := connection.recv(), Reading):
+                self.reading = received
+        finally:
+            self.reading = None
+        answer: Mapping[str, Any] | Exception = received
         return answer
 
     def _end(self) -> None:
@@ -122,12 +136,20 @@ def _answer(handler: Handler, lambda_event: LambdaEvent) -> Mapping[str, Any] | 
 
 
 def main(descriptor: str, level: str) -> None:
-    """Serve the CSV producer's handler on this socket, with the log level of the parent."""
-    from producers.csv.handler import handler
-
+    """Serve the CSV producer on this socket, with the log level of the parent."""
     log_to_stderr(verbose=False)
     log_ours(int(level))
-    serve(Connection(int(descriptor)), handler)
+    connection = Connection(int(descriptor))
+    serve(connection, _csv_handler(connection.send))
+
+
+def _csv_handler(report: Report) -> Handler:
+    """The CSV producer's Lambda handler, with reports. The first event builds it: what is wrong with the
+    environment is the answer then."""
+    from producers.csv.handler import build
+
+    producer = cache(lambda: build(os.environ, report))
+    return lambda lambda_event, _context: producer().handle(lambda_event)
 
 
 if __name__ == "__main__":

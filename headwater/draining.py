@@ -16,6 +16,7 @@ from headwater.installation import Installation
 from headwater.output import counted
 from headwater.progress import Report, Waiting, ask, await_level, read_report
 from headwater.provision import WATCHED_PREFIXES
+from headwater.queue_poller import QueuePoller
 from headwater.stored import StoredObject, list_objects
 from replay import log as replay_log
 from replay.log import ERRORS, LogObject, S3Log
@@ -56,8 +57,16 @@ def _await_files(here: Installation, aws: Aws, waiting: Waiting) -> None:
     """A file leaves drop/ when it is published, however long its notification takes to come."""
     files = _waiting_files(here, aws)
     while files := files & _waiting_files(here, aws):
-        read_report(here.settings.require_state())
-        waiting.on(f"{counted(len(files), 'file')}, such as {min(files).key}, to be published")
+        waiting.on(unpublished(len(files), min(files).key, read_report(here.settings.require_state())))
+
+
+def unpublished(files: int, first: str, report: Report) -> str:
+    """What is known of files that are not published: how far one is, or what holds them up."""
+    if report.busy:
+        return report.busy
+    reasons = [poller.retrying for poller in report.pollers if poller.name == QueuePoller.name]
+    why = f" ({reasons[0]})" if reasons and reasons[0] else ""
+    return f"{counted(files, 'file')}, such as {first}, to be published{why}"
 
 
 def _await_log(log: S3Log, missing: list[Last], waiting: Waiting) -> None:

@@ -7,9 +7,11 @@ of these in a process, and it changes the process's environment.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from consumers.handler import handler as consumer_handler
@@ -32,7 +34,7 @@ from headwater.report_poller import ReportFolder, report_pollers
 from headwater.runtime import Pace, Poller, Runtime
 from headwater.settings import VARIABLES, Settings, environment
 from headwater.state import State, scratch
-from headwater.stream_poller import consumer_poller, pump_poller
+from headwater.stream_poller import StreamPoller, consumer_poller, pump_poller
 from producers.csv.handler import handler as csv_handler
 from producers.dynamodb.handler import handler as dynamodb_handler
 from schemas.errors import ConfigurationError
@@ -42,6 +44,7 @@ from schemas.loader import load_catalog
 EMBEDDED_PACE = Pace(first_pause=0.1, longest_pause=0.5, settle=0.0)
 # Kinesis allows five reads per second of a shard; notifications and streams take their time.
 FOREIGN_PACE = Pace(first_pause=1.0, longest_pause=1.0, settle=2.0)
+TOLD_LAG = 5.0  # seconds that the tables may be behind before that is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +86,21 @@ def embedded(
         here, aws = Installation(own, load_catalog(own.home)), connect()
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=True)
+        consumer = _consumer(here, aws)
         pollers = [
-            *_pollers(here, aws, csv_process, Places(folder / "changes.json")),
+            *_sources(here, aws, csv_process, Places(folder / "changes.json")),
+            consumer,
             _pump(here, aws, folder),
         ]
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
         runtime = Runtime(
-            [*pollers, *_report_pollers(here)], folder, EMBEDDED_PACE, check=lambda: _all(checks)
+            [*pollers, *_report_pollers(here)],
+            folder,
+            EMBEDDED_PACE,
+            check=lambda: _all(checks),
+            busy=partial(_busy, csv_process, consumer),
         )
         yield Local(here, aws, runtime, exports)
 
@@ -129,10 +138,12 @@ def foreign(settings: Settings) -> Iterator[Local]:
         tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
-        pollers = [*_pollers(here, aws, csv_process), *_report_pollers(here)]
+        consumer = _consumer(here, aws)
+        pollers = [*_sources(here, aws, csv_process), consumer, *_report_pollers(here)]
         if not _belong_together(here, aws):
             raise ConfigurationError(other_log(own.log_bucket))
-        runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE)
+        busy = partial(_busy, csv_process, consumer)
+        runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE, busy=busy)
         yield Local(here, aws, runtime, exports)
 
 
@@ -150,24 +161,34 @@ def _enter(exports: Mapping[str, str], without: str | None = None) -> None:
     os.environ.update(exports)
 
 
-def _pollers(
+def _sources(
     here: Installation, aws: Aws, take_files: CsvProcess, places: Places | None = None
 ) -> list[Poller]:
     """Every handler builds itself here, on a batch of nothing: two threads can't make boto3 clients.
 
     The CSV handler, too: what it refuses ends `up` before anything is started.
     """
-    for handler in (dynamodb_handler, csv_handler, consumer_handler):
+    for handler in (dynamodb_handler, csv_handler):
         handler({"Records": []}, None)
     url, arn = find_queue(aws, here.settings)
-    stream = StreamReader(aws.kinesis, here.settings.stream)
-    with here.warehouse() as warehouse:
-        consumer = consumer_poller(stream, warehouse, consumer_handler)
     return [
         DynamoDbPoller(aws.dynamodbstreams, list(here.catalog.tables()), dynamodb_handler, places),
         QueuePoller(aws.sqs, url, arn, take_files),
-        consumer,
     ]
+
+
+def _consumer(here: Installation, aws: Aws) -> StreamPoller:
+    """Its handler builds itself here, as those of the sources do."""
+    consumer_handler({"Records": []}, None)
+    with here.warehouse() as warehouse:
+        return consumer_poller(StreamReader(aws.kinesis, here.settings.stream), warehouse, consumer_handler)
+
+
+def _busy(csv_process: CsvProcess, consumer: StreamPoller) -> str:
+    """How far the file is that is being published, and how far the tables are behind the stream."""
+    reading, lag = csv_process.reading, consumer.lag(time.time())
+    behind = f"the tables are {lag:,.0f} s behind the stream" if lag >= TOLD_LAG else ""
+    return "; ".join(filter(None, [str(reading or ""), behind]))
 
 
 def _report_pollers(here: Installation) -> list[Poller]:

@@ -41,12 +41,14 @@ class PollerReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All pollers at one time. `settle`: seconds that AWS may take to show a change to a poller."""
+    """All pollers at one time. `settle`: seconds that AWS may take to show a change to a poller. `busy`: what
+    takes long now and how far it is; "" for nothing."""
 
     written_at: float
     pid: int
     settle: float
     pollers: Sequence[PollerReport]
+    busy: str = ""
 
 
 class Progress:
@@ -73,10 +75,10 @@ class Progress:
         with self._lock:
             self._reports[name] = replace(self._reports[name], retrying=reason)
 
-    def report(self) -> Report:
+    def report(self, busy: str = "") -> Report:
         """What is known now."""
         with self._lock:
-            return Report(time.time(), os.getpid(), self._settle, tuple(self._reports.values()))
+            return Report(time.time(), os.getpid(), self._settle, tuple(self._reports.values()), busy)
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -117,23 +119,42 @@ def is_asked(folder: Path) -> bool:
         return False
 
 
+class Telling:
+    """Tells how far something is, every few seconds for as long as it lasts. What is short is not told."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._tell_at = clock() + _TELL_SECONDS
+
+    def on(self, what: str) -> None:
+        """To be called often. "": nothing is under way."""
+        now = self._clock()
+        if what and now < self._tell_at:
+            return
+        if what:
+            tell(what)
+        self._tell_at = now + _TELL_SECONDS
+
+
 class Waiting:
     """A wait of at most `timeout` seconds that says every few seconds what it waits for."""
 
-    def __init__(self, timeout: float) -> None:
-        now = time.monotonic()
-        self._give_up = now + timeout
-        self._tell_at = now + _TELL_SECONDS
+    def __init__(
+        self,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._give_up = clock() + timeout
+        self._telling = Telling(clock)
 
     def on(self, what: str) -> None:
         """Sleeps a moment. Raises TransientError when the time is over."""
-        now = time.monotonic()
-        if now > self._give_up:
+        if self._clock() > self._give_up:
             raise TransientError(f"not drained in time: {what}")
-        if now > self._tell_at:
-            tell(f"waiting: {what}")
-            self._tell_at = now + _TELL_SECONDS
-        time.sleep(_CHECK_SECONDS)
+        self._telling.on(f"waiting: {what}")
+        self._sleep(_CHECK_SECONDS)
 
 
 def await_level(read: Callable[[], Report], waiting: Waiting) -> None:
@@ -150,9 +171,10 @@ def await_level(read: Callable[[], Report], waiting: Waiting) -> None:
 
 
 def _late(report: Report, side: Side, since: float) -> str:
-    """Who on this side has not done all that was there then; "" for nobody."""
+    """Who on this side has not done all that was there then, and what takes so long; "" for nobody."""
     late = [poller for poller in report.pollers if poller.side == side and poller.level < since]
-    return "; ".join(map(_lateness, late))
+    who = "; ".join(map(_lateness, late))
+    return f"{who} ({report.busy})" if who and report.busy else who
 
 
 def _lateness(poller: PollerReport) -> str:

@@ -29,10 +29,12 @@ def replay_ports(here: Installation, aws: Aws, warehouse: Warehouse) -> Ports:
 
 def progress_line(progress: Progress) -> str:
     """Done, rate and time left of one stage."""
-    total = "" if progress.total is None else f" of {progress.total:,}"
+    about = " about" if progress.unit == "row" else ""
+    events = f", {counted(progress.events, 'event')}" if progress.unit == "object" else ""
+    total = "" if progress.total is None else f" of{about} {progress.total:,}"
     left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
-    events = counted(progress.events, "event")
-    return f"{progress.stage}: {progress.done:,}{total} objects, {events}, {progress.rate:,.0f}/s{left}"
+    done = f"{progress.done:,}{total} {progress.unit}s"
+    return f"{progress.stage}: {done}{events}, {progress.rate:,.0f}/s{left}"
 
 
 def _reporter() -> Callable[[Progress], None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from headwater.progress import Progress, Report, Side, Waiting, ask, await_level, write_report
+from headwater.progress import Progress, Report, Side, Telling, Waiting, ask, await_level, write_report
 from schemas.errors import TransientError
 
 _log = logging.getLogger(__name__)
@@ -85,11 +85,14 @@ class Runtime:
         pace: Pace,
         *,
         check: Callable[[], None] = lambda: None,
+        busy: Callable[[], str] = lambda: "",
     ) -> None:
-        """`folder` takes progress.json; `check` raises when what the pollers need has gone for good."""
+        """`folder` takes progress.json; `check` raises when what the pollers need has gone for good; `busy`
+        is as in a Report."""
         self._folder = folder
         self._pace = pace
         self._check = check
+        self._busy = busy
         self._progress = Progress(pace.settle)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -124,9 +127,12 @@ class Runtime:
             raise self._failure
 
     def run_until(self, stop: threading.Event) -> None:
-        """Returns when `stop` is set. Raises what ended a poller."""
+        """Returns when `stop` is set; says meanwhile how far it is with what takes long. Raises what ended a
+        poller."""
+        telling = Telling()
         while not stop.wait(_REPORT_SECONDS):
             self.check()
+            telling.on(self._busy())
 
     def drain(self, timeout: float) -> int:
         """Returns when everything accepted so far is applied and pumped: how many records were taken in all.
@@ -137,7 +143,7 @@ class Runtime:
         def read() -> Report:
             self.check()
             ask(self._folder)
-            return self._progress.report()
+            return self._progress.report(self._busy())
 
         await_level(read, Waiting(timeout))
         return sum(self._taken.values())
@@ -183,4 +189,4 @@ class Runtime:
     def _report(self) -> None:
         while not self._stopping.wait(_REPORT_SECONDS):
             self._check()
-            write_report(self._folder, self._progress.report())
+            write_report(self._folder, self._progress.report(self._busy()))

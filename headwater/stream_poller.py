@@ -42,6 +42,7 @@ class _Reading:
     reader: ShardReader
     waiting: list[StreamRecord] = field(default_factory=list)  # read, and not yet taken
     at_tip: bool = False
+    taken_at: float | None = None  # when the last record that was taken had arrived, since the epoch
     ended: bool = False  # read to its end
 
     @property
@@ -79,6 +80,14 @@ class StreamPoller:
         open_or_new = [shard for shard in shards if not self._is_finished(shard.id)]
         return found._replace(level=found.level and all(shard in due for shard in open_or_new))
 
+    def lag(self, now: float) -> float:
+        """Seconds since the arrival of what was taken last, in the shard that is furthest behind; 0 where all
+        of them are at their tip."""
+        behind = [
+            reading for reading in list(self._readings.values()) if reading.waiting or not reading.at_tip
+        ]
+        return max((now - reading.taken_at for reading in behind if reading.taken_at is not None), default=0)
+
     def _is_finished(self, shard_id: str) -> bool:
         reading = self._readings.get(shard_id)
         return reading is not None and reading.finished
@@ -101,6 +110,7 @@ class StreamPoller:
             batch = first_batch(reading.waiting, self._take_bytes)
             self._take(shard.id, batch)
             reading.waiting = reading.waiting[len(batch) :]
+            reading.taken_at = batch[-1].arrived_at.timestamp()
         level = reading.at_tip or (bool(taken) and taken[-1].arrived_at.timestamp() >= since)
         return Found(len(taken), level)
 

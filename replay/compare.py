@@ -12,6 +12,7 @@ from replay.level import Suspects
 from replay.load import load
 from replay.log_schemas import refuse_newer_versions
 from replay.ports import Ports
+from replay.progress import watched
 from replay.revisions import live_of, measured, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
@@ -71,13 +72,17 @@ class _Comparison:
         since = ports.now() - ports.reach
         ports.check_stream_holds(since)
         load(ports, self._writer, total=measured(ports).objects)
-        tail = Tail(ports.stream, self._writer, since, (), ports.patience)
+        tail = Tail(
+            ports.stream, self._writer, since, (), ports.patience, report=ports.report, clock=ports.clock
+        )
         tail.read_to_tip()
         return tail
 
     def _tables(self, live: int) -> tuple[Iterator[Row], Iterator[Row]]:
         name = self._entity.name
-        return self._scratch.rows(name, self._writer.revision), self._ports.warehouse.rows(name, live)
+        actual = self._ports.warehouse.rows(name, live)
+        expected = self._scratch.rows(name, self._writer.revision)
+        return expected, watched(actual, self._ports.report, self._ports.clock)
 
     def _rows_of(self, _transaction: Transaction, some: list[bytes]) -> Mapping[bytes, Row]:
         with self._scratch.transaction() as scratch:

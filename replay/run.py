@@ -22,6 +22,7 @@ from replay.plan import (
     Stage,
 )
 from replay.ports import Ports
+from replay.progress import watched
 from replay.revisions import expiry_place, live_of, made_at, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
@@ -128,11 +129,14 @@ class _Run:
     @cached_property
     def _tail(self) -> Tail:
         """Made when the log is loaded: not before then is it known that the stream still has the rest."""
+        ports, writer = self._ports, self._writer
         if self._since:
-            self._ports.check_stream_holds(self._since)
-        with self._writer.transaction() as transaction:
-            saved = transaction.checkpoints(self._writer.reader)
-        return Tail(self._ports.stream, self._writer, self._since, saved, self._ports.patience)
+            ports.check_stream_holds(self._since)
+        with writer.transaction() as transaction:
+            saved = transaction.checkpoints(writer.reader)
+        return Tail(
+            ports.stream, writer, self._since, saved, ports.patience, report=ports.report, clock=ports.clock
+        )
 
     def _compare(self) -> None:
         name, revision, live = self._name, self._writer.revision, self._plan.live
@@ -142,8 +146,9 @@ class _Run:
             self._tail,
             lambda transaction, some: transaction.rows_of(name, revision, some),
         )
-        rows = self._ports.warehouse.rows(name, revision), self._ports.warehouse.rows(name, live)
-        for each in differences(self._entity, *rows):
+        expected = self._ports.warehouse.rows(name, revision)
+        actual = watched(self._ports.warehouse.rows(name, live), self._ports.report, self._ports.clock)
+        for each in differences(self._entity, expected, actual):
             self._suspects.add(each)
 
     def _hand_over(self, stage: HandOver) -> None:

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,6 +13,7 @@ from consumers.facts import frames_of
 from consumers.kinesis import Page, Shard, Start, StreamRecord
 from consumers.warehouse.port import Checkpoint, padded
 from replay.patience import Patience
+from replay.progress import Progress, Report, unreported
 from replay.write import RevisionWriter
 from schemas.errors import PoisonEventError, TransientError
 from schemas.frames import check_frame
@@ -42,6 +44,9 @@ class Stream(Protocol):
 
 Write: TypeAlias = Callable[[Sequence[bytes], Sequence[Checkpoint]], None]
 
+PIECE_BYTES = 1024 * 1024
+"""A page of GetRecords may have ten times as many: too much for one transaction that nobody hears of."""
+
 BEHIND_EVERYTHING = "~"
 """Greater than any sequence number: of a shard that the live consumers have no checkpoint of, read to the
 tip."""
@@ -62,8 +67,11 @@ class Tail:
         since: datetime | None,
         saved: Iterable[Checkpoint],
         patience: Patience,
+        report: Report = unreported,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream, self._writer, self._patience = stream, writer, patience
+        self._report, self._clock = report, clock
         self._identity = patience.call(stream.identity)
         self._since = {shard.id: since for shard in patience.call(stream.shards)}
         self._cursors: dict[str, ShardCursor] = {}
@@ -76,11 +84,12 @@ class Tail:
 
     def read_to_tip(self) -> None:
         """Read each shard that is there now until it has shown its tip once."""
+        write = self._reported(self._writer.write)
         for shard in self._patience.call(self._unfinished):
             at_tip = False
             while not at_tip:
                 page = self._patience.call(partial(self._page, shard))
-                self._take(shard, page, self._writer.write)
+                self._take(shard, page, write)
                 at_tip = page.at_tip
 
     def level(self, live: Mapping[str, str], write: Write, in_time: Callable[[], bool]) -> None:
@@ -133,13 +142,36 @@ class Tail:
         return self._cursors[shard.id].read(closed=shard.closed)
 
     def _take(self, shard: Shard, page: Page, write: Write) -> None:
-        if page.records:
-            place = padded(page.records[-1].sequence)
-            frames = list(_frames(page.records, self._writer.wanted.needle))
+        for records in _pieces(page.records):
+            place = padded(records[-1].sequence)
+            frames = list(_frames(records, self._writer.wanted.needle))
             write(frames, [Checkpoint(self._writer.reader, self._identity, shard.id, place)])
             self.places[shard.id] = place
         if page.finished:
             self._finished.add(shard.id)
+
+    def _reported(self, write: Write) -> Write:
+        """`write`, which reports before each call but the first how much it has written."""
+        began, events = self._clock(), 0
+
+        def written(frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]) -> None:
+            nonlocal events
+            if events:
+                self._report(Progress("stream", events, None, events, self._clock() - began, "event"))
+            write(frames, checkpoints)
+            events += len(frames)
+
+        return written
+
+
+def _pieces(records: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
+    """The records in order; the payloads of each piece but the last reach PIECE_BYTES."""
+    start = size = 0
+    for end, record in enumerate(records, 1):
+        size += len(record.payload)
+        if size >= PIECE_BYTES or end == len(records):
+            yield records[start:end]
+            start, size = end, 0
 
 
 def _frames(records: Iterable[StreamRecord], needle: bytes) -> Iterator[bytes]:

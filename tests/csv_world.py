@@ -85,12 +85,13 @@ class World:
     def _now(self) -> datetime:
         return MORNING + timedelta(minutes=self.minutes)
 
-    def producer(self, writer: StreamWriter | None = None) -> Producer:
+    def producer(self, writer: StreamWriter | None = None, **more: Any) -> Producer:
         """One container of the Lambda."""
         one = self.entity
         catalog = Catalog({one.name: one}, Registry([one.schema]))
         publisher = Publisher(writer or self.stream, self.schema_log, sleep=lambda _: None)
-        return Producer(catalog, publisher, self.letters, lambda _name: self.bucket, HASH_KEY, self.watch)
+        parts = self.letters, lambda _name: self.bucket, HASH_KEY, self.watch
+        return Producer(catalog, publisher, *parts, **more)
 
     def upload(self, body: bytes | str, key: str = "drop/links/a.csv") -> Upload:
         self.minutes += 1

@@ -131,7 +131,9 @@ class S3Bucket:
         found = answer.get("VersionId", "null")
         if found == "null":
             raise not_versioned(self.name)
-        return Upload(key, found, answer["ETag"].strip('"'), answer["LastModified"])
+        return Upload(
+            key, found, answer["ETag"].strip('"'), answer["LastModified"], size=answer["ContentLength"]
+        )
 
     def version(self, key: str, etag: str) -> str | None:
         found = None
@@ -209,7 +211,7 @@ class InMemoryBucket:
         """What a user of the bucket does: a new version. `etag` is that of an upload in parts, say."""
         self._made += 1
         etag = etag or md5(body, usedforsecurity=False).hexdigest()
-        made = Upload(key, f"version-{self._made}", etag, self._now().replace(microsecond=0))
+        made = Upload(key, f"version-{self._made}", etag, self._now().replace(microsecond=0), size=len(body))
         self._versions.setdefault(key, []).append(_Version(made, body))
         return made
 

@@ -21,6 +21,7 @@ from producers.csv.archive import CORRECTIONS, DROP, Bucket, Location, ObjectGon
 from producers.csv.closed import ENDING as CLOSED
 from producers.csv.closed import Closed, encode_closed
 from producers.csv.key_texts import KeyTexts, has_one_text
+from producers.csv.meter import Meter
 from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
 from producers.csv.progress import ROWS, SURVEY, Progress, configuration_of
 from producers.csv.registers import KeySample, Loss, Registers
@@ -42,6 +43,7 @@ from schemas.privacy import HashKey
 _log = logging.getLogger(__name__)
 
 STAGE = "csv"
+CHECKED, PUBLISHED = "checked", "published"
 FEW_ROWS = 10  # rows that a snapshot may delete whatever share they are
 
 
@@ -66,6 +68,7 @@ class File:
     hash_key: HashKey | None = None
     watch: Watch | None = None
     deadline: Deadline = field(default_factory=Deadline)
+    meter: Meter = field(default_factory=Meter)
 
     def take(self) -> None:
         """When it returns the file is done for good: published and archived, or rejected with a dead letter.
@@ -95,7 +98,7 @@ class File:
         return kind(self.source, self.location.file, self.upload)
 
     def _chunks(self) -> Iterator[bytes]:
-        return self.bucket.read(self.upload)
+        return self.meter.chunks(self.bucket.read(self.upload))
 
     def _hashed(self, sheet: Sheet) -> Iterator[bytes]:
         """The file's bytes. When all are read the sheet knows their MD5: the ETag of a simple upload, so that
@@ -135,7 +138,7 @@ class File:
         opened = self._opened(sheet, self._chunks() if self.entity.key else self._hashed(sheet))
         limit = self.source.reject_limit
         if limit is None:
-            deque(opened.rows, maxlen=0)
+            deque(self.meter.rows(opened.rows, CHECKED), maxlen=0)
             return
         stages = Stages(progress, SURVEY, self.publisher, RejectCount(), self.deadline)
         counts = self._read(opened, sheet, stages, encode_event)
@@ -185,7 +188,9 @@ class File:
         if done.rows:
             _log.info("%s: goes on after row %d", self.upload.key, done.rows)
         left = islice(sheet.placed(opened.rows), done.rows, None)
-        counts = read_rows(opened.reader, stages.of(left), use, stages.rejects.add)
+        named = CHECKED if stages.phase == SURVEY else PUBLISHED
+        metered = self.meter.rows(left, named, done.rows)
+        counts = read_rows(opened.reader, stages.of(metered), use, stages.rejects.add)
         return Counts(done.rows + counts.rows, done.rejected + counts.rejected)
 
     def _unknown(self, columns: Sequence[str]) -> Set[str]:

@@ -27,6 +27,7 @@ from producers.csv.archive import (
     locate,
 )
 from producers.csv.file import STAGE, File, object_letter
+from producers.csv.meter import Meter, Report, unreported
 from producers.csv.notices import Notice, read_notices
 from producers.drift import Watch
 from producers.environment import wire
@@ -52,11 +53,12 @@ def _producer() -> Producer:
     return build(os.environ)
 
 
-def build(environ: Mapping[str, str]) -> Producer:
-    """The producer that the environment describes. Raises ConfigurationError, TransientError."""
+def build(environ: Mapping[str, str], report: Report = unreported) -> Producer:
+    """The producer that the environment describes. `report` is called about once a second while a file is
+    read. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
     catalog, publisher, letters, s3, hash_key, watch = wiring
-    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key, watch)
+    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key, watch, report)
 
 
 class Producer:
@@ -70,6 +72,7 @@ class Producer:
         bucket: Callable[[str], Bucket],
         hash_key: HashKey | None = None,
         watch: Watch | None = None,
+        report: Report = unreported,
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher
@@ -77,6 +80,7 @@ class Producer:
         self._bucket = bucket
         self._hash_key = hash_key
         self._watch = watch
+        self._report_reading = report
         self._deadline = Deadline()
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
@@ -135,7 +139,8 @@ class Producer:
         try:
             upload = bucket.pin(notice.key, notice.version or _version(bucket, notice))
             upload = upload._replace(order=notice.order(upload.last_modified))
-            parts = self._publisher, self._letters, self._hash_key, self._watch, self._deadline
+            meter = Meter(upload.key, upload.size, self._report_reading)
+            parts = self._publisher, self._letters, self._hash_key, self._watch, self._deadline, meter
             File(bucket, location, upload, entity, source, *parts).take()
         except ObjectGoneError:
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):

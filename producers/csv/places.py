@@ -40,6 +40,8 @@ class Upload(NamedTuple):
     last_modified: datetime
     order: str = ""
     """Among the uploads of its second: schemas.positions.order_within_second. The notification tells it."""
+    size: int | None = None
+    """Bytes; for progress alone."""
 
 
 class Row(NamedTuple):

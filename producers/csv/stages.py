@@ -31,7 +31,7 @@ class Stages:
         keys: KeySample | None = None,
     ) -> None:
         self._progress = progress
-        self._phase = phase
+        self.phase = phase
         self._publisher = publisher
         self._deadline = deadline
         self._place = Place()
@@ -41,7 +41,7 @@ class Stages:
 
     def resume(self) -> Place:
         """Takes over what earlier attempts saved."""
-        self._place = self._progress.place(self._phase)
+        self._place = self._progress.place(self.phase)
         self.rejects.restore(self._progress.rejects(self._place), self._place.rejected)
         self._kept = self.rejects.end()
         if self.keys is not None:
@@ -73,5 +73,5 @@ class Stages:
         self._publisher.flush()  # INV-1
         new = self.rejects.since(self._kept)
         keys = None if self.keys is None else self.keys.encoded()
-        self._place = self._progress.save(self._phase, self._place, rows, self.rejects.count, new, keys)
+        self._place = self._progress.save(self.phase, self._place, rows, self.rejects.count, new, keys)
         self._kept += len(new)

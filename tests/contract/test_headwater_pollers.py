@@ -467,6 +467,18 @@ def test_records_of_the_stream_come_once_and_again_where_they_were_not_taken(
     assert [payload for _, payload in taking.taken] == [b"1", b"2", b"3"]
 
 
+def test_how_far_a_reader_is_behind_counts_from_the_last_record_that_was_taken(
+    aws: Aws, settings: Settings, stream: StreamReader
+) -> None:
+    poller = StreamPoller("consumer", stream, Taking())
+    assert poller.lag(time.time()) == 0
+    send(aws, settings, *[b"x"] * (READ_RECORDS + 5))
+    poller.poll(time.time())
+    assert poller.lag(time.time() + 60) >= 60
+    poller.poll(time.time())
+    assert poller.lag(time.time() + 60) == 0
+
+
 def test_a_shard_is_read_on_from_its_checkpoint(aws: Aws, settings: Settings, stream: StreamReader) -> None:
     send(aws, settings, b"1", b"2", b"3")
     (shard,) = stream.shards()

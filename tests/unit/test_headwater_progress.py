@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from headwater.draining import unpublished
 from headwater.progress import (
     FILE,
     PollerReport,
     Progress,
     Report,
+    Telling,
     Waiting,
     await_level,
     read_report,
@@ -101,3 +103,68 @@ def test_a_report_that_is_not_renewed_counts_as_none(tmp_path: Path) -> None:
     write_report(tmp_path, replace(a_report(), written_at=time.time() - 60))
     with pytest.raises(TransientError, match="not running any more"):
         read_report(tmp_path)
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_what_lasts_is_told_every_five_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    telling = Telling(clock)
+    for second in range(12):
+        clock.now = float(second)
+        telling.on(f"{second} rows")
+    assert capsys.readouterr().err.splitlines() == ["5 rows", "10 rows"]
+
+
+def test_what_is_short_is_not_told_however_late_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    telling = Telling(clock)
+    for second in range(40):
+        clock.now = float(second)
+        telling.on("short" if second % 10 > 6 else "")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_wait_tells_what_it_waits_for_until_it_gives_up(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    waiting = Waiting(11, clock, clock.sleep)
+    for _ in range(110):
+        waiting.on("a file")
+    clock.now += 1
+    with pytest.raises(TransientError, match="not drained in time: a file"):
+        waiting.on("a file")
+    assert capsys.readouterr().err.splitlines() == ["waiting: a file"] * 2
+
+
+def test_who_is_late_is_told_with_how_far_it_is() -> None:
+    progress = Progress(settle=0)
+    progress.expect("csv", "source")
+    said = waits(lambda: progress.report("a.csv: 5 rows published"))
+    assert said == "not drained in time: csv is not level yet (a.csv: 5 rows published)"
+
+
+HELD = PollerReport("csv", "source", retrying="hidden in their queue, they come back by 10:05:00 UTC")
+BUSY = "a.csv: 5 rows published, 50% of the file"
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (a_report(PollerReport("csv", "source")), "2 files, such as drop/s/a.csv, to be published"),
+        (a_report(HELD), f"2 files, such as drop/s/a.csv, to be published ({HELD.retrying})"),
+        (replace(a_report(HELD), busy=BUSY), BUSY),
+    ],
+)
+def test_files_that_wait_are_told_with_what_holds_them_up(report: Report, said: str) -> None:
+    assert unpublished(2, "drop/s/a.csv", report) == said

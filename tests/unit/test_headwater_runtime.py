@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def after(seconds: float) -> threading.Event:
 def running(tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
     entered: list[Runtime] = []
 
-    def start(*pollers: Scripted, check: Callable[[], None] = lambda: None) -> Runtime:
-        runtime = Runtime(pollers, tmp_path, PACE, check=check)
+    def start(*pollers: Scripted, check: Callable[[], None] = lambda: None, **more: Any) -> Runtime:
+        runtime = Runtime(pollers, tmp_path, PACE, check=check, **more)
         entered.append(runtime)
         return runtime.__enter__()
 
@@ -129,3 +130,23 @@ def test_it_runs_until_it_is_told_to_stop(running: Callable[..., Runtime]) -> No
     stop = after(0.1)
     running(Scripted()).run_until(stop)
     assert stop.is_set()
+
+
+def test_what_takes_long_is_told_here_and_to_other_processes(
+    running: Callable[..., Runtime],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("headwater.progress._TELL_SECONDS", 0.0)
+    runtime, stop = running(Scripted(), busy=lambda: "a.csv: 5 rows published"), threading.Event()
+
+    def read() -> None:
+        while read_report(tmp_path).busy != "a.csv: 5 rows published":
+            time.sleep(0.05)
+        stop.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    while not capsys.readouterr().err.startswith("a.csv: 5 rows published\n"):
+        runtime.run_until(after(0.3))
+    assert stop.wait(30)

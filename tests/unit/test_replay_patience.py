@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
-from consumers_world import ITEM, event, item
-from replay_world import Pipe
+from consumers_world import ITEM, event, item, row
+from replay_world import Pipe, business, oracle
 
+from headwater.replaying import progress_line
+from replay.compare import compare
 from replay.fold import EVENT_BYTES
 from replay.patience import Patience
-from replay.progress import Progress
+from replay.progress import Progress, watched
 from schemas.errors import ConfigurationError, TransientError
 
 
@@ -74,3 +76,45 @@ def test_a_rebuild_reports_objects_done_of_all_and_events(tmp_path: Path) -> Non
         ("log", 4, 4, 4),
     ]
     assert [each.seconds for each in told] == [1.0, 2.0, 3.0]
+
+
+def test_the_rows_of_a_comparison_are_reported_and_their_hashes_tell_how_many_are_to_come() -> None:
+    made = [row(ITEM, item("k"), 1)._replace(key_hash=(n << 112).to_bytes(16)) for n in range(0, 65_536, 16)]
+    told: list[Progress] = []
+    ticks = iter(range(1_000))
+    assert list(watched(made, told.append, lambda: float(next(ticks)))) == made
+    assert [each.done for each in told] == [1_000, 2_000, 3_000, 4_000]
+    assert all(abs((each.total or 0) - len(made)) <= 5 for each in told)
+    assert (told[1].rate, round(told[1].seconds_left or 0)) == (1_000.0, 2)
+    assert progress_line(told[1]) == f"compare: 2,000 of about {told[1].total:,} rows, 1,000/s, 2 s left"
+
+
+def test_a_compare_reports_its_rows_and_a_rebuild_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay.progress.LOOK_ROWS", 1)
+    pipe = Pipe(tmp_path)
+    pipe.publish(*(event(ITEM, item(f"k{n}", n), n) for n in range(5)))
+    pipe.flush()
+    pipe.consume()
+    told: list[Progress] = []
+    assert list(compare(pipe.ports(report=told.append), ITEM)) == []
+    pipe.rebuild(report=told.append)
+    assert [each.done for each in told if each.stage == "compare"] == [1, 2, 3, 4, 5] * 2
+
+
+def test_a_long_stream_is_written_in_pieces_and_reported_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay.tail.PIECE_BYTES", 1)
+    pipe = Pipe(tmp_path)
+    for n in range(4):
+        pipe.publish(event(ITEM, item("k", n), n))
+    pipe.consume()
+    told: list[Progress] = []
+    ticks = iter(range(1_000))
+    pipe.rebuild(report=told.append, clock=lambda: float(next(ticks)))
+    stream = [each for each in told if each.stage == "stream"]
+    assert [each.done for each in stream] == [1, 2, 3]
+    assert progress_line(stream[1]) == "stream: 2 events, 1/s"
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
