@@ -67,8 +67,11 @@ class Consumer:
         facts, letters = self._read(payloads)
         if letters:
             self._letters.put(letters)
-        counts = project(facts, self._catalog, self._warehouse, self._refused, checkpoints=checkpoints)
-        return counts + Counts(dead=len(letters))
+
+        def projected() -> Counts:
+            return project(facts, self._catalog, self._warehouse, self._refused, checkpoints=checkpoints)
+
+        return until_kept(projected) + Counts(dead=len(letters))
 
     def _read(self, payloads: Iterable[bytes]) -> tuple[list[Fact], list[DeadLetter]]:
         """Everything is checked before the fold: a poison event takes no good one of its key with it."""
@@ -130,7 +133,8 @@ def project(
 
     `refused` is told of winners whose payload or row is refused, before anything commits; then the rest is
     folded again, so that the next best fact of that key counts. Raises what the warehouse and `refused`
-    raise, with nothing committed.
+    raise, with nothing committed. Retries nothing: `warehouse` may be a transaction that the caller holds,
+    and a lost transaction can only be begun again as a whole.
     """
     dead = 0
     while True:
@@ -211,15 +215,11 @@ def _apply(
 ) -> Counts:
     """One transaction through the guard; where it is not to be kept it ends with _TriedError."""
     sweeping = [entity for entity in batch.sweeps if entity not in revisions]
-
-    def transact() -> Counts:
-        with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
-            counts = transaction.apply(batch, revisions)
-            if not keep:
-                raise _TriedError
-            return counts
-
-    return until_kept(transact)
+    with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
+        counts = transaction.apply(batch, revisions)
+        if not keep:
+            raise _TriedError
+        return counts
 
 
 def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], list[Refusal]]:

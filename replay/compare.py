@@ -65,7 +65,9 @@ class _Comparison:
                 suspects.add(each)
         suspects.let_live_catch_up(self._ports.warehouse, self._ports.patience)
         if suspects:
-            yield from self._ports.patience.call(lambda: self._when_level(tail, suspects))
+            yield from self._ports.patience.call(
+                lambda: self._when_level(tail, suspects), prepare=tail.read_to_tip
+            )
 
     def _filled(self) -> Tail:
         ports = self._ports
@@ -89,8 +91,7 @@ class _Comparison:
             return scratch.rows_of(self._entity.name, self._writer.revision, some)
 
     def _when_level(self, tail: Tail, suspects: Suspects) -> list[Difference]:
-        tail.read_to_tip()
         with self._ports.warehouse.transaction(exclusive=[self._entity.name]) as transaction:
             live = tail.places_of(transaction.checkpoints(LIVE_READER))
-            tail.level(live, self._writer.write, self._ports.time_box())
+            tail.level(live, self._writer.write_at_once, self._ports.time_box())
             return list(suspects.counted(transaction))

@@ -25,11 +25,18 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
 
-    def call(self, work: Callable[[], T]) -> T:
-        """What `work` returns."""
+    def call(self, work: Callable[[], T], prepare: Callable[[], object] = lambda: None) -> T:
+        """Return what `work` returns. `prepare` is called before each attempt, and its errors are raised: it
+        may have patience of its own, which inside `work` would multiply the attempts.
+
+        The caller must hold no transaction or lock: others would wait through the pauses, and only who began
+        a lost transaction can begin it again.
+        """
         for attempt in range(self.attempts - 1):
+            prepare()
             try:
                 return work()
             except TransientError:
                 self.sleep(self.random() * min(self.longest, self.first * 2**attempt))
+        prepare()
         return work()

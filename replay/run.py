@@ -154,11 +154,10 @@ class _Run:
     def _hand_over(self, stage: HandOver) -> None:
         patience = self._ports.patience
         self._suspects.let_live_catch_up(self._writer, patience)
-        patience.call(lambda: self._swap(stage.accept_differences))
+        patience.call(lambda: self._swap(stage.accept_differences), prepare=self._tail.read_to_tip)
 
     def _swap(self, accept_differences: bool) -> None:
         """One transaction: level with the live consumers, which wait meanwhile; then swapped, or refused."""
-        self._tail.read_to_tip()
         places, applied = dict(self._tail.places), list[Counts]()
         try:
             with self._writer.transaction(exclusive=[self._name]) as transaction:

@@ -145,7 +145,11 @@ class Tail:
         for records in _pieces(page.records):
             place = padded(records[-1].sequence)
             frames = list(_frames(records, self._writer.wanted.needle))
-            write(frames, [Checkpoint(self._writer.reader, self._identity, shard.id, place)])
+            try:
+                write(frames, [Checkpoint(self._writer.reader, self._identity, shard.id, place)])
+            except TransientError:
+                del self._cursors[shard.id]  # it is past records that are not applied
+                raise
             self.places[shard.id] = place
         if page.finished:
             self._finished.add(shard.id)

@@ -20,6 +20,7 @@ from replay.patience import Patience
 from schemas.codec import Registry
 from schemas.entity import Catalog
 from schemas.errors import ConflictError, PoisonEventError, TransientError
+from schemas.log_registry import LogRegistry
 
 Read: TypeAlias = Callable[[Sequence[bytes], Wanted, Registry], Facts]
 
@@ -34,13 +35,14 @@ class RevisionWriter:
         self,
         warehouse: Warehouse,
         wanted: Wanted,
-        registry: Registry,
+        registry: LogRegistry,
         revision: int,
         live: int,
         patience: Patience,
     ) -> None:
         self.warehouse, self.wanted, self.revision, self.live = warehouse, wanted, revision, live
         self.counts = Counts()
+        self._registry = registry
         self._catalog = Catalog({wanted.entity.name: wanted.entity}, registry)
         self._patience = patience
 
@@ -57,11 +59,19 @@ class RevisionWriter:
         """
         self.counts += self._patience.call(lambda: self._project(frames, checkpoints, self))
 
+    def write_at_once(self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]) -> None:
+        """Apply them in one attempt, while others wait for a lock of the caller's. Reads nothing of the log:
+        raises TransientError for an event whose schema is not known yet."""
+        with self._registry.closed():
+            self.counts += self._project(frames, checkpoints, self)
+
     def write_within(
         self, transaction: Transaction, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]
     ) -> Counts:
-        """The same inside a transaction that others' work shares. Any error is to roll that back."""
-        return self._project(frames, checkpoints, _Within(transaction))
+        """Apply them as `write_at_once` does, inside the caller's transaction, which is to be rolled back
+        after any error."""
+        with self._registry.closed():
+            return self._project(frames, checkpoints, _Within(transaction))
 
     @contextmanager
     def transaction(

@@ -1,9 +1,10 @@
 """Schemas beside the log: looked up by their fingerprint where they are not known here (INV-6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from schemas.codec import Registry, Schema, schema_from_document, schema_log_key
-from schemas.errors import LogIntegrityError, PoisonEventError
+from schemas.errors import LogIntegrityError, PoisonEventError, TransientError
 from schemas.event import ENVELOPE_FINGERPRINT
 
 
@@ -30,6 +31,17 @@ class LogRegistry(Registry):
         super().__init__()
         self._known, self._read = known, read
         self._nowhere: set[bytes] = set()
+        self._closed = False
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Ask the log for nothing meanwhile: `find` raises TransientError for a schema that was not looked up
+        before."""
+        self._closed = True
+        try:
+            yield
+        finally:
+            self._closed = False
 
     def find(self, fingerprint: bytes) -> Schema:
         """Raises PoisonEventError with cause "schema" for one that the log has not either, LogIntegrityError,
@@ -43,6 +55,8 @@ class LogRegistry(Registry):
             self.add(self._known.find(fingerprint))
         except PoisonEventError:
             key = schema_log_key(fingerprint)
+            if self._closed:
+                raise TransientError(f"{key} is not read yet, and there is no time for it now") from None
             # The envelope's own schema lies there too: an event that calls it its payload's is poison.
             document = None if fingerprint == ENVELOPE_FINGERPRINT else self._read(key)
             if document is None:

@@ -1,0 +1,186 @@
+"""Transactions that the database undoes while replay or the consumer is in them, on both engines."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import replay_world
+from consumers_world import ITEM, event, item
+from replay_world import Pipe, business, oracle
+
+from consumers.consume import Consumer
+from consumers.warehouse import mssql, retry, sqlite
+from consumers.warehouse.port import Batch, Counts, Transaction, TransactionLostError, Warehouse
+from replay.compare import compare
+from replay.in_memory import InMemoryLog
+from replay.patience import Patience
+from schemas.codec import Registry
+from schemas.entity import Entity
+
+pytest_plugins = ("warehouse_engines",)
+
+
+class Losing:
+    """A warehouse that undoes transactions as a deadlock does: all is rolled back, the application locks are
+    released, and the connection goes on. `lose` says at each `apply` whether it is lost: its argument is
+    whether the transaction is exclusive.
+    """
+
+    def __init__(self, warehouse: Warehouse, lose: Callable[[bool], bool]) -> None:
+        self._warehouse, self._lose = warehouse, lose
+        self.before: Callable[[bool], None] = lambda _exclusive: None
+        self.locked = False
+        self.begun: Counter[bool] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    @contextmanager
+    def transaction(
+        self, shared: Collection[str] = (), exclusive: Collection[str] = ()
+    ) -> Iterator[Transaction]:
+        self.before(bool(exclusive))
+        self.begun[bool(exclusive)] += 1
+        with self._warehouse.transaction(shared, exclusive) as transaction:
+            self.locked = bool(exclusive)
+            try:
+                yield _Losing(transaction, lambda: self._lose(bool(exclusive)))  # type: ignore[misc]
+            finally:
+                self.locked = False
+
+
+class _Losing:
+    def __init__(self, transaction: Transaction, lose: Callable[[], bool]) -> None:
+        self._transaction, self._lose, self._lost = transaction, lose, False
+
+    def __getattr__(self, name: str) -> Any:
+        assert not self._lost, "used after it was lost"
+        return getattr(self._transaction, name)
+
+    def apply(self, batch: Batch, revisions: Mapping[str, int]) -> Counts:
+        assert not self._lost, "used after it was lost"
+        if self._lose():
+            self._lost = True
+            self._transaction._connection.exec_driver_sql("ROLLBACK")  # type: ignore[attr-defined]
+            raise TransactionLostError("a deadlock, in this test")
+        return self._transaction.apply(batch, revisions)
+
+
+def times(number: int) -> Callable[[bool], bool]:
+    """Lose so many exclusive transactions."""
+    left = iter(range(number))
+    return lambda exclusive: exclusive and next(left, None) is not None
+
+
+@pytest.fixture
+def pipe(tmp_path: Path, warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
+    """Two rows that are flushed, and a live consumer that applies one more just before a swap."""
+    engine = mssql if warehouse_url.startswith("mssql") else sqlite
+    monkeypatch.setattr(replay_world, "open_warehouse", engine.open_warehouse)
+    monkeypatch.setattr(Pipe, "url", warehouse_url)
+    monkeypatch.setattr(retry.time, "sleep", lambda _seconds: None)
+    made = Pipe(tmp_path)
+    made.publish(event(ITEM, item("k1"), 1), event(ITEM, item("k2"), 2))
+    made.flush()
+    made.consume()
+    yield made
+    made.warehouse.close()
+
+
+def consume_late(pipe: Pipe, warehouse: Losing, swaps: int = 1, key: str = "late {}") -> None:
+    """Have the live consumer apply an event before each of so many locks: replay has read the stream to its
+    tip by then."""
+
+    def before(exclusive: bool) -> None:
+        if exclusive and warehouse.begun[True] < swaps:
+            number = 3 + warehouse.begun[True]
+            pipe.publish(event(ITEM, item(key.format(number), number), number))
+            pipe.consume()
+
+    warehouse.before = before
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_inv3_a_swap_whose_transaction_is_lost_begins_again_and_loses_no_live_event(
+    pipe: Pipe, lost: int
+) -> None:
+    warehouse = Losing(pipe.warehouse, times(lost))
+    consume_late(pipe, warehouse)
+    outcome = pipe.rebuild(warehouse=warehouse)
+    assert (outcome.swapped, outcome.differences) == (True, ())
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+    assert {row.values[0] for row in pipe.table()} == {"k1", "k2", "late 3"}
+
+
+def test_inv8_a_swap_that_is_lost_each_time_leaves_the_live_table_and_tries_as_often_as_patience_says(
+    pipe: Pipe,
+) -> None:
+    warehouse = Losing(pipe.warehouse, lambda exclusive: exclusive)
+    consume_late(pipe, warehouse, swaps=99)  # each attempt has something to apply
+    before_it = pipe.live()
+    with pytest.raises(TransactionLostError):
+        pipe.rebuild(warehouse=warehouse)
+    assert warehouse.begun[True] == pipe.ports().patience.attempts
+    assert pipe.live() == before_it
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_chunk_of_the_log_is_written_once_for_each_attempt(pipe: Pipe) -> None:
+    tries = []
+    with pytest.raises(TransactionLostError):
+        pipe.rebuild(warehouse=Losing(pipe.warehouse, lambda _exclusive: tries.append(1) is None))
+    assert len(tries) == pipe.ports().patience.attempts
+
+
+def test_nothing_is_read_of_the_log_while_live_consumers_wait_for_a_swap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first event of a schema comes between the tip and the lock: the next attempt reads the schema."""
+    pipe = Pipe(tmp_path)
+    warehouse = Losing(pipe.warehouse, lambda _exclusive: False)
+    consume_late(pipe, warehouse)
+    read, asked = pipe.log.document, []
+
+    def document(key: str) -> bytes | None:
+        assert not warehouse.locked
+        asked.append(key)
+        return read(key)
+
+    monkeypatch.setattr(InMemoryLog, "document", staticmethod(document))
+    outcome = pipe.rebuild(warehouse=warehouse, registry=Registry())
+    assert (outcome.swapped, outcome.counts.applied, len(asked)) == (True, 1, 1)
+    assert warehouse.begun[True] == 2
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
+
+
+def test_a_comparison_whose_scratch_table_fails_under_the_lock_lets_go_and_misses_no_event(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Losing(pipe.warehouse, lambda _exclusive: False)
+    consume_late(pipe, live, key="k1")
+    failures = iter([True])
+
+    def opened(url: str, entities: list[Entity]) -> Losing:
+        made = sqlite.open_warehouse(url, entities)
+        return Losing(made, lambda _exclusive: live.locked and next(failures, False))
+
+    monkeypatch.setattr("replay.compare.open_warehouse", opened)
+    pipe.publish(event(ITEM, item("k1", 2), 2))  # not consumed yet: it may only be under way
+    asleep: list[bool] = []
+    patience = Patience(attempts=3, sleep=lambda _seconds: asleep.append(live.locked), random=lambda: 0.0)
+    assert list(compare(pipe.ports(warehouse=live, patience=patience), ITEM)) == []
+    assert live.begun[True] == 2
+    assert not any(asleep)
+
+
+def test_the_consumer_begins_a_lost_transaction_again(pipe: Pipe) -> None:
+    lost = iter([True, True])
+    pipe.consumer = Consumer(
+        pipe.catalog, Losing(pipe.warehouse, lambda _exclusive: next(lost, False)), pipe.letters
+    )
+    pipe.publish(event(ITEM, item("k1", 9), 4))
+    assert pipe.consume().applied == 1
+    assert business(pipe.table()) == oracle(ITEM, pipe.published)
