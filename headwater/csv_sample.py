@@ -136,7 +136,7 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
                 column.add(cell)
     whole = next(rows, None) is None
     if not taken:
-        found = "no row with as many cells as the header" if odd else "a header and 0 rows"
+        found = "no row without a NUL and with as many cells as the header" if odd else "a header and 0 rows"
         raise ConfigurationError(
             f"{file.path}: found {found}; allowed: at least one row to see what columns hold"
         )

@@ -49,6 +49,9 @@ EXPONENTS = (
 CODES = "numbers with an exponent: text, if these are codes such as 1e5"
 FIXED_POINT = "numbers such as 1.1 and 1.10 are one number here: text, if they are to differ"
 AMOUNTS = "numbers with separators, a decimal comma, a currency or %: text, as no format reads them"
+PLACEHOLDERS = (
+    "values of one type beside words for no value, such as N/A: text, as only an empty cell is null"
+)
 MILLIS, SECONDS = "moments in milliseconds since 1970", "moments in seconds since 1970"
 SWAPPED = "day and month may be the other way round: no day above 12 was seen"
 
@@ -58,6 +61,9 @@ _EXPONENT = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?[eE][+-]?\d{1,3}", re.ASCII)
 _AMOUNT = re.compile(
     r"[-+(]?\s?[£$€¥]?\s?[-+]?(?:0|[1-9]\d{0,2})(?:[ .,'’\u00a0\u202f]?\d{3})*(?:[.,]\d+)?"
     r"\s?(?:[£$€¥%]|EUR|USD|GBP|CHF|kr|zł)?\)?"
+)
+_NO_VALUE = frozenset(
+    {"n/a", "na", "n.a.", "#n/a", "nan", "nil", "null", "none", "-", "--", "?", "unknown", "missing"}
 )
 _PLAIN = frozenset("0123456789+-")
 _FEW = 20  # different texts that are kept
@@ -108,6 +114,7 @@ class TextSample:
     _ends_in_zero: bool = False
     _is_amount: bool = True
     _separated: bool = False
+    _placeholders: int = 0
 
     def add(self, text: str) -> None:
         """One text that is not empty."""
@@ -115,6 +122,12 @@ class TextSample:
         self.longest = max(self.longest, len(text))
         if self.few is not None and text not in self.few:
             self.few = {*self.few, text} if len(self.few) < _FEW and len(text) <= _SHORT else None
+        if text.strip().casefold() in _NO_VALUE:
+            self._placeholders += 1
+        else:
+            self._add_value(text)
+
+    def _add_value(self, text: str) -> None:
         if self.numbers and self._is_number:
             self._add_number(text)
         if self._is_amount:
@@ -151,12 +164,14 @@ class TextSample:
     @property
     def is_number(self) -> bool:
         """Whether a number of Avro's holds each of them exactly."""
-        return self._number() is not None
+        return not self._placeholders and self._number() is not None
 
     def kind(self) -> tuple[Field, str]:
         """A field of the likeliest kind, and what a person should look at, if anything."""
         if not self.texts:
             return Field("f", FieldType.STRING, max_length=200), "no value was seen"
+        if self._placeholders:
+            return self.string()
         return self._boolean() or self._moment() or self._number() or self.string()
 
     def string(self) -> tuple[Field, str]:
@@ -166,7 +181,7 @@ class TextSample:
 
     def moment_since_1970(self) -> tuple[str, str] | None:
         """The format of whole numbers that may be moments, and what they would be."""
-        if not self._is_number or self._exponent or self._scale or not self.texts:
+        if not self._is_number or self._exponent or self._scale or self._placeholders or not self.texts:
             return None
         for epoch, unit, what in ("epoch-millis", 1_000, MILLIS), ("epoch-seconds", 1, SECONDS):
             if self._least >= _FIRST * unit and self._greatest < _LAST * unit:
@@ -174,6 +189,8 @@ class TextSample:
         return None
 
     def _few_values(self) -> str:
+        if 0 < self._placeholders < self.texts and (self._moment() or self._number()):
+            return PLACEHOLDERS
         if self.numbers and self._is_number and self._exponent and self._number() is None:
             return EXPONENTS
         if self.numbers and self._is_amount and self._separated and not self._is_number:

@@ -14,7 +14,17 @@ from headwater.csv_dialect import has_plain_quotes
 from headwater.csv_sample import sample_file
 from schemas.entity import CsvSource
 from schemas.loader import load_entity
-from schemas.text_sample import AMOUNTS, CENTURY, CODES, EXPONENTS, FIXED_POINT, MILLIS, SECONDS, SWAPPED
+from schemas.text_sample import (
+    AMOUNTS,
+    CENTURY,
+    CODES,
+    EXPONENTS,
+    FIXED_POINT,
+    MILLIS,
+    PLACEHOLDERS,
+    SECONDS,
+    SWAPPED,
+)
 
 WORDS = ("amber", "birch", "cedar", "dune", "elm")
 
@@ -80,6 +90,10 @@ LOCAL = {"type": "long", "logicalType": "local-timestamp-micros"}
         (["1", "99999999999999999999"], {"type": "string", "maxLength": 50}),
         (["007", "12"], {"type": "string", "maxLength": 50}),
         (["+1", "2"], {"type": "string", "maxLength": 50}),
+        (["5", "N/A", "-"], {"type": "string", "maxLength": 50, "doc": f"review: {PLACEHOLDERS}"}),
+        (["2024-05-01", "null"], {"type": "string", "maxLength": 50, "doc": f"review: {PLACEHOLDERS}"}),
+        (["N/A", "-"], {"type": "string", "maxLength": 50}),
+        (["a", "N/A"], {"type": "string", "maxLength": 50}),
         (["1,000", "2"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
         (["£1,234.50", "£2.00"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
         (["318,57", "1.234,50"], {"type": "string", "maxLength": 50, "doc": f"review: {AMOUNTS}"}),
@@ -541,8 +555,8 @@ WIDE = ",".join(f"c{number}" for number in range(2_000))
         (
             b"a,b\n1\n",
             (),
-            "found no row with as many cells as the header; allowed: at least one row to see what columns "
-            "hold",
+            "found no row without a NUL and with as many cells as the header; allowed: at least one row "
+            "to see what columns hold",
         ),
         (
             f"{WIDE}\n{WIDE}\n".encode(),
