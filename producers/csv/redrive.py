@@ -77,12 +77,12 @@ def _notification(payload: bytes) -> str | None:
     try:
         place = json.loads(text)
         key, version = place["key"], place["version"]
-        bucket, moved_to = place["bucket"], place["moved_to"]
-    except (ValueError, LookupError, TypeError):
+        bucket, moved_to, quoted = place["bucket"], place["moved_to"], quote_plus(key)
+    except (ValueError, LookupError, TypeError, RecursionError):
         return text
     if moved_to is not None:
         return None
-    described = {"key": quote_plus(key), "versionId": version, "eTag": place.get("etag")}
+    described = {"key": quoted, "versionId": version, "eTag": place.get("etag")}
     described["sequencer"] = place.get("sequencer")
     s3 = {"bucket": {"name": bucket}, "object": described}
     record = {"eventName": f"{CREATED}Put", "eventTime": place.get("event_time"), "s3": s3}

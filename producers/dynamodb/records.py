@@ -57,21 +57,39 @@ class RecordReader:
 
     def read(self, record: StreamRecord) -> Reading:
         """Raises ConfigurationError for a stream or a table that the entities were not made for."""
-        try:
-            arn, change = record["eventSourceARN"], record["dynamodb"]
-            keys, _ = change["Keys"], change["SequenceNumber"]
-        except KeyError as missing:
-            raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
-        table = self._tables.get(arn)
-        if table is None:
-            table = self._tables[arn] = _Table(self._catalog, arn, self._key, self._watch)
-        table.check(change.get("StreamViewType"), keys)
+        check_form(record)
+        table, change = self._table(record), record["dynamodb"]
+        table.check(change)
         reading = Reading(record, [], [])
         try:
             table.read(reading, change)
         except PoisonEventError as error:
             reading.letters.append(_letter(record, error))
         return reading
+
+    def unfit(self, record: StreamRecord) -> str | None:
+        """Why `read` refuses a record of the right form, whose table an entity names; None if it does not."""
+        table = self._table(record)
+        try:
+            table.check(record["dynamodb"])
+        except ConfigurationError as error:
+            return str(error)
+        return None
+
+    def _table(self, record: StreamRecord) -> _Table:
+        arn = record["eventSourceARN"]
+        table = self._tables.get(arn)
+        if table is None:
+            table = self._tables[arn] = _Table(self._catalog, arn, self._key, self._watch)
+        return table
+
+
+def check_form(record: StreamRecord) -> None:
+    """Raises ConfigurationError for what is no record of a DynamoDB stream."""
+    try:
+        _ = record["eventSourceARN"], record["dynamodb"]["Keys"], record["dynamodb"]["SequenceNumber"]
+    except KeyError as missing:
+        raise ConfigurationError(f"not a record of a DynamoDB stream: it has no {missing}") from None
 
 
 def table_of(arn: str) -> str:
@@ -94,8 +112,9 @@ class _Table:
                 'add [[source]] dynamodb = "<table>" to an entity.toml, or remove this event source'
             )
 
-    def check(self, view: object, keys: Mapping[str, Any]) -> None:
+    def check(self, change: Mapping[str, Any]) -> None:
         """Raises ConfigurationError unless the stream holds both images, and each entity the table's key."""
+        view, keys = change.get("StreamViewType"), change["Keys"]
         if view != VIEW:
             raise ConfigurationError(
                 f"table {self._name}: its stream has the view {view}, not {VIEW}; "

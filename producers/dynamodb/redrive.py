@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from producers.dynamodb.handler import Producer
-from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, payload_of, table_of
+from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, check_form, payload_of, table_of
 from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
@@ -32,9 +32,9 @@ class DynamoDbRedriver:
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
         records = {letter.payload: _record(letter) for letter in letters}
-        refused = self._published([each for each in records.values() if self._is_known(_table(each))])
-        made = ((letter, records[letter.payload]) for letter in letters)
-        return [self._outcome(letter, each, refused.get(payload_of(each), ())) for letter, each in made]
+        readable = [each for each in records.values() if each is not None and self._unfit(each) is None]
+        refused = self._published(readable)
+        return [self._outcome(letter, records[letter.payload], refused) for letter in letters]
 
     def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
         """What was refused of them, by payload."""
@@ -47,19 +47,26 @@ class DynamoDbRedriver:
             refused.setdefault(letter.payload, []).append(letter)
         return refused
 
-    def _is_known(self, table: str) -> bool:
-        """To a producer a table of no entity is wrong wiring; here an old letter, that stops no other."""
-        return bool(self._catalog.for_table(table))
+    def _unfit(self, record: StreamRecord) -> str | None:
+        """Why the producer would refuse it as wrong wiring. Here it is an old letter, that stops no other."""
+        if not self._catalog.for_table(_table(record)):
+            return f"no entity names the table {_table(record)} any more"
+        return self._reader.unfit(record)
 
-    def _outcome(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> Outcome:
-        reason = self._reason(letter, record, refused)
+    def _outcome(
+        self, letter: DeadLetter, record: StreamRecord | None, refused: Mapping[bytes, Sequence[DeadLetter]]
+    ) -> Outcome:
+        if record is None:
+            reason: str | None = "the payload is no record of a table's stream"
+        else:
+            reason = self._reason(letter, record, refused.get(payload_of(record), ()))
         return Outcome(STAGE, letter.id, "failed-again" if reason else "redriven", reason or "")
 
     def _reason(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> str | None:
         """Of the letter's own entity: that another one refuses the record is that one's letter."""
-        table, entity = _table(record), letter.entity
-        if not self._is_known(table):
-            return f"no entity names the table {table} any more"
+        if unfit := self._unfit(record):
+            return unfit
+        entity = letter.entity
         reasons = {each.reason for each in refused if each.entity == entity or None in (each.entity, entity)}
         if reasons:
             return "; ".join(sorted(reasons))
@@ -73,10 +80,12 @@ def _table(record: StreamRecord) -> str:
     return table_of(record["eventSourceARN"])
 
 
-def _record(letter: DeadLetter) -> StreamRecord:
+def _record(letter: DeadLetter) -> StreamRecord | None:
+    """None where the payload is none: one letter that was altered stops no other."""
     try:
         record: StreamRecord = json.loads(letter.payload)
+        check_form(record)
         _table(record)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise ConfigurationError(f"the payload of the dead letter {letter.id} is no record") from None
+    except (ConfigurationError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
     return record

@@ -19,7 +19,6 @@ from producers.dynamodb.redrive import DynamoDbRedriver
 from schemas.codec import Registry
 from schemas.dead_letter import DeadLetter, letter_id
 from schemas.entity import Catalog, DynamoDbSource, Entity
-from schemas.errors import ConfigurationError
 from schemas.letter_outcomes import InMemoryLedger, Outcome
 
 GOOD = "URN,Name,Since,Open\n1,a,,Y\n"
@@ -124,20 +123,31 @@ def test_a_letter_of_a_table_that_no_entity_names_any_more_stops_no_other() -> N
     assert len(world.events()) == 1
 
 
-@pytest.mark.parametrize("payload", [b"[]", b"{}", b'"a value"', b"null"])
-def test_a_payload_of_another_form_is_no_record(payload: bytes) -> None:
+@pytest.mark.parametrize(
+    "payload", [b"[]", b"{}", b'"a value"', b"null", b"a value {", b"[" * 100_000, b"\xff"]
+)
+def test_a_letter_whose_payload_is_no_record_stops_no_other(payload: bytes) -> None:
     world = Stream()
-    letter = replace(letter_of(world, 1), payload=payload)
-    with pytest.raises(ConfigurationError, match=f"of the dead letter {letter.id} is no record"):
-        redriver(world).redrive([letter])
+    altered, good = replace(letter_of(world, 1), payload=payload), mended(letter_of(world, 2), 2)
+    outcomes = redriver(world).redrive([altered, good])
+    assert [outcome.state for outcome in outcomes] == ["failed-again", "redriven"]
+    assert outcomes[0].reason == "the payload is no record of a table's stream"
+    assert len(world.events()) == 1
 
 
-def test_a_payload_that_is_no_record_is_for_a_person() -> None:
+def test_a_record_that_the_producer_calls_wrong_wiring_stops_no_other() -> None:
     world = Stream()
-    letter = replace(letter_of(world, 1), payload=b"a value {")
-    with pytest.raises(ConfigurationError, match=f"of the dead letter {letter.id} is no record") as caught:
-        redriver(world).redrive([letter])
-    assert "a value" not in str(caught.value)
+    whole = json.loads(mended(letter_of(world, 1), 1).payload)
+    old_view = {**whole["dynamodb"], "StreamViewType": "KEYS_ONLY"}
+    old_key = {**whole["dynamodb"], "Keys": {"former": {"S": "1"}}}
+    odd: list[dict[str, object]] = [{"dynamodb": {}}, {"dynamodb": old_view}, {"dynamodb": old_key}]
+    letters = [
+        replace(letter_of(world, 2), payload=json.dumps({**whole, **each}).encode())
+        for each in [*odd, {"eventSourceARN": "x"}, {"dynamodb": None}]
+    ]
+    *outcomes, last = redriver(world).redrive([*letters, mended(letter_of(world, 3), 3)])
+    assert {outcome.state for outcome in outcomes} == {"failed-again"}
+    assert (len({outcome.reason for outcome in outcomes}), last.state) == (3, "redriven")
 
 
 # CSV
