@@ -119,6 +119,11 @@ def _advice(error: HeadwaterError) -> str:
         )
     if cause == "NoRegionError" and endpoint:
         return "\nAWS_ENDPOINT_URL is set but no region: set AWS_DEFAULT_REGION, such as `eu-west-2`."
-    if cause in _NOBODY or cause == "NoRegionError":
+    if cause == "NoRegionError":
+        return (
+            "\nNo region is set: set AWS_DEFAULT_REGION, such as `eu-west-2`; or start `headwater up` and "
+            "run the `export` lines that it prints."
+        )
+    if cause in _NOBODY:
         return "\nStart `headwater up` and run the `export` lines that it prints, or set AWS's own variables."
     return ""

@@ -159,13 +159,14 @@ def _consistent(event: Event) -> Event:
 
 
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
+_IDENTITY: Final = ("entity", "source", "key", "position")
 _UUID_BITS: Final = ~((0xF << 76) | (0x3 << 62))
 _UUID_VERSION_5: Final = (0x5 << 76) | (0x2 << 62)
 
 
 def event_id(entity: str, source: str, key: str, position: str) -> bytes:
     """UUIDv5 (RFC 9562) of the canonical JSON array of the four: the identity of the fact; 16 bytes."""
-    name = text_array((entity, source, key, position)).encode()
+    name = text_array((entity, source, key, position), _IDENTITY).encode()
     digest = sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()
     return (int.from_bytes(digest[:16]) & _UUID_BITS | _UUID_VERSION_5).to_bytes(16)
 

@@ -6,7 +6,7 @@ RFC 8785: no blanks, only the escapes that must be.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from json.encoder import encode_basestring
@@ -17,19 +17,22 @@ from schemas.errors import PoisonEventError
 from schemas.fields import Field, FieldType, plain_digits
 
 
-def text_array(texts: Iterable[str]) -> str:
-    """Strings as a canonical JSON array. Raises PoisonEventError for a lone surrogate: UTF-8 has none."""
+def text_array(texts: Sequence[str], names: Sequence[str] = ()) -> str:
+    """Strings as a canonical JSON array. Raises PoisonEventError for a lone surrogate, since UTF-8 has none;
+    it names the string by `names`, or as a value of a key."""
     made = f"[{','.join(map(encode_basestring, texts))}]"
     if not made.isascii():
-        _refuse_surrogates(made)
+        _refuse_surrogates(texts, names)
     return made
 
 
-def _refuse_surrogates(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PoisonEventError("key: a lone surrogate is no text") from None
+def _refuse_surrogates(texts: Sequence[str], names: Sequence[str]) -> None:
+    for number, text in enumerate(texts, 1):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            name = names[number - 1] if names else f"key value {number}"
+            raise PoisonEventError(f"{name}: a lone surrogate is no text") from None
 
 
 def canonical_key(values: Sequence[object]) -> str:

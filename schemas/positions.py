@@ -66,7 +66,8 @@ def csv_file_position(
     no more; `order` is that of order_within_second, or nothing. An ETag with quotes or without is the same
     one (INV-5).
     """
-    identity = sha256(text_array((object_key, version_id, etag.strip('"'))).encode()).hexdigest()[:16]
+    named = text_array((object_key, version_id, etag.strip('"')), ("file name", "version", "ETag"))
+    identity = sha256(named.encode()).hexdigest()[:16]
     return f"{effective}{_basic(last_modified)}{order}-{identity}"
 
 

@@ -162,7 +162,7 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     542: (RowRefused, "a date is out of range"),
     547: (RowRefused, "a constraint of the table"),
     550: (RowRefused, "a view's CHECK OPTION"),
-    1946: (RowRefused, "a key is too long for an index"),
+    1946: (RowRefused, "a value is too long for an index that somebody made"),
     2628: (RowRefused, "a value is too long for its column"),
     3621: (RowRefused, "a statement was ended"),
     8114: (RowRefused, "a value does not convert to the type of its column"),

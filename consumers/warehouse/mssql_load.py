@@ -174,7 +174,7 @@ def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[o
     key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values, *operations = zip(
         *rows, strict=True
     )
-    if any(map(_is_long, rows)):
+    if any(_has_odd_rank(row) or _has_long_source(row) for row in rows):
         raise _refused(table, rows)
     yield [binary_text(each) for each in key_hashes]
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
@@ -202,8 +202,10 @@ def _refused(table: StagingTable, rows: Sequence[AnyRow]) -> RefusedRowError:
 
 
 def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
-    if _is_long(row):
-        return f"a rank has at most {MAX_RANK} characters of ASCII, the name of a source {MAX_SOURCE}"
+    if _has_odd_rank(row):
+        return f"its rank, position and what follows it, takes at most {MAX_RANK} characters of ASCII"
+    if _has_long_source(row):
+        return f"the name of its source takes at most {MAX_SOURCE} characters"
     for field, value in zip(table.fields, row.values, strict=True):
         try:
             converted([value], storage_of(field).write)
@@ -212,10 +214,12 @@ def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
     return None
 
 
-def _is_long(row: AnyRow) -> bool:
-    """A second check: `consumers.rows` lets no such event come so far."""
-    if len(row.rank) > MAX_RANK or not row.rank.isascii():
-        return True
+def _has_odd_rank(row: AnyRow) -> bool:
+    """A second check, as the next one is: `consumers.rows` lets no such event come so far."""
+    return len(row.rank) > MAX_RANK or not row.rank.isascii()
+
+
+def _has_long_source(row: AnyRow) -> bool:
     return len(row.source) * 2 > MAX_SOURCE and len(row.source.encode("utf-16-le")) > 2 * MAX_SOURCE
 
 

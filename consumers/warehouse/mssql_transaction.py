@@ -145,31 +145,34 @@ class MssqlTransaction:
         self, table: StagingTable, write: str, rows: Sequence[AnyRow], refusal: RowRefused
     ) -> Exception:
         """Which rows they are, by halves. The transaction is gone: each try has its own, and undoes it."""
-        reason = f"the warehouse refuses the row: {refusal}"
-        found = [(row, reason) for row in self._all_refused(table, write, list(rows))]
+        found = self._all_refused(table, write, list(rows), refusal)
         if found:
-            return RefusedRowError.of(table.entity.name, found)
+            named = [(row, f"the warehouse refuses the row: {reason}") for row, reason in found]
+            return RefusedRowError.of(table.entity.name, named)
         return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
 
-    def _all_refused(self, table: StagingTable, write: str, suspects: list[AnyRow]) -> list[AnyRow]:
-        """Those of `suspects` that are refused alone; all of them together were refused already."""
+    def _all_refused(
+        self, table: StagingTable, write: str, suspects: list[AnyRow], refusal: RowRefused
+    ) -> list[tuple[AnyRow, RowRefused]]:
+        """Those of `suspects` that are refused alone, each with the reason of its own; all of them together
+        were refused already, with `refusal`."""
         if len(suspects) == 1:
-            return suspects
-        found: list[AnyRow] = []
+            return [(suspects[0], refusal)]
+        found: list[tuple[AnyRow, RowRefused]] = []
         middle = len(suspects) // 2
         for half in (suspects[:middle], suspects[middle:]):
-            if self._is_refused(table, write, half):
-                found += self._all_refused(table, write, half)
+            if again := self._refusal(table, write, half):
+                found += self._all_refused(table, write, half, again)
         return found
 
-    def _is_refused(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> bool:
+    def _refusal(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> RowRefused | None:
         run(self._connection, f"{sql.ROLLBACK}; {sql.begin((), ())}")
         try:
             for load in loads(table, rows):
                 self._written(table, write, load)
-        except RowRefused:
-            return True
-        return False
+        except RowRefused as refusal:
+            return refusal
+        return None
 
     def checkpoints(self, reader: str) -> list[Checkpoint]:
         self._flush()

@@ -316,6 +316,7 @@ def _plan(options: argparse.Namespace) -> int:
     show_table(("report", "plan"), sorted(rows))
     for name, comparison in compared:
         show_comparison(name, comparison)
+    _tell_problems(reports, options.names)
     return DONE
 
 
@@ -350,12 +351,14 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _of_each(here: Installation, names: list[str], work: Callable[[Refresher, Report], int]) -> list[int]:
-    """The exit code of each report; one that fails is reported, and stops no other."""
+    """The exit code of each report; one that fails is reported, and stops no other. So is a file that is
+    wrong, where no reports are named."""
     from consumers.reporting.files import chosen
 
-    codes = []
+    reports, codes = _read(here), []
+    _tell_problems(reports, names)
     with _refresher(here) as refresher:
-        for report in chosen(_read(here), names):
+        for report in chosen(reports, names):
             try:
                 with _patient(report.name):
                     codes.append(work(refresher, report))
@@ -363,6 +366,14 @@ def _of_each(here: Installation, names: list[str], work: Callable[[Refresher, Re
                 tell(str(error))
                 codes.append(REFUSED if isinstance(error, ConfigurationError) else GAVE_UP)
     return codes
+
+
+def _tell_problems(reports: Reports, names: list[str]) -> None:
+    """Tells each file that is wrong, where no reports are named. `check` is what fails of them."""
+    from consumers.reporting.files import problems
+
+    for each in () if names else problems(reports):
+        tell(each)
 
 
 def _drop(options: argparse.Namespace) -> int:

@@ -42,7 +42,8 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "loses nothing that was answered, and the next start goes on from there (a power cut may lose the "
         "last seconds). Where anything is kept, a stop finishes first what is in flight; Ctrl-C once more "
         "stops at once. Report files that are added, changed or removed are taken up while it runs; entities "
-        "and their versions at the next start.",
+        "and their versions at the next start. While a large file is loaded it says every few seconds how "
+        "far that is.",
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
     add_warehouse(parser)

@@ -3,6 +3,7 @@
 import json
 import re
 import traceback
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
@@ -22,16 +23,25 @@ from consumers.warehouse.mssql_errors import (
     number_of,
     ours,
 )
-from consumers.warehouse.mssql_load import JSON_ROWS, JSON_TEXT, JSON_TEXT_ROWS, LITERAL_ROWS, loads
+from consumers.warehouse.mssql_load import (
+    JSON_ROWS,
+    JSON_TEXT,
+    JSON_TEXT_ROWS,
+    LITERAL_ROWS,
+    AnyRow,
+    loads,
+)
 from consumers.warehouse.mssql_sql import MAX_RANK, create_table, create_view, quoted, text
+from consumers.warehouse.mssql_transaction import MssqlTransaction
 from consumers.warehouse.mssql_values import storage_of
-from consumers.warehouse.port import RefusedRowError, TransactionLostError
+from consumers.warehouse.port import RefusedRowError, Row, TransactionLostError
 from consumers.warehouse.sqlite import SqliteWarehouse
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, TransientError
 
 URL = "mssql+pymssql://writer:swordfish@warehouse.example:1433/reports"
 TABLE = StagingTable(ITEM, "staging.")
+LABEL = [each.name for each in TABLE.fields].index("label")
 
 
 # The URL.
@@ -311,9 +321,9 @@ def test_only_rows_with_long_text_go_as_literals_beside_the_rest() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"rank": "é 0001"}, "ASCII"),
-        ({"rank": "9" * (MAX_RANK + 1)}, f"{MAX_RANK} characters"),
-        ({"source": "csv:" + "😀" * 149}, "name of a source"),
+        ({"rank": "é 0001"}, "rank, .*ASCII$"),
+        ({"rank": "9" * (MAX_RANK + 1)}, f"rank, .*{MAX_RANK} characters of ASCII$"),
+        ({"source": "csv:" + "😀" * 149}, "the row: the name of its source takes at most 300 characters$"),
     ],
 )
 def test_a_row_that_the_system_columns_can_not_hold_is_refused_by_rule(
@@ -343,3 +353,31 @@ def test_a_number_that_sql_server_would_make_zero_is_refused(name: str, value: f
         list(loads(StagingTable(EVERY, "staging."), [bad]))
     assert caught.value.key_hash == bad.key_hash
     assert str(Decimal(value)) not in str(caught.value)
+
+
+class Judging(MssqlTransaction):
+    """Refuses the rows that `reasons` names by their label, the first of them with its reason."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self._reasons = reasons
+
+    def refused(self, rows: Sequence[Row]) -> Exception:
+        first = self._refusal(TABLE, "", rows)
+        assert first is not None
+        return self._refused(TABLE, "", rows, first)
+
+    def _refusal(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> RowRefused | None:
+        labels = (str(each.values[LABEL]) for each in rows)
+        reason = next((self._reasons[label] for label in labels if label in self._reasons), None)
+        return RowRefused(reason) if reason else None
+
+
+def test_each_refused_row_has_the_reason_of_its_own() -> None:
+    rows = [row(ITEM, item(f"{n}", label=f"label {n}"), 1) for n in range(20)]
+    found = Judging({"label 3": "too long", "label 4": "no date", "label 15": "no NULL"}).refused(rows)
+    assert isinstance(found, RefusedRowError)
+    assert {each.key_hash: str(each) for each in (found, *found.more)} == {
+        rows[3].key_hash: "the warehouse refuses the row: too long",
+        rows[4].key_hash: "the warehouse refuses the row: no date",
+        rows[15].key_hash: "the warehouse refuses the row: no NULL",
+    }

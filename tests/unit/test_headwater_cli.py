@@ -116,6 +116,9 @@ def test_a_missing_region_is_advised_by_its_variable(
     told = capsys.readouterr().err
     assert "AWS_DEFAULT_REGION" in told
     assert "headwater up" not in told
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert cli.main(["drain"]) == 2
+    assert "set AWS_DEFAULT_REGION" in capsys.readouterr().err
 
 
 def test_an_unknown_entity_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

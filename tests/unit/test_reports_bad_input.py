@@ -42,6 +42,8 @@ def told(reports: Path, text: str | bytes, capsys: pytest.CaptureFixture[str]) -
 ALWAYS = [
     # not one SELECT
     (f"SELECT s.town,\nCOUNT( AS n FROM {S}", "line 5, column 8: Expecting ), near 'AS'"),
+    (f"SELECT s.town, $5.20 AS n FROM {S}", "line 4, column 16: $5 begins a number of type MONEY: write it"),
+    (f"SELECT s.town FROM {S} WHERE s.pupils > £5", "£5 begins a number of type MONEY: write it without"),
     (f"SELECT s.town\nFORM {S}", "line 5, column 6: 'staging' is not expected here"),
     (f"SELECT s.town FROM {S} WHERE", "line 4, column 40: something is missing at 'WHERE'"),
     (f"SELECT s.town, 'a AS n\nFROM {S}", "line 4, column 16: a text begins here and has no end: '"),

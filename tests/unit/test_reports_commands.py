@@ -103,6 +103,21 @@ def test_what_is_wrong_with_a_report_names_it_in_the_list_too(
     assert home.is_dir()
 
 
+@pytest.mark.parametrize("action", ["refresh", "verify", "plan"])
+def test_a_file_that_is_wrong_is_told_where_all_reports_are_asked_for(
+    home: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    for name in "a_cast", "b_key", "c_sqlite":
+        (home / "reports" / f"{name}.sql").unlink()
+    (home / "reports" / "e_empty.sql").touch()
+    assert run(action) == DONE
+    told = capsys.readouterr()
+    assert "d_good" in told.out
+    assert f"{home / 'reports' / 'e_empty.sql'}: the file is empty" in told.err
+    assert run(action, "d_good") == DONE
+    assert "e_empty" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["nope", "A_CAST", "d_good; --", ""])
 def test_a_report_that_is_not_there_is_not_dropped(
     home: Path, capsys: pytest.CaptureFixture[str], name: str

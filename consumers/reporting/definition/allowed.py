@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from unicodedata import category
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
@@ -74,6 +75,16 @@ def _check_words(query: exp.Query) -> None:
                 "NEXT VALUE FOR changes its sequence: ROW_NUMBER() OVER (PARTITION BY ... ORDER BY ...) "
                 "gives numbers"
             )
+        if isinstance(node, exp.Identifier) and not node.quoted and _is_money(node.name):
+            raise ConfigurationError(
+                f"{place(node)}{node.name} begins a number of type MONEY: write it without the sign, as in "
+                "CAST(5.20 AS DECIMAL(19, 4))"
+            )
+
+
+def _is_money(name: str) -> bool:
+    """No name begins so in T-SQL unless it is quoted; `$IDENTITY` and its like are other words."""
+    return category(name[:1] or " ") == "Sc" and not name[1:2].isalpha()
 
 
 def _check_ends(query: exp.Query) -> None:
