@@ -123,24 +123,12 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
     _check_header(file.path, names)
     columns = [text_column(name, _reading) for name in names]
     most = min(limit, max(1, _CELLS // len(columns)))
-    taken = odd = blank = 0
-    rows = islice(file.rows(), header is not False, None)
-    for cells in islice(rows, most):
-        if is_blank(cells, len(columns)):
-            blank += 1
-        elif _is_odd(cells, len(columns)):
-            odd += 1
-        else:
-            taken += 1
-            for column, cell in zip(columns, cells, strict=True):
-                column.add(cell)
+    start = int(header is not False)
+    rows = islice(file.rows(), start, None)
+    taken, odd, blank = _take(columns, islice(rows, most))
     whole = next(rows, None) is None
     if not taken:
-        found = "no row without a NUL and with as many cells as the header" if odd else "a header and 0 rows"
-        raise ConfigurationError(
-            f"{file.path}: found {found}; allowed: at least one row to see what columns hold"
-        )
-    start = int(header is not False)
+        raise _without_rows(file.path, odd)
     _key_by_value(columns, islice(file.rows(), start, most + start))
     named = [column for column in columns if column.source_name]
     return CsvSample(
@@ -150,6 +138,26 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
         file.skip_lines,
         file.remarks,
     )
+
+
+def _take(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]) -> tuple[int, int, int]:
+    """Adds the cells to their columns; how many rows were taken, how many are odd, and how many are blank."""
+    taken = odd = blank = 0
+    for cells in rows:
+        if is_blank(cells, len(columns)):
+            blank += 1
+        elif _is_odd(cells, len(columns)):
+            odd += 1
+        else:
+            taken += 1
+            for column, cell in zip(columns, cells, strict=True):
+                column.add(cell)
+    return taken, odd, blank
+
+
+def _without_rows(path: Path, odd: int) -> ConfigurationError:
+    found = "no row without a NUL and with as many cells as the header" if odd else "a header and 0 rows"
+    return ConfigurationError(f"{path}: found {found}; allowed: at least one row to see what columns hold")
 
 
 def _refuse_values(path: Path, rows: Sequence[Sequence[str]]) -> None:

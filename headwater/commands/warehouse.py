@@ -16,7 +16,12 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands, "warehouse", "make a database ready, or say what it lacks", "headwater warehouse check"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    init = add_command(
+    for add in (_add_init, _add_check, _add_adopt_log):
+        add_warehouse(add(actions))
+
+
+def _add_init(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    return add_command(
         actions,
         "init",
         "make what is missing in the warehouse",
@@ -27,7 +32,10 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "and headwater_reader: for that it needs an owner of the database, and the first time nobody else "
         "connected to it. Harmless to repeat.",
     )
-    check = add_command(
+
+
+def _add_check(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    return add_command(
         actions,
         "check",
         "say what the warehouse lacks",
@@ -35,7 +43,10 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         _check,
         "Changes nothing. Exit code 3 when something is missing.",
     )
-    adopt = add_command(
+
+
+def _add_adopt_log(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    return add_command(
         actions,
         "adopt-log",
         "say that the tables are those of the log in HEADWATER_LOG_BUCKET",
@@ -44,8 +55,6 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "A warehouse records the log that its tables are made from; `up` and `replay` refuse another one. "
         "This records the present log instead: for one that was restored, or moved to another bucket.",
     )
-    for action in (init, check, adopt):
-        add_warehouse(action)
 
 
 def _init(_options: argparse.Namespace) -> int:

@@ -48,6 +48,17 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     )
     source.add_argument("--from-table", metavar="TABLE", help="a DynamoDB table: some of its items are read")
     parser.add_argument("--key", metavar="A,B", help="the columns of the key; else those that are unique")
+    _add_format(parser)
+    parser.add_argument(
+        "--rows", type=count, metavar="N", help=f"rows to look at ({_ROWS:,}; items: {_ITEMS:,})"
+    )
+    parser.add_argument(
+        "--out", dest="home", type=Path, metavar="HOME", help="where entities/ is (HEADWATER_HOME)"
+    )
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    """How a file is written."""
     parser.add_argument("--delimiter", metavar="C", help="of the file; else the likeliest of , ; | and tab")
     header = parser.add_mutually_exclusive_group()
     header.add_argument(
@@ -63,12 +74,6 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         help="it does not: columns are named by their place, for you to name",
     )
     parser.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252 (utf-8)")
-    parser.add_argument(
-        "--rows", type=count, metavar="N", help=f"rows to look at ({_ROWS:,}; items: {_ITEMS:,})"
-    )
-    parser.add_argument(
-        "--out", dest="home", type=Path, metavar="HOME", help="where entities/ is (HEADWATER_HOME)"
-    )
 
 
 def run(options: argparse.Namespace) -> int:
