@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json
+from headwater.commands.parsing import Commands, add_command, add_json, add_reason
 from headwater.exit_codes import DAMAGED_LOG, DONE
 from headwater.installation import load
 from headwater.output import counted, show, show_json, show_table
@@ -62,7 +62,7 @@ def _add_acknowledge(actions: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("key", metavar="OBJECT", help="key of the object, as `damage list` names it")
     parser.add_argument("--range", type=_span, metavar="START-END", help="this byte range alone")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="what these bytes are")
+    add_reason(parser, "what these bytes are")
     parser.add_argument("--by", metavar="NAME", help="who says so (the name of this machine's user)")
     add_json(parser)
 

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment, reason
+from headwater.commands.parsing import (
+    Commands,
+    add_command,
+    add_json,
+    add_reason,
+    add_warehouse,
+    count,
+    moment,
+)
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import Installation, load
 from headwater.output import cell, counted, instant, show, show_json, show_table, tell
@@ -105,7 +113,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         "The letter stays as a record with its payload, and is no longer among those that wait.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", type=_id, help="an id, or the beginning of it")
-    discarding.add_argument("--reason", required=True, type=reason, help="why, for who reads it in a year")
+    add_reason(discarding)
     _add_stage(discarding)
     add_warehouse(discarding)
 

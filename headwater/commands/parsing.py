@@ -66,6 +66,11 @@ def add_warehouse(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reason(parser: argparse.ArgumentParser, what: str = "why, for who reads it in a year") -> None:
+    """`--reason`, without which nothing is put aside."""
+    parser.add_argument("--reason", required=True, type=_reason, metavar="TEXT", help=what)
+
+
 def port(text: str) -> int:
     """A TCP port; 0 means any free one."""
     number = int(text)
@@ -82,7 +87,7 @@ def count(text: str) -> int:
     return number
 
 
-def reason(text: str) -> str:
+def _reason(text: str) -> str:
     """A person's words."""
     if not text.strip():
         raise argparse.ArgumentTypeError("say why, in a few words")

@@ -6,7 +6,7 @@ import argparse
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, count, reason
+from headwater.commands.parsing import Commands, add_command, add_json, add_reason, count
 from headwater.exit_codes import DONE
 from headwater.installation import load
 from headwater.output import cell, show, show_json, show_table, tell
@@ -69,7 +69,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         "The rows stay in rejects/ as a record, and are no longer open.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", help="as `headwater rejects list` shows it")
-    discarding.add_argument("--reason", required=True, type=reason, help="why, for who reads it in a year")
+    add_reason(discarding)
 
 
 def _list(options: argparse.Namespace) -> int:

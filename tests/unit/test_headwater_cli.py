@@ -142,6 +142,7 @@ def test_an_unknown_entity_names_the_nearest(capsys: pytest.CaptureFixture[str])
         ["dead-letters", "show", ""],
         ["dead-letters", "redrive", " "],
         ["dead-letters", "discard", "", "--reason", "a test"],
+        ["replay", "damage", "acknowledge", "log/x", "--reason", " "],
     ],
     ids=" ".join,
 )
