@@ -1,4 +1,4 @@
-"""Every command in the documents is run: what README shows is what happens."""
+"""What the documents show: commands run, links lead to files, and functions exist."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -13,15 +14,21 @@ from headwater.cli import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-FILES = dict(re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", README, re.M | re.S))
+QUICKSTART = (ROOT / "docs" / "quickstart.md").read_text()
+FILES = dict(re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", QUICKSTART, re.M | re.S))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+NAMED = re.findall(
+    r"`((?:schemas|producers|consumers|replay|headwater)(?:\.\w+)+)`",
+    (ROOT / "docs" / "architecture.md").read_text(),
+)
 SHOWN = {
     line: page.name
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for page in PAGES
     for script in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.M | re.S)
     for line in script.splitlines()
     if line.startswith("headwater ")
 }
-SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
+SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", QUICKSTART, re.M | re.S)
 
 
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -39,23 +46,23 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,  # below that of pytest: what was printed is shown
         check=False,
     )
 
 
-def test_the_readme_has_the_scripts_and_files_that_are_tried_here() -> None:
+def test_the_quickstart_has_the_scripts_and_files_that_are_tried_here() -> None:
     assert len(SCRIPTS) == 2
     assert {"schools.csv", "edubase.csv"} <= FILES.keys()
 
 
-def test_using_it_goes_as_the_readme_says(tmp_path: Path) -> None:
+def test_using_it_goes_as_the_quickstart_says(tmp_path: Path) -> None:
     done = run(SCRIPTS[0], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Carlton Primary School" in done.stdout
 
 
-def test_adding_a_source_goes_as_the_readme_says(tmp_path: Path) -> None:
+def test_adding_a_source_goes_as_the_quickstart_says(tmp_path: Path) -> None:
     done = run(SCRIPTS[1], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"head_last_name +string\(200\) +mask", done.stdout)
@@ -73,9 +80,26 @@ def test_a_command_that_a_page_shows_is_one(line: str) -> None:
 
 
 def test_the_pages_show_commands() -> None:
-    assert {"README.md", "dead-letters.md", "evolution.md"} <= set(SHOWN.values())
+    assert {"quickstart.md", "dead-letters.md", "evolution.md"} <= set(SHOWN.values())
 
 
-@pytest.mark.parametrize("target", re.findall(r"(?:`|^    )make (\w+)", README, re.M))
-def test_make_has_every_target_that_the_readme_names(target: str) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_architecture_names_what_exists(name: str) -> None:
+    resolve_name(name)
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert not [page for page in pages if f"]({page})" not in index]
+
+
+@pytest.mark.parametrize("target", re.findall(r"(?:`|^    )make (\w+)", README + QUICKSTART, re.M))
+def test_make_has_every_target_that_a_page_names(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
