@@ -1,4 +1,4 @@
-"""The log of record in S3: its objects, the frames in them, the schemas beside them (ARCHITECTURE: 5).
+"""The log of record in S3: its objects, the frames in them, the schemas beside them.
 
 The log is at least once and in no order: whoever folds it takes duplicates and disorder as normal (INV-2).
 """

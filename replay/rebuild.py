@@ -1,4 +1,4 @@
-"""Plans of a rebuild with no downtime, and of the way back (ARCHITECTURE: Replay)."""
+"""Plans of a rebuild with no downtime, and of the way back (docs/architecture.md: an object of the log)."""
 
 from replay.fold import Wanted
 from replay.plan import CleanUp, Compare, Follow, HandOver, OldRevision, Plan

@@ -1,4 +1,4 @@
-"""The event: one fact of a source, its identity, its order and its bytes (ARCHITECTURE: The event).
+"""The event: one fact of a source, its identity, its order and its bytes (docs/architecture.md: Event).
 
 A frame is `u32 BE length | C3 01 | CRC-64 fingerprint, 8 bytes LE | Avro body | u32 BE CRC-32 of all before
 it`; length counts the bytes behind itself. The middle is Avro's single-object encoding: any library reads it.

@@ -1,7 +1,7 @@
 """Canonical keys: the typed key values of a row as one text, the same for equal values in every source.
 
-A canonical JSON array of strings in the order that entity.toml gives (ARCHITECTURE: The event). JSON as in
-RFC 8785: no blanks, only the escapes that must be.
+A canonical JSON array of strings in the order that entity.toml gives (docs/architecture.md: Event). JSON as
+in RFC 8785: no blanks, only the escapes that must be.
 """
 
 import json

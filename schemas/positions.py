@@ -1,6 +1,6 @@
 """Positions: the order of a fact among all facts of the same key and source, as text that compares as bytes.
 
-Fixed width within a source (ARCHITECTURE: The event), so that the order of texts is the order of facts.
+Fixed width within a source (docs/architecture.md: Event), so that the order of texts is the order of facts.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Which rows a file holds and where each one stands among all facts of its source. Pure.
 
 A file dropped is new facts. A correction is rows of a rejects file, put right: each takes the place of the
-row that was rejected, and the time of the correction on top (ARCHITECTURE: Producers).
+row that was rejected, and the time of the correction on top (docs/architecture.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A rebuild of a live table, step by step (ARCHITECTURE: Replay)."""
+"""A rebuild of a live table, step by step (docs/architecture.md: an object of the log)."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rooms and the direction of their imports (ARCHITECTURE: The rooms)."""
+"""The rooms and the direction of their imports (docs/architecture.md: Rooms)."""
 
 import ast
 from collections.abc import Iterator
