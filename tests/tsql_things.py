@@ -70,10 +70,13 @@ def fill(warehouse: Warehouse, rows: list[dict[str, Any]] = ROWS) -> None:
         transaction.apply(batch)
 
 
+def text(body: str) -> str:
+    """Of a report's file."""
+    return f'/* headwater\nkey = ["k"]\nrefresh = "full every 5 minutes"\n*/\n{body}'
+
+
 def report(body: str) -> Report:
-    return read_report(
-        "things", f'/* headwater\nkey = ["k"]\nrefresh = "full every 5 minutes"\n*/\n{body}', CATALOG
-    )
+    return read_report("things", text(body), CATALOG)
 
 
 def result(warehouse: Warehouse, body: str) -> list[tuple[Any, ...]]:

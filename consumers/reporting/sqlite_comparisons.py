@@ -23,6 +23,7 @@ from consumers.reporting.sqlite_conversions import (
     call,
     converted,
 )
+from consumers.reporting.sqlite_text_kinds import check_equal, check_ordered
 
 ORDERED_BY = {"decimal": "decimal_sortable", "uuid": "tsql_uuid_sortable"}
 """What makes text of values whose order is that of the values."""
@@ -39,6 +40,7 @@ def collated(node: Expression) -> Expression:
     """Text as T-SQL compares it; anything else as it is."""
     if not is_text(node) or isinstance(node, exp.Collate):
         return node
+    check_equal(node)
     inner = node.copy() if isinstance(node, (exp.Column, exp.Literal, exp.Paren)) else exp.paren(node.copy())
     return with_type(exp.Collate(this=inner, expression=exp.Var(this="RTRIM")), type_of(node))
 
@@ -56,6 +58,8 @@ def compared(operator: type[Expression], one: Expression, other: Expression) -> 
         raise UnfitError(": values of these types are not compared: CAST one of them")
     if target.kind == "decimal":
         return _compared_decimals(operator, one, other)
+    if target.kind == "text":
+        (check_equal if operator in (exp.EQ, exp.NEQ) else check_ordered)(one, other)
     sides = [converted(each, target) for each in (one, other)]
     if target.kind == "uuid" and operator not in (exp.EQ, exp.NEQ):
         sides = [call(ORDERED_BY["uuid"], each) for each in sides]

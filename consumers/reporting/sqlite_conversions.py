@@ -28,6 +28,8 @@ from consumers.reporting.sqlite_decimals import real_of
 
 _EXACT = Context(prec=100)
 MOMENTS = frozenset(["date", "datetime", "time"])
+UUID_AS_TEXT = "uuid_as_text"
+"""Noted of a UNIQUEIDENTIFIER that is written as text."""
 
 
 class UnfitError(Exception):
@@ -239,6 +241,7 @@ def text_of(node: Expression, size: int = 0) -> Expression:
         node = exp.cast(node, "TEXT")
     if kind == "uuid":
         node = call("UPPER", node)
+        node.meta[UUID_AS_TEXT] = True
     if size and kind in ("int", "decimal", "uuid"):
         node = call("tsql_fitting", node, size)
     elif size and not (source and 0 < source.size <= size and kind == "text"):

@@ -28,6 +28,14 @@ from consumers.reporting.sqlite_conversions import (
     text_of,
 )
 from consumers.reporting.sqlite_functions import DATE_PARTS, TIME_PARTS
+from consumers.reporting.sqlite_text_kinds import (
+    ANSI,
+    NATIONAL,
+    check_like,
+    check_ordered,
+    check_search,
+    is_national,
+)
 
 # Arithmetic
 
@@ -115,10 +123,16 @@ def aggregate(node: Expression) -> Expression:
     if given == "uuid":
         return call("tsql_uuid_unsorted", type(node)(this=call(ORDERED_BY[given], node.this)))
     if given != "decimal":
-        return node if isinstance(node.this, exp.Distinct) else type(node)(this=collated(node.this))
+        return node if isinstance(node.this, exp.Distinct) else type(node)(this=_sorted(node.this))
     if isinstance(node.this, exp.Distinct) or isinstance(node.parent, exp.Window):
         raise UnfitError(": an aggregate of decimals is no window and has no DISTINCT in SQLite")
     return call(EXTREMES[type(node)], node.this)
+
+
+def _sorted(node: Expression) -> Expression:
+    if kind(node) == "text":
+        check_ordered(node)
+    return collated(node)
 
 
 def average(node: Expression) -> Expression:
@@ -139,13 +153,18 @@ def average(node: Expression) -> Expression:
 def literal(node: Expression) -> Expression:
     """Decimals are text; text without N is in the code page of the database."""
     if isinstance(node, exp.National):
-        return exp.Literal.string(node.this)
+        return _national(exp.Literal.string(node.this))
     if node.is_string and not node.name.isascii():
         try:
             node.name.encode("cp1252")
         except UnicodeEncodeError:
             raise UnfitError(": SQL Server makes ? of a letter in it: write N'...'") from None
     return exp.Literal.string(node.name) if is_decimal(node) else node
+
+
+def _national(node: Expression) -> Expression:
+    node.meta[NATIONAL] = True
+    return node
 
 
 def cast_as(node: Expression) -> Expression:
@@ -166,8 +185,9 @@ def _cast_to(given: Expression, to: Expression, *, is_try: bool) -> Expression:
     if named in ("VARCHAR", "NVARCHAR") and not to.expressions:
         target = SqlType("text", 30)
     if named == "VARCHAR" and is_text(given) and not isinstance(given, exp.Literal):
-        given = with_type(call("tsql_ansi", given), type_of(given))
-    return cast(given, target, is_try=is_try)
+        given = with_type(call(ANSI, given), type_of(given))
+    made = cast(given, target, is_try=is_try)
+    return _national(exp.paren(made)) if named == "NVARCHAR" and not is_national(made) else made
 
 
 def one_of(node: Expression) -> Expression:
@@ -293,6 +313,16 @@ def concat(node: Expression) -> Expression:
     return exp.paren(reduce(lambda one, other: exp.DPipe(this=one, expression=other), parts))
 
 
+def like(node: Expression) -> Expression:
+    check_like(node)
+    return of_texts(node)
+
+
+def replace(node: Expression) -> Expression:
+    check_search(node.this, node.expression)
+    return of_texts(node)
+
+
 def of_texts(node: Expression) -> Expression:
     for name in ("this", "expression", "replacement"):
         given = node.args.get(name)
@@ -315,6 +345,7 @@ def end_of_text(node: Expression) -> Expression:
 
 def position(node: Expression) -> Expression:
     start = node.args.get("position") or exp.Literal.number(1)
+    check_search(node.this, node.args["substr"])
     return call("tsql_position", text_of(node.args["substr"]), text_of(node.this), start)
 
 
@@ -322,6 +353,8 @@ def size_of(node: Expression) -> Expression:
     """DATALENGTH of text, which is two bytes a character."""
     if node.name.upper() != "DATALENGTH" or kind(node.expressions[0]) not in ("text", ""):
         raise UnfitError(" has no equivalent in SQLite")
+    if not is_national(node.expressions[0]):
+        raise UnfitError(": VARCHAR has fewer bytes: CAST it to NVARCHAR")
     return with_type(call("tsql_bytes", node.expressions[0]), INT)
 
 

@@ -29,6 +29,7 @@ from consumers.reporting.sqlite_conversions import (
     call,
     converted,
 )
+from consumers.reporting.sqlite_text_kinds import check_ordered
 from schemas.errors import ConfigurationError
 
 
@@ -114,6 +115,8 @@ def _window(node: Expression) -> Expression:
 
 
 def _ordered(node: Expression) -> Expression:
+    if is_text(node.this):
+        check_ordered(node.this)
     by = comparisons.ORDERED_BY.get(comparisons.kind(node.this))
     node.set("this", call(by, node.this) if by else comparisons.collated(node.this))
     return node
@@ -190,6 +193,8 @@ _REWRITTEN: tuple[tuple[tuple[type[Expression], ...], Rewrite], ...] = (
     ((exp.Substring,), expressions.substring),
     ((exp.StrPosition,), expressions.position),
     ((exp.Anonymous,), expressions.size_of),
-    ((exp.Upper, exp.Lower, exp.Like, exp.Trim, exp.Replace), expressions.of_texts),
+    ((exp.Like,), expressions.like),
+    ((exp.Replace,), expressions.replace),
+    ((exp.Upper, exp.Lower, exp.Trim), expressions.of_texts),
     ((exp.DPipe,), expressions.refuse),
 )

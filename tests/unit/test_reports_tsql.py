@@ -13,6 +13,7 @@ from tsql_things import HIGH, LOW, THING, fill, ids, result
 from consumers.reporting.to_sqlite import NeedsSqlServerError
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite import open_warehouse
+from schemas.errors import ConfigurationError
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,16 @@ CONDITIONS: dict[str, list[int]] = {
     "CAST(' 12 ' AS INT) = 12 AND s.id = 1": [1],
     "TRY_CAST(s.t AS INT) IS NULL": [1, 2, 3, 4],
     "CHARINDEX('%', s.t) = 2": [4],
+    # Text of no column: what no collation decides
+    "CASE WHEN s.n > 0 THEN 'Yes' ELSE 'No' END = 'Yes'": [1],
+    f"CAST(s.uid AS NVARCHAR(36)) = '{str(LOW).upper()}'": [2],
+    "CAST(s.day AS NVARCHAR(7)) >= '2020-06'": [4],
+    "CAST(s.n AS VARCHAR(5)) LIKE '7'": [1],
+    "CONCAT(s.t, 'A') = 'aA'": [2],
+    "CAST(s.t AS VARCHAR(5)) LIKE 'a%'": [1, 2],
+    "CAST(CAST(s.t AS VARCHAR(5)) AS NVARCHAR(5)) LIKE 'a'": [2],
+    "DATALENGTH(CAST(s.n AS NVARCHAR(9))) = 4": [2],
+    "DATALENGTH(UPPER(s.t)) = 4": [1, 4],
 }
 VALUES: dict[str, Any] = {
     "1.0 / 3": "0.333333",
@@ -169,12 +180,56 @@ REFUSED: dict[str, str] = {
     "CAST(s.day AS DATETIME) = '20200501'": "is a type that SQLite has not",
     "s.t COLLATE Latin1_General_CI_AS = 'A'": "has no equivalent in SQLite",
     "DATENAME(MONTH, s.day) = 'May'": "has no equivalent in SQLite",
+    # Case counts in a column's collation; in that of the database, which texts of no column have, it may not.
+    f"CAST(s.uid AS NVARCHAR(36)) = '{LOW}'": "compare the UNIQUEIDENTIFIER without a CAST",
+    "LEFT(CAST(s.uid AS NVARCHAR(36)), 2) IN ('ff', 'ab')": "compare the UNIQUEIDENTIFIER without a CAST",
+    "CAST(s.uid AS NVARCHAR(36)) LIKE 'ff%'": "the collation of the database decides this",
+    "CASE WHEN s.n > 0 THEN 'Yes' ELSE 'No' END = 'yes'": "write these constants alike",
+    "NULLIF(CASE WHEN s.n > 0 THEN 'Yes' ELSE 'No' END, 'YES') IS NULL": "write these constants alike",
+    "CASE WHEN s.n > 0 THEN 'closed' ELSE 'Open' END > 'nothing'": "letters of one case",
+    "'a' NOT BETWEEN ' ' AND 'B'": "letters of one case",
+    "CAST(s.ok AS VARCHAR(1)) > '_'": "letters of one case",
+    "CHARINDEX('a', CASE WHEN s.n > 0 THEN 'Ab' ELSE 'c' END) = 1": "the collation of the database",
+    "REPLACE(CASE WHEN s.n > 0 THEN 'Ab' ELSE 'c' END, 'a', 'x') = 'xb'": "the collation of the database",
+    # https://learn.microsoft.com/sql/t-sql/language-elements/like-transact-sql
+    "CAST(s.t AS VARCHAR(5)) LIKE 'a'": "LIKE ignores blanks at the end of VARCHAR",
+    # https://learn.microsoft.com/sql/t-sql/functions/datalength-transact-sql
+    "DATALENGTH('abc') = 3": "VARCHAR has fewer bytes",
+    "DATALENGTH(CAST(s.t AS VARCHAR(9))) = 1": "VARCHAR has fewer bytes",
 }
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_condition_finds_the_rows_that_sql_server_finds(things: Warehouse, condition: str) -> None:
     assert ids(things, condition) == CONDITIONS[condition]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "SELECT COUNT(*) AS k FROM staging.thing AS s GROUP BY 1",
+        "SELECT s.id AS k FROM staging.thing AS s GROUP BY s.id, CAST('2' AS INT)",
+        "SELECT 'a' AS k, COUNT(*) AS n FROM staging.thing AS s GROUP BY 'a'",
+    ],
+)
+def test_a_constant_in_group_by_is_refused_and_is_no_place_of_a_column(things: Warehouse, body: str) -> None:
+    """SQL Server: error 164."""
+    with pytest.raises(ConfigurationError, match="it takes no constant"):
+        result(things, body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "SELECT MAX(CASE WHEN s.n > 0 THEN 'closed' ELSE 'Open' END) AS k FROM staging.thing AS s",
+        "SELECT DISTINCT CASE WHEN s.n > 0 THEN 'Yes' ELSE 'yes' END AS k FROM staging.thing AS s",
+        "SELECT s.id AS k, ROW_NUMBER() OVER (ORDER BY CASE WHEN s.n > 0 THEN 'b' ELSE 'C' END, s.id) AS n "
+        "FROM staging.thing AS s",
+    ],
+)
+def test_an_order_or_a_group_that_depends_on_the_database_is_refused(things: Warehouse, body: str) -> None:
+    with pytest.raises(NeedsSqlServerError, match="the collation of the database decides this"):
+        result(things, body)
 
 
 @pytest.mark.parametrize("expression", VALUES)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from consumers.reporting.definition.body import place
+from consumers.reporting.definition.body import place, place_within
 from consumers.reporting.definition.functions import AGGREGATES
 from schemas.errors import ConfigurationError
 
@@ -20,7 +20,18 @@ def check_grouped(query: exp.Query) -> None:
             continue
         if group is not None and group.find(exp.Rollup, exp.Cube, exp.GroupingSets):
             continue  # the server knows
-        _check(select, [] if group is None else group.expressions)
+        by = [] if group is None else group.expressions
+        _refuse_constants(by)
+        _check(select, by)
+
+
+def _refuse_constants(by: list[exp.Expr]) -> None:
+    """SQL Server refuses them (164); SQLite takes a whole number for the place of a column."""
+    for each in by:
+        if each.find(exp.Column) is None:
+            raise ConfigurationError(
+                f"{place_within(each)}GROUP BY {each.sql('tsql')[:60]}: it takes no constant; name a column"
+            )
 
 
 def _check(select: exp.Select, by: list[exp.Expr]) -> None:

@@ -1,0 +1,107 @@
+"""What T-SQL distinguishes among texts and SQLite does not: VARCHAR from NVARCHAR, and the collation of a
+column from that of the database, in which letter case may not count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sqlglot import exp
+
+from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.sql_types import branches, is_text, type_of
+from consumers.reporting.sqlite_conversions import UUID_AS_TEXT, UnfitError
+
+ANSI = "tsql_ansi"
+"""The function that a CAST to VARCHAR becomes."""
+NATIONAL = "national"
+"""Noted of N'...' and of a CAST to NVARCHAR."""
+
+_PLAIN = re.compile(r"[0-9A-Za-z .:-]*")
+
+
+def is_national(node: Expression) -> bool:
+    """Whether a text is NVARCHAR, as all text of staging is. False where that is not known."""
+    if node.meta.get(NATIONAL):
+        return True
+    inner = node.unnest()
+    if isinstance(inner, exp.Column):
+        return True
+    if inner is not node and inner.meta.get(NATIONAL):
+        return True
+    return not _is_ansi(inner) and any(map(is_national, _parts(inner)))
+
+
+def has_column(node: Expression) -> bool:
+    """Whether a text is compared in the collation of a column, in which letter case counts."""
+    inner = node.unnest()
+    return isinstance(inner, exp.Column) or any(map(has_column, _parts(inner)))
+
+
+def _is_ansi(node: Expression) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name == ANSI
+
+
+def _parts(node: Expression) -> Iterable[Expression]:
+    """The texts that a text is made of."""
+    if isinstance(node, exp.Query):
+        return [each.unalias() for each in node.selects]
+    given = branches(node) if isinstance(node, (exp.Case, exp.If)) else node.iter_expressions()
+    return [each for each in given if is_text(each) or type_of(each) is None]
+
+
+def _constants(node: Expression) -> Iterator[str]:
+    inner = node.unnest()
+    if isinstance(inner, exp.Literal) and inner.is_string:
+        yield inner.name
+    for each in _parts(inner):
+        yield from _constants(each)
+
+
+def _has_uuid(node: Expression) -> bool:
+    return any(each.meta.get(UUID_AS_TEXT) for each in node.walk())
+
+
+def _has_letters(node: Expression) -> bool:
+    return _has_uuid(node) or any(text.upper() != text.lower() for text in _constants(node))
+
+
+_REFUSAL = ": the collation of the database decides this: "
+
+
+def check_equal(*sides: Expression) -> None:
+    """Raises UnfitError for texts of no column that may be equal or not, by the collation of the database."""
+    if any(map(has_column, sides)):
+        return
+    texts = {text for side in sides for text in _constants(side)}
+    if any(map(_has_uuid, sides)) and any(text != text.upper() for text in texts):
+        raise UnfitError(f"{_REFUSAL}compare the UNIQUEIDENTIFIER without a CAST")
+    if len({text.casefold() for text in texts}) < len(texts):
+        raise UnfitError(f"{_REFUSAL}write these constants alike")
+
+
+def check_ordered(*sides: Expression) -> None:
+    """As `check_equal`, of their order: that of letters of two cases, of accents and of signs differs."""
+    check_equal(*sides)
+    if any(map(has_column, sides)):
+        return
+    texts = {text for side in sides for text in _constants(side)}
+    if sorted(texts) != sorted(texts, key=str.casefold) or not all(map(_PLAIN.fullmatch, texts)):
+        raise UnfitError(f"{_REFUSAL}order by letters of one case and digits")
+
+
+def check_search(within: Expression, wanted: Expression) -> None:
+    """Raises UnfitError where a text of no column is looked for in another."""
+    if not (has_column(within) or has_column(wanted)) and _has_letters(within) and _has_letters(wanted):
+        raise UnfitError(f"{_REFUSAL}compare the value that this text is made of")
+
+
+def check_like(node: Expression) -> None:
+    """Raises UnfitError for LIKE over VARCHAR, of which T-SQL ignores blanks at the end."""
+    check_search(node.this, node.expression)
+    pattern = node.expression
+    is_open = isinstance(pattern, exp.Literal) and pattern.name.endswith("%")
+    if is_open or is_national(node.this) or is_national(pattern):
+        return
+    if any(map(_is_ansi, node.this.walk())) or any(each.endswith(" ") for each in _constants(node.this)):
+        raise UnfitError(": LIKE ignores blanks at the end of VARCHAR: CAST it to NVARCHAR")
