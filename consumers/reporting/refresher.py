@@ -193,6 +193,9 @@ class Refresher:
             names = {each.name for each in session.registry.all()}
         if name not in names:
             raise unknown("report with a table", name, sorted(names))
+        until_kept(lambda: self._drop_all_of(name))
+
+    def _drop_all_of(self, name: str) -> None:
         with self._engine.holding(name, self.wait_seconds) as holder, holder.transaction() as session:
             session.run(self._dialect.hide(name))
             self._drop(session, session.registry.of(name))
@@ -224,7 +227,7 @@ class Refresher:
         """How the table of this file would differ from the one that readers see; None where there is none.
         Changes nothing. Raises HeldError; ConfigurationError as `refresh`."""
         with named(report.name):
-            return self._compare(report, self._engine.outputs(report))
+            return until_kept(lambda: self._compare(report, self._engine.outputs(report)))
 
     def _compare(self, report: Report, new: Sequence[Output]) -> Comparison | None:
         with (
@@ -266,7 +269,11 @@ class Refresher:
         """Brings it to the present and, in the same snapshot, makes it from scratch beside it: the hashes of
         the keys of rows that differ, ten at most. Raises as `refresh`; TransientError where it is made anew
         again and again."""
-        with named(report.name), self._engine.holding(report.name, self.wait_seconds) as holder:
+        with named(report.name):
+            return until_kept(lambda: self._verify(report))
+
+    def _verify(self, report: Report) -> list[str]:
+        with self._engine.holding(report.name, self.wait_seconds) as holder:
             for _ in range(3):
                 with holder.transaction(snapshot=True) as session:
                     standing = self._refreshed(session, report)

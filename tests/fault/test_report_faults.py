@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 from consumers_world import A
+from mssql_server import WHERE_SET
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
+from sqlalchemy import event as engine_event
 from stopping import Stopped, stopping_at
 
 from consumers.reporting.definition.report import Report, read_report
@@ -89,6 +92,34 @@ def test_of_two_refreshers_one_waits_for_nobody(warehouse: Warehouse, connect: C
                 Refresher(reports_in(other)).refresh(REPORT)
             assert Refresher(reports_in(other)).refresh(read_report("others", TEXT, CATALOG)).how == "whole"
     assert Refresher(reports_in(other)).refresh(REPORT).how == "nothing"
+
+
+@pytest.mark.parametrize("command", ["verify", "compare"])
+@pytest.mark.parametrize("warehouse_url", [WHERE_SET], indirect=True)
+def test_verify_and_compare_wait_for_a_refresher_and_say_after_the_limit_that_there_is_one(
+    warehouse: Warehouse, connect: Connect, command: str
+) -> None:
+    """On SQLite a refresher holds the whole file, and its own limit is tested there."""
+    some_batches(warehouse, 1, 6)
+    Refresher(reports_in(warehouse)).refresh(REPORT)
+    other = connect(ENTITIES)
+    with reports_in(warehouse).holding("sales"), pytest.raises(HeldError, match="waited 1 s for its turn"):
+        getattr(Refresher(reports_in(other), wait_seconds=1), command)(REPORT)
+    asked = threading.Event()
+
+    def ask(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "headwater/report/sales" in statement and "sp_getapplock" in statement:
+            asked.set()
+
+    engine_event.listen(other.engine, "before_cursor_execute", ask)  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as pool:
+        with reports_in(warehouse).holding("sales"):
+            waiting = pool.submit(getattr(Refresher(reports_in(other), wait_seconds=60), command), REPORT)
+            assert asked.wait(60)
+            time.sleep(0.5)
+            assert not waiting.done()
+        found = waiting.result()
+    assert (found if command == "verify" else [*found.by_column, *found.hashes]) == []
 
 
 VALUES: dict[str, Callable[[Random], dict[str, Any]]] = {
