@@ -68,15 +68,18 @@ class Publisher:
         self._filling: dict[str, _Filling] = {}  # by shard
         self._size = 0  # no less than the bytes of the call to come
 
-    def add(self, event: Event, schema: Schema, tag: Hashable = None) -> None:
+    def add(self, event: Event, schema: Schema, tag: Hashable = None) -> bytes:
         """Buffers the event; sends what was buffered before it when that leaves it no room.
+
+        Returns the hash of the event's key, for a caller that would compute it again.
 
         A before image that does not fit is left out. Raises PoisonEventError for an event that is too large
         even without it: then nothing else changes. Raises PublishError and ConfigurationError: then nothing
         is buffered any more.
         """
         frame = fitting_frame(event)
-        partition = event.entity, bucket_of(event, key_hash(event.source, event.key))
+        hashed = key_hash(event.source, event.key)
+        partition = event.entity, bucket_of(event, hashed)
         try:
             if schema.fingerprint not in self._logged:
                 self._log(schema)
@@ -88,6 +91,7 @@ class Publisher:
         except BaseException:
             self.forget()  # the next batch must not meet what is left of this one
             raise
+        return hashed
 
     def flush(self) -> None:
         """Kinesis has everything that was buffered when this returns (INV-1). Raises as `add` does."""

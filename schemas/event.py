@@ -121,7 +121,7 @@ def make_event(
             event_id(entity, source, key, position),
             source,
             entity,
-            operation.value,
+            operation._value_,  # `value` is a property, five times as slow
             key,
             position,
             occurred_at,
@@ -197,7 +197,7 @@ _CODEC: Final = parse_schema(json.loads(to_parsing_canonical_form(ENVELOPE)))
 
 def encode_event(event: Event) -> bytes:
     """The event's frame. Raises PoisonEventError above MAX_FRAME_BYTES, and for what Avro can't write."""
-    sealed = HEADER + write_avro(_CODEC, dict(zip(Event._fields, event, strict=True)))
+    sealed = HEADER + write_avro(_CODEC, event._asdict())
     size = len(sealed) + 4 + CRC_BYTES
     if size > MAX_FRAME_BYTES:
         raise PoisonEventError(f"event: {size:,} bytes framed, at most {MAX_FRAME_BYTES:,} are allowed")

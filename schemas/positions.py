@@ -75,7 +75,7 @@ def csv_position(file_position: str, row: int) -> str:
     """`<file position>-<row, 12 digits>`. Rows count from 1; a sweep has SWEEP_ROW. Raises ValueError."""
     if not 0 <= row < 10**ROW_DIGITS:
         raise ValueError(f"row {row} does not fit in {ROW_DIGITS} digits")
-    return f"{file_position}-{row:0{ROW_DIGITS}}"
+    return f"{file_position}-{str(row).zfill(ROW_DIGITS)}"
 
 
 def corrected_position(position: str, corrected_at: datetime, order: str = "") -> str:

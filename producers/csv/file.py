@@ -223,14 +223,11 @@ class File:
 
     def _adding(self, keys: KeySample | None) -> Callable[[Event], object]:
         """Publishes an event, and keeps its key where there is a sample."""
+        publish, schema = self.publisher.add, self.entity.schema
         if keys is None:
             return self._add
-
-        def add(event: Event) -> None:
-            self._add(event)
-            keys.add(event.key)
-
-        return add
+        sample = keys.add
+        return lambda event: sample(publish(event, schema))
 
     @property
     def _is_snapshot(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import cached_property
 
 from schemas.fields import Field, FieldType
 
@@ -29,13 +30,16 @@ class KeyTexts:
     def __init__(self) -> None:
         self.rows = 0
         """That have the key of an earlier row, written otherwise."""
-        self._keys = array("q", bytes(8 * SLOTS))
-        self._texts = array("q", bytes(8 * SLOTS))
+
+    @cached_property
+    def _slots(self) -> array[int]:
+        """Hash of a key, then of its texts. A file that is only surveyed has no need of them."""
+        return array("q", bytes(2 * 8 * SLOTS))
 
     def see(self, key: str, texts: Sequence[str]) -> None:
         """`key`: the canonical key of a row; `texts`: the cells that it comes from."""
-        hashed, written = hash(key), hash(tuple(texts))
-        slot = hashed % SLOTS
-        if self._keys[slot] == hashed and self._texts[slot] != written:
+        slots, hashed, written = self._slots, hash(key), hash(tuple(texts))
+        at = hashed % SLOTS * 2
+        if slots[at] == hashed and slots[at + 1] != written:
             self.rows += 1
-        self._keys[slot], self._texts[slot] = hashed, written
+        slots[at], slots[at + 1] = hashed, written

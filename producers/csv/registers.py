@@ -7,9 +7,7 @@ swept, and of those that came after it and did not.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from io import BytesIO
 from typing import NamedTuple
 
@@ -30,9 +28,9 @@ class KeySample:
         self._kept: set[bytes] = set()
         self._bound = _HIGHEST  # no greater hash can be of the sample
 
-    def add(self, key: str) -> None:
-        """One key; it may come any number of times."""
-        digest = blake2b(key.encode(), digest_size=_WIDTH).digest()
+    def add(self, key_hash: bytes) -> None:
+        """Add one key by its schemas.event.key_hash, any number of times."""
+        digest = key_hash[:_WIDTH]
         if digest <= self._bound:
             self._kept.add(digest)
             if len(self._kept) > 2 * SIZE:
@@ -49,7 +47,7 @@ class KeySample:
 
     def least(self) -> list[bytes]:
         """At most SIZE hashes, the least one first."""
-        return heapq.nsmallest(SIZE, self._kept)
+        return sorted(self._kept)[:SIZE]
 
     def _prune(self) -> None:
         if len(self._kept) >= SIZE:

@@ -15,6 +15,7 @@ from producers.csv import stages
 from producers.csv.registers import SIZE, KeySample, Loss, loss
 from schemas.entity import Mode
 from schemas.errors import TransientError
+from schemas.event import key_hash
 
 
 def world(**source: object) -> World:
@@ -162,7 +163,7 @@ def test_a_file_that_goes_on_counts_the_keys_of_all_its_attempts(monkeypatch: py
 def sample(keys: Iterable[int]) -> KeySample:
     made = KeySample()
     for key in keys:
-        made.add(f'["{key}"]')
+        made.add(key_hash("csv:school", f'["{key}"]'))
     return made
 
 
