@@ -59,6 +59,11 @@ MAY_SELECT = (
     "THEN HAS_PERMS_BY_NAME(N'headwater', N'SCHEMA', N'SELECT') END"
 )
 """0: the schema is there, and its tables are not for this login; NULL: it is not there."""
+OWNS = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CONTROL')"
+"""1: every table and view of the database is to be seen by this login."""
+
+
+UNSEEN = "missing, or not to be seen by this login"
 
 
 def make_snapshot_readers(connection: Connection) -> None:
@@ -82,7 +87,7 @@ def make_roles(connection: Connection) -> None:
 def lacks(connection: Connection, tables: StagingTables, missing_tables: list[str]) -> list[str]:
     """What is not as `init` makes it, in words. Who is no owner sees only the roles that he is in."""
     found = [
-        f"the role {role} is missing, or not to be seen by this login"
+        f"the role {role} is {UNSEEN}"
         for role in ROLES
         if run(connection, f"SELECT DATABASE_PRINCIPAL_ID(N'{role}')").scalar_one() is None
     ]
@@ -100,16 +105,17 @@ def lacks(connection: Connection, tables: StagingTables, missing_tables: list[st
         found.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")
     if missing_tables and run(connection, MAY_SELECT).scalar_one() == 0:
         return [*found, "the tables of headwater are not to be seen by this login: run `check` as the owner"]
+    missing = "missing" if run(connection, OWNS).scalar_one() else UNSEEN
     if missing_tables:
-        return [*found, *(f"the table headwater.{name} is missing" for name in missing_tables)]
-    return [*found, *_lacking_entities(connection, tables)]
+        return [*found, *(f"the table headwater.{name} is {missing}" for name in missing_tables)]
+    return [*found, *_lacking_entities(connection, tables, missing)]
 
 
-def _lacking_entities(connection: Connection, tables: StagingTables) -> list[str]:
+def _lacking_entities(connection: Connection, tables: StagingTables, missing: str) -> list[str]:
     found, revisions = [], revisions_in(connection)
     for table in tables:
         try:
-            found += revisions.lacks(table)
+            found += revisions.lacks(table, missing)
         except ConfigurationError as error:
             found.append(str(error))
     return found

@@ -112,10 +112,11 @@ class Revisions:
                 if made is not table and not _needs_rebuild(made, table):
                     yield revision, made
 
-    def lacks(self, table: StagingTable) -> list[str]:
-        """What `ensure` would make, and a rebuild that only a person begins. Raises as `known` does."""
+    def lacks(self, table: StagingTable, missing: str = "missing") -> list[str]:
+        """What `ensure` would make, and a rebuild that only a person begins; `missing`: what a view is called
+        that is not found. Raises as `known` does."""
         if not self.is_ensured(table):
-            return [f"the view {table.view} is missing, or not as its entity wants it"]
+            return [f"the view {table.view} is {missing}, or not as its entity wants it"]
         live, made = self._known(table, "live")
         if made is not table:
             return [_outdated(live, made, table)]

@@ -105,6 +105,34 @@ def test_a_database_of_an_older_level_is_found(warehouse: MssqlWarehouse) -> Non
     assert warehouse.lacks() == ["the database's compatibility level is 120: OPENJSON needs 130"]
 
 
+@pytest.mark.parametrize("role", ["headwater_reader", "headwater_writer", "headwater_refresher"])
+def test_check_calls_nothing_missing_that_a_role_may_not_see(
+    warehouse: MssqlWarehouse, user: Any, role: str
+) -> None:
+    assert warehouse.lacks() == []
+    member = open_warehouse(user(role), ENTITIES)
+    expected = {
+        "headwater_reader": [
+            "the tables of headwater are not to be seen by this login: run `check` as the owner"
+        ]
+    }
+    assert member.lacks() == expected.get(role, [])
+    member.close()
+
+
+def test_check_says_of_a_view_that_it_may_be_there_unseen_unless_it_is_the_owner_who_asks(
+    warehouse: MssqlWarehouse, user: Any, database: str
+) -> None:
+    with bare(database) as connection:
+        connection.cursor().execute("DROP VIEW staging.item")
+    member = open_warehouse(user("headwater_refresher"), ENTITIES)
+    assert member.lacks() == [
+        "the view staging.item is missing, or not to be seen by this login, or not as its entity wants it"
+    ]
+    assert warehouse.lacks() == ["the view staging.item is missing, or not as its entity wants it"]
+    member.close()
+
+
 def test_a_writer_writes_and_makes_nothing(warehouse: MssqlWarehouse, user: Any) -> None:
     writer = open_warehouse(user("headwater_writer"), ENTITIES)
     writer.ensure()

@@ -314,6 +314,8 @@ SELECT COUNT_BIG(*) FROM (SELECT [label], [day], [items], [size] FROM [reporting
 
 SELECT DATABASE_PRINCIPAL_ID(N'?');
 
+SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'?', N'?');
+
 SELECT MAX([_occurred_at]) AS [newest] FROM (SELECT [_occurred_at] FROM [#report_now_chosen] UNION ALL SELECT [_occurred_at] FROM [#report_now_item]) AS [moments];
 
 SELECT MAX([_occurred_at]) AS [newest] FROM (SELECT [_occurred_at] FROM [staging].[chosen__r1] UNION ALL SELECT [_occurred_at] FROM [staging].[item__r2]) AS [moments];
