@@ -13,6 +13,7 @@ from typing import Any
 from consumers_world import ITEM
 
 from consumers.consume import Consumer
+from consumers.warehouse import mssql
 from consumers.warehouse.port import (
     LIVE_READER,
     Batch,
@@ -64,7 +65,10 @@ class Pipe:
     """`publish` puts events on the stream; `flush` is Firehose; `consume` the live consumer; `ports`
     replay's."""
 
-    def __init__(self, folder: Path | str, entities: Sequence[Entity] = (ITEM,)) -> None:
+    def __init__(
+        self, folder: Path | str, entities: Sequence[Entity] = (ITEM,), url: str | None = None
+    ) -> None:
+        """`url`: of a warehouse on SQL Server, in place of the SQLite file of this folder."""
         self.clock = Clock()
         self.folder = Path(folder)
         self.entities = {each.name: each for each in entities}
@@ -75,7 +79,8 @@ class Pipe:
         for schema in versions:
             self.log.put_schema(schema)
         self.letters = InMemoryLetters()
-        self.warehouse: SqliteWarehouse = open_warehouse(self.url, entities, clock=self.clock)
+        opened: Any = mssql.open_warehouse(url, entities, clock=self.clock) if url else None
+        self.warehouse: SqliteWarehouse = opened or open_warehouse(self.url, entities, clock=self.clock)
         self.warehouse.ensure()
         self.consumer = Consumer(self.catalog, self.warehouse, self.letters)
         self.consumed: dict[str, int] = {}

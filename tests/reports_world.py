@@ -15,7 +15,7 @@ from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Row, Sweep, Warehouse
 from schemas.codec import Registry
 from schemas.entity import Catalog, Entity
-from schemas.event import Operation, encode_event
+from schemas.event import Event, Operation, encode_event
 
 CUSTOMER = entity(
     "customer",
@@ -73,12 +73,20 @@ class Writer:
         self._batches.append((of, Batch({of.name: list(rows.values())}, {of.name: sweeps} if sweeps else {})))
         return self._batches[-1]
 
+    def event(self) -> Event:
+        """One change of any entity."""
+        of = self._random.choice([CUSTOMER, PRODUCT, PURCHASE, PURCHASE, PURCHASE])
+        return self._event(of)
+
     def _row(self, of: Entity) -> Row:
+        return to_row(read_fact(encode_event(self._event(of)), CATALOG.registry), of)
+
+    def _event(self, of: Entity) -> Event:
         self._number += 1
         deleted = self._random.random() < 0.2
         number = self._random.randint(max(1, self._number - 6), self._number)
         operation = Operation.DELETE if deleted else Operation.UPSERT
-        return row(of, self._values(of), number, operation, self._random.choice([A, B]))
+        return event(of, self._values(of), number, operation, self._random.choice([A, B]))
 
     def _sweep(self, of: Row) -> Sweep:
         return Sweep(of.source, of.key_hash[0], position(self._random.randint(1, self._number + 1)))

@@ -3,11 +3,22 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from random import Random
 from threading import Lock, Thread
 
 Cut = Callable[[bytes], str | None]
 """Asked of each request; "before" it is passed on, "within" it, "after" it and before the answer, "answer":
 within the answer. None: let it pass."""
+
+Allowance = Callable[[], int | None]
+"""Asked once for each new connection: how many bytes it carries, both directions together, before it is cut.
+None: no limit."""
+
+
+def random_allowance(seed: int) -> Allowance:
+    """Cuts at every stage with about the same chance: at the login, at the first statements, much later."""
+    dice = Random(seed)
+    return lambda: int(10 ** dice.uniform(2, 6))
 
 
 class Proxy:
@@ -18,6 +29,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.cut: Cut | None = None
+        self.allowance: Allowance | None = None
         self.cuts = 0
         self._lock = Lock()
         self._open: list[socket.socket] = []
@@ -40,8 +52,9 @@ class Proxy:
                 server = socket.create_connection(self._server)
                 self._open += [client, server]
                 doomed: list[str] = []
-                Thread(target=self._requests, args=(client, server, doomed), daemon=True).start()
-                Thread(target=self._answers, args=(client, server, doomed), daemon=True).start()
+                left = _Left(self.allowance() if self.allowance else None)
+                Thread(target=self._requests, args=(client, server, doomed, left), daemon=True).start()
+                Thread(target=self._answers, args=(client, server, doomed, left), daemon=True).start()
 
     def _wanted(self, request: bytes) -> str | None:
         """Each cut is made once: what comes after it passes."""
@@ -52,7 +65,9 @@ class Proxy:
                 self.cuts += 1
             return moment
 
-    def _requests(self, client: socket.socket, server: socket.socket, doomed: list[str]) -> None:
+    def _requests(
+        self, client: socket.socket, server: socket.socket, doomed: list[str], left: "_Left"
+    ) -> None:
         with suppress(OSError):
             while request := client.recv(1 << 20):
                 moment = self._wanted(request)
@@ -63,20 +78,49 @@ class Proxy:
                     break
                 if moment:
                     doomed.append(moment)
-                server.sendall(request)
+                server.sendall(left.of(request))
+                if left.is_used_up:
+                    self.cuts += 1
+                    break
         _shut(client)
         _shut(server)
 
-    def _answers(self, client: socket.socket, server: socket.socket, doomed: list[str]) -> None:
+    def _answers(
+        self, client: socket.socket, server: socket.socket, doomed: list[str], left: "_Left"
+    ) -> None:
         with suppress(OSError):
             while answer := server.recv(1 << 20):
                 if doomed:
                     if doomed[0] == "answer":
                         client.sendall(answer[: len(answer) // 2])
                     break
-                client.sendall(answer)
+                client.sendall(left.of(answer))
+                if left.is_used_up:
+                    self.cuts += 1
+                    break
         _shut(client)
         _shut(server)
+
+
+class _Left:
+    """What a connection may still carry. Both of its threads take from it."""
+
+    def __init__(self, count: int | None) -> None:
+        self._count = count
+        self._lock = Lock()
+
+    def of(self, content: bytes) -> bytes:
+        """The part that passes."""
+        with self._lock:
+            if self._count is None:
+                return content
+            passed = content[: self._count]
+            self._count -= len(passed)
+            return passed
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._count == 0
 
 
 def _shut(end: socket.socket) -> None:
