@@ -120,7 +120,7 @@ def decimal_text(value: Decimal, target: SqlType) -> str:
         raise UnfitError(": the number is too large for its type") from None
     if len(made.as_tuple().digits) > max(target.size, target.scale):
         raise UnfitError(": the number is too large for its type")
-    return format(made, "f")
+    return format(_EXACT.plus(made), "f")  # zero has no sign
 
 
 _CONSTANTS: dict[str, Callable[[str, SqlType], Expression]] = {

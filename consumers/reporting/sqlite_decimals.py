@@ -15,6 +15,11 @@ _MIDDLE = Decimal(10) ** 39
 T = TypeVar("T")
 
 
+def decimal_text(value: Decimal) -> str:
+    """As it is stored. Zero has no sign: it would be another text."""
+    return format(EXACT.plus(value), "f")
+
+
 def of_values(function: Callable[..., T]) -> Callable[..., T | None]:
     """NULL where an argument is."""
 
@@ -36,7 +41,7 @@ class Sum:
             self._sum = EXACT.add(self._sum or Decimal(0), Decimal(value))
 
     def finalize(self) -> str | None:
-        return None if self._sum is None else format(self._sum, "f")
+        return None if self._sum is None else decimal_text(self._sum)
 
 
 class Least:
@@ -51,7 +56,7 @@ class Least:
         return value < other
 
     def finalize(self) -> str | None:
-        return None if self._value is None else format(self._value, "f")
+        return None if self._value is None else decimal_text(self._value)
 
 
 class Greatest(Least):
@@ -64,7 +69,7 @@ def _number(value: Any) -> Decimal:
 
 
 def _operation(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[[Any, Any], str]:
-    return lambda one, other: format(operation(_number(one), _number(other)), "f")
+    return lambda one, other: decimal_text(operation(_number(one), _number(other)))
 
 
 def _compared(one: Any, other: Any) -> int:
@@ -78,13 +83,13 @@ def _rounded(value: Any, scale: int, size: int) -> str:
     made = _number(value).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
     if made and made.adjusted() >= size - scale:
         raise ValueError("the number is too large for its type")
-    return format(made, "f")
+    return decimal_text(made)
 
 
 def _divided(one: Any, other: Any, scale: int) -> str:
     """SQL Server cuts the digits that the type has not. Raises ZeroDivisionError, as SQL Server does."""
     made = EXACT.divide(_number(one), _number(other))
-    return format(made.quantize(Decimal(1).scaleb(-scale), ROUND_DOWN, EXACT), "f")
+    return decimal_text(made.quantize(Decimal(1).scaleb(-scale), ROUND_DOWN, EXACT))
 
 
 def _sortable(value: Any) -> str:
@@ -124,7 +129,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "decimal_multiply": (2, _operation(EXACT.multiply)),
     "decimal_remainder": (2, _operation(EXACT.remainder)),
     "decimal_divide": (3, _divided),
-    "decimal_absolute": (1, lambda value: format(abs(_number(value)), "f")),
+    "decimal_absolute": (1, lambda value: decimal_text(abs(_number(value)))),
     "decimal_compare": (2, _compared),
     "decimal_round": (3, _rounded),
     "decimal_sortable": (1, _sortable),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import reduce
 
 from sqlglot import exp
@@ -27,6 +28,7 @@ from consumers.reporting.sqlite_conversions import (
     is_constant_text,
     text_of,
 )
+from consumers.reporting.sqlite_decimals import decimal_text
 from consumers.reporting.sqlite_functions import DATE_PARTS, TIME_PARTS
 from consumers.reporting.sqlite_text_kinds import (
     ANSI,
@@ -81,7 +83,7 @@ def negated(node: Expression) -> Expression:
     if is_decimal(node.this):
         inner = node.this.unnest()
         if isinstance(inner, exp.Literal):
-            return exp.Literal.string(f"-{inner.name}")
+            return exp.Literal.string(decimal_text(-Decimal(inner.name)))
         return call("decimal_subtract", exp.Literal.string("0"), node.this)
     return _of_numbers(node)
 

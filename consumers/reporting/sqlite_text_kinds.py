@@ -73,7 +73,7 @@ def check_equal(*sides: Expression) -> None:
     """Raises UnfitError for texts of no column that may be equal or not, by the collation of the database."""
     if any(map(has_column, sides)):
         return
-    texts = {text for side in sides for text in _constants(side)}
+    texts = {text.rstrip(" ") for side in sides for text in _constants(side)}
     if any(map(_has_uuid, sides)) and any(text != text.upper() for text in texts):
         raise UnfitError(f"{_REFUSAL}compare the UNIQUEIDENTIFIER without a CAST")
     if len({text.casefold() for text in texts}) < len(texts):

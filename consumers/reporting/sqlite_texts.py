@@ -19,7 +19,7 @@ from consumers.reporting.definition.literals import (
     time_text,
     uuid_text,
 )
-from consumers.reporting.sqlite_decimals import EXACT, real_of
+from consumers.reporting.sqlite_decimals import EXACT, decimal_text, real_of
 
 _PARTS = re.compile(r"\[\^?\]?[^\]]*\]|.", re.DOTALL)
 
@@ -88,7 +88,7 @@ def _decimal(text: str, size: int, scale: int) -> str:
     made = decimal_of(text).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
     if made and made.adjusted() >= size - scale:
         raise UnreadableError("the number is too large for its type")
-    return format(made, "f")
+    return decimal_text(made)
 
 
 _READS: dict[str, Callable[[str, int, int], Any]] = {
