@@ -7,7 +7,7 @@ number is reported. Memory is the same for a file of any size.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Hashable
 from functools import cached_property
 
 from schemas.fields import Field, FieldType
@@ -36,9 +36,9 @@ class KeyTexts:
         """Hash of a key, then of its texts. A file that is only surveyed has no need of them."""
         return array("q", bytes(2 * 8 * SLOTS))
 
-    def see(self, key: str, texts: Sequence[str]) -> None:
-        """`key`: the canonical key of a row; `texts`: the cells that it comes from."""
-        slots, hashed, written = self._slots, hash(key), hash(tuple(texts))
+    def see(self, key: str, text: Hashable) -> None:
+        """`key`: the canonical key of a row; `text`: the cell that it comes from, or the cells."""
+        slots, hashed, written = self._slots, hash(key), hash(text)
         at = hashed % SLOTS * 2
         if slots[at] == hashed and slots[at + 1] != written:
             self.rows += 1
