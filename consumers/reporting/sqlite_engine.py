@@ -15,7 +15,7 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT
 from consumers.reporting.session import EngineSession
 from consumers.reporting.sqlite_dialect import SqliteDialect
-from consumers.reporting.sqlite_filters import make_exact
+from consumers.reporting.sqlite_filters import exact
 from consumers.reporting.sqlite_functions import register
 from consumers.reporting.statements import timed
 from consumers.warehouse.sqlite import SqliteWarehouse
@@ -77,7 +77,7 @@ class SqliteSession(EngineSession):
             raise ConfigurationError(f"{self._doing}: {FAILED}") from failed
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        make_exact(self._connection, statement)
+        statement = exact(self._connection, statement)
         return [tuple(row) for row in self._connection.exec_driver_sql(statement)]
 
     def run(self, *statements: str) -> None:
@@ -86,8 +86,8 @@ class SqliteSession(EngineSession):
     def changed(self, *statements: str) -> list[int]:
         made = []
         for statement in statements:
-            make_exact(self._connection, statement)
-            made.append(self._connection.exec_driver_sql(statement).rowcount)
+            done = self._connection.exec_driver_sql(exact(self._connection, statement))
+            made.append(done.rowcount)
         return made
 
 

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
+from consumers.reporting.definition.allowed import UNITS
 from consumers.warehouse import sqlite_sql as sql
 from schemas.errors import ConfigurationError
 
@@ -28,6 +29,9 @@ ANALYZED = (
     "was run: run DROP TABLE sqlite_stat1 there, or use a newer SQLite"
 )
 _COMPARES_TEXT = re.compile(r" COLLATE RTRIM = ")
+_UNITS = f"report_{UNITS}"
+_UNITS_FIRST = f'FROM "temp"."{_UNITS}" AS "{UNITS}" CROSS JOIN '
+_UNIT_TEXT = re.compile(r' COLLATE RTRIM = "units"\."((?:[^"]|"")*)"')
 _FUNCTION = re.compile(r"(\w+)\(")
 _NO_NEW_BLANKS = re.compile(
     r"CAST|COALESCE|IFNULL|NULLIF|MIN|MAX|COUNT|SUM|AVG|ABS|ROUND|EXISTS|UPPER|LOWER|L?R?TRIM|TRIM|LIKE|"
@@ -40,19 +44,33 @@ _TABLES = "CREATE TABLE one AS SELECT 'a ' AS x; CREATE TABLE other AS SELECT 'a
 _PROBE = "SELECT COUNT(*) FROM one CROSS JOIN other WHERE other.x COLLATE RTRIM = one.x"
 
 
-def make_exact(connection: Connection, statement: str) -> None:
-    """Switch automatic indexes off where they would make the result of this statement wrong, else on. Raises
-    ConfigurationError where that is not enough."""
+def exact(connection: Connection, statement: str) -> str:
+    """The statement to run in place of this one. Switches automatic indexes off where they would make its
+    result wrong, else on. Raises ConfigurationError where that is not enough."""
     if not filters_lose_rows():
-        return
+        return statement
     connection.exec_driver_sql("PRAGMA automatic_index = ON")
     if not _COMPARES_TEXT.search(statement):
-        return
+        return statement
     steps = _steps(connection, statement)
     if ("AUTOMATIC" in steps or "BLOOM" in steps) and _may_meet_blanks(connection, statement):
         connection.exec_driver_sql("PRAGMA automatic_index = OFF")
+        statement = _units_searched(connection, statement)
         if "BLOOM" in _steps(connection, statement):
             raise ConfigurationError(ANALYZED.format(version=sqlite3.sqlite_version))
+    return statement
+
+
+def _units_searched(connection: Connection, statement: str) -> str:
+    """The same statement, in which SQLite may read a table once and search the few units for each row. With
+    the units first and no automatic index it would read the table once for each unit."""
+    names = dict.fromkeys(_UNIT_TEXT.findall(statement))
+    if _UNITS_FIRST not in statement or not names:
+        return statement
+    columns = ", ".join(f'"{name}" COLLATE RTRIM' for name in names)
+    connection.exec_driver_sql(f'DROP INDEX IF EXISTS "temp"."{_UNITS}_text"')
+    connection.exec_driver_sql(f'CREATE INDEX "temp"."{_UNITS}_text" ON "{_UNITS}" ({columns})')
+    return statement.replace(_UNITS_FIRST, _UNITS_FIRST.replace("CROSS ", ""))
 
 
 def _steps(connection: Connection, statement: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 from tsql_things import THING, fill, report, result
 
 from consumers.reporting.engines import reports_in
-from consumers.reporting.sqlite_filters import filters_lose_rows, make_exact
+from consumers.reporting.sqlite_filters import exact, filters_lose_rows
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from schemas.errors import ConfigurationError
@@ -126,4 +126,25 @@ def test_a_join_of_text_is_refused_where_statistics_bring_such_filters(blank: st
         connection.exec_driver_sql("CREATE INDEX of_text ON b (x COLLATE RTRIM)")
         connection.exec_driver_sql("ANALYZE")
         with pytest.raises(ConfigurationError, match="DROP TABLE sqlite_stat1") if blank else nullcontext():
-            make_exact(connection, join)
+            exact(connection, join)
+
+
+def test_a_table_without_an_index_is_read_once_for_all_units() -> None:
+    """Where automatic indexes are off, since texts end with blanks, the units are searched instead."""
+    if not filters_lose_rows():
+        pytest.skip("this SQLite's Bloom filters know collations")
+    units = 'FROM "temp"."report_units" AS "units" CROSS JOIN "main"."things" AS "t"'
+    statement = f'SELECT COUNT(*) {units} WHERE "t"."x" COLLATE RTRIM = "units"."x" AND "t"."n" = "units"."n"'
+    with create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE things (x, n)")
+        connection.exec_driver_sql('CREATE TABLE "temp"."report_units" (x, n)')
+        things = [("v" * (number % 50) + " " * (number % 3), number % 2) for number in range(1_000)]
+        connection.exec_driver_sql("INSERT INTO things VALUES (?, ?)", things)
+        wanted = [("v" * number, 0) for number in range(0, 50, 5)]
+        connection.exec_driver_sql('INSERT INTO "temp"."report_units" VALUES (?, ?)', wanted)
+        for _ in range(2):  # the second time over the index of the first
+            changed = exact(connection, statement)
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {changed}")]
+            assert [step.split(" USING ")[0] for step in plan] == ["SCAN t", "SEARCH units"]
+            expected = sum((x.rstrip(), n) in wanted for x, n in things)
+            assert connection.exec_driver_sql(changed).scalar_one() == expected > 0
