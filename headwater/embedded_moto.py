@@ -77,6 +77,12 @@ def _keep_objects_in_files() -> None:
     def restore(key: Any, state: dict[str, Any]) -> None:
         key.__dict__.update(state, lock=threading.Lock())
 
+    def restore_bucket(bucket: Any, state: dict[str, Any]) -> None:
+        """With its name in the register of names: without, CreateBucket puts an empty one in its place."""
+        bucket.__dict__.update(state)
+        s3.s3_backends.bucket_accounts[bucket.name] = (bucket.partition, bucket.account_id)
+
+    s3.FakeBucket.__setstate__ = restore_bucket
     s3._VersionedKeyStore.__reduce__ = lambda store: (_versions, (list(dict.items(store)),))
     s3.FakeKey.__getstate__ = state
     s3.FakeKey.__setstate__ = restore

@@ -168,9 +168,12 @@ def test_inv1_what_was_drained_survives_a_kill_and_so_does_what_was_only_answere
         assert live_rows(second)["teacher"] + live_rows(second)["class_group"] == 2
         for entity in ("school", "teacher", "class_group"):
             assert second.run("replay", "compare", entity).code == 0
+        log, archive = objects(second, "headwater-log"), archived(second)
         second.kill()
 
     with Up("-v", "--state", state) as third:  # from a snapshot now
+        assert objects(third, "headwater-log").items() >= log.items()
+        assert archived(third).items() >= archive.items()
         assert third.run("drain").code == 0
         assert consumed(third) == NOTHING
         assert live_rows(third)["school"] == 5
