@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from itertools import islice
+from random import Random
 from typing import Any
 
 from headwater.embedded_content import ObjectBody, Spool
@@ -57,6 +58,7 @@ def prepare(clock: Clock, spool: Spool) -> None:
     """Changes moto in this process. To be called before any of its services is imported."""
     _module("moto.core.utils").utcnow = clock.now
     _module("moto.core.common_models").BaseModel.__new__ = lambda cls, *_, **__: object.__new__(cls)
+    _draw_apart_in_each_thread()
     _keep_objects_in_files()
     _keep_streams_as_aws_does(clock, spool)
     _bound_table_streams()
@@ -66,6 +68,25 @@ def prepare(clock: Clock, spool: Spool) -> None:
 def _module(name: str) -> Any:
     """Any: moto's types don't foresee that they are changed."""
     return importlib.import_module(name)
+
+
+class _Own(threading.local):
+    """The random numbers of one thread."""
+
+    def __init__(self) -> None:
+        self.random = Random()
+
+
+def _draw_apart_in_each_thread() -> None:
+    """Gives each thread random numbers of its own. ReceiveMessage runs beside other requests: numbers that it
+    drew among theirs would give their versions and messages other names in a replay."""
+    mock_random, own = _module("moto.moto_api._internal").mock_random, _Own()
+    drawing = {
+        "seed": lambda _, *given: own.random.seed(*given),
+        "random": lambda _: own.random.random(),
+        "getrandbits": lambda _, bits: own.random.getrandbits(bits),
+    }
+    mock_random.__class__ = type("ThreadRandom", (type(mock_random),), drawing)
 
 
 def _keep_objects_in_files() -> None:

@@ -1,4 +1,5 @@
 """The embedded AWS forgets what nobody can need any more: records and changes that were read or have expired.
+And it gives the same names again when its journal is replayed.
 
 Each script runs in a process of its own, since it changes moto for good.
 """
@@ -67,6 +68,24 @@ kept = streams.shard_iterators
 print(*unread, read, len(shard.items) <= 21, len(kept) <= 6, first in kept)
 """
 
+RANDOM_NUMBERS = """
+import threading
+from moto.moto_api._internal import mock_random
+
+def drawn(beside):
+    found = []
+    with clock.at(1_000.0):
+        for _ in range(3):
+            if beside:
+                other = threading.Thread(target=mock_random.uuid4)
+                other.start()
+                other.join()
+            found.append((mock_random.uuid4(), mock_random.get_random_string(), mock_random.random()))
+    return found
+
+print(drawn(beside=True) == drawn(beside=False), len(set(drawn(beside=False))))
+"""
+
 
 def ran(script: str, folder: Path) -> str:
     done = subprocess.run(
@@ -86,3 +105,7 @@ def test_records_of_kinesis_go_after_the_retention_of_their_stream(tmp_path: Pat
 
 def test_changes_go_once_they_were_read_and_so_do_old_iterators(tmp_path: Path) -> None:
     assert ran(READ_CHANGES, tmp_path).split() == ["50", "100", "True", "True", "False"]
+
+
+def test_what_runs_beside_a_request_does_not_change_the_names_that_it_gives(tmp_path: Path) -> None:
+    assert ran(RANDOM_NUMBERS, tmp_path).split() == ["True", "3"]
