@@ -7,26 +7,16 @@ What T-SQL converts by itself where two types meet is `converted`; what a report
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import Decimal
 
 from sqlglot import exp
 
 from consumers.reporting.definition.flatten import Expression
-from consumers.reporting.definition.literals import (
-    UnreadableError,
-    bit_of,
-    date_text,
-    decimal_of,
-    float_of,
-    int_of,
-    moment_text,
-    time_text,
-    uuid_text,
-)
+from consumers.reporting.definition.literals import UnreadableError, decimal_of, moment_text
 from consumers.reporting.definition.sql_types import NULL, NUMBERS, TEXT, SqlType, type_of, with_type
-from consumers.reporting.sqlite_decimals import real_of
+from consumers.reporting.sqlite_decimals import fitted, real_of
+from consumers.reporting.sqlite_reads import READS, Stored, stored
 
-_EXACT = Context(prec=100)
 MOMENTS = frozenset(["date", "datetime", "time"])
 UUID_AS_TEXT = "uuid_as_text"
 """Noted of a UNIQUEIDENTIFIER that is written as text."""
@@ -42,8 +32,10 @@ def call(name: str, *arguments: Expression | int | str) -> Expression:
     return exp.Anonymous(this=name, expressions=given)
 
 
-def _constant(value: int | str) -> Expression:
-    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
+def _constant(value: Stored) -> Expression:
+    if isinstance(value, str):
+        return exp.Literal.string(value)
+    return exp.Literal.number(repr(value)) if value >= 0 else exp.paren(exp.Literal.number(value))
 
 
 def is_constant_text(node: Expression) -> bool:
@@ -91,61 +83,35 @@ def _pair(source: SqlType, target: SqlType) -> tuple[str, str]:
 
 
 def constant(text: str, target: SqlType) -> Expression:
-    """What this text is as another type. Raises UnfitError."""
+    """What this text is as another type, with all its digits. Raises UnfitError."""
+    made = _stored(text, target)
+    if target.kind == "decimal" and Decimal(made) != decimal_of(text):
+        raise UnfitError(f": more than {target.scale} digits after the point: round it")
+    return _constant(made)
+
+
+def _stored(text: str, target: SqlType) -> Stored:
     try:
-        return _CONSTANTS[target.kind](text, target)
+        return stored(text, *target)
     except KeyError:
         raise UnfitError(f": a text is not converted to {_named(target)}") from None
     except UnreadableError as error:
         raise UnfitError(f": {error}") from None
 
 
-def _number(value: float | int) -> Expression:
-    return exp.Literal.number(repr(value)) if value >= 0 else exp.paren(exp.Literal.number(value))
-
-
-def _decimal(text: str, target: SqlType) -> Expression:
-    value = decimal_of(text)
-    made = decimal_text(value, target)
-    if Decimal(made) != value:
-        raise UnfitError(f": more than {target.scale} digits after the point: round it")
-    return exp.Literal.string(made)
-
-
-def decimal_text(value: Decimal, target: SqlType) -> str:
-    """Rounded half away from zero. Raises UnfitError where it has too many digits."""
-    try:
-        made = value.quantize(Decimal(1).scaleb(-target.scale), ROUND_HALF_UP, _EXACT)
-    except InvalidOperation:
-        raise UnfitError(": the number is too large for its type") from None
-    if len(made.as_tuple().digits) > max(target.size, target.scale):
-        raise UnfitError(": the number is too large for its type")
-    return format(_EXACT.plus(made), "f")  # zero has no sign
-
-
-_CONSTANTS: dict[str, Callable[[str, SqlType], Expression]] = {
-    "date": lambda text, _: exp.Literal.string(date_text(text)),
-    "datetime": lambda text, to: exp.Literal.string(moment_text(text, to.size, to.zoned)),
-    "time": lambda text, to: exp.Literal.string(time_text(text, to.size)),
-    "uuid": lambda text, _: exp.Literal.string(uuid_text(text)),
-    "int": lambda text, to: _number(int_of(text, to.size)),
-    "bit": lambda text, _: _number(bit_of(text)),
-    "float": lambda text, _: _number(float_of(text)),
-    "real": lambda text, _: _number(real_of(float_of(text))),
-    "decimal": _decimal,
-}
-
-
 def _to_decimal(node: Expression, target: SqlType) -> Expression:
     if isinstance(node, exp.Literal):
-        return exp.Literal.string(decimal_text(Decimal(node.name), target))
+        try:
+            return _constant(fitted(Decimal(node.name), target.size, target.scale))
+        except UnreadableError as error:
+            raise UnfitError(f": {error}") from None
     return call("decimal_round", node, target.scale, target.size)
 
 
 def _to_float(node: Expression, target: SqlType) -> Expression:
     if isinstance(node, exp.Literal):
         value = float(node.name)
-        return _number(real_of(value) if target.kind == "real" else value)
+        return _constant(real_of(value) if target.kind == "real" else value)
     return call("tsql_real", node) if target.kind == "real" else exp.cast(node, "REAL")
 
 
@@ -216,19 +182,16 @@ def _recast(node: Expression, source: SqlType, target: SqlType) -> Expression:
 
 
 def _read(node: Expression, target: SqlType, *, is_try: bool) -> Expression:
-    if target.kind not in _CONSTANTS:
+    if target.kind not in READS:
         raise UnfitError(f": a text is not converted to {_named(target)}")
     if not is_constant_text(node):
         return call("tsql_read", node, target.kind, target.size, target.scale, int(is_try))
-    text = node.unnest().name
     try:
-        if target.kind == "decimal":
-            return exp.Literal.string(decimal_text(decimal_of(text), target))
-        return _CONSTANTS[target.kind](text, target)
-    except (UnreadableError, UnfitError) as error:
+        return _constant(_stored(node.unnest().name, target))
+    except UnfitError:
         if is_try:
             return exp.null()
-        raise UnfitError(f": {error}" if isinstance(error, UnreadableError) else str(error)) from None
+        raise
 
 
 def text_of(node: Expression, size: int = 0) -> Expression:

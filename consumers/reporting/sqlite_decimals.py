@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, TypeVar
 
-from consumers.reporting.definition.literals import fitting_int
+from consumers.reporting.definition.literals import UnreadableError, fitting_int
 
 EXACT = Context(prec=100)
+_TOO_LARGE = "the number is too large for its type"
 _MIDDLE = Decimal(10) ** 39
 T = TypeVar("T")
 
@@ -18,6 +19,18 @@ T = TypeVar("T")
 def decimal_text(value: Decimal) -> str:
     """As it is stored. Zero has no sign: it would be another text."""
     return format(EXACT.plus(value), "f")
+
+
+def fitted(value: Decimal, size: int, scale: int) -> str:
+    """Rounded half away from zero to `scale` digits behind the point, as it is stored. Raises UnreadableError
+    where it has more than `size` digits then."""
+    try:
+        made = value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
+    except InvalidOperation:
+        raise UnreadableError(_TOO_LARGE) from None
+    if made and made.adjusted() >= max(size - scale, 0):
+        raise UnreadableError(_TOO_LARGE)
+    return decimal_text(made)
 
 
 def of_values(function: Callable[..., T]) -> Callable[..., T | None]:
@@ -79,11 +92,7 @@ def _compared(one: Any, other: Any) -> int:
 
 
 def _rounded(value: Any, scale: int, size: int) -> str:
-    """Half away from zero. Raises ValueError where it has more than `size` digits then."""
-    made = _number(value).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
-    if made and made.adjusted() >= size - scale:
-        raise ValueError("the number is too large for its type")
-    return decimal_text(made)
+    return fitted(_number(value), size, scale)
 
 
 def _divided(one: Any, other: Any, scale: int) -> str:

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
-from consumers.reporting.definition.literals import (
-    UnreadableError,
-    bit_of,
-    date_text,
-    decimal_of,
-    float_of,
-    int_of,
-    moment_text,
-    time_text,
-    uuid_text,
-)
-from consumers.reporting.sqlite_decimals import EXACT, decimal_text, real_of
+from consumers.reporting.definition.literals import UnreadableError
+from consumers.reporting.sqlite_reads import stored
 
 _PARTS = re.compile(r"\[\^?\]?[^\]]*\]|.", re.DOTALL)
 
@@ -77,31 +66,11 @@ def _fitting(text: Any, size: int) -> str:
 def _read(text: str, kind: str, size: int, scale: int, is_try: int) -> Any:
     """CAST of a text. Raises ValueError where it is none of that kind; TRY_CAST gives NULL."""
     try:
-        return _READS[kind](text, size, scale)
+        return stored(text, kind, size, scale)
     except (UnreadableError, ArithmeticError):
         if is_try:
             return None
         raise
-
-
-def _decimal(text: str, size: int, scale: int) -> str:
-    made = decimal_of(text).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
-    if made and made.adjusted() >= size - scale:
-        raise UnreadableError("the number is too large for its type")
-    return decimal_text(made)
-
-
-_READS: dict[str, Callable[[str, int, int], Any]] = {
-    "date": lambda text, *_: date_text(text),
-    "datetime": lambda text, size, _: moment_text(text, size, zoned=False),
-    "time": lambda text, size, _: time_text(text, size),
-    "uuid": lambda text, *_: uuid_text(text),
-    "int": lambda text, size, _: int_of(text, size),
-    "bit": lambda text, *_: bit_of(text),
-    "float": lambda text, *_: float_of(text),
-    "real": lambda text, *_: real_of(float_of(text)),
-    "decimal": _decimal,
-}
 
 
 @lru_cache(maxsize=1_000)

@@ -102,7 +102,7 @@ def _aliased(column: Expression) -> Expression:
     return exp.alias_(comparisons.collated(column), column.alias_or_name, quoted=True)
 
 
-def _grouped(node: Expression) -> Expression:
+def _each_collated(node: Expression) -> Expression:
     node.set("expressions", [comparisons.collated(each) for each in node.expressions])
     return node
 
@@ -129,13 +129,10 @@ def _united(node: Expression) -> Expression:
     every = [select.selects for select in selects_of(node)]
     for column in zip(*every, strict=False):
         _unite(column)
-    if any(each.args.get("distinct") or not isinstance(each, exp.Union) for each in _operations(node)):
+    operations = node.find_all(exp.SetOperation)
+    if any(each.args.get("distinct") or not isinstance(each, exp.Union) for each in operations):
         _collate_outputs(every[0])
     return node
-
-
-def _operations(node: Expression) -> list[Expression]:
-    return list(node.find_all(exp.SetOperation))
 
 
 def _unite(column: Sequence[Expression]) -> None:
@@ -151,17 +148,11 @@ def _unite(column: Sequence[Expression]) -> None:
             inner.replace(made if isinstance(each, exp.Alias) else exp.alias_(made, each.alias_or_name))
 
 
-def _distinct(node: Expression) -> Expression:
-    node.set("expressions", [comparisons.collated(each) for each in node.expressions])
-    return node
-
-
 _REWRITTEN: tuple[tuple[tuple[type[Expression], ...], Rewrite], ...] = (
     ((exp.Literal, exp.National), expressions.literal),
     ((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), comparisons.compare),
     ((exp.Select,), _select),
-    ((exp.Group,), _grouped),
-    ((exp.Distinct,), _distinct),
+    ((exp.Group, exp.Distinct), _each_collated),
     ((exp.Window,), _window),
     ((exp.SetOperation,), _united),
     ((exp.Between,), comparisons.between),
