@@ -14,7 +14,6 @@ from consumers.reporting.dialect import EXISTED, KEY_HASH, Dialect, column, type
 from consumers.reporting.registry import Sources
 from consumers.reporting.statements import all_of, newest_of, null_patterns
 from consumers.reporting.unit_walk import UnitWalk
-from consumers.warehouse.sqlite_ddl import TEXT_KINDS
 
 FOUND = "found"
 
@@ -117,8 +116,8 @@ class Changes:
     def _same_key(self, entity: str, own: str, name: str) -> Expression:
         """Text by the index of reports: rows too many lead to units too many, which are right."""
         made = exp.EQ(this=column(own, "t"), expression=column(name, "k"))
-        kinds = {field.name: field.kind for field in self._dialect.tables[entity].fields}
-        for each in (made.this, made.expression) if kinds.get(own) in TEXT_KINDS else ():
+        is_text = own in self._dialect.tables[entity].texts
+        for each in (made.this, made.expression) if is_text else ():
             with_type(each, TEXT)
         return made
 

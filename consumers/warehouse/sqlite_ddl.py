@@ -18,8 +18,6 @@ from consumers.warehouse.tables import StagingTable
 SYSTEM = system_tables(prefix="headwater_")
 _INDEXES = """SELECT i.name, c.name, c.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS c
 WHERE i.partial = 0 AND c.key = 1 ORDER BY i.name, c.seqno"""
-TEXT_KINDS = frozenset(["string", "enum", "json"])
-"""Kinds of field that are text to T-SQL; a date or a decimal, say, is not."""
 
 
 def revisions_in(connection: Connection) -> Revisions:
@@ -29,8 +27,7 @@ def revisions_in(connection: Connection) -> Revisions:
 
 def _collation(table: StagingTable, column: str) -> str:
     """That by which reports compare a column: T-SQL overlooks blanks at the end of text."""
-    texts = {field.name for field in table.fields if field.kind in TEXT_KINDS}
-    return "RTRIM" if column in texts or column == "_source" else "BINARY"
+    return "RTRIM" if column in table.texts or column == "_source" else "BINARY"
 
 
 class SqliteDdl:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from consumers.warehouse.port import Row
 from schemas.entity import Entity
 from schemas.errors import ConfigurationError
-from schemas.fields import Field
+from schemas.fields import Field, FieldType
 
 KEY_HASH = "_key_hash"
 SYSTEM_COLUMNS = (
@@ -19,6 +19,9 @@ SYSTEM_COLUMNS = (
     "_applied_at",
 )
 """In this order after the business columns; `_key_hash`, the primary key, stands before them."""
+
+
+_TEXT = (FieldType.STRING, FieldType.ENUM, FieldType.JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class StagingTable:
         """The SQL columns of the key."""
         names = {column.field.name: column.name for column in self.entity.columns}
         return tuple(names[name] for name in self.entity.key)
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The business columns that are text to T-SQL. A date or a decimal, which SQLite stores as text, is
+        none."""
+        return frozenset(field.name for field in self.fields if field.kind in _TEXT)
 
     def until(self, fingerprint: bytes) -> "StagingTable":
         """As it was when this version of the schema was the newest."""
