@@ -74,13 +74,7 @@ def embedded(
         EmbeddedAws(port, folder, keep=bool(state), lock=state.lock if state else None) as server,
         CsvProcess() as csv_process,
     ):
-        own = replace(
-            settings,
-            endpoint=server.endpoint,
-            state=folder,
-            warehouse=warehouse or f"sqlite:///{(folder / 'warehouse.db').absolute()}",
-            warehouse_secret=None,
-        )
+        own = _embedded_settings(settings, server.endpoint, folder, warehouse)
         exports = {**server.environment(), **environment(own)}
         _enter(exports, without="AWS_")
         here, aws = Installation(own, load_catalog(own.home)), connect()
@@ -103,6 +97,17 @@ def embedded(
             busy=partial(_busy, csv_process, consumer),
         )
         yield Local(here, aws, runtime, exports)
+
+
+def _embedded_settings(settings: Settings, endpoint: str, folder: Path, warehouse: str | None) -> Settings:
+    """Those of a user, with the AWS and the tables that are brought along."""
+    return replace(
+        settings,
+        endpoint=endpoint,
+        state=folder,
+        warehouse=warehouse or f"sqlite:///{(folder / 'warehouse.db').absolute()}",
+        warehouse_secret=None,
+    )
 
 
 def _all(checks: Sequence[Callable[[], None]]) -> None:

@@ -174,7 +174,7 @@ def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[o
     key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values, *operations = zip(
         *rows, strict=True
     )
-    if any(_has_odd_rank(row) or _has_long_source(row) for row in rows):
+    if any(map(_is_odd_rank, ranks)) or any(map(_is_long_source, {*sources})):
         raise _refused(table, rows)
     yield [binary_text(each) for each in key_hashes]
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
@@ -202,9 +202,9 @@ def _refused(table: StagingTable, rows: Sequence[AnyRow]) -> RefusedRowError:
 
 
 def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
-    if _has_odd_rank(row):
+    if _is_odd_rank(row.rank):
         return f"its rank, position and what follows it, takes at most {MAX_RANK} characters of ASCII"
-    if _has_long_source(row):
+    if _is_long_source(row.source):
         return f"the name of its source takes at most {MAX_SOURCE} characters"
     for field, value in zip(table.fields, row.values, strict=True):
         try:
@@ -214,13 +214,13 @@ def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
     return None
 
 
-def _has_odd_rank(row: AnyRow) -> bool:
+def _is_odd_rank(rank: str) -> bool:
     """A second check, as the next one is: `consumers.rows` lets no such event come so far."""
-    return len(row.rank) > MAX_RANK or not row.rank.isascii()
+    return len(rank) > MAX_RANK or not rank.isascii()
 
 
-def _has_long_source(row: AnyRow) -> bool:
-    return len(row.source) * 2 > MAX_SOURCE and len(row.source.encode("utf-16-le")) > 2 * MAX_SOURCE
+def _is_long_source(source: str) -> bool:
+    return len(source) * 2 > MAX_SOURCE and len(source.encode("utf-16-le")) > 2 * MAX_SOURCE
 
 
 def nothing_lost(load: Load, loaded: int) -> None:

@@ -47,7 +47,7 @@ class RowReader:
         self.key_texts = KeyTexts() if told_apart else None
         """Of the rows read so far; None where no two texts have one key."""
         key_places = [places[field.source_name(source.name)] for field in entity.key_fields]
-        self._key_text = _text_at(key_places, source.trim) if told_apart else None
+        self._key_text = _text_at(key_places, source.trim)
         self._empty_key = [""] * max(1, len(self._key))
         self._columns = columns
         self._width = len(columns)
@@ -71,7 +71,7 @@ class RowReader:
         if identity == self._empty_key:
             raise PoisonEventError("the key is empty")
         key = canonical_key(identity)
-        if self.key_texts and self._key_text:
+        if self.key_texts:
             self.key_texts.see(key, self._key_text(cells))
         return make_event(
             source=self._source,
@@ -104,8 +104,8 @@ class RowReader:
 
 
 def _text_at(places: Sequence[int], trim: bool) -> Callable[[Sequence[str]], Hashable]:
-    """From a row's cells to those at these places: as text, which is quicker for one."""
-    if trim:
+    """From a row's cells to those at these places; to the cell itself where it is one, which is quicker."""
+    if trim or not places:
         return lambda cells: tuple(cells[place].strip() for place in places)
     return itemgetter(*places)
 

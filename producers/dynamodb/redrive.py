@@ -32,9 +32,12 @@ class DynamoDbRedriver:
     def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
         records = {letter.payload: _record(letter) for letter in letters}
-        readable = [each for each in records.values() if each is not None and self._unfit(each) is None]
-        refused = self._published(readable)
-        return [self._outcome(letter, records[letter.payload], refused) for letter in letters]
+        unfit = {payload: self._unfit(record) for payload, record in records.items()}
+        refused = self._published([each for payload, each in records.items() if not unfit[payload]])
+        return [
+            _outcome(letter, unfit[letter.payload] or self._reason(letter, records[letter.payload], refused))
+            for letter in letters
+        ]
 
     def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
         """What was refused of them, by payload."""
@@ -49,25 +52,19 @@ class DynamoDbRedriver:
 
     def _unfit(self, record: StreamRecord) -> str | None:
         """Why the producer would refuse it as wrong wiring. Here it is an old letter, that stops no other."""
+        if not record:
+            return "the payload is no record of a table's stream"
         if not self._catalog.for_table(_table(record)):
             return f"no entity names the table {_table(record)} any more"
         return self._reader.unfit(record)
 
-    def _outcome(
-        self, letter: DeadLetter, record: StreamRecord | None, refused: Mapping[bytes, Sequence[DeadLetter]]
-    ) -> Outcome:
-        if record is None:
-            reason: str | None = "the payload is no record of a table's stream"
-        else:
-            reason = self._reason(letter, record, refused.get(payload_of(record), ()))
-        return Outcome(STAGE, letter.id, "failed-again" if reason else "redriven", reason or "")
-
-    def _reason(self, letter: DeadLetter, record: StreamRecord, refused: Sequence[DeadLetter]) -> str | None:
+    def _reason(
+        self, letter: DeadLetter, record: StreamRecord, refused: Mapping[bytes, Sequence[DeadLetter]]
+    ) -> str | None:
         """Of the letter's own entity: that another one refuses the record is that one's letter."""
-        if unfit := self._unfit(record):
-            return unfit
         entity = letter.entity
-        reasons = {each.reason for each in refused if each.entity == entity or None in (each.entity, entity)}
+        others = refused.get(payload_of(record), ())
+        reasons = {each.reason for each in others if each.entity == entity or None in (each.entity, entity)}
         if reasons:
             return "; ".join(sorted(reasons))
         told = {event.entity for event, _ in self._reader.read(record).events}
@@ -76,16 +73,20 @@ class DynamoDbRedriver:
         return None
 
 
+def _outcome(letter: DeadLetter, reason: str | None) -> Outcome:
+    return Outcome(STAGE, letter.id, "failed-again" if reason else "redriven", reason or "")
+
+
 def _table(record: StreamRecord) -> str:
     return table_of(record["eventSourceARN"])
 
 
-def _record(letter: DeadLetter) -> StreamRecord | None:
-    """None where the payload is none: one letter that was altered stops no other."""
+def _record(letter: DeadLetter) -> StreamRecord:
+    """Empty where the payload is none: one letter that was altered stops no other."""
     try:
         record: StreamRecord = json.loads(letter.payload)
         check_form(record)
         _table(record)
     except (ConfigurationError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
+        return {}
     return record
