@@ -3,6 +3,7 @@ objects, the live consumer, and replay beside it."""
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from consumers.warehouse.port import (
     RefusedRowError,
     Row,
     Transaction,
+    TransactionLostError,
     Warehouse,
     padded,
 )
@@ -172,14 +174,21 @@ def _content(
 
 
 class Watched:
-    """A warehouse with something to do before a transaction, rows that it refuses, answers that get lost."""
+    """A warehouse with something to do before a transaction, rows that it refuses, answers that get lost.
+
+    `lose` is asked at each `apply`, with whether the transaction is exclusive: it undoes the transaction as a
+    deadlock does. All is rolled back, the application locks are released, and the connection goes on.
+    """
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self.before: Callable[[Collection[str]], None] = lambda _exclusive: None
         self.refused_ranks: set[str] = set()
         self.lose_answer_of_exclusive = False
-        self.locked = False
+        self.lose: Callable[[bool], bool] = lambda _exclusive: False
+        self.locked = self.locked_exclusively = False
+        self.begun: Counter[bool] = Counter()
+        """Transactions, by whether they are exclusive."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._warehouse, name)
@@ -189,26 +198,34 @@ class Watched:
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
     ) -> Iterator[Transaction]:
         self.before(exclusive)
+        self.begun[bool(exclusive)] += 1
         with self._warehouse.transaction(shared, exclusive) as transaction:
-            self.locked, watched = True, _Watched(transaction, self.refused_ranks)
+            self.locked, self.locked_exclusively = True, bool(exclusive)
+            watched = _Watched(transaction, self.refused_ranks, lambda: self.lose(bool(exclusive)))
             try:
                 yield watched  # type: ignore[misc]
             finally:
-                self.locked = False
+                self.locked = self.locked_exclusively = False
             assert not watched.doomed, "committed after a refusal"
         if exclusive and self.lose_answer_of_exclusive:
             raise TransientError("the answer to the commit was lost")
 
 
 class _Watched:
-    def __init__(self, transaction: Transaction, refused_ranks: set[str]) -> None:
-        self._transaction, self._refused_ranks = transaction, refused_ranks
+    def __init__(self, transaction: Transaction, refused_ranks: set[str], lose: Callable[[], bool]) -> None:
+        self._transaction, self._refused_ranks, self._lose = transaction, refused_ranks, lose
         self.doomed = False
 
     def __getattr__(self, name: str) -> Any:
+        assert not self.doomed, "used after it was refused or lost"
         return getattr(self._transaction, name)
 
     def apply(self, batch: Batch, revisions: Mapping[str, int]) -> Counts:
+        assert not self.doomed, "used after it was refused or lost"
+        if self._lose():
+            self.doomed = True
+            self._transaction._connection.exec_driver_sql("ROLLBACK")  # type: ignore[attr-defined]
+            raise TransactionLostError("a deadlock, in this test")
         for entity, rows in batch.rows.items():
             for row in rows:
                 if row.rank in self._refused_ranks:

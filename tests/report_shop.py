@@ -10,6 +10,14 @@ from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.warehouse.port import Warehouse
 
+SALES = """/* headwater
+key = ["region", "product"]
+*/
+SELECT c.region, o.product, COUNT(*) AS purchases, SUM(o.price) AS price
+FROM staging.purchase AS o LEFT JOIN staging.customer AS c ON c.id = o.customer
+GROUP BY c.region, o.product
+"""
+"""A join whose groups meet, with sums of money."""
 REGIONS = "SELECT c.region, COUNT(*) AS n FROM staging.customer AS c GROUP BY c.region"
 
 

@@ -15,6 +15,7 @@ import pytest
 from kept_reports import KeptReports, Table
 from mssql_server import NOT_SET, VARIABLE, emptied, server, url_of
 from replay_world import Pipe, business, oracle
+from report_shop import SALES
 from reports_world import CATALOG, ENTITIES, PURCHASE, Writer
 from sqlalchemy.engine import make_url
 from tcp_proxy import Proxy, proxy, random_allowance
@@ -27,14 +28,7 @@ from schemas.errors import TransientError
 
 pytest_plugins = ("warehouse_engines",)
 
-TEXT = """/* headwater
-key = ["region", "product"]
-*/
-SELECT c.region, o.product, COUNT(*) AS purchases, SUM(o.price) AS price
-FROM staging.purchase AS o LEFT JOIN staging.customer AS c ON c.id = o.customer
-GROUP BY c.region, o.product
-"""
-REPORT = read_report("sales", TEXT, CATALOG)
+REPORT = read_report("sales", SALES, CATALOG)
 COMMANDS = 12
 """Each that `Work.look` knows, once."""
 LETTERS = [LetterCount("purchase", "csv", "data", "open", 2, 0, 1)]
@@ -145,14 +139,14 @@ def _cut(work: Work, between: Proxy, is_over: Callable[[int], bool]) -> None:
 
 
 def _report(pipe: Pipe) -> Table:
-    return KeptReports(pipe.warehouse, CATALOG, {"sales": TEXT}).table("sales")
+    return KeptReports(pipe.warehouse, CATALOG, {"sales": SALES}).table("sales")
 
 
 def _expected(folder: Path, pipe: Pipe) -> Table:
     """By the other engine, which nothing disturbed."""
     calm = Pipe(folder, ENTITIES)
     calm.consumer.consume(pipe.published)
-    reports = KeptReports(calm.warehouse, CATALOG, {"sales": TEXT})
+    reports = KeptReports(calm.warehouse, CATALOG, {"sales": SALES})
     reports.refresh()
     made = reports.table("sales")
     calm.warehouse.close()

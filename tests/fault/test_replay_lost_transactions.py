@@ -1,19 +1,16 @@
 """Transactions that the database undoes while replay or the consumer is in them, on both engines."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import replay_world
 from consumers_world import ITEM, event, item
-from replay_world import Pipe, business, oracle
+from replay_world import Pipe, Watched, business, oracle
 
 from consumers.consume import Consumer
 from consumers.warehouse import mssql, retry, sqlite
-from consumers.warehouse.port import Batch, Counts, Transaction, TransactionLostError, Warehouse
+from consumers.warehouse.port import TransactionLostError
 from replay.compare import compare
 from replay.in_memory import InMemoryLog
 from replay.patience import Patience
@@ -23,50 +20,10 @@ from schemas.entity import Entity
 pytest_plugins = ("warehouse_engines",)
 
 
-class Losing:
-    """A warehouse that undoes transactions as a deadlock does: all is rolled back, the application locks are
-    released, and the connection goes on. `lose` says at each `apply` whether it is lost: its argument is
-    whether the transaction is exclusive.
-    """
-
-    def __init__(self, warehouse: Warehouse, lose: Callable[[bool], bool]) -> None:
-        self._warehouse, self._lose = warehouse, lose
-        self.before: Callable[[bool], None] = lambda _exclusive: None
-        self.locked = False
-        self.begun: Counter[bool] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._warehouse, name)
-
-    @contextmanager
-    def transaction(
-        self, shared: Collection[str] = (), exclusive: Collection[str] = ()
-    ) -> Iterator[Transaction]:
-        self.before(bool(exclusive))
-        self.begun[bool(exclusive)] += 1
-        with self._warehouse.transaction(shared, exclusive) as transaction:
-            self.locked = bool(exclusive)
-            try:
-                yield _Losing(transaction, lambda: self._lose(bool(exclusive)))  # type: ignore[misc]
-            finally:
-                self.locked = False
-
-
-class _Losing:
-    def __init__(self, transaction: Transaction, lose: Callable[[], bool]) -> None:
-        self._transaction, self._lose, self._lost = transaction, lose, False
-
-    def __getattr__(self, name: str) -> Any:
-        assert not self._lost, "used after it was lost"
-        return getattr(self._transaction, name)
-
-    def apply(self, batch: Batch, revisions: Mapping[str, int]) -> Counts:
-        assert not self._lost, "used after it was lost"
-        if self._lose():
-            self._lost = True
-            self._transaction._connection.exec_driver_sql("ROLLBACK")  # type: ignore[attr-defined]
-            raise TransactionLostError("a deadlock, in this test")
-        return self._transaction.apply(batch, revisions)
+def losing(pipe: Pipe, lose: Callable[[bool], bool] = lambda _exclusive: False) -> Watched:
+    made = Watched(pipe.warehouse)
+    made.lose = lose
+    return made
 
 
 def times(number: int) -> Callable[[bool], bool]:
@@ -90,11 +47,11 @@ def pipe(tmp_path: Path, warehouse_url: str, monkeypatch: pytest.MonkeyPatch) ->
     made.warehouse.close()
 
 
-def consume_late(pipe: Pipe, warehouse: Losing, swaps: int = 1, key: str = "late {}") -> None:
+def consume_late(pipe: Pipe, warehouse: Watched, swaps: int = 1, key: str = "late {}") -> None:
     """Have the live consumer apply an event before each of so many locks: replay has read the stream to its
     tip by then."""
 
-    def before(exclusive: bool) -> None:
+    def before(exclusive: Collection[str]) -> None:
         if exclusive and warehouse.begun[True] < swaps:
             number = 3 + warehouse.begun[True]
             pipe.publish(event(ITEM, item(key.format(number), number), number))
@@ -107,7 +64,7 @@ def consume_late(pipe: Pipe, warehouse: Losing, swaps: int = 1, key: str = "late
 def test_inv3_a_swap_whose_transaction_is_lost_begins_again_and_loses_no_live_event(
     pipe: Pipe, lost: int
 ) -> None:
-    warehouse = Losing(pipe.warehouse, times(lost))
+    warehouse = losing(pipe, times(lost))
     consume_late(pipe, warehouse)
     outcome = pipe.rebuild(warehouse=warehouse)
     assert (outcome.swapped, outcome.differences) == (True, ())
@@ -118,7 +75,7 @@ def test_inv3_a_swap_whose_transaction_is_lost_begins_again_and_loses_no_live_ev
 def test_inv8_a_swap_that_is_lost_each_time_leaves_the_live_table_and_tries_as_often_as_patience_says(
     pipe: Pipe,
 ) -> None:
-    warehouse = Losing(pipe.warehouse, lambda exclusive: exclusive)
+    warehouse = losing(pipe, lambda exclusive: exclusive)
     consume_late(pipe, warehouse, swaps=99)  # each attempt has something to apply
     before_it = pipe.live()
     with pytest.raises(TransactionLostError):
@@ -131,7 +88,7 @@ def test_inv8_a_swap_that_is_lost_each_time_leaves_the_live_table_and_tries_as_o
 def test_a_chunk_of_the_log_is_written_once_for_each_attempt(pipe: Pipe) -> None:
     tries = []
     with pytest.raises(TransactionLostError):
-        pipe.rebuild(warehouse=Losing(pipe.warehouse, lambda _exclusive: tries.append(1) is None))
+        pipe.rebuild(warehouse=losing(pipe, lambda _exclusive: tries.append(1) is None))
     assert len(tries) == pipe.ports().patience.attempts
 
 
@@ -140,12 +97,12 @@ def test_nothing_is_read_of_the_log_while_live_consumers_wait_for_a_swap(
 ) -> None:
     """The first event of a schema comes between the tip and the lock: the next attempt reads the schema."""
     pipe = Pipe(tmp_path)
-    warehouse = Losing(pipe.warehouse, lambda _exclusive: False)
+    warehouse = losing(pipe)
     consume_late(pipe, warehouse)
     read, asked = pipe.log.document, []
 
     def document(key: str) -> bytes | None:
-        assert not warehouse.locked
+        assert not warehouse.locked_exclusively
         asked.append(key)
         return read(key)
 
@@ -159,18 +116,21 @@ def test_nothing_is_read_of_the_log_while_live_consumers_wait_for_a_swap(
 def test_a_comparison_whose_scratch_table_fails_under_the_lock_lets_go_and_misses_no_event(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = Losing(pipe.warehouse, lambda _exclusive: False)
+    live = losing(pipe)
     consume_late(pipe, live, key="k1")
     failures = iter([True])
 
-    def opened(url: str, entities: list[Entity]) -> Losing:
-        made = sqlite.open_warehouse(url, entities)
-        return Losing(made, lambda _exclusive: live.locked and next(failures, False))
+    def opened(url: str, entities: list[Entity]) -> Watched:
+        made = Watched(sqlite.open_warehouse(url, entities))
+        made.lose = lambda _exclusive: live.locked_exclusively and next(failures, False)
+        return made
 
     monkeypatch.setattr("replay.compare.open_warehouse", opened)
     pipe.publish(event(ITEM, item("k1", 2), 2))  # not consumed yet: it may only be under way
     asleep: list[bool] = []
-    patience = Patience(attempts=3, sleep=lambda _seconds: asleep.append(live.locked), random=lambda: 0.0)
+    patience = Patience(
+        attempts=3, sleep=lambda _seconds: asleep.append(live.locked_exclusively), random=lambda: 0.0
+    )
     assert list(compare(pipe.ports(warehouse=live, patience=patience), ITEM)) == []
     assert live.begun[True] == 2
     assert not any(asleep)
@@ -178,9 +138,7 @@ def test_a_comparison_whose_scratch_table_fails_under_the_lock_lets_go_and_misse
 
 def test_the_consumer_begins_a_lost_transaction_again(pipe: Pipe) -> None:
     lost = iter([True, True])
-    pipe.consumer = Consumer(
-        pipe.catalog, Losing(pipe.warehouse, lambda _exclusive: next(lost, False)), pipe.letters
-    )
+    pipe.consumer = Consumer(pipe.catalog, losing(pipe, lambda _exclusive: next(lost, False)), pipe.letters)
     pipe.publish(event(ITEM, item("k1", 9), 4))
     assert pipe.consume().applied == 1
     assert business(pipe.table()) == oracle(ITEM, pipe.published)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from consumers_world import A
 from mssql_server import WHERE_SET
+from report_shop import SALES
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, Writer, row, write
 from sqlalchemy import event as engine_event
 from stopping import Stopped, stopping_at
@@ -28,15 +29,8 @@ from schemas.event import Operation
 
 pytest_plugins = ("warehouse_engines",)
 
-TEXT = """/* headwater
-key = ["region", "product"]
-*/
-SELECT c.region, o.product, COUNT(*) AS purchases, SUM(o.price) AS price
-FROM staging.purchase AS o LEFT JOIN staging.customer AS c ON c.id = o.customer
-GROUP BY c.region, o.product
-"""
-REPORT = read_report("sales", TEXT, CATALOG)
-WIDER = read_report("sales", TEXT.replace("COUNT(*) AS", "MAX(o.amount) AS most, COUNT(*) AS"), CATALOG)
+REPORT = read_report("sales", SALES, CATALOG)
+WIDER = read_report("sales", SALES.replace("COUNT(*) AS", "MAX(o.amount) AS most, COUNT(*) AS"), CATALOG)
 
 Connect = Callable[..., Warehouse]
 
@@ -90,7 +84,7 @@ def test_of_two_refreshers_one_waits_for_nobody(warehouse: Warehouse, connect: C
         if reports_in(warehouse).dialect.sql == "tsql":
             with pytest.raises(HeldError):
                 Refresher(reports_in(other)).refresh(REPORT)
-            assert Refresher(reports_in(other)).refresh(read_report("others", TEXT, CATALOG)).how == "whole"
+            assert Refresher(reports_in(other)).refresh(read_report("others", SALES, CATALOG)).how == "whole"
     assert Refresher(reports_in(other)).refresh(REPORT).how == "nothing"
 
 

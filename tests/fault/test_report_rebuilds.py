@@ -17,6 +17,7 @@ import replay_world
 from consumers_world import event
 from kept_reports import shown
 from replay_world import Pipe, oracle
+from report_shop import SALES
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE
 
 from consumers.reporting.definition.report import read_report
@@ -33,17 +34,7 @@ from schemas.event import Event, Operation
 
 pytest_plugins = ("warehouse_engines",)
 
-REPORT = read_report(
-    "sales",
-    """/* headwater
-key = ["region", "product"]
-*/
-SELECT c.region, o.product, COUNT(*) AS purchases, SUM(o.price) AS price
-FROM staging.purchase AS o LEFT JOIN staging.customer AS c ON c.id = o.customer
-GROUP BY c.region, o.product
-""",
-    CATALOG,
-)
+REPORT = read_report("sales", SALES, CATALOG)
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import create_engine
 from tsql_things import THING, fill, report, result
 
+from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.engines import reports_in
 from consumers.reporting.sqlite_filters import exact, filters_lose_rows
+from consumers.reporting.statements import of_units
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from schemas.errors import ConfigurationError
@@ -148,3 +150,20 @@ def test_a_table_without_an_index_is_read_once_for_all_units() -> None:
             assert [step.split(" USING ")[0] for step in plan] == ["SCAN t", "SEARCH units"]
             expected = sum((x.rstrip(), n) in wanted for x, n in things)
             assert connection.exec_driver_sql(changed).scalar_one() == expected > 0
+
+
+def test_the_statement_that_remakes_units_is_one_that_searches_them(tmp_path: Path) -> None:
+    if not filters_lose_rows():
+        pytest.skip("this SQLite's Bloom filters know collations")
+    made = report("SELECT t.t, COUNT(*) AS k FROM staging.thing AS t GROUP BY t.t")
+    with closing(open_warehouse(f"sqlite:///{tmp_path}/w.db", [THING])) as warehouse:
+        warehouse.ensure()
+        fill(warehouse, [{**dict.fromkeys(COLUMNS), "id": 1, "n": 1, "t": "a "}])
+        dialect = reports_in(warehouse).dialect
+        units = dialect.temporary(UNITS)
+        statement = dialect.written(of_units(made.query, ["t"], [], units))
+        with warehouse.engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE TABLE {units.sql('sqlite')} AS SELECT 'a' AS t")
+            changed = exact(connection, statement)
+            assert changed != statement
+            assert [tuple(row) for row in connection.exec_driver_sql(changed)] == [("a ", 1)]
