@@ -1,7 +1,7 @@
 """Rows into #rows, the temporary table that the guard reads: the one way that carries many values.
 
 JSON texts of arrays, read by OPENJSON, are the fastest way that is right for all types but binary ones, and
-for text that is not long (DECISIONS.md has the figures). A text costs by its length: what all rows have in
+for text that is not long (figures: docs/benchmarks.md). A text costs by its length: what all rows have in
 common is said once beside it. Elsewhere it is VALUES with literals, at most 1,000 rows a statement.
 """
 
