@@ -32,12 +32,12 @@ from consumers.warehouse.sqlite import open_warehouse
 from consumers.warehouse.sqlite_rows import parameters
 from consumers.warehouse.tables import StagingTable
 from producers.aggregator import Aggregate
-from schemas.codec import Registry, make_schema
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
 from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, make_event
 from schemas.keys import canonical_key
-from schemas.kpl import parse_aggregate
+from schemas.letters.letter import InMemoryLetters
+from schemas.log.kpl import parse_aggregate
+from schemas.payload.codec import Registry, make_schema
 from schemas.positions import dynamodb_position
 
 EVENTS = 100_000

@@ -24,9 +24,9 @@ from producers.csv.handler import Producer
 from producers.kinesis import HASH_KEYS, Entry, Shard
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.codec import Registry, make_schema
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, CsvSource, Entity, Mode
+from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry, make_schema
 
 BYTES = 100_000_000
 KEY = "drop/notes/notes.csv"

@@ -25,9 +25,9 @@ from producers.csv.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.dead_letter import InMemoryLetters
+from schemas.catalog.loader import load_catalog
 from schemas.event import BUCKETS, ENVELOPE, partition_key
-from schemas.loader import load_catalog
+from schemas.letters.letter import InMemoryLetters
 
 ROWS = 30_000
 ROUNDS = 5

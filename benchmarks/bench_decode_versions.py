@@ -18,10 +18,10 @@ from typing import Any
 
 from consumers.facts import Fact, read_fact
 from consumers.rows import to_row
-from schemas.codec import Registry, Schema, make_schema
-from schemas.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import DynamoDbSource, Entity
 from schemas.event import Operation, encode_event, make_event
 from schemas.keys import canonical_key
+from schemas.payload.codec import Registry, Schema, make_schema
 from schemas.positions import dynamodb_position
 
 EVENTS = 30_000

@@ -24,11 +24,11 @@ from producers.dynamodb.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.codec import Registry, make_schema
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.loader import load_catalog
 from schemas.event import BUCKETS, ENVELOPE, partition_key
-from schemas.loader import load_catalog
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry, make_schema
 
 RECORDS = 2_000
 BATCH = 100  # Lambda's default

@@ -28,9 +28,9 @@ from consumers.warehouse import mssql_sql
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.mssql_history import create_function
-from schemas.codec import make_schema
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import make_schema
 
 Figure = tuple[str, float, float, str]
 

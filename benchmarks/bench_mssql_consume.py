@@ -23,9 +23,9 @@ from consumers.handler import KinesisBatches
 from consumers.rows import to_row
 from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.port import Row
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog
-from schemas.kpl import parse_aggregate
+from schemas.catalog.entity import Catalog
+from schemas.letters.letter import InMemoryLetters
+from schemas.log.kpl import parse_aggregate
 
 EVENTS = 100_000
 BATCH = 5_000

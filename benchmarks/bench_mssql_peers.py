@@ -36,10 +36,10 @@ from consumers.rows import to_row
 from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Row
 from producers.aggregator import Aggregate
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.event import Operation, encode_event, make_event
 from schemas.keys import canonical_key
+from schemas.letters.letter import InMemoryLetters
 from schemas.positions import dynamodb_position
 
 # bench_mssql_load puts the tests' folder on the path.

@@ -17,11 +17,11 @@ from benchmarks.bench_consume import ENTITY, EVENTS, REGISTRY, ROUNDS, cut, fram
 from consumers.consume import Consumer, letter_of
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from headwater.redriving import TAKEN_LETTERS, Choice, redrive
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError
-from schemas.letter_outcomes import InMemoryLedger
+from schemas.letters.letter import InMemoryLetters
+from schemas.letters.outcomes import InMemoryLedger
+from schemas.letters.redriving import TAKEN_LETTERS, Choice, redrive
 
 OBJECT = 500
 CATALOG = Catalog({ENTITY.name: ENTITY}, REGISTRY)

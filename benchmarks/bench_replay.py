@@ -31,12 +31,12 @@ from replay.log import LogStore
 from replay.patience import Patience
 from replay.ports import Ports
 from replay.write import RevisionWriter
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
+from schemas.catalog.loader import load_catalog
 from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, make_event
-from schemas.frames import read_frames
 from schemas.keys import canonical_key
-from schemas.loader import load_catalog
+from schemas.log.frames import read_frames
+from schemas.payload.codec import Registry
 from schemas.positions import dynamodb_position
 
 EVENTS = 200_000

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.bench_replay import FRAMES_OF_AN_OBJECT, frames, write
 from replay.log import LogObject
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
 
 EVENTS = 2_000_000  # a tenth fills two chunks
 KEYS = 20_000

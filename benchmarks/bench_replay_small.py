@@ -23,7 +23,7 @@ from replay.fold import Wanted
 from replay.in_memory import InMemoryLog
 from replay.load import Damages, chunks
 from replay.log import LogObject, LogStore, S3Log
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

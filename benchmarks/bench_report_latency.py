@@ -47,7 +47,7 @@ from headwater.aws import connect
 from headwater.embedded import EmbeddedAws
 from headwater.installation import load
 from headwater.provision import make_flow, make_stores
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
 
 RATE, SECONDS = "HEADWATER_BENCH_RATE", "HEADWATER_BENCH_SECONDS"
 WARM = 10.0

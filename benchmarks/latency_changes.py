@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.bench_dynamodb_producer import Case, stream_record, subscription
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.event import key_hash, partition_key
 from schemas.keys import canonical_key
 

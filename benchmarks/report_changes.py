@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from benchmarks.bench_dynamodb_producer import Case, stream_record, subscription
 from benchmarks.latency_changes import ENTITY, probes
-from schemas.entity import Catalog
-from schemas.loader import SAMPLE_ENTITIES
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import SAMPLE_ENTITIES
 
 EVERY = 0.1
 """Seconds from one batch to the next."""

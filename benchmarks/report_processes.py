@@ -38,7 +38,7 @@ from producers.dynamodb.handler import handler as producer_handler
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.dead_letter import InMemoryLetters
+from schemas.letters.letter import InMemoryLetters
 
 Way: TypeAlias = Literal["changes", "whole", "indexed"]
 """How the report is kept: change by change, whole again and again, or by the server itself."""

@@ -21,12 +21,12 @@ from consumers.warehouse.port import (
     Warehouse,
 )
 from consumers.warehouse.retry import until_kept
-from schemas.dead_letter import DeadLetter, LetterStore, letter_id
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError
 from schemas.event import Event, bucket_of, decode_event
-from schemas.frames import check_frame
-from schemas.log_registry import LogRegistry
+from schemas.letters.letter import DeadLetter, LetterStore, letter_id
+from schemas.log.frames import check_frame
+from schemas.log.registry import LogRegistry
 
 STAGE = "consumer"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.codec import Registry, Schema
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, decode_event, key_hash, rank
-from schemas.frames import check_frame
-from schemas.kpl import MAGIC, parse_aggregate
+from schemas.log.frames import check_frame
+from schemas.log.kpl import MAGIC, parse_aggregate
+from schemas.payload.codec import Registry, Schema
 from schemas.refusals import MAX_NAME
 
 if TYPE_CHECKING:

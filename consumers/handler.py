@@ -24,8 +24,8 @@ from consumers.warehouse.address import SECRET, URL, warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
 from schemas.aws_errors import silence_bodies
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from consumers.facts import SWEEP, Fact
 from consumers.rows import to_row
 from consumers.warehouse.port import History, HistoryRow, HistorySweep
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.event import bucket_of
 
 Rows = dict[tuple[bytes, str], HistoryRow]

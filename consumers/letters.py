@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from schemas.aws_errors import aws_errors
-from schemas.dead_letter import DeadLetter, encode_letters, letters_key
+from schemas.letters.letter import DeadLetter, encode_letters, letters_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class S3Letters:
-    """`schemas.dead_letter.LetterStore` in a bucket. A batch is one object, named by its content (INV-5)."""
+    """`schemas.letters.letter.LetterStore` in a bucket. A batch is one object, named by its content (INV-5)."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3

@@ -7,14 +7,14 @@ from contextlib import suppress
 
 from consumers.consume import STAGE, Consumer
 from consumers.facts import frames_of
-from schemas.dead_letter import DeadLetter, LetterStore
 from schemas.errors import PoisonEventError
-from schemas.kpl import MAGIC
-from schemas.letter_outcomes import Outcome, Refusals
+from schemas.letters.letter import DeadLetter, LetterStore
+from schemas.letters.outcomes import Outcome, Refusals
+from schemas.log.kpl import MAGIC
 
 
 class ConsumerRedriver:
-    """`schemas.letter_outcomes.Redriver` of the stage "consumer"."""
+    """`schemas.letters.outcomes.Redriver` of the stage "consumer"."""
 
     def __init__(self, consumer: Callable[[LetterStore], Consumer]) -> None:
         """`consumer` makes the consumer that puts what it refuses in that store."""

@@ -6,12 +6,12 @@ from functools import cache
 
 from consumers.facts import SWEEP, Fact
 from consumers.warehouse.port import MAX_POSITION, MAX_SOURCE, Row
-from schemas.codec import Schema
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT
-from schemas.fields import NO_DEFAULT, Field
 from schemas.keys import parse_key
+from schemas.payload.codec import Schema
+from schemas.payload.fields import NO_DEFAULT, Field
 
 # A blank separates the position from the rest of a rank, and a sweep compares with the position alone: both
 # orders agree only where every character of a position sorts after the blank.

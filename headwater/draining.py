@@ -22,7 +22,7 @@ from replay import log as replay_log
 from replay.log import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors
 from schemas.errors import PoisonEventError
-from schemas.frames import check_frame
+from schemas.log.frames import check_frame
 
 _OLDEST = timedelta(hours=1)  # before its arrival: names of log objects tell the hour, by another clock
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from headwater.aws import Aws
 from headwater.settings import Settings
 from headwater.stored import list_objects
-from schemas.drift import PREFIX, Drift, Sighting, fold, sighting_of
+from schemas.catalog.drift import PREFIX, Drift, Sighting, fold, sighting_of
 from schemas.errors import ConfigurationError
 
 RECENT = timedelta(days=30)

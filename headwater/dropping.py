@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from headwater.aws import Aws
 from schemas.aws_errors import aws_errors
-from schemas.entity import CsvSource, DynamoDbSource, Entity
+from schemas.catalog.entity import CsvSource, DynamoDbSource, Entity
 from schemas.errors import ConfigurationError
 
 # LastModified counts in whole seconds, and the last upload of a feed wins. Notifications order the uploads of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headwater.settings import Settings, read_settings
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import Warehouse

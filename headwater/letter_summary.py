@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from headwater.installation import Installation
 from headwater.output import tell
-from headwater.redriving import Listed
 from schemas.errors import ConfigurationError
-from schemas.letter_outcomes import WAITING
+from schemas.letters.outcomes import WAITING
+from schemas.letters.redriving import Listed
 from schemas.refusals import snake_case
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headwater.aws import Aws
 from headwater.kept_facts import facts_of
 from headwater.letter_summary import counts_of
-from headwater.redriving import each_once
 from headwater.settings import Settings
 from headwater.stored import StoredObject, list_objects, read_object
 from schemas.aws_errors import aws_errors
-from schemas.dead_letter import PREFIX, DeadLetter, decode_letters
 from schemas.errors import ConfigurationError
-from schemas.letter_outcomes import (
+from schemas.letters.letter import PREFIX, DeadLetter, decode_letters
+from schemas.letters.outcomes import (
     LetterBatch,
     Outcome,
     decode_outcomes,
@@ -22,6 +21,7 @@ from schemas.letter_outcomes import (
     letters_of_outcomes,
     outcomes_key,
 )
+from schemas.letters.redriving import each_once
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import LetterCount
@@ -32,7 +32,7 @@ _SUMMARY = "dead-letters"
 
 
 class S3Ledger:
-    """`schemas.letter_outcomes.LetterLedger` in one bucket."""
+    """`schemas.letters.outcomes.LetterLedger` in one bucket."""
 
     def __init__(self, aws: Aws, bucket: str) -> None:
         self._aws = aws

@@ -37,8 +37,8 @@ from headwater.state import State, scratch
 from headwater.stream_poller import StreamPoller, consumer_poller, pump_poller
 from producers.csv.handler import handler as csv_handler
 from producers.dynamodb.handler import handler as dynamodb_handler
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
 
 # The embedded AWS shows a change at once, and may be asked as often as one likes.
 EMBEDDED_PACE = Pace(first_pause=0.1, longest_pause=0.5, settle=0.0)

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from headwater.aws import Aws
 from headwater.settings import Settings
 from schemas.aws_errors import aws_errors
-from schemas.entity import Catalog, KeyAttribute
+from schemas.catalog.entity import Catalog, KeyAttribute
 from schemas.errors import ConfigurationError, ConflictError, TransientError
 
 if TYPE_CHECKING:

@@ -26,13 +26,13 @@ from producers.kinesis import KinesisWriter
 from producers.letters import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
-from schemas.dead_letter import DeadLetter
-from schemas.letter_outcomes import Outcome, Redriver
+from schemas.letters.letter import DeadLetter
+from schemas.letters.outcomes import Outcome, Redriver
 from schemas.privacy import HashKey
 
 
 class _Late:
-    """`schemas.letter_outcomes.Redriver` that is made when its first letter comes."""
+    """`schemas.letters.outcomes.Redriver` that is made when its first letter comes."""
 
     def __init__(self, make: Callable[[], Redriver]) -> None:
         self._made = cache(make)

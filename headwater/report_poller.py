@@ -14,7 +14,7 @@ from consumers.reporting.refresher import HeldError, Refresher
 from headwater.output import tell
 from headwater.progress import Side
 from headwater.runtime import Found
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 
 AGAIN_SECONDS = 60.0

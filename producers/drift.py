@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from schemas.aws_errors import aws_errors
-from schemas.drift import MORE, MOST_NAMES, PREFIX, Sighting, day_of, shown, sighting_keys
+from schemas.catalog.drift import MORE, MOST_NAMES, PREFIX, Sighting, day_of, shown, sighting_keys
 from schemas.errors import ConflictError, HeadwaterError
 
 if TYPE_CHECKING:

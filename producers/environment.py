@@ -26,8 +26,8 @@ from producers.letters import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
 from schemas.aws_errors import silence_bodies
-from schemas.entity import Catalog
-from schemas.loader import load_catalog
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
 from schemas.privacy import HashKey
 
 if TYPE_CHECKING:

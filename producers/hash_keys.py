@@ -19,7 +19,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from schemas.aws_errors import aws_errors, is_missing
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, ConflictError, TransientError
 from schemas.privacy import HashKey, Privacy, hasher
 

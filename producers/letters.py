@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from schemas.aws_errors import aws_errors
-from schemas.dead_letter import DeadLetter, encode_letters, letters_key
+from schemas.letters.letter import DeadLetter, encode_letters, letters_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -17,9 +17,9 @@ from producers.aggregator import Aggregate
 from producers.kinesis import BROKEN, HASH_KEYS, MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Shard, StreamWriter
 from producers.patience import MAX_ATTEMPTS, Patience, SecondsLeft, unlimited
 from producers.schema_log import SchemaLog
-from schemas.codec import Schema
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, fitting_frame, key_hash, partition_key
+from schemas.payload.codec import Schema
 
 # An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
 # its aggregate, and in the entry): what the aggregate takes for a frame, for a key and for itself.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from botocore.exceptions import ClientError
 
 from schemas.aws_errors import aws_errors, is_missing
-from schemas.codec import Schema, schema_document, schema_log_key
 from schemas.errors import ConflictError, TransientError
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT
+from schemas.payload.codec import Schema, schema_document, schema_log_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -26,7 +26,7 @@ from functools import cache, lru_cache
 from typing import TypeAlias
 from uuid import UUID
 
-from schemas.fields import Field, FieldType, canonical_json_of
+from schemas.payload.fields import Field, FieldType, canonical_json_of
 
 Read: TypeAlias = Callable[[str], object]
 """Text that is not empty to a value. Raises ValueError or PoisonEventError with the rule, never the value."""

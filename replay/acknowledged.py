@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from replay.log import ACKNOWLEDGED, LogObject, LogStore, frames_in
 from replay.read_ahead import opened
 from schemas.errors import ConfigurationError, LogIntegrityError
-from schemas.frames import Damage
+from schemas.log.frames import Damage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from replay.fold import Wanted
 from replay.plan import CleanUp, Follow, Plan, Publish, Stage
 from replay.ports import Ports
 from replay.revisions import begin_or_go_on, expired, kept_revisions, live_of, revisions_of
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,8 +16,8 @@ from replay.progress import watched
 from replay.revisions import live_of, measured, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
-from schemas.entity import Entity
-from schemas.log_registry import LogRegistry
+from schemas.catalog.entity import Entity
+from schemas.log.registry import LogRegistry
 
 MANY = 100_000
 """So many rows that may only be under way are looked at again; what is beyond counts at once."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from consumers.warehouse.port import Row
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.keys import canonical_key
 
 MISSING, EXTRA, DELETED, SOURCE = "missing", "extra", "_deleted", "_source"

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from consumers.facts import SWEEP, Fact, to_fact
 from consumers.rows import checked
 from consumers.warehouse.port import Counts
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, decode_event
+from schemas.payload.codec import Registry
 
 FOREVER = 2**63 - 1
 

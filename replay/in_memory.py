@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from consumers.kinesis import Page, Shard, Start, StreamRecord
 from replay.log import BESIDE, ERRORS, LOG, SCHEMAS, LogObject
-from schemas.codec import Schema, schema_document, schema_log_key
 from schemas.errors import LogIntegrityError
+from schemas.payload.codec import Schema, schema_document, schema_log_key
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from consumers.warehouse.port import LIVE_READER, Row, Transaction, Transactions
 from replay.differences import Difference, teller
 from replay.patience import Patience
 from replay.tail import Tail
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 
 RowsOf: TypeAlias = Callable[[Transaction, list[bytes]], Mapping[bytes, Row]]
 """Rows by key hash, read in a transaction of the live table's warehouse or beside it."""

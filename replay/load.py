@@ -14,7 +14,7 @@ from replay.progress import Progress
 from replay.read_ahead import opened
 from replay.write import RevisionWriter
 from schemas.errors import LogIntegrityError
-from schemas.frames import Damage
+from schemas.log.frames import Damage
 
 NAMED_DAMAGES = 20
 _ADVICE = (

@@ -15,8 +15,8 @@ from consumers.log_documents import LogDocuments
 from replay.patience import Patience
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import ConflictError, LogIntegrityError, TransientError
-from schemas.frames import Damage, read_frames
-from schemas.inflate import inflated
+from schemas.log.frames import Damage, read_frames
+from schemas.log.inflate import inflated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

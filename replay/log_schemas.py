@@ -3,11 +3,11 @@
 from contextlib import suppress
 
 from replay.log import LogStore
-from schemas.codec import Schema, schema_log_key
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError, LogIntegrityError
 from schemas.event import ENVELOPE_FINGERPRINT
-from schemas.log_registry import logged_schema
+from schemas.log.registry import logged_schema
+from schemas.payload.codec import Schema, schema_log_key
 
 ENVELOPE_KEY = schema_log_key(ENVELOPE_FINGERPRINT)
 

@@ -11,8 +11,8 @@ from replay.log import LogStore
 from replay.patience import Patience
 from replay.progress import Report, unreported
 from replay.tail import Stream
-from schemas.codec import Registry
 from schemas.errors import ConfigurationError
+from schemas.payload.codec import Registry
 
 LEAST_REACH = timedelta(hours=1)
 

@@ -4,7 +4,7 @@ from replay.fold import Wanted
 from replay.plan import CleanUp, Compare, Follow, HandOver, OldRevision, Plan
 from replay.ports import Ports
 from replay.revisions import begin_or_go_on, live_of, made_at, revisions_of, unneeded
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
 

@@ -11,7 +11,7 @@ from replay.log_schemas import refuse_newer_versions
 from replay.place import LogPlace, place_of, proved
 from replay.plan import Load, NewRevision, OldRevision, Target
 from replay.ports import Ports
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 
 _EXPIRY = ("as of", "expires")
 

@@ -27,7 +27,7 @@ from replay.revisions import expiry_place, live_of, made_at, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
 from schemas.errors import TransientError
-from schemas.log_registry import LogRegistry
+from schemas.log.registry import LogRegistry
 
 NAMED_DIFFERENCES = 100
 

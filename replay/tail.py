@@ -16,7 +16,7 @@ from replay.patience import Patience
 from replay.progress import Progress, Report, unreported
 from replay.write import RevisionWriter
 from schemas.errors import PoisonEventError, TransientError
-from schemas.frames import check_frame
+from schemas.log.frames import check_frame
 
 
 class ShardCursor(Protocol):

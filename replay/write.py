@@ -17,10 +17,10 @@ from consumers.warehouse.port import (
 )
 from replay.fold import Facts, Wanted, checked_facts, surviving_facts
 from replay.patience import Patience
-from schemas.codec import Registry
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConflictError, PoisonEventError, TransientError
-from schemas.log_registry import LogRegistry
+from schemas.log.registry import LogRegistry
+from schemas.payload.codec import Registry
 
 Read: TypeAlias = Callable[[Sequence[bytes], Wanted, Registry], Facts]
 

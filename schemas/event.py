@@ -17,9 +17,9 @@ from zlib import crc32
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas.avro import read_avro, write_avro
 from schemas.errors import PoisonEventError
 from schemas.keys import text_array
+from schemas.payload.avro import read_avro, write_avro
 
 MAX_FRAME_BYTES: Final = 1_000_000
 """Firehose takes no record above 1,024,000 bytes, and an aggregate adds to its frames."""
@@ -220,7 +220,7 @@ def fitting_frame(event: Event) -> bytes:
 
 
 def decode_event(frame: bytes) -> Event:
-    """The event of a frame whose CRC-32 was checked by whoever cut it (schemas.frames).
+    """The event of a frame whose CRC-32 was checked by whoever cut it (schemas.log.frames).
 
     Raises PoisonEventError for another envelope than ours, and for a body that is no event.
     """
@@ -232,7 +232,7 @@ def decode_event(frame: bytes) -> Event:
 def body_end(buffer: bytes, start: int) -> int | None:
     """Where the body that starts here ends by its own lengths: past the buffer's end if it is cut short.
 
-    None for what is no body. A damaged frame's second witness beside its length field (schemas.frames).
+    None for what is no body. A damaged frame's second witness beside its length field (schemas.log.frames).
     """
     body = BytesIO(buffer)
     body.seek(start)

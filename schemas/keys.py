@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.errors import PoisonEventError
-from schemas.fields import Field, FieldType, plain_digits
+from schemas.payload.fields import Field, FieldType, plain_digits
 
 
 def text_array(texts: Sequence[str], names: Sequence[str] = ()) -> str:

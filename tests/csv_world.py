@@ -17,11 +17,11 @@ from producers.drift import Watch
 from producers.kinesis import InMemoryStream, StreamWriter
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.codec import Registry, make_schema
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, CsvSource, Entity, Mode
+from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
 from schemas.event import Event, decode_event
-from schemas.kpl import parse_aggregate
+from schemas.letters.letter import InMemoryLetters
+from schemas.log.kpl import parse_aggregate
+from schemas.payload.codec import Registry, make_schema
 from schemas.privacy import HashKey
 
 MORNING = datetime(2025, 4, 22, 9, 30, tzinfo=UTC)

@@ -12,12 +12,12 @@ from producers.dynamodb.records import RecordReader
 from producers.kinesis import Entry, Fault, InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.codec import Registry, make_schema
-from schemas.dead_letter import DeadLetter, InMemoryLetters
-from schemas.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
 from schemas.event import Event, Operation, decode_event, make_event
 from schemas.keys import canonical_key
-from schemas.kpl import parse_aggregate
+from schemas.letters.letter import DeadLetter, InMemoryLetters
+from schemas.log.kpl import parse_aggregate
+from schemas.payload.codec import Registry, make_schema
 
 Item = Mapping[str, Mapping[str, Any]]
 

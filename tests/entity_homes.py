@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from schemas.catalog.loader import load_entity
 from schemas.errors import ConfigurationError
-from schemas.loader import load_entity
 
 Avro = dict[str, Any]
 

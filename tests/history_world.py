@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 
 from consumers.warehouse.mssql_values import instant_of as mssql_instant
 from consumers.warehouse.sqlite_values import instant_of as sqlite_instant
-from schemas.codec import Registry
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.event import Event, Operation, decode_event, encode_event, key_hash, rank
+from schemas.payload.codec import Registry
 
 SECOND = 1_000_000
 MOMENTS = 5

@@ -12,7 +12,7 @@ from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.warehouse.port import Warehouse
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 
 Table: TypeAlias = Counter[tuple[str, ...]]
 """Rows, each value as text that both engines have alike."""

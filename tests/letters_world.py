@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from consumers_world import ITEM, event, item
 
 from consumers.consume import letter_of
-from headwater.redriving import listed
-from schemas.dead_letter import DeadLetter
 from schemas.errors import PoisonEventError
 from schemas.event import encode_event
-from schemas.letter_outcomes import InMemoryLedger, State
+from schemas.letters.letter import DeadLetter
+from schemas.letters.outcomes import InMemoryLedger, State
+from schemas.letters.redriving import listed
 
 MENDED = PoisonEventError("something that was mended since")
 

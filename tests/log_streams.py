@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from producers.aggregator import Aggregate
 from schemas.event import Operation, encode_event, make_event
-from schemas.frames import Damage, read_frames
+from schemas.log.frames import Damage, read_frames
 
 
 def frame_of(number: int, payload: bytes = b"", metadata: dict[str, str] | None = None) -> bytes:

@@ -11,8 +11,8 @@ from consumers.consume import Consumer
 from consumers.warehouse import sqlite
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Row, Warehouse, padded
-from schemas.dead_letter import InMemoryLetters
 from schemas.event import Operation, encode_event
+from schemas.letters.letter import InMemoryLetters
 
 
 def batches(seed: int, count: int = 6, size: int = 40, keys: int = 25) -> list[list[bytes]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schema_homes import Avro, Ran, Schemas
 
-from schemas.loader import load_entity
+from schemas.catalog.loader import load_entity
 
 
 class New:

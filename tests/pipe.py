@@ -38,10 +38,10 @@ from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import Outcome, run
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
+from schemas.catalog.loader import load_catalog
 from schemas.errors import TransientError
-from schemas.loader import load_catalog
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry
 from schemas.privacy import HashKey
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ import pytest
 from headwater.aws import Aws, connect
 from headwater.embedded import EmbeddedAws
 from headwater.settings import Settings
-from schemas.entity import Catalog
-from schemas.loader import load_catalog
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
 
 
 @pytest.fixture(scope="module")

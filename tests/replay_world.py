@@ -34,12 +34,12 @@ from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import Outcome, run
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, decode_event, encode_event, key_hash, rank
-from schemas.fields import NO_DEFAULT
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry
+from schemas.payload.fields import NO_DEFAULT
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

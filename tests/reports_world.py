@@ -13,9 +13,9 @@ from consumers_world import NULL, A, B, entity, event, field, logical, position
 from consumers.facts import read_fact
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Row, Sweep, Warehouse
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Event, Operation, encode_event
+from schemas.payload.codec import Registry
 
 CUSTOMER = entity(
     "customer",

@@ -13,7 +13,7 @@ import pytest
 
 from consumers.warehouse.engines import open_warehouse
 from headwater.cli import main
-from schemas.loader import load_entity
+from schemas.catalog.loader import load_entity
 
 Avro = dict[str, Any]
 

@@ -9,7 +9,7 @@ from consumers_world import CATALOG, ENTITIES
 from consumers.consume import Consumer
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from schemas.letter_outcomes import Redriver
+from schemas.letters.outcomes import Redriver
 
 
 @pytest.fixture

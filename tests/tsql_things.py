@@ -14,9 +14,9 @@ from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Warehouse
-from schemas.codec import Registry
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.event import Operation, encode_event
+from schemas.payload.codec import Registry
 
 
 def _nullable(name: str, kind: Any, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mssql_statements import parsed, recorded
 
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 
 ENGINES = ("sqlite", WHERE_SET)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from consumers.reporting.definition.body import MAX_CHARACTERS, TOO_LONG
 from consumers.reporting.definition.report import Report, read_report
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import unknown
 

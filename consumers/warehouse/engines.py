@@ -6,7 +6,7 @@ from pathlib import Path
 from consumers.warehouse import mssql, sqlite
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.urls import named, parse_url
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
 _ENGINES: dict[str, Callable[[str, Iterable[Entity]], Warehouse]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
-from schemas.entity import HISTORY_COLUMNS
+from schemas.catalog.entity import HISTORY_COLUMNS
 
 OPERATION = "_operation"
 

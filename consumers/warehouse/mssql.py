@@ -32,7 +32,7 @@ from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
 from consumers.warehouse.retry import until_kept
 from consumers.warehouse.tables import StagingTable, StagingTables
 from consumers.warehouse.urls import MSSQL_OPTIONS, check_options, malformed, parse_url
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
 LOGIN_SECONDS = 15

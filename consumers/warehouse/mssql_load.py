@@ -27,7 +27,7 @@ from consumers.warehouse.mssql_values import (
 )
 from consumers.warehouse.port import MAX_SOURCE, HistoryRow, RefusedRowError, Row
 from consumers.warehouse.tables import KEY_HASH, StagingTable
-from schemas.fields import Field
+from schemas.payload.fields import Field
 
 JSON_ROWS = 5_000
 """Of one statement."""

@@ -14,7 +14,7 @@ from math import ldexp
 from typing import NamedTuple
 
 from consumers.warehouse.columns import Convert
-from schemas.fields import Field
+from schemas.payload.fields import Field
 
 BINARY_COLLATION = "Latin1_General_100_BIN2"
 MAX_NVARCHAR = 4_000

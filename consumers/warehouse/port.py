@@ -161,7 +161,7 @@ class TableStatus(NamedTuple):
 
 class LetterCount(NamedTuple):
     """How many dead letters of one kind there are. `entity` is empty where a letter knows none; `state` as in
-    schemas.letter_outcomes. `oldest` and `newest` moment in microseconds since the epoch, UTC."""
+    schemas.letters.outcomes. `oldest` and `newest` moment in microseconds since the epoch, UTC."""
 
     entity: str
     stage: str

@@ -12,7 +12,7 @@ from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, ConflictError
-from schemas.rules import Category
+from schemas.evolution.rules import Category
 
 RevisionRow: TypeAlias = "Row[*tuple[Any, ...]]"
 """A row of `Revisions.selected`."""

@@ -25,7 +25,7 @@ from consumers.warehouse.sqlite_transaction import SqliteTransaction
 from consumers.warehouse.sqlite_values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
 from consumers.warehouse.urls import SQLITE_OPTIONS, check_options, named, parse_url
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
 BUSY_SECONDS = 30.0

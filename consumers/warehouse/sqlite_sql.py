@@ -6,7 +6,7 @@ from consumers.warehouse.history import OPERATION
 from consumers.warehouse.port import Sweep
 from consumers.warehouse.sqlite_values import storage_of
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
-from schemas.fields import Field
+from schemas.payload.fields import Field
 
 SYSTEM_TABLES = (
     """CREATE TABLE IF NOT EXISTS headwater_revisions (

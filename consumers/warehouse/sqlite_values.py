@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from consumers.warehouse.columns import Convert
-from schemas.fields import Field
+from schemas.payload.fields import Field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

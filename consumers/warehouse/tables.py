@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from consumers.warehouse.port import Row
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
-from schemas.fields import Field, FieldType
+from schemas.payload.fields import Field, FieldType
 
 KEY_HASH = "_key_hash"
 SYSTEM_COLUMNS = (

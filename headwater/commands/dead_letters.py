@@ -22,12 +22,12 @@ from headwater.installation import Installation, load
 from headwater.output import cell, counted, instant, show, show_json, show_table, tell
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import decode_event
-from schemas.frames import check_frame
-from schemas.letter_outcomes import STATES, WAITING, Standing, State
+from schemas.letters.outcomes import STATES, WAITING, Standing, State
+from schemas.log.frames import check_frame
 
 if TYPE_CHECKING:
     from headwater.letters import S3Ledger
-    from headwater.redriving import Choice, Listed, Name, Redriven
+    from schemas.letters.redriving import Choice, Listed, Name, Redriven
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
 _WAITING, _ALL = "waiting", "all"
@@ -139,7 +139,7 @@ def _id(text: str) -> str:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from headwater.redriving import listed
+    from schemas.letters.redriving import listed
 
     choice = _choice(options, _states(options.state))
     letters = [each for each in listed(_ledgers(load())) if choice.takes(each.standing, each.moment)]
@@ -174,7 +174,7 @@ def _described(standing: Standing) -> dict[str, Any]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from headwater.redriving import Choice, named
+    from schemas.letters.redriving import Choice, named
 
     everything = Choice(frozenset(STATES), options.stage)
     [standing] = named(_ledgers(load()), [options.id], everything)
@@ -188,7 +188,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _redrive(options: argparse.Namespace) -> int:
-    from headwater.redriving import redrive
+    from schemas.letters.redriving import redrive
 
     here = load()
     stores = _ledgers(here)
@@ -212,7 +212,7 @@ def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> Choice:
 
 
 def _names(stores: Sequence[S3Ledger], ids: Sequence[str], choice: Choice) -> dict[Name, State]:
-    from headwater.redriving import named
+    from schemas.letters.redriving import named
 
     return {standing.letter.name: standing.state for standing in named(stores, ids, choice)}
 
@@ -232,8 +232,8 @@ def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int
 
 def _plan(stores: Sequence[S3Ledger], choice: Choice) -> tuple[Counter[tuple[str, str, str]], int]:
     """How many letters of each stage, entity and cause have a redrive, and how many have none."""
-    from headwater.redriving import each_once
     from producers.csv.redrive import has_redrive
+    from schemas.letters.redriving import each_once
 
     kinds, left = Counter[tuple[str, str, str]](), 0
     for (letter, *_), _ in (each for each in each_once(stores) if choice.takes(*each)):
@@ -273,7 +273,7 @@ def _tell_end(done: Redriven, as_json: bool) -> int:
 
 
 def _discard(options: argparse.Namespace) -> int:
-    from headwater.redriving import Choice, discard
+    from schemas.letters.redriving import Choice, discard
 
     here = load()
     stores = _ledgers(here)
@@ -288,7 +288,7 @@ def _discard(options: argparse.Namespace) -> int:
 
 def _refresh(here: Installation, stores: Sequence[S3Ledger]) -> None:
     from headwater.letter_summary import counts_of, refresh
-    from headwater.redriving import each_once
+    from schemas.letters.redriving import each_once
 
     refresh(here, counts_of(each_once(stores)))
 
@@ -308,7 +308,7 @@ def _states(name: str) -> frozenset[State]:
 def _choice(
     options: argparse.Namespace, states: frozenset[State], names: frozenset[Name] | None = None
 ) -> Choice:
-    from headwater.redriving import Choice
+    from schemas.letters.redriving import Choice
 
     since = options.since and (options.since - _EPOCH) // timedelta(microseconds=1)
     return Choice(states, options.stage, options.entity, options.cause, since, names)

@@ -10,8 +10,8 @@ from headwater.commands.parsing import Commands, add_command
 from headwater.commands.schemas.places import settings_of
 from headwater.exit_codes import DONE
 from headwater.output import tell
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
 from schemas.refusals import snake_case
 
 
@@ -38,8 +38,8 @@ def add_new(actions: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from consumers.reporting.definition.proposal import propose
     from consumers.reporting.definition.report import read_report
+    from headwater.scaffold.report_proposal import propose
 
     name = snake_case("NAME", options.name)
     home = settings_of(options).home

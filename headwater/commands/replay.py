@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replay.plan import Plan
     from replay.ports import Ports
     from replay.run import Outcome
-    from schemas.entity import Entity
+    from schemas.catalog.entity import Entity
 
 _NAMED = 100  # rows that differ
 

@@ -10,7 +10,7 @@ from headwater.commands.parsing import Commands, add_command, add_json, add_ware
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show, show_json, show_table
-from schemas.drift import KEY_TEXTS
+from schemas.catalog.drift import KEY_TEXTS
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import Warehouse

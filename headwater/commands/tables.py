@@ -9,8 +9,8 @@ from headwater.commands.parsing import Commands, add_command, add_json, add_ware
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show_json, show_table, tell
-from schemas.entity import Entity
-from schemas.fields import FieldType
+from schemas.catalog.entity import Entity
+from schemas.payload.fields import FieldType
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:

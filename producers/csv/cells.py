@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache, lru_cache
 
 from producers.texts import REMEMBERED, Read, reader
-from schemas.fields import Field, FieldType
+from schemas.payload.fields import Field, FieldType
+from schemas.payload.values import Pack
 from schemas.privacy import Protect
-from schemas.values import Pack
 
 FEW_VALUES = {FieldType.BOOLEAN, FieldType.ENUM, FieldType.DATE}  # in all the rows of a file
 

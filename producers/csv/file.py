@@ -32,11 +32,11 @@ from producers.csv.text import BadFileError, TextRows
 from producers.drift import Watch
 from producers.patience import Deadline
 from producers.publisher import Publisher
-from schemas.dead_letter import DeadLetter, LetterStore, letter_id
-from schemas.drift import KEY_TEXTS, Unknown, known_names, told
-from schemas.entity import CsvSource, Entity, Mode
+from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, told
+from schemas.catalog.entity import CsvSource, Entity, Mode
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
+from schemas.letters.letter import DeadLetter, LetterStore, letter_id
 from schemas.positions import SWEEP_ROW, csv_position
 from schemas.privacy import HashKey
 

@@ -33,9 +33,9 @@ from producers.drift import Watch
 from producers.environment import wire
 from producers.patience import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher
-from schemas.dead_letter import DeadLetter, LetterStore, letter_id
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
+from schemas.letters.letter import DeadLetter, LetterStore, letter_id
 from schemas.privacy import HashKey
 
 _log = logging.getLogger(__name__)

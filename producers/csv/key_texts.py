@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Hashable
 from functools import cached_property
 
-from schemas.fields import Field, FieldType
+from schemas.payload.fields import Field, FieldType
 
 SLOTS = 2**17
 """Keys that are remembered: 2 MB. A later key takes the place of an earlier one, so that in a larger file two

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from producers.csv.text import BadFileError, is_blank
-from schemas.entity import CsvSource
+from schemas.catalog.entity import CsvSource
 from schemas.positions import (
     ORDER_FORM,
     ROW_DIGITS,

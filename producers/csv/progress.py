@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 from producers.csv.archive import Bucket, erase
-from schemas.entity import CsvSource, Entity
+from schemas.catalog.entity import CsvSource, Entity
 from schemas.privacy import HashKey
 
 PREFIX = "progress/"

@@ -13,8 +13,8 @@ from urllib.parse import quote_plus
 from producers.csv.file import STAGE
 from producers.csv.handler import Producer
 from producers.csv.notices import CREATED
-from schemas.dead_letter import DeadLetter, LetterStore
-from schemas.letter_outcomes import Outcome
+from schemas.letters.letter import DeadLetter, LetterStore
+from schemas.letters.outcomes import Outcome
 
 CORRECT_IT = (
     "a file that was read is never read again as it is: correct it and drop it, or its rejects under "
@@ -24,7 +24,7 @@ CORRECT_IT = (
 
 
 class CsvRedriver:
-    """`schemas.letter_outcomes.Redriver` of the stage "csv"."""
+    """`schemas.letters.outcomes.Redriver` of the stage "csv"."""
 
     def __init__(self, producer: Callable[[LetterStore], Producer], letters: LetterStore) -> None:
         """`producer` makes the producer that puts what it refuses in that store; `letters` takes what it says

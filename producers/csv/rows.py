@@ -10,11 +10,11 @@ from producers.csv.cells import packed_cell
 from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.places import Reject, Row, Sheet
 from producers.csv.text import BadFileError
-from schemas.entity import CsvSource, Entity
+from schemas.catalog.entity import CsvSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event
-from schemas.fields import NO_DEFAULT
 from schemas.keys import canonical_key
+from schemas.payload.fields import NO_DEFAULT
 from schemas.privacy import HashKey, protection
 
 

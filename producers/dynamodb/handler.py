@@ -19,9 +19,9 @@ from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_eve
 from producers.environment import wire
 from producers.patience import SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher, PublishError
-from schemas.dead_letter import DeadLetter, LetterStore
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError, TransientError
+from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.privacy import HashKey
 
 _log = logging.getLogger(__name__)

@@ -32,12 +32,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from producers.dynamodb.key_texts import only_text
 from producers.texts import reader
-from schemas.conversions import cast
-from schemas.drift import Unknown, known_names, told
-from schemas.entity import DynamoDbSource, Entity
+from schemas.catalog.drift import Unknown, known_names, told
+from schemas.catalog.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
-from schemas.fields import NO_DEFAULT, Field, FieldType, plain_digits
 from schemas.keys import canonical_key
+from schemas.payload.conversions import cast
+from schemas.payload.fields import NO_DEFAULT, Field, FieldType, plain_digits
 from schemas.privacy import HashKey, Protect, protection
 
 Attribute: TypeAlias = Mapping[str, Any]
@@ -301,7 +301,7 @@ def _nearest(text: str) -> float:
 
 
 def _json(typed: Attribute) -> str:
-    """An attribute of any type as schemas.fields.canonical_json has it, without a value in between."""
+    """An attribute of any type as schemas.payload.fields.canonical_json has it, without a value in between."""
     ((kind, value),) = typed.items()
     if kind not in _JSON:
         raise TypeError("a value may stand in the place of a type (INV-7)")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas.avsc import EPOCHS
-from schemas.fields import Field, FieldType
+from schemas.payload.avsc import EPOCHS
+from schemas.payload.fields import Field, FieldType
 from schemas.privacy import Privacy
 
 

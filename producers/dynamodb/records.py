@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 
 from producers.drift import Watch
 from producers.dynamodb.images import NO_STATE, Image, ItemReader, State
-from schemas.codec import Schema
-from schemas.dead_letter import DeadLetter, letter_id
-from schemas.drift import Unknown
-from schemas.entity import Catalog
+from schemas.catalog.drift import Unknown
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import Event, Operation, event_id, make_event
+from schemas.letters.letter import DeadLetter, letter_id
+from schemas.payload.codec import Schema
 from schemas.positions import dynamodb_position, generation_of
 from schemas.privacy import HashKey
 

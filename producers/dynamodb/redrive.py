@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, check_form, payload_of, table_of
-from schemas.dead_letter import DeadLetter, LetterStore
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
-from schemas.letter_outcomes import Outcome, Refusals
+from schemas.letters.letter import DeadLetter, LetterStore
+from schemas.letters.outcomes import Outcome, Refusals
 from schemas.privacy import HashKey
 
 
 class DynamoDbRedriver:
-    """`schemas.letter_outcomes.Redriver` of the stage "dynamodb".
+    """`schemas.letters.outcomes.Redriver` of the stage "dynamodb".
 
     A record is published whole: what of it was published before is a duplicate, with the same bytes (INV-5).
     """

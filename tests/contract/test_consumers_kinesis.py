@@ -22,9 +22,9 @@ from consumers.kinesis import Page, StreamReader
 from consumers.letters import S3Letters
 from consumers.warehouse.port import LIVE_READER, padded
 from consumers.warehouse.sqlite import open_warehouse
-from schemas.dead_letter import DeadLetter, decode_letters
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError, TransientError
-from schemas.loader import load_catalog
+from schemas.letters.letter import DeadLetter, decode_letters
 
 SHARD = "shardId-000000000000"
 

@@ -11,7 +11,7 @@ import pytest
 from headwater.drift import read_drift
 from headwater.settings import Settings
 from producers.drift import S3Sightings
-from schemas.drift import Drift, Sighting
+from schemas.catalog.drift import Drift, Sighting
 from schemas.errors import ConfigurationError
 
 SOURCE = "dynamodb:orders"

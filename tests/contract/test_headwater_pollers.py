@@ -20,7 +20,7 @@ from headwater.provision import find_queue, make_flow, make_stores
 from headwater.queue_poller import QueuePoller
 from headwater.runtime import Found
 from headwater.settings import Settings
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 
 pytest_plugins = ("pollers_world",)

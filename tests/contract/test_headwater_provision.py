@@ -15,7 +15,7 @@ from consumers.kinesis import StreamReader
 from headwater.aws import Aws, connect
 from headwater.provision import make_flow, make_stores
 from headwater.settings import Settings
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 
 pytest_plugins = ("pollers_world",)

@@ -15,10 +15,10 @@ from headwater.redrivers import redrivers
 from headwater.settings import Settings
 from producers.csv.file import object_letter
 from producers.dynamodb.records import RecordReader
-from schemas.codec import Registry
-from schemas.dead_letter import DeadLetter
-from schemas.entity import Catalog
-from schemas.letter_outcomes import Redriver
+from schemas.catalog.entity import Catalog
+from schemas.letters.letter import DeadLetter
+from schemas.letters.outcomes import Redriver
+from schemas.payload.codec import Registry
 
 Wired = tuple[Mapping[str, Redriver], Any, Settings]
 

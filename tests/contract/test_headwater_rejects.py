@@ -13,14 +13,14 @@ from headwater.kept_facts import facts_of, load
 from headwater.letter_summary import counts_of
 from headwater.letters import KeptLedger, S3Ledger, count_letters
 from headwater.log_size import LogSize, log_size
-from headwater.redriving import each_once
 from headwater.rejects import RejectedRow, Rejects, count_rejects, discard, rejected
 from headwater.settings import Settings
 from headwater.stored import StoredObject
 from replay.log import S3Log
-from schemas.dead_letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.errors import ConfigurationError
-from schemas.letter_outcomes import Outcome
+from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
+from schemas.letters.outcomes import Outcome
+from schemas.letters.redriving import each_once
 
 
 class Place:

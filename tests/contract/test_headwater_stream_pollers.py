@@ -21,7 +21,7 @@ from headwater.stream_poller import (
     StreamPoller,
     pump_poller,
 )
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 
 pytest_plugins = ("pollers_world",)

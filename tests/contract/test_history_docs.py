@@ -13,10 +13,10 @@ from mssql_server import ON_SQL_SERVER
 from mssql_statements import parsed
 
 from consumers.consume import Consumer
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.event import Operation, encode_event
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("warehouse_engines",)
 

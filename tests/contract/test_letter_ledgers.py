@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from headwater.letters import S3Ledger
-from schemas.dead_letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.errors import ConfigurationError
-from schemas.letter_outcomes import InMemoryLedger, LetterBatch, LetterLedger, Outcome, outcomes_key
+from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
+from schemas.letters.outcomes import InMemoryLedger, LetterBatch, LetterLedger, Outcome, outcomes_key
 
 
 class InS3:

@@ -27,10 +27,10 @@ from consumers.warehouse.port import Batch, Counts, LetterCount
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.settings import Settings, read_settings
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("warehouse_engines",)
 

@@ -33,7 +33,7 @@ from consumers.warehouse.mssql_setup import (
     SNAPSHOTS_ALLOWED,
 )
 from consumers.warehouse.port import LIVE_READER, Checkpoint, LetterCount, padded
-from schemas.dead_letter import InMemoryLetters
+from schemas.letters.letter import InMemoryLetters
 
 pytest_plugins = ("warehouse_engines",)
 

@@ -19,12 +19,12 @@ from producers.csv.places import Upload
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters, decode_letters
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
-from schemas.kpl import parse_aggregate
+from schemas.letters.letter import InMemoryLetters, decode_letters
+from schemas.log.kpl import parse_aggregate
+from schemas.payload.codec import Registry
 
 
 def make_bucket(aws: Aws, *, versioned: bool = True) -> Any:

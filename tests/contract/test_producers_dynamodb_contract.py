@@ -9,11 +9,11 @@ from dynamodb_world import arn, frames, record
 
 from producers.dynamodb.handler import build
 from producers.kinesis import Entry
-from schemas.dead_letter import decode_letters
-from schemas.drift import PREFIX, sighting_of
+from schemas.catalog.drift import PREFIX, sighting_of
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
-from schemas.loader import load_catalog
+from schemas.letters.letter import decode_letters
 
 
 @pytest.fixture

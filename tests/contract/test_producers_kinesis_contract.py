@@ -16,9 +16,9 @@ from producers.kinesis import BROKEN, Entry, InMemoryStream, KinesisWriter, Stre
 from producers.letters import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog, documents
-from schemas.dead_letter import DeadLetter, decode_letters, letters_key
 from schemas.errors import ConfigurationError, TransientError
 from schemas.event import encode_event
+from schemas.letters.letter import DeadLetter, decode_letters, letters_key
 
 SHARDS = 3
 

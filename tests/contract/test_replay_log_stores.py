@@ -18,9 +18,9 @@ from replay.in_memory import InMemoryLog
 from replay.load import Damages, chunks
 from replay.log import LogObject, S3Log
 from replay.patience import Patience
-from schemas.codec import schema_document, schema_log_key
 from schemas.errors import ConfigurationError, LogIntegrityError, TransientError
 from schemas.event import encode_event
+from schemas.payload.codec import schema_document, schema_log_key
 
 AT_ONCE = Patience(attempts=4, sleep=lambda _seconds: None)
 FRAMES = [encode_event(event(ITEM, item(f"k{n}", n), n)) for n in range(50)]

@@ -19,9 +19,9 @@ from replay.log import S3Log
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import run
-from schemas.dead_letter import InMemoryLetters
 from schemas.errors import ConfigurationError
 from schemas.event import Event, encode_event
+from schemas.letters.letter import InMemoryLetters
 
 LOWER_HALF, UPPER_HALF = "0", str(2**127)
 

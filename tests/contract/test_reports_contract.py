@@ -22,9 +22,9 @@ from consumers.reporting.refresher import Refresher
 from consumers.reporting.to_sqlite import NeedsSqlServerError
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Counts, Row, Warehouse
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Operation, encode_event
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("warehouse_engines",)
 

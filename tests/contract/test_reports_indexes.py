@@ -16,9 +16,9 @@ from consumers.reporting.lookups import Lookup, lookups
 from consumers.reporting.refresher import Refresher
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Warehouse
-from schemas.codec import Registry
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.event import encode_event
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("warehouse_engines",)
 

@@ -7,10 +7,10 @@ from consumers_world import event
 from evolutions import STEPS, Step, consume, rebuild_into
 
 from consumers.warehouse.port import Row, Warehouse
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, encode_event
-from schemas.rules import Category
+from schemas.evolution.rules import Category
 
 pytest_plugins = ("warehouse_engines",)
 

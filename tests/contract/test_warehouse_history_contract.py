@@ -31,11 +31,11 @@ from consumers.consume import Consumer
 from consumers.facts import read_fact
 from consumers.warehouse.mssql_values import EPOCH
 from consumers.warehouse.port import Warehouse
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event
-from schemas.rules import Category
+from schemas.evolution.rules import Category
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("warehouse_engines",)
 

@@ -12,9 +12,9 @@ import pytest
 from pipe import Pipe, Table, write_entity
 
 from consumers.facts import frames_of
-from schemas.dead_letter import encode_letters
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
+from schemas.letters.letter import encode_letters
 from schemas.privacy import HashKey, hasher, mask
 
 KEY = HashKey("2026-01", b"a key of thirty-two bytes or more")

@@ -33,7 +33,7 @@ from replay.log import S3Log
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import run
-from schemas.codec import Registry
+from schemas.payload.codec import Registry
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipe import Pipe, Table
 
 from consumers.warehouse.port import Counts
 from consumers.warehouse.sqlite import open_warehouse
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
 
 KEYS = 45_729
 BATCH_RECORDS = 1_000

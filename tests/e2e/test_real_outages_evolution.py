@@ -17,9 +17,9 @@ import pytest
 from outages import Change, changes
 from pipe import Pipe, Table
 
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
-from schemas.rules import Category
+from schemas.evolution.rules import Category
 
 TURN = int(datetime(2025, 8, 21, 19, tzinfo=UTC).timestamp())
 BATCH_RECORDS, CONSUMED_RECORDS = 1_000, 20

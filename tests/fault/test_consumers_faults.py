@@ -21,9 +21,9 @@ from sqlalchemy import event as engine_event
 from consumers.consume import Consumer
 from consumers.warehouse.port import LIVE_READER, Batch, Checkpoint, Counts, padded
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from schemas.dead_letter import InMemoryLetters
 from schemas.errors import TransientError
 from schemas.event import encode_event
+from schemas.letters.letter import InMemoryLetters
 
 KEYS = 40
 

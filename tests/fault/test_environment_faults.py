@@ -27,7 +27,6 @@ from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.engines import open_warehouse as open_any
 from consumers.warehouse.port import LIVE_READER, Checkpoint
 from consumers.warehouse.sqlite import SqliteWarehouse
-from headwater.redriving import Choice, redrive
 from producers.csv.archive import S3Bucket
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
@@ -37,12 +36,13 @@ from producers.kinesis import KinesisWriter
 from producers.letters import S3Letters as ProducerLetters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters, LetterStore
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError, HeadwaterError, PoisonEventError, TransientError
 from schemas.event import encode_event
-from schemas.letter_outcomes import InMemoryLedger, Redriver
+from schemas.letters.letter import InMemoryLetters, LetterStore
+from schemas.letters.outcomes import InMemoryLedger, Redriver
+from schemas.letters.redriving import Choice, redrive
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("sqlite_warehouse",)
 

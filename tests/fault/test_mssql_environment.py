@@ -22,9 +22,9 @@ from consumers.consume import Consumer
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.mssql import MssqlWarehouse
 from consumers.warehouse.port import LIVE_READER, Counts, RefusedRowError, TransactionLostError
-from schemas.dead_letter import InMemoryLetters
 from schemas.errors import ConfigurationError, TransientError
 from schemas.event import encode_event
+from schemas.letters.letter import InMemoryLetters
 
 pytest_plugins = ("warehouse_engines",)
 

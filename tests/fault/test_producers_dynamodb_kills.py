@@ -10,8 +10,8 @@ from dynamodb_world import World, order, record
 from producers.dynamodb.handler import Producer
 from producers.kinesis import Entry, Shard
 from producers.publisher import Publisher
-from schemas.codec import Schema
-from schemas.dead_letter import DeadLetter
+from schemas.letters.letter import DeadLetter
+from schemas.payload.codec import Schema
 
 
 class Killed(BaseException):

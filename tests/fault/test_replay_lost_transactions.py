@@ -14,8 +14,8 @@ from consumers.warehouse.port import TransactionLostError
 from replay.compare import compare
 from replay.in_memory import InMemoryLog
 from replay.patience import Patience
-from schemas.codec import Registry
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("warehouse_engines",)
 

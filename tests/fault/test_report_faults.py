@@ -24,7 +24,7 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import HeldError, Refresher
 from consumers.warehouse.port import Batch, Warehouse
 from consumers.warehouse.retry import until_kept
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.event import Operation
 
 pytest_plugins = ("warehouse_engines",)

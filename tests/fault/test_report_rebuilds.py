@@ -29,7 +29,7 @@ from replay.plan import Plan
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import run
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.event import Event, Operation
 
 pytest_plugins = ("warehouse_engines",)

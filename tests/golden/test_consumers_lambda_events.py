@@ -15,8 +15,8 @@ from consumers.consume import Consumer
 from consumers.handler import KinesisBatches
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from schemas.dead_letter import InMemoryLetters
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
+from schemas.letters.letter import InMemoryLetters
 
 FOLDER = Path(__file__).parent / "lambda_events"
 CATALOG = load_catalog()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from schemas.event import ENVELOPE_FINGERPRINT, decode_event, encode_event
-from schemas.frames import check_frame, read_frames
-from schemas.kpl import parse_aggregate
+from schemas.log.frames import check_frame, read_frames
+from schemas.log.kpl import parse_aggregate
 
 GOLDEN = Path(__file__).parent / "frames"
 OPERATIONS = ("insert", "update", "delete", "upsert", "sweep")

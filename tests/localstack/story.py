@@ -26,7 +26,7 @@ from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Row
 from replay import log
 from replay.log import S3Log
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
 
 CHANGES = 2_000
 KILLED_AFTER, UP_AGAIN_AFTER, SPLIT_AFTER = 900, 1_100, 1_500  # changes

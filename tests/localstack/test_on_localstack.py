@@ -16,7 +16,7 @@ from story import Story
 
 from headwater.exit_codes import DONE, FINDINGS
 from schemas.event import decode_event
-from schemas.frames import check_frame
+from schemas.log.frames import check_frame
 
 pytestmark = pytest.mark.timeout(1_500)  # minutes of work, on a machine that may be busy
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replay_world import Pipe, business, quick_folder
 
-from schemas.codec import Registry
 from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT, Event, Operation, encode_event
+from schemas.payload.codec import Registry
 
 REMEMBERING = replace(ITEM, history=True)
 GOOD_POSITIONS = ("2024-000001", "2024-000002", "2024-000002+1", "~" * 378)

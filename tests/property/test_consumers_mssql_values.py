@@ -21,10 +21,10 @@ from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.mssql_load import loads
 from consumers.warehouse.port import Counts, Row, Warehouse
 from consumers.warehouse.tables import StagingTable
-from schemas.codec import Registry, make_schema
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry, make_schema
 
 pytest_plugins = ("warehouse_engines",)
 

@@ -17,11 +17,11 @@ from sqlalchemy import event as engine_event
 from consumers.consume import Consumer
 from consumers.warehouse.port import Counts, Row
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import TransientError
 from schemas.event import Event, Operation, encode_event, key_hash, rank
 from schemas.keys import canonical_key
+from schemas.letters.letter import InMemoryLetters
 
 ENTITIES = {"item": ITEM, "other": OTHER}
 

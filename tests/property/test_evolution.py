@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from consumers.facts import read_fact
 from consumers.warehouse.port import Row, Warehouse
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from schemas.codec import Registry
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, encode_event
-from schemas.rules import Category
+from schemas.evolution.rules import Category
+from schemas.payload.codec import Registry
 
 by_name = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
 

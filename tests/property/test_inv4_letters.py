@@ -26,18 +26,18 @@ from consumers.consume import Consumer
 from consumers.facts import frames_of
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.port import Counts
-from headwater.redriving import Choice, Redriven, listed, redrive
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.dynamodb.redrive import DynamoDbRedriver
 from producers.kinesis import InMemoryStream
-from schemas.dead_letter import DeadLetter, LetterStore
+from schemas.catalog.loader import load_catalog
 from schemas.errors import PoisonEventError
 from schemas.event import decode_event, encode_event
-from schemas.frames import check_frame
-from schemas.letter_outcomes import InMemoryLedger
-from schemas.loader import load_catalog
+from schemas.letters.letter import DeadLetter, LetterStore
+from schemas.letters.outcomes import InMemoryLedger
+from schemas.letters.redriving import Choice, Redriven, listed, redrive
+from schemas.log.frames import check_frame
 
 THING = 'key = ["id"]\n[[source]]\ndynamodb = "things"\n'
 USAGE = 'key = ["id"]\n[[source]]\ncsv = "usage"\nmode = "upsert"\n'

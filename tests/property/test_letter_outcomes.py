@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.dead_letter import DeadLetter, letters_key
 from schemas.errors import ConfigurationError
-from schemas.letter_outcomes import (
+from schemas.letters.letter import DeadLetter, letters_key
+from schemas.letters.outcomes import (
     STATES,
     InMemoryLedger,
     Outcome,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from producers.csv.text import TextRows
 from producers.kinesis import Fault, InMemoryStream
-from schemas.entity import Mode
+from schemas.catalog.entity import Mode
 from schemas.errors import TransientError
 from schemas.event import bucket_of, key_hash
 

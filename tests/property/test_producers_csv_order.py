@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.csv.places import Upload
-from schemas.entity import Mode
+from schemas.catalog.entity import Mode
 from schemas.event import Event
 from schemas.positions import (
     SWEEP_ROW,

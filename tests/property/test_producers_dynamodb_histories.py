@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from producers.dynamodb.images import NO_STATE, ItemReader
 from producers.kinesis import Fault
-from schemas.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import DynamoDbSource, Entity
 from schemas.event import Event
-from schemas.fields import canonical_json
+from schemas.payload.fields import canonical_json
 
 Item = Mapping[str, Mapping[str, Any]]
 

@@ -18,9 +18,9 @@ from schemas.event import (
     make_event,
     rank,
 )
-from schemas.fields import Field, FieldType
-from schemas.frames import check_frame
 from schemas.keys import canonical_key, parse_key
+from schemas.log.frames import check_frame
+from schemas.payload.fields import Field, FieldType
 from schemas.positions import csv_position, dynamodb_position
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.avsc import ADDED_PROPERTIES
-from schemas.codec import make_schema
+from schemas.catalog.loader import SAMPLE_ENTITIES, load_entity
+from schemas.catalog.sources import read_source
 from schemas.errors import ConfigurationError
-from schemas.loader import SAMPLE_ENTITIES, load_entity
-from schemas.sources import read_source
+from schemas.payload.avsc import ADDED_PROPERTIES
+from schemas.payload.codec import make_schema
 
 JUNK = st.recursive(
     st.none()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from log_streams import Span, Unit, aggregate_of, aggregated, bare, frame_of, read, spans, stream
 
 from schemas.event import HEADER
-from schemas.frames import check_frame
-from schemas.kpl import DIGEST_BYTES, MAGIC
+from schemas.log.frames import check_frame
+from schemas.log.kpl import DIGEST_BYTES, MAGIC
 
 NUMBERS = st.integers(0, 9_999)
 METADATA = st.sampled_from([None, {"row": "7"}])

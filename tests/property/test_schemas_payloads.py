@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import Schema, make_schema, schema_document, schema_from_document
 from schemas.errors import PoisonEventError
-from schemas.fields import FieldType, canonical_json, canonical_json_of
+from schemas.payload.codec import Schema, make_schema, schema_document, schema_from_document
+from schemas.payload.fields import FieldType, canonical_json, canonical_json_of
 
 Avro = dict[str, Any]
 

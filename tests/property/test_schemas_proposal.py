@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from headwater.cli import main
-from schemas.candidate_keys import candidate_keys
-from schemas.loader import load_entity
+from headwater.scaffold.candidate_keys import candidate_keys
+from schemas.catalog.loader import load_entity
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 NUMBER = st.one_of(

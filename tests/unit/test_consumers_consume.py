@@ -22,9 +22,9 @@ from consumers.consume import Consumer, Refusal, letter_of, project
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
 from consumers.warehouse.sqlite import SqliteWarehouse
 from producers.aggregator import Aggregate
-from schemas.dead_letter import DeadLetter, InMemoryLetters, letter_id
 from schemas.errors import PoisonEventError, TransientError
 from schemas.event import Event, Operation, encode_event
+from schemas.letters.letter import DeadLetter, InMemoryLetters, letter_id
 
 pytest_plugins = ("sqlite_warehouse",)
 

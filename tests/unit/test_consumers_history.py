@@ -17,10 +17,10 @@ from consumers.warehouse.history import history_table
 from consumers.warehouse.mssql_history import indexed
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
 from consumers.warehouse.tables import StagingTable
-from schemas.codec import Registry
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event
+from schemas.letters.letter import InMemoryLetters
+from schemas.payload.codec import Registry
 
 FRAMES = frames_of(
     [

@@ -22,9 +22,9 @@ from consumers_world import (
 
 from consumers.facts import read_fact, to_fact
 from consumers.rows import to_row
-from schemas.codec import Registry
 from schemas.errors import PoisonEventError
 from schemas.event import Operation, encode_event
+from schemas.payload.codec import Registry
 
 
 def test_a_row_holds_what_the_event_says() -> None:

@@ -8,8 +8,8 @@ from boto3.dynamodb.types import TypeSerializer
 from headwater import sample
 from headwater.lambda_events import attribute_as_json
 from producers.dynamodb.images import ItemReader
-from schemas.entity import Catalog
-from schemas.loader import load_catalog
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
 
 
 @pytest.fixture(scope="module")

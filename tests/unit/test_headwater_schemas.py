@@ -21,10 +21,10 @@ from schema_homes import (
     write,
 )
 
-from schemas.conversions import casts_as_markdown
-from schemas.loader import read_entity
-from schemas.rules import FILE_RULES, RULES, SETTING_RULES, rules_as_markdown
-from schemas.source_settings import settings_as_markdown
+from schemas.catalog.loader import read_entity
+from schemas.catalog.source_settings import settings_as_markdown
+from schemas.evolution.rules import FILE_RULES, RULES, SETTING_RULES, rules_as_markdown
+from schemas.payload.conversions import casts_as_markdown
 
 pytest_plugins = ("schemas_home",)
 

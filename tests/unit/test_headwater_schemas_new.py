@@ -6,8 +6,7 @@ import pytest
 from new_schemas import New
 from schema_homes import Avro
 
-from schemas.loader import load_entity
-from schemas.text_sample import (
+from headwater.scaffold.text_sample import (
     AMOUNTS,
     CENTURY,
     CODES,
@@ -18,6 +17,7 @@ from schemas.text_sample import (
     SECONDS,
     SWAPPED,
 )
+from schemas.catalog.loader import load_entity
 
 pytest_plugins = ("schemas_home",)
 WORDS = ("amber", "birch", "cedar", "dune", "elm")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from new_schemas import New, key_of
 
-from headwater.csv_dialect import has_plain_quotes
-from headwater.csv_sample import sample_file
-from schemas.entity import CsvSource
-from schemas.loader import load_entity
+from headwater.scaffold.csv_dialect import has_plain_quotes
+from headwater.scaffold.csv_sample import sample_file
+from schemas.catalog.entity import CsvSource
+from schemas.catalog.loader import load_entity
 
 pytest_plugins = ("schemas_home",)
 
@@ -302,7 +302,7 @@ def test_rows_that_will_be_rejected_are_counted(new: New) -> None:
 
 
 def test_a_wide_file_is_sampled_in_fewer_rows(new: New, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.csv_sample._CELLS", 10)
+    monkeypatch.setattr("headwater.scaffold.csv_sample._CELLS", 10)
     (new.folder / "wide.csv").write_text("a,b\n" + "1,2\n" * 100)
     sample: Any = sample_file(new.folder / "wide.csv", None, None, 50)
     assert (sample.rows, sample.whole, len(sample.columns[0].hashes)) == (5, False, 5)

@@ -21,8 +21,8 @@ from schema_homes import (
     write,
 )
 
+from schemas.catalog.loader import load_entity, read_entity
 from schemas.errors import ConfigurationError
-from schemas.loader import load_entity, read_entity
 
 pytest_plugins = ("schemas_home",)
 

@@ -13,11 +13,11 @@ from consumers.warehouse.port import LetterCount
 from consumers.warehouse.sqlite import SqliteWarehouse
 from headwater.letter_summary import counts_of, waiting
 from headwater.output import instant
-from headwater.redriving import Choice, Listed, discard, each_once, listed, named
-from schemas.dead_letter import DeadLetter
 from schemas.errors import ConfigurationError
 from schemas.event import MAX_OCCURRED_AT, encode_event
-from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver
+from schemas.letters.letter import DeadLetter
+from schemas.letters.outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver
+from schemas.letters.redriving import Choice, Listed, discard, each_once, listed, named
 
 pytest_plugins = ("sqlite_warehouse",)
 

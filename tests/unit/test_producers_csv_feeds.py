@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from csv_world import HEADER, World, entity, links, source_of
 
-from schemas.codec import make_schema
-from schemas.drift import Unknown
-from schemas.entity import Entity, Mode
+from schemas.catalog.drift import Unknown
+from schemas.catalog.entity import Entity, Mode
 from schemas.event import BUCKETS
+from schemas.payload.codec import make_schema
 
 NAMES = [
     {"name": "code", "type": "string", "maxLength": 9},

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from csv_world import BUCKET, HEADER, LINK_FIELDS, World, entity, links, notification
 
-from schemas.entity import Entity, Mode
+from schemas.catalog.entity import Entity, Mode
 from schemas.positions import csv_position
 
 GOOD = f"{HEADER}\n1,Alpha,01-02-2020,Y\n2,Beta,,N\n"

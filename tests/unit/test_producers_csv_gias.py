@@ -10,7 +10,7 @@ from csv_world import MORNING, entity, source_of
 from producers.csv.places import Drop, Upload
 from producers.csv.rows import RowReader
 from producers.csv.text import TextRows
-from schemas.entity import Mode
+from schemas.catalog.entity import Mode
 
 FIELDS = [
     {"name": "urn", "type": "int", "from": "URN"},

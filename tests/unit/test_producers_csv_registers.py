@@ -13,7 +13,7 @@ from csv_world import HEADER, World, links, notification, source_of
 from producers import publisher
 from producers.csv import stages
 from producers.csv.registers import SIZE, KeySample, Loss, loss
-from schemas.entity import Mode
+from schemas.catalog.entity import Mode
 from schemas.errors import TransientError
 from schemas.event import key_hash
 

@@ -16,8 +16,7 @@ from producers.dynamodb.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.dead_letter import InMemoryLetters
-from schemas.drift import (
+from schemas.catalog.drift import (
     MORE,
     MOST_NAMES,
     OTHER_FORM,
@@ -30,8 +29,9 @@ from schemas.drift import (
     sighting_keys,
     sighting_of,
 )
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import TransientError
+from schemas.letters.letter import InMemoryLetters
 
 SECRET = "SECRET-3141"
 DAY = 86_400

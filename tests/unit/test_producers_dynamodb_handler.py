@@ -11,9 +11,9 @@ from dynamodb_world import ORDER, TEACHER, Item, World, account, event, order, r
 from producers.dynamodb import handler as module
 from producers.dynamodb.handler import Outcome, Producer, build
 from producers.kinesis import Fault
-from schemas.dead_letter import DeadLetter, InMemoryLetters
 from schemas.errors import ConfigurationError, TransientError
 from schemas.event import encode_event
+from schemas.letters.letter import DeadLetter, InMemoryLetters
 
 AWAY = [Fault(before=True)] * 4  # as many attempts as the world's publisher makes
 

@@ -12,7 +12,7 @@ import pytest
 from dynamodb_world import entity, logical, nullable
 
 from producers.dynamodb.images import NO_STATE, ItemReader, State
-from schemas.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import DynamoDbSource, Entity
 
 ENUM = {"type": "enum", "name": "Plan", "symbols": ["trial", "basic"]}
 DECIMAL = logical("decimal", "bytes", precision=38, scale=10)

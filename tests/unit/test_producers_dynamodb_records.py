@@ -9,9 +9,9 @@ import pytest
 from dynamodb_world import AT, ORDER, ROOM, TEACHER, World, account, entity, order, record, room
 
 from producers.dynamodb.records import Reading, RecordReader
-from schemas.dead_letter import letter_id
 from schemas.errors import ConfigurationError
 from schemas.event import MAX_FRAME_BYTES, Event, encode_event, event_id
+from schemas.letters.letter import letter_id
 
 
 def outline(events: list[Event]) -> list[tuple[str, str, str, bool, bool]]:

@@ -7,9 +7,9 @@ import pytest
 from dynamodb_world import entity
 
 from producers.hash_keys import check_use, read_hash_key
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
+from schemas.payload.codec import Registry
 from schemas.privacy import HashKey, Privacy, protection
 
 SECRET = "an-unmistakable-secret-of-more-than-32-bytes"

@@ -20,8 +20,8 @@ from test_producers_drift import Kept
 from producers.csv.key_texts import KeyTexts
 from producers.drift import Watch
 from producers.dynamodb.records import Reading, RecordReader
-from schemas.drift import KEY_TEXTS
-from schemas.entity import DynamoDbSource, Entity
+from schemas.catalog.drift import KEY_TEXTS
+from schemas.catalog.entity import DynamoDbSource, Entity
 
 MOMENT = logical("timestamp-micros", "long")
 LOCAL = logical("local-timestamp-micros", "long")

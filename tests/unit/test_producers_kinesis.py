@@ -8,7 +8,7 @@ import pytest
 from producers.aggregator import MAX_AGGREGATE_BYTES, Aggregate
 from producers.kinesis import HASH_KEYS, MAX_CALL_BYTES, MAX_ENTRY_BYTES, Entry, Fault, InMemoryStream
 from schemas.errors import ConfigurationError, TransientError
-from schemas.kpl import parse_aggregate
+from schemas.log.kpl import parse_aggregate
 
 
 def filled(*records: tuple[str, bytes]) -> Aggregate:

@@ -11,8 +11,8 @@ from producers.dynamodb.redrive import DynamoDbRedriver
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.dead_letter import InMemoryLetters, LetterStore
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
+from schemas.letters.letter import InMemoryLetters, LetterStore
 
 
 def order(age: str) -> Entity:

@@ -10,9 +10,9 @@ from producers.aggregator import Aggregate, messages_pb2
 from producers.kinesis import MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Fault, InMemoryStream, Shard
 from producers.publisher import EVENT_OVERHEAD, Publisher, PublishError
 from producers.schema_log import InMemorySchemaLog
-from schemas.codec import Schema, schema_document, schema_log_key
 from schemas.errors import ConfigurationError, PoisonEventError, TransientError
 from schemas.event import ENVELOPE_FINGERPRINT, bucket_of, encode_event, key_hash, partition_key
+from schemas.payload.codec import Schema, schema_document, schema_log_key
 
 SCHEMA = ORDER.schema
 

@@ -11,15 +11,15 @@ from csv_world import links, notification
 from dynamodb_world import ORDER, entity, order, record
 from dynamodb_world import World as Stream
 
-from headwater.redriving import Choice, redrive
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.redrive import DynamoDbRedriver
-from schemas.codec import Registry
-from schemas.dead_letter import DeadLetter, letter_id
-from schemas.entity import Catalog, DynamoDbSource, Entity
-from schemas.letter_outcomes import InMemoryLedger, Outcome
+from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.letters.letter import DeadLetter, letter_id
+from schemas.letters.outcomes import InMemoryLedger, Outcome
+from schemas.letters.redriving import Choice, redrive
+from schemas.payload.codec import Registry
 
 GOOD = "URN,Name,Since,Open\n1,a,,Y\n"
 

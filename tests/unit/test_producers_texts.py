@@ -9,7 +9,7 @@ import pytest
 
 from producers.texts import reader
 from schemas.errors import PoisonEventError
-from schemas.fields import Field, FieldType
+from schemas.payload.fields import Field, FieldType
 
 
 def read(kind: str, text: str, pattern: str | None = None, **more: Any) -> object:

@@ -14,15 +14,15 @@ from consumers.consume import Consumer
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.port import Checkpoint, Counts
 from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from headwater import redriving
-from headwater.redriving import Choice, Redriven, discard, listed, named, redrive
 from producers.aggregator import Aggregate
-from schemas.codec import Registry
-from schemas.dead_letter import DeadLetter
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError, TransientError
 from schemas.event import encode_event
-from schemas.letter_outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver
+from schemas.letters import redriving
+from schemas.letters.letter import DeadLetter
+from schemas.letters.outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver
+from schemas.letters.redriving import Choice, Redriven, discard, listed, named, redrive
+from schemas.payload.codec import Registry
 
 pytest_plugins = ("sqlite_warehouse",)
 

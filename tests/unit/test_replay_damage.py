@@ -15,7 +15,7 @@ from replay.acknowledged import acknowledge, damages_of, document_key
 from replay.as_of import plan_as_of
 from replay.compare import compare
 from replay.run import run
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError, LogIntegrityError
 from schemas.event import encode_event
 

@@ -18,11 +18,11 @@ from replay.in_memory import InMemoryLog
 from replay.log_schemas import entity_of_log, refuse_newer_versions
 from replay.rebuild import plan_rollback
 from replay.run import run
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Event, Operation, encode_event
-from schemas.rules import Category
+from schemas.evolution.rules import Category
+from schemas.payload.codec import Registry
 
 by_name = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
 

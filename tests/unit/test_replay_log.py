@@ -16,12 +16,12 @@ from replay.in_memory import InMemoryLog
 from replay.load import Chunk, Damages, chunks
 from replay.log import LINE_BYTES, error_frames, frames_of
 from replay.log_schemas import entity_of_log
-from schemas.codec import Registry, schema_log_key
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT, encode_event
-from schemas.frames import Damage
-from schemas.log_registry import LogRegistry
+from schemas.log.frames import Damage
+from schemas.log.registry import LogRegistry
+from schemas.payload.codec import Registry, schema_log_key
 
 FRAMES = [encode_event(event(ITEM, item(f"k{n}", n), n)) for n in range(6)]
 KEY = "log/2026/03/01/12/0"

@@ -12,7 +12,7 @@ from consumers.warehouse.port import Warehouse
 from headwater.cli import main
 from replay.as_of import view_suffix
 from replay.revisions import expiry_place
-from schemas.loader import load_catalog
+from schemas.catalog.loader import load_catalog
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = MOMENT + timedelta(seconds=1)

@@ -15,10 +15,10 @@ from consumers.reporting.refresher import Refresher, held
 from consumers.warehouse.engines import open_warehouse
 from headwater.cli import main
 from headwater.exit_codes import DONE, GAVE_UP, REFUSED
-from schemas.dead_letter import InMemoryLetters
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
 from schemas.event import Operation, encode_event, make_event
-from schemas.loader import load_catalog
+from schemas.letters.letter import InMemoryLetters
 
 ROOT = Path(__file__).parents[2]
 GOOD = "SELECT s.town, COUNT(*) AS n FROM staging.school AS s GROUP BY s.town"

@@ -12,8 +12,8 @@ from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.files import chosen, problems, read_reports
 from consumers.reporting.statements import timed
 from consumers.reporting.to_sqlite import NeedsSqlServerError, to_sqlite
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
 
 C, P = "staging.customer AS c", "staging.product AS p"
 FULL = 'say refresh = "full every 30 minutes" in the comment at the beginning, or change the SELECT'

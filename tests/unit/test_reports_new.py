@@ -12,15 +12,15 @@ import pytest
 from consumers_world import entity, field
 from reports_world import CATALOG as SHOP
 
-from consumers.reporting.definition.proposal import propose
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.files import read_reports
 from headwater.cli import main
 from headwater.exit_codes import DONE, REFUSED
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from headwater.scaffold.report_proposal import propose
+from schemas.catalog.entity import Catalog, Entity
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog
+from schemas.payload.codec import Registry
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = load_catalog()

@@ -10,8 +10,8 @@ import pytest
 from consumers.reporting.definition.outputs import is_type
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.files import read_reports
-from schemas.entity import Catalog
-from schemas.loader import load_catalog
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
 
 CATALOG = load_catalog(None)
 

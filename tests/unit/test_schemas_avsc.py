@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from schemas.avsc import read_fields
-from schemas.codec import make_schema
 from schemas.errors import ConfigurationError
-from schemas.fields import FieldType
+from schemas.payload.avsc import read_fields
+from schemas.payload.codec import make_schema
+from schemas.payload.fields import FieldType
 
 Avro = dict[str, Any]
 

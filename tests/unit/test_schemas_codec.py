@@ -12,7 +12,8 @@ from fastavro.schema import to_parsing_canonical_form
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import (
+from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
+from schemas.payload.codec import (
     Registry,
     Schema,
     make_schema,
@@ -20,8 +21,7 @@ from schemas.codec import (
     schema_from_document,
     schema_log_key,
 )
-from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
-from schemas.fingerprint import canonical_form, crc_64_avro, fingerprint
+from schemas.payload.fingerprint import canonical_form, crc_64_avro, fingerprint
 
 Avro = dict[str, Any]
 

@@ -5,7 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from schemas.dead_letter import (
+from schemas.errors import ConfigurationError
+from schemas.letters.letter import (
     DeadLetter,
     InMemoryLetters,
     decode_letters,
@@ -13,7 +14,6 @@ from schemas.dead_letter import (
     letter_id,
     letters_key,
 )
-from schemas.errors import ConfigurationError
 
 FIRST = DeadLetter(
     id="00ff",

@@ -2,11 +2,19 @@
 
 import pytest
 
-from schemas.codec import make_schema
-from schemas.entity import Catalog, CsvSource, DynamoDbSource, Entity, KeyAttribute, Mode, key_attributes
+from schemas.catalog.entity import (
+    Catalog,
+    CsvSource,
+    DynamoDbSource,
+    Entity,
+    KeyAttribute,
+    Mode,
+    key_attributes,
+)
+from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError, PoisonEventError
-from schemas.fields import FieldType
-from schemas.loader import load_catalog
+from schemas.payload.codec import make_schema
+from schemas.payload.fields import FieldType
 
 GOLDEN_FINGERPRINTS = {
     "class_group": "417da468c36f5203",

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from evolutions import casts, f, private
 
-from schemas.codec import Schema, make_schema
 from schemas.errors import PoisonEventError
-from schemas.evolution import Evolution
+from schemas.evolution.evolution import Evolution
+from schemas.payload.codec import Schema, make_schema
 from schemas.privacy import hasher, mask
 
 Avro = dict[str, Any]

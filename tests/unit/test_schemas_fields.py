@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from schemas.errors import PoisonEventError
-from schemas.fields import (
+from schemas.payload.fields import (
     ANY_SOURCE,
     NO_DEFAULT,
     Field,

@@ -9,9 +9,9 @@ import pytest
 from log_streams import aggregate_of, aggregated, bare, frame_of, read, spans, stream
 
 from schemas.event import HEADER, MAX_FRAME_BYTES
-from schemas.frames import Damage, check_frame, read_frames
-from schemas.inflate import inflated
-from schemas.kpl import MAGIC
+from schemas.log.frames import Damage, check_frame, read_frames
+from schemas.log.inflate import inflated
+from schemas.log.kpl import MAGIC
 
 FRAMES = [frame_of(number, b"payload of some length" * number) for number in range(6)]
 LAST = len(b"".join(FRAMES[:-1]))

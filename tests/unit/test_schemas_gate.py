@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from schemas.catalog.gate import refusals
+from schemas.catalog.loader import load_entity, read_entity
+from schemas.catalog.published import publish
 from schemas.errors import ConfigurationError
-from schemas.gate import refusals
-from schemas.loader import load_entity, read_entity
-from schemas.published import publish
-from schemas.rules import RULES
+from schemas.evolution.rules import RULES
 
 Avro = dict[str, Any]
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_streams import frame_of
 
-from schemas import window
-from schemas.crc import RangeCrc, combined
 from schemas.event import HEADER
-from schemas.frames import Damage, read_frames
-from schemas.inflate import inflated
+from schemas.log import window
+from schemas.log.crc import RangeCrc, combined
+from schemas.log.frames import Damage, read_frames
+from schemas.log.inflate import inflated
 
 LARGE = (983_040).to_bytes(4)
 """What a length field says."""

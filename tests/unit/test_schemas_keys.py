@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from schemas.errors import PoisonEventError
-from schemas.fields import Field, FieldType
 from schemas.keys import canonical_key, parse_key
+from schemas.payload.fields import Field, FieldType
 
 PARIS = timezone(timedelta(hours=1))
 

@@ -7,7 +7,7 @@ import pytest
 
 from producers.aggregator import Aggregate  # restores the path that aws_kinesis_agg changes
 from schemas.errors import PoisonEventError
-from schemas.kpl import MAGIC, Record, parse_aggregate, read_record, skip_key
+from schemas.log.kpl import MAGIC, Record, parse_aggregate, read_record, skip_key
 
 
 def sealed(*fields: bytes) -> bytes:

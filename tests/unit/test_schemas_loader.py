@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from entity_homes import CSV, URN, record, refusal, write
 
-from schemas.entity import CsvSource, DynamoDbSource, Mode
+from schemas.catalog.entity import CsvSource, DynamoDbSource, Mode
+from schemas.catalog.loader import load_catalog, load_entity
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog, load_entity
 
 # What is right
 

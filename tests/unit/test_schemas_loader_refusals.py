@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from entity_homes import CSV, DYNAMODB, URN, record, refusal, write
 
-from schemas.entity import KeyAttribute
+from schemas.catalog.entity import KeyAttribute
+from schemas.catalog.loader import load_catalog, load_entity
 from schemas.errors import ConfigurationError
-from schemas.loader import load_catalog, load_entity
 
 # What is wrong in entity.toml
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from schema_homes import Avro, Schemas, entity, f
 
+from schemas.catalog.gate import findings, refusals
+from schemas.catalog.loader import load_entity, read_entity
+from schemas.catalog.published import publish, read_published
+from schemas.catalog.source_settings import CSV_SETTINGS, DYNAMODB_SETTINGS
+from schemas.catalog.sources import CSV_PROPERTIES, DYNAMODB_PROPERTIES
 from schemas.errors import ConfigurationError
-from schemas.gate import findings, refusals
-from schemas.loader import load_entity, read_entity
-from schemas.published import publish, read_published
-from schemas.rules import SETTING_RULES
-from schemas.source_settings import CSV_SETTINGS, DYNAMODB_SETTINGS
-from schemas.sources import CSV_PROPERTIES, DYNAMODB_PROPERTIES
+from schemas.evolution.rules import SETTING_RULES
 
 FEED = 'key = ["urn"]\n[[source]]\ncsv = "things"\nmode = "{mode}"\n'
 UPSERT, SNAPSHOT = FEED.replace("{mode}", "upsert"), FEED.replace("{mode}", "snapshot")
@@ -108,7 +108,7 @@ def test_trim_decides_a_key_of_text_unless_a_sweep_removes_the_former_keys(
 
 
 def test_every_property_of_a_source_is_decided() -> None:
-    """For a new property, say in schemas/source_settings.py what a change of it costs."""
+    """For a new property, say in schemas/catalog/source_settings.py what a change of it costs."""
     assert [each.name for each in CSV_SETTINGS] == [*CSV_PROPERTIES]
     assert sorted(each.name for each in DYNAMODB_SETTINGS) == sorted(DYNAMODB_PROPERTIES)
     named = {rule for each in (*CSV_SETTINGS, *DYNAMODB_SETTINGS) for rule in each.rules}

@@ -40,9 +40,9 @@ from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
 from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, outputs, settle
 from consumers.warehouse.mssql_values import storage_of
 from consumers.warehouse.port import MAX_SOURCE
-from schemas.entity import Catalog
+from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
-from schemas.fields import Field
+from schemas.payload.fields import Field
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
 
 _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")

@@ -16,14 +16,14 @@ from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.installation import Installation
 from headwater.output import counted, show_json, show_table, tell
 from headwater.settings import Settings
-from schemas.codec import Registry
-from schemas.entity import Catalog, Entity
+from schemas.catalog.entity import Catalog, Entity
+from schemas.catalog.gate import Finding, against_table, findings, malformed
+from schemas.catalog.loader import check_together, read_entity
+from schemas.catalog.published import read_published
+from schemas.catalog.source_settings import is_recorded
 from schemas.errors import ConfigurationError, HeadwaterError
-from schemas.gate import Finding, against_table, findings, malformed
-from schemas.loader import check_together, read_entity
-from schemas.published import read_published
-from schemas.rules import Category
-from schemas.source_settings import is_recorded
+from schemas.evolution.rules import Category
+from schemas.payload.codec import Registry
 
 _COLUMNS = ("entity", "from", "to", "field", "rule", "category", "remedy")
 

@@ -8,7 +8,7 @@ from headwater.commands.parsing import Commands, add_command, add_json, count
 from headwater.commands.schemas.places import add_home, at_version, named_entity
 from headwater.exit_codes import DONE
 from headwater.output import show_json, show_table, tell
-from schemas.described import type_of
+from schemas.catalog.described import type_of
 from schemas.errors import ConfigurationError
 
 _COLUMNS = ("field", "before", "after", "rule", "category", "what")

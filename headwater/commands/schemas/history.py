@@ -8,8 +8,8 @@ from headwater.commands.parsing import Commands, add_command, add_json
 from headwater.commands.schemas.places import add_home, named_entity
 from headwater.exit_codes import DONE
 from headwater.output import show_json, show_table
-from schemas.described import VersionLine, version_lines
-from schemas.published import read_published
+from schemas.catalog.described import VersionLine, version_lines
+from schemas.catalog.published import read_published
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:

@@ -12,14 +12,14 @@ from headwater.commands.parsing import Commands, add_command, count
 from headwater.commands.schemas.places import home_option, settings_of
 from headwater.exit_codes import DONE
 from headwater.output import counted, show_table, tell
-from schemas.described import type_of
+from headwater.scaffold.proposal import Proposal, propose
+from schemas.catalog.described import type_of
+from schemas.catalog.loader import load_entity
 from schemas.errors import ConfigurationError
-from schemas.loader import load_entity
-from schemas.proposal import Proposal, propose
 from schemas.refusals import snake_case
 
 if TYPE_CHECKING:
-    from headwater.csv_sample import CsvSample
+    from headwater.scaffold.csv_sample import CsvSample
 
 _ROWS = 100_000
 _ITEMS = 10_000
@@ -116,7 +116,7 @@ def _new_folder(home: Path | None, entity: str) -> Path:
 
 
 def _of_file(options: argparse.Namespace) -> _Proposed:
-    from headwater.csv_sample import sample_file
+    from headwater.scaffold.csv_sample import sample_file
 
     delimiter, limit = _delimiter(options.delimiter), _limit(options.rows, _ROWS)
     sample = sample_file(options.file, delimiter, options.encoding, limit, options.header)
@@ -142,7 +142,7 @@ def _form(sample: CsvSample) -> dict[str, object]:
 
 def _of_table(options: argparse.Namespace) -> _Proposed:
     from headwater.aws import connect
-    from headwater.table_sample import sample_table
+    from headwater.scaffold.table_sample import sample_table
 
     sample = sample_table(connect().dynamodb, options.from_table, _limit(options.rows, _ITEMS))
     proposal = propose(sample.columns, _key(options.key) or sample.key)

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from headwater.settings import Settings, read_settings
-from schemas.entity import Entity
+from schemas.catalog.entity import Entity
+from schemas.catalog.loader import entities_of, entity_folder, entity_folders, read_entity
 from schemas.errors import ConfigurationError
-from schemas.loader import entities_of, entity_folder, entity_folders, read_entity
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:

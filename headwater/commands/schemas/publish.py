@@ -10,8 +10,8 @@ from headwater.commands.schemas.check import check_folders, exit_code, show_find
 from headwater.commands.schemas.places import add_home, folders_of, settings_of
 from headwater.exit_codes import DONE, REFUSED
 from headwater.output import show, tell
-from schemas.published import publish, read_published, to_publish
-from schemas.rules import Category
+from schemas.catalog.published import publish, read_published, to_publish
+from schemas.evolution.rules import Category
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:

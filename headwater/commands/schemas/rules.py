@@ -7,9 +7,9 @@ import argparse
 from headwater.commands.parsing import Commands, add_command
 from headwater.exit_codes import DONE
 from headwater.output import show
-from schemas.conversions import casts_as_markdown
-from schemas.rules import rules_as_markdown
-from schemas.source_settings import settings_as_markdown
+from schemas.catalog.source_settings import settings_as_markdown
+from schemas.evolution.rules import rules_as_markdown
+from schemas.payload.conversions import casts_as_markdown
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ from headwater.commands.parsing import Commands, add_command, add_json, count
 from headwater.commands.schemas.places import add_home, at_version, named_entity
 from headwater.exit_codes import DONE
 from headwater.output import show, show_json, show_table
-from schemas.described import FieldLine, field_lines
+from schemas.catalog.described import FieldLine, field_lines
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,1 @@
+"""Proposals for new entities and reports, made from samples of real data."""

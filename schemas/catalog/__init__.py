@@ -1,0 +1,1 @@
+"""Entities and their sources, as the folders of a home declare them."""

@@ -1,0 +1,304 @@
+"""Loads the entities from their folders: entities/<entity>/entity.toml and v1.avsc, v2.avsc ...
+
+Every error is a ConfigurationError that names the file, the property or field, what was found and what is
+allowed, with the nearest name for a typo. What we do not know we refuse, and never ignore.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from schemas.catalog.drift import Unknown
+from schemas.catalog.entity import (
+    HISTORY_COLUMNS,
+    Catalog,
+    CsvSource,
+    DynamoDbSource,
+    Entity,
+    Mode,
+    Source,
+    key_attributes,
+)
+from schemas.catalog.files import TOO_LARGE, read_json, read_toml
+from schemas.catalog.gate import refusals
+from schemas.catalog.published import read_published
+from schemas.catalog.sources import read_source
+from schemas.errors import ConfigurationError
+from schemas.evolution.evolution import Evolution, keys_of
+from schemas.payload.avsc import RECORD_PROPERTIES, read_fields
+from schemas.payload.codec import Registry, Schema, schema_of_checked
+from schemas.payload.fields import ANY_SOURCE, FieldType
+from schemas.privacy import Privacy
+from schemas.refusals import missing, only_known, refused, snake_case, unknown
+
+SAMPLE_ENTITIES = Path(__file__).parents[1] / "entities"
+NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)
+
+
+def load_catalog(home: Path | None = None) -> Catalog:
+    """The entities of <home>/entities, or the sample entities that ship with Headwater where home is None.
+
+    Raises ConfigurationError.
+    """
+    folder = entities_of(home)
+    entities = {path.name: load_entity(path) for path in entity_folders(folder)}
+    with _naming(folder):
+        check_together(entities)
+    return Catalog(entities, Registry([each for entity in entities.values() for each in entity.versions]))
+
+
+def entities_of(home: Path | None) -> Path:
+    """The folder of a home's entities, or of the sample entities."""
+    return SAMPLE_ENTITIES if home is None else home / "entities"
+
+
+def entity_folder(home: Path | None, name: str) -> Path:
+    """The folder of one entity. Raises ConfigurationError that tells the nearest name."""
+    folders = {path.name: path for path in entity_folders(entities_of(home))}
+    if name not in folders:
+        raise unknown("entity", name, folders)
+    return folders[name]
+
+
+def load_entity(folder: Path) -> Entity:
+    """The entity of one folder, named after it.
+
+    Raises ConfigurationError, also for a published version that was changed, and for a change between two
+    versions that the gate refuses.
+    """
+    entity, published = read_entity(folder), read_published(folder)
+    with _naming(folder):
+        for finding in refusals(entity, published):
+            raise ConfigurationError(finding.sentence)
+    return entity
+
+
+def read_entity(folder: Path) -> Entity:
+    """The entity of one folder as its files say, whatever the gate says of it. Raises ConfigurationError."""
+    with _naming(folder):
+        name = snake_case("entity's name", folder.name)
+        files = _schema_files(folder)
+    file = folder / "entity.toml"
+    with _naming(file):
+        settings = read_toml(file)
+        key = _key(settings)
+    records = [_read_record(each) for each in files]
+    with _naming(folder):
+        *older, schema = [
+            schema_of_checked(name, version, each, record)
+            for version, (each, record) in enumerate(zip(keys_of(records, key), records, strict=True), 1)
+        ]
+        Evolution((*older, schema))  # what is wrong between the versions is not the settings' fault
+    with _naming(file):
+        return _entity(settings, schema, tuple(older))
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    with _naming(file):
+        record = read_json(file, "schema", "an Avro record")
+        only_known("record", record, RECORD_PROPERTIES)
+        try:
+            read_fields(record)
+        except RecursionError:
+            raise ConfigurationError(TOO_LARGE) from None
+    return record
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def entity_folders(folder: Path) -> list[Path]:
+    """A folder for each entity, in the order of their names. Raises ConfigurationError for none."""
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder}: there is no such folder; allowed: one with a folder for each entity"
+        )
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and path.name[0] != "." and path.name != "__pycache__"
+    )
+    if not found:
+        raise ConfigurationError(f"{folder}: found no entity; allowed: one folder for each, at least one")
+    return found
+
+
+def _schema_files(folder: Path) -> list[Path]:
+    """v1.avsc, v2.avsc and so on, without a gap."""
+    there = sorted(file.name for file in folder.glob("*.avsc"))
+    names = [f"v{version}.avsc" for version in range(1, max(1, len(there)) + 1)]
+    for name in names:
+        if name not in there:
+            raise ConfigurationError(
+                f"schema: {name} is missing; found {', '.join(there) or 'none'}; allowed: v1.avsc, v2.avsc "
+                "and so on without a gap, each an Avro record"
+            )
+    return [folder / name for name in names]
+
+
+# entity.toml
+
+
+def _key(settings: Mapping[str, Any]) -> list[str]:
+    only_known("entity", settings, ("history", "key", "prefer", "source", "unknown"))
+    key = settings.get("key", [])
+    if not isinstance(key, list) or not all(isinstance(name, str) for name in key):
+        raise refused("key", key, "a list of names of fields")
+    if len({*key}) < len(key):
+        raise refused("key", key, "each field once")
+    return key
+
+
+def _entity(settings: Mapping[str, Any], schema: Schema, older: tuple[Schema, ...]) -> Entity:
+    for each in (*older, schema):
+        _check_key(each)
+    given = settings.get("source")
+    if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
+        raise refused("source", given, "one or more [[source]]")
+    sources = tuple(read_source(number, each, schema) for number, each in enumerate(given, 1))
+    _check_sources(sources, schema)
+    return Entity(
+        schema.entity,
+        schema.key,
+        sources,
+        schema,
+        _prefer(settings, sources),
+        older,
+        _unknown(settings),
+        _history(settings, (*older, schema)),
+    )
+
+
+def _check_key(schema: Schema) -> None:
+    fields = {field.name: field for field in schema.fields}
+    for name in schema.key:
+        if name not in fields:
+            raise unknown(f"key: not a field of v{schema.version}.avsc", name, fields)
+        if fields[name].nullable:
+            raise refused("key", name, "no field that may be null")
+        if fields[name].kind in NOT_IN_A_KEY:
+            raise refused("key", name, f"no field of float, double or json; this is {fields[name].kind}")
+        if fields[name].private is Privacy.MASK:
+            raise refused("key", name, "no masked field: two rows would have one key")
+
+
+def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
+    names = [source.name for source in sources]
+    for number, source in enumerate(sources, 1):
+        if source.name in names[: number - 1]:
+            raise refused(f"source {number}", source.name, "each source once")
+        if not schema.key and not (isinstance(source, CsvSource) and source.mode is Mode.APPEND):
+            raise missing(
+                "entity", "key", "a list of names of fields; only csv with mode append goes without"
+            )
+        _one_field_per_name(source.name, schema)
+    for field in schema.fields:
+        for source_name in field.from_names:
+            if source_name not in (*names, ANY_SOURCE):
+                where = f"v{schema.version}.avsc, field {field.name}, from: not a source of the entity"
+                raise unknown(where, source_name, [*names, ANY_SOURCE])
+
+
+def _one_field_per_name(source: str, schema: Schema) -> None:
+    taken: dict[str, str] = {}
+    for field in schema.fields:
+        name = field.source_name(source)
+        if name in taken:
+            raise refused(
+                f"v{schema.version}.avsc, field {field.name}, from",
+                name,
+                f"a name that {taken[name]} does not take too",
+            )
+        taken[name] = field.name
+
+
+def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[str, ...]:
+    prefer = settings.get("prefer", [])
+    names = [source.name for source in sources]
+    if not isinstance(prefer, list) or len({*map(str, prefer)}) < len(prefer):
+        raise refused("prefer", prefer, "a list of names of sources, each once")
+    for name in prefer:
+        if name not in names:
+            raise unknown("prefer", name, names)
+    return tuple(prefer)
+
+
+def _unknown(settings: Mapping[str, Any]) -> Unknown:
+    given = settings.get("unknown", Unknown.REPORT)
+    if given not in list(Unknown):
+        raise refused("unknown", given, ", ".join(Unknown))
+    return Unknown(given)
+
+
+def _history(settings: Mapping[str, Any], versions: tuple[Schema, ...]) -> bool:
+    given = settings.get("history", False)
+    if not isinstance(given, bool):
+        raise refused("history", given, "true, false")
+    for name in (each.name for schema in versions for each in schema.fields):
+        if given and name in HISTORY_COLUMNS:
+            raise refused("history", f"a field {name}", f"other names than {', '.join(HISTORY_COLUMNS)}")
+    return given
+
+
+# All entities together
+
+
+def check_together(entities: Mapping[str, Entity]) -> None:
+    """Raises ConfigurationError where two entities read one feed, disagree about a table, or are to have one
+    name in the history's schema."""
+    _one_entity_per_feed(entities)
+    _one_name_in_history(entities)
+    _one_key_per_table(entities)
+
+
+def _one_entity_per_feed(entities: Mapping[str, Entity]) -> None:
+    takers: dict[str, str] = {}
+    for entity, source in _sources(entities, CsvSource):
+        if source.feed in takers:
+            both = f"{takers[source.feed]} and {entity.name}"
+            raise ConfigurationError(
+                f"feed {source.feed}: found it in {both}; allowed: one entity for a feed"
+            )
+        takers[source.feed] = entity.name
+
+
+def _one_name_in_history(entities: Mapping[str, Entity]) -> None:
+    """`history.<entity>_at` is the function of one entity and could be the view of another."""
+    for name, entity in entities.items():
+        other = entities.get(f"{name}_at")
+        if other is not None and entity.history and other.history:
+            raise ConfigurationError(
+                f"history: found it in {name} and {other.name}; allowed: in one of them, "
+                f"as history.{other.name} is the first one's function"
+            )
+
+
+def _one_key_per_table(entities: Mapping[str, Entity]) -> None:
+    """A table has one key and one alias, however many entities share it."""
+    said: dict[str, tuple[str, str]] = {}
+    for entity, source in _sources(entities, DynamoDbSource):
+        key = ", ".join(f"{each.name} ({each.type})" for each in key_attributes(entity, source))
+        for subject, says in (
+            (f"table {source.table}", f"{source.name} with key {key}"),
+            (f"source {source.name}", f"table {source.table}"),
+        ):
+            other, before = said.setdefault(subject, (entity.name, says))
+            if before != says:
+                found = f"found {before} in {other}, {says} in {entity.name}"
+                raise ConfigurationError(f"{subject}: {found}; allowed: the same in both")
+
+
+S = TypeVar("S", CsvSource, DynamoDbSource)
+
+
+def _sources(entities: Mapping[str, Entity], kind: type[S]) -> Iterator[tuple[Entity, S]]:
+    for entity in entities.values():
+        for source in entity.sources:
+            if isinstance(source, kind):
+                yield entity, source

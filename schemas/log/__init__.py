@@ -1,0 +1,1 @@
+"""The format of the log of record: frames, aggregates, compression, and recovery after damage."""

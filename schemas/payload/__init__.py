@@ -1,0 +1,1 @@
+"""Rows as Avro: field types, conversions between them, schemas of a version and their fingerprints."""

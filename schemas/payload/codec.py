@@ -1,0 +1,169 @@
+"""Payload schemas: values to bytes and back, strict and exact."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastavro import parse_schema
+from fastavro.schema import to_parsing_canonical_form
+
+from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
+from schemas.payload.avro import read_avro, write_avro
+from schemas.payload.avsc import ADDED_PROPERTIES, DROPPED, RECORD_PROPERTIES, read_fields
+from schemas.payload.fields import NO_DEFAULT, Field
+from schemas.payload.fingerprint import fingerprint
+from schemas.payload.values import Pack, Unpack, as_it_is
+from schemas.privacy import DROP
+from schemas.refusals import only_known, refused
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One version of one entity's payload. Made of its Avro record alone, which says entity, version and key.
+
+    Two schemas are equal when entity, version, key and fingerprint are.
+    """
+
+    avro: Mapping[str, Any] = field(compare=False, repr=False)
+    entity: str = field(init=False)
+    version: int = field(init=False)
+    key: tuple[str, ...] = field(init=False)
+    fields: tuple[Field, ...] = field(init=False, compare=False, repr=False)
+    dropped: Mapping[str, Any] = field(init=False, compare=False, repr=False)
+    """Fields that never leave their source: name to `from`."""
+    fingerprint: bytes = field(init=False)
+    _codec: Any = field(init=False, compare=False, repr=False)
+    _packers: tuple[tuple[str, Pack], ...] = field(init=False, compare=False, repr=False)
+    _unpackers: tuple[tuple[str, Unpack], ...] = field(init=False, compare=False, repr=False)
+    _defaults: Mapping[str, object] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fields = read_fields(self.avro)
+        for name, value in {
+            "entity": self.avro["headwater.entity"],
+            "version": self.avro["headwater.version"],
+            "key": tuple(self.avro["headwater.key"]),
+            "fields": fields,
+            "dropped": self.avro.get(DROPPED, {}),
+            "fingerprint": fingerprint(self.avro),
+            # Without logical types: values come here as their base types (schemas.payload.values).
+            "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
+            "_packers": tuple((f.name, f.pack) for f in fields),
+            "_unpackers": tuple((f.name, f.unpack) for f in fields if f.unpack is not as_it_is),
+            "_defaults": {f.name: f.default for f in fields if f.default is not NO_DEFAULT},
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def encode(self, values: Mapping[str, object]) -> bytes:
+        """The Avro bytes of the values; equal values give equal bytes (INV-5). A field left out takes
+        its default.
+
+        Raises PoisonEventError, naming field and rule, for a value that does not fit exactly, a missing field
+        without a default, and a name that the schema does not have.
+        """
+        if len(values) != len(self._packers):
+            values = {**self._defaults, **values}
+        try:
+            packed = {name: pack(values[name]) for name, pack in self._packers}
+        except (ValueError, KeyError):
+            packed = {}
+        if not packed or len(values) != len(packed):
+            raise PoisonEventError(self._broken_rule(values))
+        return self.write(packed)
+
+    def write(self, packed: Mapping[str, object]) -> bytes:
+        """The Avro bytes of what each field's `pack` gave: for a caller that has them already."""
+        return write_avro(self._codec, packed)
+
+    def _broken_rule(self, values: Mapping[str, object]) -> str:
+        """The slow way round, for the one record that is wrong: which field, which rule."""
+        given = {**self._defaults, **values}
+        for made in self.fields:
+            if made.name not in given:
+                return f"{self.entity}: field {made.name}: has no value and no default"
+            try:
+                made.pack(given[made.name])
+            except ValueError as broken_rule:
+                return f"{self.entity}: field {made.name}: {broken_rule}"
+        unknown = sorted(str(name) for name in given.keys() - {made.name for made in self.fields})
+        return f"{self.entity}: the schema has no field {', '.join(unknown)}"
+
+    def decode(self, payload: bytes) -> dict[str, object]:
+        """The values of all fields, in the schema's order.
+
+        Raises PoisonEventError for bytes that end too early or too late, or that no value has.
+        """
+        values = read_avro(self._codec, payload, 0, len(payload))
+        name = ""
+        try:
+            for name, unpack in self._unpackers:
+                values[name] = unpack(values[name])
+        except ValueError as broken_rule:
+            reason = f"{self.entity}: field {name}: {broken_rule}"
+        else:
+            return values
+        raise PoisonEventError(reason)
+
+
+def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
+    """The schema of an entity from its plain Avro record. Raises ConfigurationError (schemas.payload.avsc)."""
+    only_known("record", avro, RECORD_PROPERTIES)
+    read_fields(avro)  # what is dropped is checked, too
+    return schema_of_checked(entity, version, key, avro)
+
+
+def schema_of_checked(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
+    """The same from a record that `schemas.payload.avsc` has taken already: reading its fields takes time."""
+    dropped = {each["name"]: each.get("from", each["name"]) for each in avro["fields"] if _is_dropped(each)}
+    added: dict[str, Any] = dict(zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=True))
+    if dropped:
+        fields = [each for each in avro["fields"] if not _is_dropped(each)]
+        if not fields:
+            raise refused(f"v{version}.avsc, fields", list(dropped), "at least one that is not dropped")
+        added |= {"fields": fields, DROPPED: dropped}
+    return Schema({**avro, **added})
+
+
+def _is_dropped(spec: Mapping[str, Any]) -> bool:
+    return spec.get("headwater.private") == DROP
+
+
+def schema_document(schema: Schema) -> bytes:
+    """The schema as it stands in the log: Avro JSON that any Avro reader takes.
+
+    Entity, version and key are properties of the record, so that S3 alone is enough (INV-6).
+    """
+    return json.dumps(schema.avro, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def schema_from_document(document: bytes) -> Schema:
+    """The inverse of schema_document. Raises LogIntegrityError for a document that none of ours is."""
+    try:
+        avro = json.loads(document)
+        return Schema(avro)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigurationError) as error:
+        raise LogIntegrityError(f"not a schema of Headwater: {error}") from error
+
+
+def schema_log_key(fingerprint: bytes) -> str:
+    """Where the log holds the schema of a fingerprint."""
+    return f"log/_schemas/{fingerprint.hex()}.avsc"
+
+
+class Registry:
+    """Schemas by fingerprint."""
+
+    def __init__(self, schemas: Sequence[Schema] = ()) -> None:
+        self._schemas = {schema.fingerprint: schema for schema in schemas}
+
+    def add(self, schema: Schema) -> None:
+        self._schemas[schema.fingerprint] = schema
+
+    def find(self, fingerprint: bytes) -> Schema:
+        """Raises PoisonEventError with cause "schema": the event may be fine, we cannot tell yet."""
+        try:
+            return self._schemas[fingerprint]
+        except KeyError:
+            reason = f"no schema has the fingerprint {fingerprint.hex()}"
+        raise PoisonEventError(reason, "schema")

@@ -1,0 +1,216 @@
+"""One field of an entity: its kind, the strict check of its values, and their bytes.
+
+| kind | Python type |
+|---|---|
+| string, enum, json (canonical JSON text) | str |
+| int (32 bits), long (64 bits) | int |
+| float (32 bits), double | float, finite |
+| boolean | bool |
+| bytes | bytes |
+| decimal | Decimal |
+| date | date |
+| time-millis, time-micros | time without a zone |
+| timestamp-millis, timestamp-micros | datetime with a zone; comes back in UTC |
+| local-timestamp-millis, local-timestamp-micros | datetime without a zone |
+| uuid | UUID |
+
+The types are exact: a bool is no int, a datetime no date, a subclass of str no str.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from json.encoder import encode_basestring
+from typing import Final
+
+from schemas.errors import PoisonEventError
+from schemas.payload.values import Pack, Unpack, coder, nullable
+from schemas.privacy import Privacy
+
+
+class FieldType(StrEnum):
+    """The kinds of field: the primitive types of Avro, its logical types, and JSON text."""
+
+    STRING = "string"
+    INT = "int"
+    LONG = "long"
+    FLOAT = "float"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    BYTES = "bytes"
+    ENUM = "enum"
+    DECIMAL = "decimal"
+    DATE = "date"
+    TIME_MILLIS = "time-millis"
+    TIME_MICROS = "time-micros"
+    TIMESTAMP_MILLIS = "timestamp-millis"
+    TIMESTAMP_MICROS = "timestamp-micros"
+    LOCAL_TIMESTAMP_MILLIS = "local-timestamp-millis"
+    LOCAL_TIMESTAMP_MICROS = "local-timestamp-micros"
+    UUID = "uuid"
+    JSON = "json"
+
+
+class _NoDefault:
+    def __repr__(self) -> str:
+        return "NO_DEFAULT"
+
+
+NO_DEFAULT: Final = _NoDefault()
+"""The default of a field that has none: None is a default."""
+
+ANY_SOURCE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. `from_names` maps a source's name, or ANY_SOURCE, to what that source calls the field.
+
+    `aliases`: names that it has in older versions. `casts`: kinds that it had there, beyond those that every
+    value of is one of this kind too.
+    """
+
+    name: str
+    kind: FieldType
+    nullable: bool = False
+    default: object = NO_DEFAULT
+    precision: int = 0
+    scale: int = 0
+    symbols: tuple[str, ...] = ()
+    max_length: int | None = None
+    from_names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    format: str | None = None
+    aliases: tuple[str, ...] = ()
+    casts: tuple[FieldType, ...] = ()
+    private: Privacy = Privacy.PUBLIC
+    pack: Pack = field(init=False, repr=False, compare=False)
+    unpack: Unpack = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        made = coder(
+            self.kind,
+            precision=self.precision,
+            scale=self.scale,
+            symbols=self.symbols,
+            max_length=self.max_length,
+        )
+        pack, unpack = nullable(made) if self.nullable else made
+        object.__setattr__(self, "pack", pack)
+        object.__setattr__(self, "unpack", unpack)
+
+    @property
+    def default_or_none(self) -> object:
+        """What a row has that says nothing of the field: its default, or NULL."""
+        return None if self.default is NO_DEFAULT else self.default
+
+    def source_name(self, source: str) -> str:
+        """What the source calls this field: an attribute of an item, a column of a file."""
+        names = self.from_names
+        return names.get(source) or names.get(ANY_SOURCE) or self.name
+
+    def check(self, value: object) -> None:
+        """Raise PoisonEventError, which names field and rule and never the value, unless the value fits."""
+        try:
+            self.pack(value)
+        except ValueError as broken_rule:
+            reason = f"field {self.name}: {broken_rule}"
+        else:
+            return
+        raise PoisonEventError(reason)
+
+
+MAX_DIGITS = 400
+"""Of a number in JSON text, on either side of its point. DynamoDB has at most 168."""
+
+
+def canonical_json(value: object) -> str:
+    """Nested values as JSON text, the same for equal values (INV-5).
+
+    Names sorted, no blanks, numbers as plain digits, sets as sorted arrays, bytes in base64. Raises
+    PoisonEventError for what has no exact form in JSON: binary floats, NaN, names that are not text, sets of
+    mixed types, nesting beyond Python's stack.
+    """
+    try:
+        return _json(value)
+    except RecursionError:
+        raise PoisonEventError("nested too deep for JSON text") from None
+
+
+def canonical_json_of(text: str) -> str:
+    """JSON text from elsewhere, say a CSV column, in its canonical form. Raises PoisonEventError if not."""
+    try:
+        value = json.loads(
+            text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_without_duplicates
+        )
+    except json.JSONDecodeError as error:
+        reason = f"is not JSON: {error.msg} at character {error.pos + 1}"
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        reason = "is JSON that is too large or too deep"
+    else:
+        return canonical_json(value)
+    raise PoisonEventError(reason)
+
+
+def _json(value: object) -> str:
+    match value:
+        case None | True | False:
+            return json.dumps(value)
+        case str():
+            return encode_basestring(value)
+        case int() | Decimal():
+            return plain_digits(value)
+        case bytes() | bytearray():
+            return f'"{b64encode(value).decode()}"'
+        case Mapping():
+            return _json_object(value)
+        case list() | tuple():
+            return f"[{','.join(map(_json, value))}]"
+        case set() | frozenset():
+            return f"[{','.join(map(_json, _sorted(value)))}]"
+    raise PoisonEventError(f"{type(value).__name__} has no exact form in JSON")
+
+
+def _json_object(value: Mapping[object, object]) -> str:
+    if not all(type(name) is str for name in value):
+        raise PoisonEventError("an object of JSON takes text as names")
+    return (
+        f"{{{','.join(f'{encode_basestring(str(name))}:{_json(value[name])}' for name in _sorted(value))}}}"
+    )
+
+
+def _sorted(values: Iterable[object]) -> list[object]:
+    try:
+        return sorted(values)  # type: ignore[type-var]
+    except TypeError:
+        raise PoisonEventError("a set of mixed types has no order, hence no exact form in JSON") from None
+
+
+def plain_digits(number: int | Decimal) -> str:
+    """The number without exponent, trailing zeros or a negative zero: equal numbers, one text.
+
+    Raises PoisonEventError for NaN, infinities, and more than MAX_DIGITS digits before or behind the point.
+    """
+    exact = Decimal(number)
+    if not exact.is_finite():
+        raise PoisonEventError("NaN and infinity have no digits")
+    if not exact:
+        return "0"
+    exponent = exact.as_tuple().exponent
+    if exact.adjusted() >= MAX_DIGITS or (isinstance(exponent, int) and exponent < -MAX_DIGITS):
+        raise PoisonEventError(f"a number takes at most {MAX_DIGITS} digits before and behind its point")
+    text = f"{exact:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _no_constant(_name: str) -> object:
+    raise PoisonEventError("NaN and infinity are not JSON")
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise PoisonEventError("an object of JSON names a member twice")
+    return made
