@@ -27,9 +27,9 @@ from consumers.consume import Consumer
 from consumers.facts import read_fact
 from consumers.handler import KinesisBatches
 from consumers.rows import to_row
-from consumers.warehouse import sqlite_sql
-from consumers.warehouse.sqlite import open_warehouse
-from consumers.warehouse.sqlite_rows import parameters
+from consumers.warehouse.sqlite import sql as sqlite_sql
+from consumers.warehouse.sqlite.rows import parameters
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from consumers.warehouse.tables import StagingTable
 from producers.aggregator import Aggregate
 from schemas.catalog.entity import Catalog, DynamoDbSource, Entity

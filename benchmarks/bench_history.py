@@ -24,10 +24,10 @@ from typing import Any
 from benchmarks.bench_consume import BATCH, ENTITY, REGISTRY, cut, frames
 from benchmarks.bench_mssql_load import VARIABLE, close_kept, new_database, url_of
 from consumers.consume import Consumer
-from consumers.warehouse import mssql_sql
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.history import HistoryTable
-from consumers.warehouse.mssql_history import create_function
+from consumers.warehouse.mssql import sql as mssql_sql
+from consumers.warehouse.mssql.history import create_function
 from schemas.catalog.entity import Catalog, Entity
 from schemas.letters.letter import InMemoryLetters
 from schemas.payload.codec import make_schema

@@ -21,7 +21,7 @@ from consumers.consume import Consumer
 from consumers.facts import read_fact
 from consumers.handler import KinesisBatches
 from consumers.rows import to_row
-from consumers.warehouse.mssql import MssqlWarehouse
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Row
 from schemas.catalog.entity import Catalog
 from schemas.letters.letter import InMemoryLetters

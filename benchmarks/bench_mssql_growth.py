@@ -18,8 +18,8 @@ from statistics import median
 
 from benchmarks.bench_consume import ENTITY
 from benchmarks.bench_mssql_load import Figure, apply, on_a_new_warehouse, staged
-from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Counts, Row
 from consumers.warehouse.tables import StagingTable
 

@@ -24,10 +24,10 @@ import pymssql
 
 from benchmarks.bench_consume import ENTITY
 from consumers.warehouse.columns import converted
-from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
-from consumers.warehouse.mssql_load import JSON_TEXT_ROWS, json_text, loads
-from consumers.warehouse.mssql_sql import listed, quoted
-from consumers.warehouse.mssql_values import storage_of
+from consumers.warehouse.mssql.load import JSON_TEXT_ROWS, json_text, loads
+from consumers.warehouse.mssql.sql import listed, quoted
+from consumers.warehouse.mssql.values import storage_of
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Batch, Counts, Row
 from consumers.warehouse.tables import StagingTable
 from schemas.event import key_hash

@@ -33,7 +33,7 @@ from benchmarks.peers.rows import ROWS, THERE, rows
 from consumers.consume import Consumer
 from consumers.facts import read_fact
 from consumers.rows import to_row
-from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Row
 from producers.aggregator import Aggregate
 from schemas.catalog.entity import Catalog

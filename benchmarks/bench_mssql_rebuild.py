@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 from benchmarks.bench_consume import ENTITY, REGISTRY, frame_of
 from benchmarks.bench_mssql_load import Figure, apply, on_a_new_warehouse, staged
 from benchmarks.bench_replay import log_of
-from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse
-from consumers.warehouse.mssql_load import Load, loads
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.load import Load, loads
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Row
 from consumers.warehouse.tables import StagingTable
 from replay.fold import Wanted

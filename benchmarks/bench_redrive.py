@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.bench_consume import ENTITY, EVENTS, REGISTRY, ROUNDS, cut, frames
 from consumers.consume import Consumer, letter_of
 from consumers.redrive import ConsumerRedriver
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError
 from schemas.letters.letter import InMemoryLetters

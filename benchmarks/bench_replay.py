@@ -23,7 +23,7 @@ from fastavro.schema import to_parsing_canonical_form
 
 from consumers.collector import no_collection
 from consumers.fold import fold
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from replay.fold import Wanted, surviving_facts
 from replay.in_memory import InMemoryLog, InMemoryStream
 from replay.load import Damages, chunks, load

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from consumers.warehouse.port import LIVE_READER, Row, Transaction, Warehouse
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from replay.differences import Difference, differences
 from replay.fold import Wanted
 from replay.level import Suspects

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 from sqlalchemy.engine.interfaces import IsolationLevel
 
-from consumers.warehouse.mssql_setup import LEVEL, SELECT_LEVEL
+from consumers.warehouse.mssql.setup import LEVEL, SELECT_LEVEL
 
 _VIEW = re.compile(r"CREATE OR ALTER VIEW (\S+) AS ", re.DOTALL)
 

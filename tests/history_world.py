@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from consumers_world import EPOCH_2024, NULL, A, B, entity, event, field, sweep
 from sqlalchemy import Engine
 
-from consumers.warehouse.mssql_values import instant_of as mssql_instant
-from consumers.warehouse.sqlite_values import instant_of as sqlite_instant
+from consumers.warehouse.mssql.values import instant_of as mssql_instant
+from consumers.warehouse.sqlite.values import instant_of as sqlite_instant
 from schemas.catalog.entity import Catalog
 from schemas.event import Event, Operation, decode_event, encode_event, key_hash, rank
 from schemas.payload.codec import Registry

@@ -8,9 +8,9 @@ from pathlib import Path
 from consumers_world import CATALOG, ENTITIES, ITEM, event, item, sweep
 
 from consumers.consume import Consumer
-from consumers.warehouse import sqlite
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Row, Warehouse, padded
+from consumers.warehouse.sqlite import warehouse as sqlite
 from schemas.event import Operation, encode_event
 from schemas.letters.letter import InMemoryLetters
 

@@ -24,7 +24,7 @@ from sqlalchemy import event as engine_event
 from consumers.consume import Consumer
 from consumers.facts import frames_of
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, Row, Transaction, padded
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from producers.csv.archive import InMemoryBucket
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.places import Upload

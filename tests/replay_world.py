@@ -14,7 +14,7 @@ from typing import Any
 from consumers_world import ITEM
 
 from consumers.consume import Consumer
-from consumers.warehouse import mssql
+from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import (
     LIVE_READER,
     Batch,
@@ -27,7 +27,7 @@ from consumers.warehouse.port import (
     Warehouse,
     padded,
 )
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from replay.fold import FOREVER
 from replay.in_memory import InMemoryLog, InMemoryStream
 from replay.patience import Patience

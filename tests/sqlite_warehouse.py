@@ -8,7 +8,7 @@ from consumers_world import CATALOG, ENTITIES
 
 from consumers.consume import Consumer
 from consumers.redrive import ConsumerRedriver
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.letters.outcomes import Redriver
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from consumers.reporting.mssql_engine import MssqlReports
 from consumers.reporting.refresher import ReportEngine
 from consumers.reporting.sqlite_engine import SqliteReports
-from consumers.warehouse.mssql import MssqlWarehouse
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.sqlite import SqliteWarehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 
 
 def reports_in(warehouse: Warehouse) -> ReportEngine:

@@ -13,10 +13,10 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.registry import Standing
 from consumers.reporting.statements import timed
-from consumers.warehouse.mssql_indexes import INDEX_BYTES, bytes_of, fitting
-from consumers.warehouse.mssql_sql import collated, grant_insert, grant_view, text, types_of
-from consumers.warehouse.mssql_sql import quoted as bracketed
-from consumers.warehouse.mssql_values import BINARY_COLLATION
+from consumers.warehouse.mssql.indexes import INDEX_BYTES, bytes_of, fitting
+from consumers.warehouse.mssql.sql import collated, grant_insert, grant_view, text, types_of
+from consumers.warehouse.mssql.sql import quoted as bracketed
+from consumers.warehouse.mssql.values import BINARY_COLLATION
 
 
 class MssqlDialect(Dialect):

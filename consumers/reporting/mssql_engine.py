@@ -14,10 +14,10 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.mssql_dialect import MssqlDialect
 from consumers.reporting.refresher import held
 from consumers.reporting.session import EngineSession
-from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse, undo
-from consumers.warehouse.mssql_ddl import SYSTEM, revisions_in, run
-from consumers.warehouse.mssql_errors import RowRefused, mssql_errors, number_of, ours, words_of
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.ddl import SYSTEM, revisions_in, run
+from consumers.warehouse.mssql.errors import RowRefused, mssql_errors, number_of, ours, words_of
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse, undo
 from schemas.errors import ConfigurationError
 
 

@@ -18,9 +18,9 @@ from consumers.reporting.sqlite_dialect import SqliteDialect
 from consumers.reporting.sqlite_filters import exact
 from consumers.reporting.sqlite_functions import register
 from consumers.reporting.statements import timed
-from consumers.warehouse.sqlite import SqliteWarehouse
-from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
-from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
+from consumers.warehouse.sqlite.ddl import SYSTEM, revisions_in
+from consumers.warehouse.sqlite.errors import RowRefused, sqlite_errors
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 from schemas.errors import ConfigurationError
 
 FAILED = (

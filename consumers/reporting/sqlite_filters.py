@@ -20,7 +20,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection
 
 from consumers.reporting.definition.allowed import UNITS
-from consumers.warehouse import sqlite_sql as sql
+from consumers.warehouse.sqlite import sql as sql
 from schemas.errors import ConfigurationError
 
 Columns: TypeAlias = dict[tuple[str, str], set[str]]

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from consumers.warehouse import mssql, sqlite
+from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import Warehouse
+from consumers.warehouse.sqlite import warehouse as sqlite
 from consumers.warehouse.urls import named, parse_url
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError

@@ -21,7 +21,7 @@ from consumers import handler
 from consumers.kinesis import Page, StreamReader
 from consumers.letters import S3Letters
 from consumers.warehouse.port import LIVE_READER, padded
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.letters.letter import DeadLetter, decode_letters

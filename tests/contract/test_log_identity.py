@@ -6,7 +6,7 @@ import pytest
 from conftest import Aws
 from consumers_world import ENTITIES
 
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from headwater import aws as clients
 from headwater import log_identity
 from headwater.cli import main

@@ -21,8 +21,8 @@ from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
-from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
-from consumers.warehouse.mssql_setup import LEVEL, OWNERS, SELECT_LEVEL
+from consumers.warehouse.mssql.setup import LEVEL, OWNERS, SELECT_LEVEL
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Batch, Counts, LetterCount
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED

@@ -24,14 +24,14 @@ from consumers.consume import Consumer
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.warehouse.mssql import MssqlWarehouse, open_warehouse
-from consumers.warehouse.mssql_load import JSON_TEXT_ROWS
-from consumers.warehouse.mssql_setup import (
+from consumers.warehouse.mssql.load import JSON_TEXT_ROWS
+from consumers.warehouse.mssql.setup import (
     ALLOW_SNAPSHOTS,
     SNAPSHOT_IS_ON,
     SNAPSHOT_ON,
     SNAPSHOTS_ALLOWED,
 )
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, LetterCount, padded
 from schemas.letters.letter import InMemoryLetters
 

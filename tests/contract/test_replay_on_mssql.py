@@ -12,7 +12,7 @@ from history_world import PAST, at, at_random, shown_versions, versions
 from mssql_server import bare, emptied, url_of
 from replay_world import Pipe, business, oracle
 
-from consumers.warehouse import mssql
+from consumers.warehouse.mssql import warehouse as mssql
 from replay.as_of import plan_as_of
 from replay.compare import compare
 from replay.rebuild import plan_rollback

@@ -12,7 +12,7 @@ from replay_world import business, oracle
 from consumers.consume import Consumer
 from consumers.kinesis import ShardReader, StreamReader
 from consumers.warehouse.port import LIVE_READER, Checkpoint, padded
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from producers.aggregator import Aggregate
 from replay.compare import compare
 from replay.log import S3Log

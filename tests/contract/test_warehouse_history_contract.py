@@ -29,7 +29,7 @@ from test_warehouse_evolution_contract import named, written
 
 from consumers.consume import Consumer
 from consumers.facts import read_fact
-from consumers.warehouse.mssql_values import EPOCH
+from consumers.warehouse.mssql.values import EPOCH
 from consumers.warehouse.port import Warehouse
 from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event

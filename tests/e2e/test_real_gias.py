@@ -19,7 +19,7 @@ from gias_links import FILES, rows_of, seen, write_links
 from consumers import handler as consumers
 from consumers.kinesis import StreamReader
 from consumers.warehouse.port import Row, Warehouse
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from headwater.aws import connect
 from headwater.installation import Installation
 from headwater.installation import load as load_installation

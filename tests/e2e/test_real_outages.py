@@ -17,7 +17,7 @@ from outages import CHANGES, Change, Fold, changes, item, live, request, rows_of
 from pipe import Pipe, Table
 
 from consumers.warehouse.port import Counts
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from schemas.catalog.loader import load_catalog
 
 KEYS = 45_729

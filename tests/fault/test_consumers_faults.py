@@ -20,7 +20,7 @@ from sqlalchemy import event as engine_event
 
 from consumers.consume import Consumer
 from consumers.warehouse.port import LIVE_READER, Batch, Checkpoint, Counts, padded
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.errors import TransientError
 from schemas.event import encode_event
 from schemas.letters.letter import InMemoryLetters
@@ -71,7 +71,7 @@ import sys
 sys.path[:0] = sys.argv[2:]
 from test_consumers_faults import batch, consumer_of, place, saved
 from consumers_world import ENTITIES
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 
 warehouse = open_warehouse(sys.argv[1], ENTITIES)
 warehouse.ensure()

@@ -26,7 +26,7 @@ from consumers.log_documents import LogDocuments
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.engines import open_warehouse as open_any
 from consumers.warehouse.port import LIVE_READER, Checkpoint
-from consumers.warehouse.sqlite import SqliteWarehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 from producers.csv.archive import S3Bucket
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver

@@ -10,7 +10,7 @@ from mssql_world import batches, checkpoint, consume, opened, oracle
 from sqlalchemy.engine import make_url
 from tcp_proxy import Proxy, proxy
 
-from consumers.warehouse.mssql_sql import COMMIT
+from consumers.warehouse.mssql.sql import COMMIT
 from consumers.warehouse.port import LIVE_READER, Warehouse
 from schemas.errors import TransientError
 

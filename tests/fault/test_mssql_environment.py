@@ -20,7 +20,7 @@ from tcp_proxy import proxy
 
 from consumers.consume import Consumer
 from consumers.warehouse.engines import open_warehouse
-from consumers.warehouse.mssql import MssqlWarehouse
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import LIVE_READER, Counts, RefusedRowError, TransactionLostError
 from schemas.errors import ConfigurationError, TransientError
 from schemas.event import encode_event

@@ -12,11 +12,11 @@ from mssql_server import emptied, url_of
 from mssql_world import batches, consume, opened, oracle
 from sqlalchemy import Connection
 
-from consumers.warehouse import mssql_sql as sql
-from consumers.warehouse.mssql import MssqlWarehouse
-from consumers.warehouse.mssql_ddl import run
-from consumers.warehouse.mssql_errors import mssql_errors
-from consumers.warehouse.mssql_load import loads
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.ddl import run
+from consumers.warehouse.mssql.errors import mssql_errors
+from consumers.warehouse.mssql.load import loads
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Batch, Counts, Row, Sweep, TransactionLostError, Warehouse
 from consumers.warehouse.retry import until_kept
 from consumers.warehouse.tables import StagingTable

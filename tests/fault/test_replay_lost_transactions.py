@@ -9,8 +9,10 @@ from consumers_world import ITEM, event, item
 from replay_world import Pipe, Watched, business, oracle
 
 from consumers.consume import Consumer
-from consumers.warehouse import mssql, retry, sqlite
+from consumers.warehouse import retry
+from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import TransactionLostError
+from consumers.warehouse.sqlite import warehouse as sqlite
 from replay.compare import compare
 from replay.in_memory import InMemoryLog
 from replay.patience import Patience

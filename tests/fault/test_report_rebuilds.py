@@ -23,7 +23,7 @@ from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresher import Refresher
-from consumers.warehouse import mssql
+from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import Warehouse
 from replay.plan import Plan
 from replay.ports import Ports

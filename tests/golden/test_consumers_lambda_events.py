@@ -14,7 +14,7 @@ from consumers import handler as lambda_handler
 from consumers.consume import Consumer
 from consumers.handler import KinesisBatches
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.catalog.loader import load_catalog
 from schemas.letters.letter import InMemoryLetters
 

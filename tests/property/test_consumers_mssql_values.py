@@ -18,7 +18,7 @@ from consumers.consume import Consumer
 from consumers.facts import read_fact
 from consumers.rows import to_row
 from consumers.warehouse.engines import open_warehouse
-from consumers.warehouse.mssql_load import loads
+from consumers.warehouse.mssql.load import loads
 from consumers.warehouse.port import Counts, Row, Warehouse
 from consumers.warehouse.tables import StagingTable
 from schemas.catalog.entity import Catalog, Entity

@@ -16,7 +16,7 @@ from sqlalchemy import event as engine_event
 
 from consumers.consume import Consumer
 from consumers.warehouse.port import Counts, Row
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.catalog.entity import Entity
 from schemas.errors import TransientError
 from schemas.event import Event, Operation, encode_event, key_hash, rank

@@ -11,8 +11,8 @@ from consumers_world import EVERY, apply, row, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from consumers.warehouse.sqlite_values import storage_of
+from consumers.warehouse.sqlite.values import storage_of
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 MILLIS = st.integers(0, 999).map(lambda each: each * 1_000)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from consumers.facts import read_fact
 from consumers.warehouse.port import Row, Warehouse
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, encode_event

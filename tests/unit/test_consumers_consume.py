@@ -20,7 +20,7 @@ from consumers_world import (
 
 from consumers.consume import Consumer, Refusal, letter_of, project
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from consumers.warehouse.sqlite import SqliteWarehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 from producers.aggregator import Aggregate
 from schemas.errors import PoisonEventError, TransientError
 from schemas.event import Event, Operation, encode_event

@@ -14,8 +14,8 @@ from consumers.consume import Consumer
 from consumers.facts import read_fact
 from consumers.history import history_of
 from consumers.warehouse.history import history_table
-from consumers.warehouse.mssql_history import indexed
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.mssql.history import indexed
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from consumers.warehouse.tables import StagingTable
 from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event

@@ -14,8 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from consumers.warehouse import engines
-from consumers.warehouse.mssql import MssqlWarehouse, connect_arguments, open_warehouse
-from consumers.warehouse.mssql_errors import (
+from consumers.warehouse.mssql.errors import (
     CLIENT_NUMBERS,
     NUMBERS,
     RowRefused,
@@ -23,7 +22,7 @@ from consumers.warehouse.mssql_errors import (
     number_of,
     ours,
 )
-from consumers.warehouse.mssql_load import (
+from consumers.warehouse.mssql.load import (
     JSON_ROWS,
     JSON_TEXT,
     JSON_TEXT_ROWS,
@@ -31,11 +30,12 @@ from consumers.warehouse.mssql_load import (
     AnyRow,
     loads,
 )
-from consumers.warehouse.mssql_sql import MAX_RANK, create_table, create_view, quoted, text
-from consumers.warehouse.mssql_transaction import MssqlTransaction
-from consumers.warehouse.mssql_values import storage_of
+from consumers.warehouse.mssql.sql import MAX_RANK, create_table, create_view, quoted, text
+from consumers.warehouse.mssql.transaction import MssqlTransaction
+from consumers.warehouse.mssql.values import storage_of
+from consumers.warehouse.mssql.warehouse import MssqlWarehouse, connect_arguments, open_warehouse
 from consumers.warehouse.port import RefusedRowError, Row, TransactionLostError
-from consumers.warehouse.sqlite import SqliteWarehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, TransientError
 

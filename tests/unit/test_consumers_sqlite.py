@@ -12,10 +12,10 @@ from consumers_world import ENTITIES, EVERY, ITEM, apply, floor, item, row, seen
 from sqlalchemy.exc import DBAPIError
 
 from consumers.warehouse.port import Batch, Counts, RefusedRowError
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
-from consumers.warehouse.sqlite_errors import PRIMARY_CODES, RowRefused, ours, sqlite_errors
-from consumers.warehouse.sqlite_rows import parameters
-from consumers.warehouse.sqlite_sql import buried, bury, create_table, upsert
+from consumers.warehouse.sqlite.errors import PRIMARY_CODES, RowRefused, ours, sqlite_errors
+from consumers.warehouse.sqlite.rows import parameters
+from consumers.warehouse.sqlite.sql import buried, bury, create_table, upsert
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, TransientError
 

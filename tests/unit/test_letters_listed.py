@@ -10,7 +10,7 @@ from letters_world import frame, ledger_of, letter
 
 from consumers.consume import Consumer
 from consumers.warehouse.port import LetterCount
-from consumers.warehouse.sqlite import SqliteWarehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 from headwater.letter_summary import counts_of, waiting
 from headwater.output import instant
 from schemas.errors import ConfigurationError

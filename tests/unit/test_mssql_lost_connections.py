@@ -10,8 +10,8 @@ from pymssql import _mssql
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from consumers.warehouse.engines import open_warehouse
-from consumers.warehouse.mssql import server_of
-from consumers.warehouse.mssql_errors import mssql_errors
+from consumers.warehouse.mssql.errors import mssql_errors
+from consumers.warehouse.mssql.warehouse import server_of
 from consumers.warehouse.port import TransactionLostError
 from schemas.errors import TransientError
 

@@ -13,7 +13,7 @@ from letters_world import MENDED, frame, ledger_of, letter, poison, states
 from consumers.consume import Consumer
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.port import Checkpoint, Counts
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from producers.aggregator import Aggregate
 from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError, TransientError

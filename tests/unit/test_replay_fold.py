@@ -8,7 +8,7 @@ from replay_world import business, oracle
 
 from consumers.consume import project
 from consumers.warehouse.port import Counts
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from replay.fold import Facts, Wanted, checked_facts, surviving_facts
 from schemas.errors import PoisonEventError
 from schemas.event import Operation, encode_event

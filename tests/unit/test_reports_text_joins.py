@@ -18,7 +18,7 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.sqlite_filters import exact, filters_lose_rows
 from consumers.reporting.statements import of_units
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.sqlite import SqliteWarehouse, open_warehouse
+from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.errors import ConfigurationError
 
 COLUMNS = ("day", "at", "ms", "price", "f", "uid", "ok")

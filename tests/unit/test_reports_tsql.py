@@ -12,7 +12,7 @@ from tsql_things import HIGH, LOW, THING, fill, ids, result
 
 from consumers.reporting.to_sqlite import NeedsSqlServerError
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.sqlite import open_warehouse
+from consumers.warehouse.sqlite.warehouse import open_warehouse
 from schemas.errors import ConfigurationError
 
 

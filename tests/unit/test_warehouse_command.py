@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from consumers_world import ENTITIES
 
-from consumers.warehouse import mssql_setup
-from consumers.warehouse.mssql import open_warehouse
+from consumers.warehouse.mssql import setup as mssql_setup
+from consumers.warehouse.mssql.warehouse import open_warehouse
 from consumers.warehouse.port import TransactionLostError
 from consumers.warehouse.tables import StagingTables
 from headwater.cli import main

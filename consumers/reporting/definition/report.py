@@ -38,7 +38,7 @@ from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.orders import unordered
 from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
 from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, outputs, settle
-from consumers.warehouse.mssql_values import storage_of
+from consumers.warehouse.mssql.values import storage_of
 from consumers.warehouse.port import MAX_SOURCE
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError

@@ -14,7 +14,7 @@ import pymssql
 from pymssql import _mssql
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
-from consumers.warehouse.mssql_sql import LOCK_TIMED_OUT, LOCK_VICTIM
+from consumers.warehouse.mssql.sql import LOCK_TIMED_OUT, LOCK_VICTIM
 from consumers.warehouse.port import TransactionLostError
 from schemas.errors import ConfigurationError, TransientError
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from consumers.warehouse.history import HistoryTable, Speech, select_versions
 from consumers.warehouse.indexes import Columns
-from consumers.warehouse.mssql_indexes import fitting
-from consumers.warehouse.mssql_sql import (
+from consumers.warehouse.mssql.indexes import fitting
+from consumers.warehouse.mssql.sql import (
     MAX_RANK,
     collated,
     columns_of,
@@ -15,7 +15,7 @@ from consumers.warehouse.mssql_sql import (
     text,
     types_of,
 )
-from consumers.warehouse.mssql_values import BINARY_COLLATION
+from consumers.warehouse.mssql.values import BINARY_COLLATION
 from consumers.warehouse.port import MAX_SOURCE
 
 FOREVER = "CAST(N'9999-12-31T23:59:59.999999' AS DATETIME2(6))"

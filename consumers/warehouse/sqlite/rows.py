@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from consumers.warehouse.columns import converted, typed_rows
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.port import HistoryRow, Row
-from consumers.warehouse.sqlite_values import instant_of, instant_text, storage_of
+from consumers.warehouse.sqlite.values import instant_of, instant_text, storage_of
 from consumers.warehouse.tables import StagingTable
 
 

@@ -5,13 +5,13 @@ from operator import itemgetter
 
 from sqlalchemy import Connection
 
-from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.columns import converted
 from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.indexes import Columns, Indexes, index_name
 from consumers.warehouse.revisions import Revisions
-from consumers.warehouse.sqlite_history import create_history, create_view
-from consumers.warehouse.sqlite_values import storage_of
+from consumers.warehouse.sqlite import sql as sql
+from consumers.warehouse.sqlite.history import create_history, create_view
+from consumers.warehouse.sqlite.values import storage_of
 from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable
 

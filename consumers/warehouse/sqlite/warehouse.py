@@ -15,14 +15,14 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from consumers.warehouse import letter_counts
-from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
 from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
-from consumers.warehouse.sqlite_ddl import SYSTEM, revisions_in
-from consumers.warehouse.sqlite_errors import sqlite_errors
-from consumers.warehouse.sqlite_rows import read_rows
-from consumers.warehouse.sqlite_transaction import SqliteTransaction
-from consumers.warehouse.sqlite_values import instant_of, instant_text
+from consumers.warehouse.sqlite import sql as sql
+from consumers.warehouse.sqlite.ddl import SYSTEM, revisions_in
+from consumers.warehouse.sqlite.errors import sqlite_errors
+from consumers.warehouse.sqlite.rows import read_rows
+from consumers.warehouse.sqlite.transaction import SqliteTransaction
+from consumers.warehouse.sqlite.values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
 from consumers.warehouse.urls import SQLITE_OPTIONS, check_options, named, parse_url
 from schemas.catalog.entity import Entity

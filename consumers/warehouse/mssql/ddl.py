@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, CursorResult
 
-from consumers.warehouse import mssql_history as history
-from consumers.warehouse import mssql_indexes as indexes
-from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.history import HistoryTable
 from consumers.warehouse.indexes import Columns, Indexes, of_reports
-from consumers.warehouse.mssql_load import literal_of
+from consumers.warehouse.mssql import history as history
+from consumers.warehouse.mssql import indexes as indexes
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.load import literal_of
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from consumers.warehouse.history import OPERATION
 from consumers.warehouse.port import Sweep
-from consumers.warehouse.sqlite_values import storage_of
+from consumers.warehouse.sqlite.values import storage_of
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
 from schemas.payload.fields import Field
 

@@ -14,20 +14,20 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from consumers.warehouse import letter_counts
-from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.clock import Clock, now, stamp
-from consumers.warehouse.mssql_ddl import (
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.ddl import (
     SYSTEM,
     make_system_tables,
     missing_system_tables,
     revisions_in,
     run,
 )
-from consumers.warehouse.mssql_errors import FOREIGN, RowRefused, mssql_errors
-from consumers.warehouse.mssql_rows import read_rows
-from consumers.warehouse.mssql_setup import lacks, make_roles, make_snapshot_readers
-from consumers.warehouse.mssql_transaction import MssqlTransaction
-from consumers.warehouse.mssql_values import instant_of, instant_text
+from consumers.warehouse.mssql.errors import FOREIGN, RowRefused, mssql_errors
+from consumers.warehouse.mssql.rows import read_rows
+from consumers.warehouse.mssql.setup import lacks, make_roles, make_snapshot_readers
+from consumers.warehouse.mssql.transaction import MssqlTransaction
+from consumers.warehouse.mssql.values import instant_of, instant_text
 from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
 from consumers.warehouse.retry import until_kept
 from consumers.warehouse.tables import StagingTable, StagingTables

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from consumers.warehouse import sqlite_sql as sql
 from consumers.warehouse.floors import Floors, rise
 from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.locks import Locks
@@ -20,10 +19,11 @@ from consumers.warehouse.port import (
     Row,
     Sweep,
 )
-from consumers.warehouse.sqlite_ddl import revisions_in
-from consumers.warehouse.sqlite_errors import RowRefused, sqlite_errors
-from consumers.warehouse.sqlite_history import ADD_SWEEP, add_facts, swept
-from consumers.warehouse.sqlite_rows import parameters, read_rows
+from consumers.warehouse.sqlite import sql as sql
+from consumers.warehouse.sqlite.ddl import revisions_in
+from consumers.warehouse.sqlite.errors import RowRefused, sqlite_errors
+from consumers.warehouse.sqlite.history import ADD_SWEEP, add_facts, swept
+from consumers.warehouse.sqlite.rows import parameters, read_rows
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
 

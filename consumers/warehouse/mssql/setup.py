@@ -6,8 +6,8 @@ would wait for each batch, and see half of one and half of the next.
 
 from sqlalchemy import Connection
 
-from consumers.warehouse.mssql_ddl import revisions_in, run
-from consumers.warehouse.mssql_sql import READER_ROLE, REFRESHER_ROLE, WRITER_ROLE, grant_view, quoted
+from consumers.warehouse.mssql.ddl import revisions_in, run
+from consumers.warehouse.mssql.sql import READER_ROLE, REFRESHER_ROLE, WRITER_ROLE, grant_view, quoted
 from consumers.warehouse.tables import StagingTables
 from schemas.errors import ConfigurationError
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from consumers.warehouse.columns import converted
-from consumers.warehouse.mssql_sql import (
+from consumers.warehouse.mssql.sql import (
     MAX_RANK,
     collated,
     listed,
@@ -18,7 +18,7 @@ from consumers.warehouse.mssql_sql import (
     text,
     types_of,
 )
-from consumers.warehouse.mssql_values import (
+from consumers.warehouse.mssql.values import (
     BINARY_COLLATION,
     binary_text,
     instant_text,

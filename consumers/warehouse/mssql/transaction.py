@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from consumers.warehouse import mssql_sql as sql
 from consumers.warehouse.floors import rise
 from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.locks import Locks
-from consumers.warehouse.mssql_ddl import Result, revisions_in, run
-from consumers.warehouse.mssql_errors import RowRefused, mssql_errors
-from consumers.warehouse.mssql_history import add_facts, add_sweeps
-from consumers.warehouse.mssql_load import AnyRow, Load, json_text, loads, nothing_lost
-from consumers.warehouse.mssql_rows import read_rows
-from consumers.warehouse.mssql_values import binary_text, instant_text, uuid_text
+from consumers.warehouse.mssql import sql as sql
+from consumers.warehouse.mssql.ddl import Result, revisions_in, run
+from consumers.warehouse.mssql.errors import RowRefused, mssql_errors
+from consumers.warehouse.mssql.history import add_facts, add_sweeps
+from consumers.warehouse.mssql.load import AnyRow, Load, json_text, loads, nothing_lost
+from consumers.warehouse.mssql.rows import read_rows
+from consumers.warehouse.mssql.values import binary_text, instant_text, uuid_text
 from consumers.warehouse.port import (
     NO_REVISIONS,
     Batch,

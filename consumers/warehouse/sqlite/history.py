@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from consumers.warehouse.history import HistoryTable, Speech, select_versions
 from consumers.warehouse.port import HistorySweep
-from consumers.warehouse.sqlite_sql import columns_of, listed, quoted
-from consumers.warehouse.sqlite_values import instant_text
+from consumers.warehouse.sqlite.sql import columns_of, listed, quoted
+from consumers.warehouse.sqlite.values import instant_text
 
 FOREVER = "9999-12-31T23:59:59.999999+00:00"
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from consumers.warehouse.columns import typed_rows
-from consumers.warehouse.mssql_ddl import Result
-from consumers.warehouse.mssql_values import instant_of, storage_of
+from consumers.warehouse.mssql.ddl import Result
+from consumers.warehouse.mssql.values import instant_of, storage_of
 from consumers.warehouse.port import Row
 from consumers.warehouse.tables import StagingTable
 

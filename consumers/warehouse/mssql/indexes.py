@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from consumers.warehouse.indexes import Columns, Indexes, index_name
-from consumers.warehouse.mssql_sql import listed, quoted, types_of
+from consumers.warehouse.mssql.sql import listed, quoted, types_of
 from consumers.warehouse.tables import StagingTable
 
 INDEX_BYTES = 1_700

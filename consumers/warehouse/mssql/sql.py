@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from itertools import chain
 
 from consumers.warehouse.history import OPERATION
-from consumers.warehouse.mssql_values import BINARY_COLLATION, storage_of
+from consumers.warehouse.mssql.values import BINARY_COLLATION, storage_of
 from consumers.warehouse.port import MAX_POSITION, MAX_SOURCE
 from consumers.warehouse.tables import KEY_HASH, SYSTEM_COLUMNS, StagingTable
 
