@@ -21,7 +21,7 @@ from statistics import median
 from benchmarks.bench_mssql_load import VARIABLE, Figure, close_kept, new_database, url_of
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Batch, Row, Warehouse
 from schemas.catalog.entity import Catalog, DynamoDbSource, Entity

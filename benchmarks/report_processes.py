@@ -22,7 +22,7 @@ from consumers.kinesis import StreamReader, StreamRecord
 from consumers.reporting.definition.report import Report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.files import read_reports
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from headwater.aws import connect

@@ -17,7 +17,7 @@ from pathlib import Path
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
 from headwater.csv_process import CsvProcess

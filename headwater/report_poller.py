@@ -10,7 +10,7 @@ from threading import BoundedSemaphore, Lock, Semaphore
 
 from consumers.reporting.definition.report import Report
 from consumers.reporting.files import Reports, problems, read_reports, reports_of
-from consumers.reporting.refresher import HeldError, Refresher
+from consumers.reporting.refresh.refresher import HeldError, Refresher
 from headwater.output import tell
 from headwater.progress import Side
 from headwater.runtime import Found

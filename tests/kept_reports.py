@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import Warehouse
 from schemas.catalog.entity import Catalog
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from consumers.reporting.mssql_engine import MssqlReports
-from consumers.reporting.refresher import ReportEngine
-from consumers.reporting.sqlite_engine import SqliteReports
+from consumers.reporting.mssql.engine import MssqlReports
+from consumers.reporting.refresh.refresher import ReportEngine
+from consumers.reporting.sqlite.engine import SqliteReports
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse

@@ -26,7 +26,7 @@ REPORT_COLUMNS = (
     "refreshed_at",
     "problem",
 )
-"""Of the table of reports: see consumers.reporting.registry."""
+"""Of the table of reports: see consumers.reporting.refresh.freshness."""
 
 
 class SystemTables(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from headwater.output import counted, show
 
 if TYPE_CHECKING:
-    from consumers.reporting.compare import Comparison
+    from consumers.reporting.refresh.verification import Comparison
 
 
 def show_comparison(name: str, made: Comparison | None) -> None:

@@ -19,8 +19,8 @@ from schemas.errors import ConfigurationError, TransientError
 if TYPE_CHECKING:
     from consumers.reporting.definition.report import Report
     from consumers.reporting.files import Reports
-    from consumers.reporting.refresher import Refresher, ReportEngine
-    from consumers.reporting.registry import Standing
+    from consumers.reporting.refresh.freshness import Standing
+    from consumers.reporting.refresh.refresher import Refresher, ReportEngine
 
 WAIT_SECONDS = 60
 """For a report that `headwater up` or another command is refreshing."""
@@ -168,7 +168,7 @@ def _read(here: Installation) -> Reports:
 @contextmanager
 def _refresher(here: Installation) -> Iterator[Refresher]:
     from consumers.reporting.engines import reports_in
-    from consumers.reporting.refresher import Refresher
+    from consumers.reporting.refresh.refresher import Refresher
 
     with here.warehouse() as warehouse:
         yield Refresher(reports_in(warehouse), WAIT_SECONDS)
@@ -289,7 +289,7 @@ _LOOKUPS = {
 
 
 def _show_indexes(engine: ReportEngine, report: Report, create: bool) -> None:
-    from consumers.reporting.refresher import Refresher
+    from consumers.reporting.refresh.refresher import Refresher
 
     refresher = Refresher(engine)
     for each in refresher.create_indexes(report) if create else ():

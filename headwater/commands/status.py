@@ -92,7 +92,7 @@ def _kept(warehouse: Warehouse, stream: str) -> dict[str, Any]:
 def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Rows, backlog and problem of each."""
     from consumers.reporting.engines import reports_in
-    from consumers.reporting.refresher import Refresher
+    from consumers.reporting.refresh.refresher import Refresher
 
     standings, waiting = Refresher(reports_in(warehouse)).standings()
     return [

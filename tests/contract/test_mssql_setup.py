@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from consumers.consume import Consumer
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
 from consumers.warehouse.mssql.setup import LEVEL, OWNERS, SELECT_LEVEL
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse

@@ -23,7 +23,7 @@ from sqlalchemy import event as engine_event
 from consumers.consume import Consumer
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.mssql.load import JSON_TEXT_ROWS
 from consumers.warehouse.mssql.setup import (
     ALLOW_SNAPSHOTS,

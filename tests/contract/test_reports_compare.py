@@ -10,10 +10,10 @@ import pytest
 from report_shop import open_shop
 from reports_world import CATALOG, PURCHASE, A, row, write
 
-from consumers.reporting.compare import Comparison, is_comparable
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
+from consumers.reporting.refresh.verification import Comparison, is_comparable
 from consumers.warehouse.port import Batch, Warehouse
 from headwater.commands.compared import show_comparison
 from schemas.errors import ConfigurationError

@@ -18,8 +18,8 @@ from sqlalchemy import event as engine_event
 from consumers.facts import read_fact
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
-from consumers.reporting.to_sqlite import NeedsSqlServerError
+from consumers.reporting.refresh.refresher import Refresher
+from consumers.reporting.sqlite.translation import NeedsSqlServerError
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Counts, Row, Warehouse
 from schemas.catalog.entity import Catalog, Entity

@@ -12,8 +12,8 @@ from reports_world import CATALOG, ENTITIES
 from consumers.facts import read_fact
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.lookups import Lookup, lookups
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.lookups import Lookup, lookups
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Warehouse
 from schemas.catalog.entity import Catalog

@@ -9,10 +9,10 @@ import pytest
 from consumers_world import A
 from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE, row, write
 
-from consumers.reporting import refresh
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh import transaction as refresh
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import Batch, Warehouse
 from schemas.event import Operation
 

@@ -11,8 +11,8 @@ from reports_world import CATALOG, Writer, write
 
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
-from consumers.reporting.registry import Standing
+from consumers.reporting.refresh.freshness import Standing
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import Warehouse
 from schemas.errors import ConfigurationError, TransientError
 
@@ -102,7 +102,7 @@ def leave_unfinished(warehouse: Warehouse, report: Report) -> None:
         raise TransientError("the connection is closed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consumers.reporting.refresher.refresh_whole", lost)
+        patch.setattr("consumers.reporting.refresh.refresher.refresh_whole", lost)
         with pytest.raises(TransientError):
             Refresher(engine).refresh(report)
 

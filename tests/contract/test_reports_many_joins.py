@@ -10,12 +10,12 @@ import pytest
 from report_shop import open_shop
 from reports_world import CATALOG, Writer, write
 
-from consumers.reporting import unit_walk
-from consumers.reporting.changes import Changes
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
-from consumers.reporting.sqlite_dialect import SqliteDialect
+from consumers.reporting.refresh import unit_walk
+from consumers.reporting.refresh.changes import Changes
+from consumers.reporting.refresh.refresher import Refresher
+from consumers.reporting.sqlite.dialect import SqliteDialect
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.tables import StagingTables
 from schemas.errors import ConfigurationError

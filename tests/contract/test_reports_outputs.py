@@ -12,7 +12,7 @@ from reports_world import CATALOG
 from consumers.reporting.definition.outputs import Output, check_stored, remarks
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import Warehouse
 from schemas.errors import ConfigurationError
 

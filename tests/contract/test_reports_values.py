@@ -15,7 +15,7 @@ from reports_world import CATALOG, CUSTOMER, PURCHASE, row, write
 
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import Batch, Warehouse
 from schemas.event import Operation
 

@@ -22,7 +22,7 @@ from tcp_proxy import Proxy, proxy, random_allowance
 
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import LetterCount
 from schemas.errors import TransientError
 

@@ -21,7 +21,7 @@ from stopping import Stopped, stopping_at
 
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import HeldError, Refresher
+from consumers.reporting.refresh.refresher import HeldError, Refresher
 from consumers.warehouse.port import Batch, Warehouse
 from consumers.warehouse.retry import until_kept
 from schemas.catalog.entity import Entity

@@ -22,7 +22,7 @@ from reports_world import CATALOG, CUSTOMER, ENTITIES, PURCHASE
 
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import Warehouse
 from replay.plan import Plan

@@ -24,7 +24,7 @@ from stopping import Stopped, stopping_at
 
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
+from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.retry import until_kept

@@ -25,8 +25,8 @@ from tsql_things import THING, fill
 
 from consumers.reporting.definition.report import read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher
-from consumers.reporting.to_sqlite import NeedsSqlServerError
+from consumers.reporting.refresh.refresher import Refresher
+from consumers.reporting.sqlite.translation import NeedsSqlServerError
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from schemas.errors import ConfigurationError

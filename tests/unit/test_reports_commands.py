@@ -11,7 +11,7 @@ import pytest
 
 from consumers.consume import Consumer
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresher import Refresher, held
+from consumers.reporting.refresh.refresher import Refresher, held
 from consumers.warehouse.engines import open_warehouse
 from headwater.cli import main
 from headwater.exit_codes import DONE, GAVE_UP, REFUSED

@@ -10,8 +10,8 @@ from reports_world import CATALOG
 
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.files import chosen, problems, read_reports
-from consumers.reporting.statements import timed
-from consumers.reporting.to_sqlite import NeedsSqlServerError, to_sqlite
+from consumers.reporting.refresh.statements import timed
+from consumers.reporting.sqlite.translation import NeedsSqlServerError, to_sqlite
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 

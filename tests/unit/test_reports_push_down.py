@@ -7,7 +7,7 @@ from reports_world import CATALOG
 from sqlglot import exp
 
 from consumers.reporting.definition.report import read_report
-from consumers.reporting.statements import of_units
+from consumers.reporting.refresh.statements import of_units
 
 GROUPED = "SELECT x.customer AS who, SUM(x.amount) AS spent FROM staging.purchase AS x GROUP BY x.customer"
 SPENT = "SELECT c.id, s.spent FROM staging.customer AS c"

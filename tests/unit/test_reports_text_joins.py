@@ -15,8 +15,8 @@ from tsql_things import THING, fill, report, result
 
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.engines import reports_in
-from consumers.reporting.sqlite_filters import exact, filters_lose_rows
-from consumers.reporting.statements import of_units
+from consumers.reporting.refresh.statements import of_units
+from consumers.reporting.sqlite.filters import exact, filters_lose_rows
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from schemas.errors import ConfigurationError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tsql_things import HIGH, LOW, THING, fill, ids, result
 
-from consumers.reporting.to_sqlite import NeedsSqlServerError
+from consumers.reporting.sqlite.translation import NeedsSqlServerError
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite.warehouse import open_warehouse
 from schemas.errors import ConfigurationError

@@ -15,10 +15,10 @@ from sqlglot import exp
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report, key_of
-from consumers.reporting.dialect import Dialect, column, typed
-from consumers.reporting.refresh import Session, check_key
-from consumers.reporting.registry import Standing
-from consumers.reporting.statements import timed
+from consumers.reporting.refresh.dialect import Dialect, column, typed
+from consumers.reporting.refresh.freshness import Standing
+from consumers.reporting.refresh.statements import timed
+from consumers.reporting.refresh.transaction import Session, check_key
 
 COMPARED = "compared"
 HASHES = 5

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from consumers.reporting.definition.literals import UnreadableError
-from consumers.reporting.sqlite_reads import stored
+from consumers.reporting.sqlite.reads import stored
 
 _PARTS = re.compile(r"\[\^?\]?[^\]]*\]|.", re.DOTALL)
 

@@ -10,10 +10,10 @@ from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.report import Report
 from consumers.reporting.definition.sql_types import TEXT, with_type
-from consumers.reporting.dialect import EXISTED, KEY_HASH, Dialect, column, typed
-from consumers.reporting.registry import Sources
-from consumers.reporting.statements import all_of, newest_of, null_patterns
-from consumers.reporting.unit_walk import UnitWalk
+from consumers.reporting.refresh.dialect import EXISTED, KEY_HASH, Dialect, column, typed
+from consumers.reporting.refresh.freshness import Sources
+from consumers.reporting.refresh.statements import all_of, newest_of, null_patterns
+from consumers.reporting.refresh.unit_walk import UnitWalk
 
 FOUND = "found"
 

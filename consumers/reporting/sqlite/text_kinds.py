@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.sql_types import branches, is_text, type_of
-from consumers.reporting.sqlite_conversions import UUID_AS_TEXT, UnfitError
+from consumers.reporting.sqlite.conversions import UUID_AS_TEXT, UnfitError
 
 ANSI = "tsql_ansi"
 """The function that a CAST to VARCHAR becomes."""

@@ -12,7 +12,7 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.definition.sql_types import is_text, with_type
-from consumers.reporting.registry import Standing
+from consumers.reporting.refresh.freshness import Standing
 from consumers.warehouse.system import PENDING
 from consumers.warehouse.tables import StagingTables
 

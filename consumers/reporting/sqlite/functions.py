@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from consumers.reporting import sqlite_decimals, sqlite_texts
 from consumers.reporting.definition.literals import clock_text
-from consumers.reporting.sqlite_decimals import of_values
+from consumers.reporting.sqlite import decimals as sqlite_decimals
+from consumers.reporting.sqlite import texts as sqlite_texts
+from consumers.reporting.sqlite.decimals import of_values
 
 _STEPS = {"DAY": 1, "DAYOFYEAR": 1, "WEEK": 7}
 _SECONDS = {"HOUR": 3_600, "MINUTE": 60, "SECOND": 1}

@@ -19,8 +19,8 @@ from consumers.reporting.definition.sql_types import (
     type_of,
     with_type,
 )
-from consumers.reporting.sqlite_comparisons import NEVER_ZERO, ORDERED_BY, collated, compared, exact, kind
-from consumers.reporting.sqlite_conversions import (
+from consumers.reporting.sqlite.comparisons import NEVER_ZERO, ORDERED_BY, collated, compared, exact, kind
+from consumers.reporting.sqlite.conversions import (
     UnfitError,
     call,
     cast,
@@ -28,9 +28,9 @@ from consumers.reporting.sqlite_conversions import (
     is_constant_text,
     text_of,
 )
-from consumers.reporting.sqlite_decimals import decimal_text
-from consumers.reporting.sqlite_functions import DATE_PARTS, TIME_PARTS
-from consumers.reporting.sqlite_text_kinds import (
+from consumers.reporting.sqlite.decimals import decimal_text
+from consumers.reporting.sqlite.functions import DATE_PARTS, TIME_PARTS
+from consumers.reporting.sqlite.text_kinds import (
     ANSI,
     NATIONAL,
     check_like,

@@ -13,13 +13,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from consumers.reporting.compare import Comparison, compare
 from consumers.reporting.definition.outputs import Output, check_stored, of_table
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import Dialect
-from consumers.reporting.lookups import Lookup, lookups
-from consumers.reporting.refresh import Refreshed, Session, differences, refresh_units, refresh_whole
-from consumers.reporting.registry import Registry, Standing, live_of, unfinished
+from consumers.reporting.refresh.dialect import Dialect
+from consumers.reporting.refresh.freshness import Registry, Standing, live_of, unfinished
+from consumers.reporting.refresh.lookups import Lookup, lookups
+from consumers.reporting.refresh.transaction import (
+    Refreshed,
+    Session,
+    differences,
+    refresh_units,
+    refresh_whole,
+)
+from consumers.reporting.refresh.verification import Comparison, compare
 from consumers.warehouse.indexes import serves
 from consumers.warehouse.retry import until_kept
 from schemas.errors import ConfigurationError, TransientError

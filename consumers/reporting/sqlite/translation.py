@@ -13,8 +13,6 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from consumers.reporting import sqlite_comparisons as comparisons
-from consumers.reporting import sqlite_expressions as expressions
 from consumers.reporting.definition.body import place_within, selects_of
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.sql_types import (
@@ -24,12 +22,14 @@ from consumers.reporting.definition.sql_types import (
     type_of,
     with_type,
 )
-from consumers.reporting.sqlite_conversions import (
+from consumers.reporting.sqlite import comparisons as comparisons
+from consumers.reporting.sqlite import expressions as expressions
+from consumers.reporting.sqlite.conversions import (
     UnfitError,
     call,
     converted,
 )
-from consumers.reporting.sqlite_text_kinds import check_ordered
+from consumers.reporting.sqlite.text_kinds import check_ordered
 from schemas.errors import ConfigurationError
 
 

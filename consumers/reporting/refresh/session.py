@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from consumers.reporting.registry import Registry, Sources
+from consumers.reporting.refresh.freshness import Registry, Sources
 from consumers.warehouse.indexes import Columns, Indexes
 from consumers.warehouse.port import LIVE_READER
 from consumers.warehouse.revisions import Revisions

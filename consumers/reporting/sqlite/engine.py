@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consumers.reporting.definition.outputs import Output, shown_type
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import ANY_MOMENT
-from consumers.reporting.session import EngineSession
-from consumers.reporting.sqlite_dialect import SqliteDialect
-from consumers.reporting.sqlite_filters import exact
-from consumers.reporting.sqlite_functions import register
-from consumers.reporting.statements import timed
+from consumers.reporting.refresh.dialect import ANY_MOMENT
+from consumers.reporting.refresh.session import EngineSession
+from consumers.reporting.refresh.statements import timed
+from consumers.reporting.sqlite.dialect import SqliteDialect
+from consumers.reporting.sqlite.filters import exact
+from consumers.reporting.sqlite.functions import register
 from consumers.warehouse.sqlite.ddl import SYSTEM, revisions_in
 from consumers.warehouse.sqlite.errors import RowRefused, sqlite_errors
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse

@@ -17,8 +17,8 @@ from sqlglot import exp
 from consumers.reporting.definition.derive import Way
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.schedule import Join, Step
-from consumers.reporting.dialect import Dialect, column
-from consumers.reporting.statements import any_of
+from consumers.reporting.refresh.dialect import Dialect, column
+from consumers.reporting.refresh.statements import any_of
 
 Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""

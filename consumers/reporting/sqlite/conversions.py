@@ -14,8 +14,8 @@ from sqlglot import exp
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.literals import UnreadableError, decimal_of, moment_text
 from consumers.reporting.definition.sql_types import NULL, NUMBERS, TEXT, SqlType, type_of, with_type
-from consumers.reporting.sqlite_decimals import fitted, real_of
-from consumers.reporting.sqlite_reads import READS, Stored, stored
+from consumers.reporting.sqlite.decimals import fitted, real_of
+from consumers.reporting.sqlite.reads import READS, Stored, stored
 
 MOMENTS = frozenset(["date", "datetime", "time"])
 UUID_AS_TEXT = "uuid_as_text"

@@ -10,7 +10,7 @@ from sqlglot import exp
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.body import selects_of
 from consumers.reporting.definition.flatten import Expression
-from consumers.reporting.push_down import push_down
+from consumers.reporting.refresh.push_down import push_down
 
 
 def timed(query: exp.Query, moment: str) -> exp.Query:

@@ -12,10 +12,19 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.definition.sql_types import is_text
-from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted, typed
-from consumers.reporting.registry import Standing
-from consumers.reporting.statements import timed
-from consumers.reporting.to_sqlite import to_sqlite
+from consumers.reporting.refresh.dialect import (
+    ANY_MOMENT,
+    EXISTED,
+    FRESHNESS,
+    ID,
+    KEY_HASH,
+    Dialect,
+    quoted,
+    typed,
+)
+from consumers.reporting.refresh.freshness import Standing
+from consumers.reporting.refresh.statements import timed
+from consumers.reporting.sqlite.translation import to_sqlite
 
 
 class SqliteDialect(Dialect):

@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from consumers.reporting.definition.outputs import Output, of_result, of_table
 from consumers.reporting.definition.report import Report
-from consumers.reporting.mssql_dialect import MssqlDialect
-from consumers.reporting.refresher import held
-from consumers.reporting.session import EngineSession
+from consumers.reporting.mssql.dialect import MssqlDialect
+from consumers.reporting.refresh.refresher import held
+from consumers.reporting.refresh.session import EngineSession
 from consumers.warehouse.mssql import sql as sql
 from consumers.warehouse.mssql.ddl import SYSTEM, revisions_in, run
 from consumers.warehouse.mssql.errors import RowRefused, mssql_errors, number_of, ours, words_of

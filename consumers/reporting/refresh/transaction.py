@@ -11,12 +11,12 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from sqlglot import exp
 
-from consumers.reporting.changes import Changes
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import Dialect, typed
-from consumers.reporting.registry import Registry, Sources, Standing
-from consumers.reporting.statements import newest_of, of_units, same, timed
+from consumers.reporting.refresh.changes import Changes
+from consumers.reporting.refresh.dialect import Dialect, typed
+from consumers.reporting.refresh.freshness import Registry, Sources, Standing
+from consumers.reporting.refresh.statements import newest_of, of_units, same, timed
 from consumers.warehouse.indexes import Columns, Indexes
 from schemas.errors import ConfigurationError
 

@@ -10,9 +10,9 @@ from sqlglot import exp
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
-from consumers.reporting.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
-from consumers.reporting.registry import Standing
-from consumers.reporting.statements import timed
+from consumers.reporting.refresh.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
+from consumers.reporting.refresh.freshness import Standing
+from consumers.reporting.refresh.statements import timed
 from consumers.warehouse.mssql.indexes import INDEX_BYTES, bytes_of, fitting
 from consumers.warehouse.mssql.sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql.sql import quoted as bracketed

@@ -14,7 +14,7 @@ from consumers.reporting.definition.literals import (
     time_text,
     uuid_text,
 )
-from consumers.reporting.sqlite_decimals import fitted, real_of
+from consumers.reporting.sqlite.decimals import fitted, real_of
 
 Stored = str | int | float
 

@@ -18,12 +18,12 @@ from consumers.reporting.definition.sql_types import (
     type_of,
     with_type,
 )
-from consumers.reporting.sqlite_conversions import (
+from consumers.reporting.sqlite.conversions import (
     UnfitError,
     call,
     converted,
 )
-from consumers.reporting.sqlite_text_kinds import check_equal, check_ordered
+from consumers.reporting.sqlite.text_kinds import check_equal, check_ordered
 
 ORDERED_BY = {"decimal": "decimal_sortable", "uuid": "tsql_uuid_sortable"}
 """What makes text of values whose order is that of the values."""

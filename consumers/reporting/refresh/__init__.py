@@ -1,0 +1,1 @@
+"""The refresh of a report table, for every engine."""
