@@ -23,8 +23,8 @@ from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Row
 from consumers.warehouse.tables import StagingTable
 from replay.fold import Wanted
-from replay.in_memory import InMemoryStream
 from replay.load import load
+from replay.log.in_memory import InMemoryStream
 from replay.patience import Patience
 from replay.ports import Ports
 from replay.write import RevisionWriter

@@ -25,9 +25,9 @@ from consumers.collector import no_collection
 from consumers.fold import fold
 from consumers.warehouse.sqlite.warehouse import open_warehouse
 from replay.fold import Wanted, surviving_facts
-from replay.in_memory import InMemoryLog, InMemoryStream
 from replay.load import Damages, chunks, load
-from replay.log import LogStore
+from replay.log.in_memory import InMemoryLog, InMemoryStream
+from replay.log.reader import LogStore
 from replay.patience import Patience
 from replay.ports import Ports
 from replay.write import RevisionWriter

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.bench_replay import FRAMES_OF_AN_OBJECT, frames, write
-from replay.log import LogObject
+from replay.log.reader import LogObject
 from schemas.catalog.loader import load_catalog
 
 EVENTS = 2_000_000  # a tenth fills two chunks

@@ -20,9 +20,9 @@ from benchmarks.bench_replay import frames
 from headwater.aws import connect
 from headwater.embedded import EmbeddedAws
 from replay.fold import Wanted
-from replay.in_memory import InMemoryLog
 from replay.load import Damages, chunks
-from replay.log import LogObject, LogStore, S3Log
+from replay.log.in_memory import InMemoryLog
+from replay.log.reader import LogObject, LogStore, S3Log
 from schemas.catalog.loader import load_catalog
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from headwater.runtime import Runtime
 from headwater.settings import Settings
 from headwater.stored import list_objects, read_object, rejected_rows
 from replay.as_of import plan_as_of, view_suffix
-from replay.log import S3Log
+from replay.log.reader import S3Log
 from replay.rebuild import plan_rebuild
 from replay.run import run
 from schemas.aws_errors import aws_errors

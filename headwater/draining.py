@@ -18,8 +18,8 @@ from headwater.progress import Report, Waiting, ask, await_level, read_report
 from headwater.provision import WATCHED_PREFIXES
 from headwater.queue_poller import QueuePoller
 from headwater.stored import StoredObject, list_objects
-from replay import log as replay_log
-from replay.log import ERRORS, LogObject, S3Log
+from replay.log import reader as replay_log
+from replay.log.reader import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors
 from schemas.errors import PoisonEventError
 from schemas.log.frames import check_frame

@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from replay.log import IDENTITY as KEY
+from replay.log.reader import IDENTITY as KEY
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError, ConflictError
 

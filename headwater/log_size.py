@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from headwater.aws import Aws
 from headwater.kept_facts import load, save
-from replay.log import ERRORS, LOG, S3Log
+from replay.log.reader import ERRORS, LOG, S3Log
 
 _SUMMARY = "log-size"
 # The name of a log object has the hour in which its first record arrived, and Firehose tries for a day to

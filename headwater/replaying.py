@@ -9,7 +9,7 @@ from consumers.warehouse.port import Warehouse
 from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.output import counted, tell
-from replay.log import S3Log
+from replay.log.reader import S3Log
 from replay.ports import Ports
 from replay.progress import Progress
 

@@ -10,7 +10,7 @@ from replay.differences import Difference, differences
 from replay.fold import Wanted
 from replay.level import Suspects
 from replay.load import load
-from replay.log_schemas import refuse_newer_versions
+from replay.log.log_schemas import refuse_newer_versions
 from replay.ports import Ports
 from replay.progress import watched
 from replay.revisions import live_of, measured, revisions_of

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint
-from replay.acknowledged import Acknowledged
 from replay.fold import CHUNK_BYTES, EVENT_BYTES, Wanted
-from replay.log import LogStore, frames_in
-from replay.place import LogPlace
+from replay.log.acknowledged import Acknowledged
+from replay.log.proof import LogPlace
+from replay.log.read_ahead import opened
+from replay.log.reader import LogStore, frames_in
 from replay.ports import Ports
 from replay.progress import Progress
-from replay.read_ahead import opened
 from replay.write import RevisionWriter
 from schemas.errors import LogIntegrityError
 from schemas.log.frames import Damage

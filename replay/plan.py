@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from replay.fold import Wanted
-from replay.place import LogPlace
+from replay.log.proof import LogPlace
 
 
 @dataclass(frozen=True, slots=True)

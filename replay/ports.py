@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from consumers.warehouse.port import Warehouse
 from replay.fold import CHUNK_BYTES
-from replay.log import LogStore
+from replay.log.reader import LogStore
 from replay.patience import Patience
 from replay.progress import Report, unreported
 from replay.tail import Stream

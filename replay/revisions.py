@@ -7,8 +7,8 @@ from typing import NamedTuple
 from consumers.warehouse.port import Checkpoint, Revision, Transaction, Warehouse, revision_reader
 from replay.fold import Wanted
 from replay.load import log_place
-from replay.log_schemas import refuse_newer_versions
-from replay.place import LogPlace, place_of, proved
+from replay.log.log_schemas import refuse_newer_versions
+from replay.log.proof import LogPlace, place_of, proved
 from replay.plan import Load, NewRevision, OldRevision, Target
 from replay.ports import Ports
 from schemas.catalog.entity import Entity

@@ -32,8 +32,8 @@ from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.kinesis import Entry, InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from replay import in_memory as replayed
 from replay.as_of import plan_as_of
+from replay.log import in_memory as replayed
 from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild

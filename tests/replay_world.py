@@ -29,7 +29,7 @@ from consumers.warehouse.port import (
 )
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from replay.fold import FOREVER
-from replay.in_memory import InMemoryLog, InMemoryStream
+from replay.log.in_memory import InMemoryLog, InMemoryStream
 from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild

@@ -15,8 +15,8 @@ from headwater.installation import load
 from headwater.output import counted, show, show_json, show_table
 
 if TYPE_CHECKING:
-    from replay.acknowledged import Found
-    from replay.log import S3Log
+    from replay.log.acknowledged import Found
+    from replay.log.reader import S3Log
 
 _COLUMNS = ("object", "bytes", "what is wrong", "acknowledged by", "at", "reason")
 
@@ -74,7 +74,7 @@ def _span(text: str) -> tuple[int, int]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from replay.acknowledged import damages_of
+    from replay.log.acknowledged import damages_of
 
     log = _log()
     found = list(damages_of(log, log.objects()))
@@ -89,7 +89,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _acknowledge(options: argparse.Namespace) -> int:
-    from replay.acknowledged import acknowledge
+    from replay.log.acknowledged import acknowledge
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     by = options.by or getpass.getuser()
@@ -105,7 +105,7 @@ def _acknowledge(options: argparse.Namespace) -> int:
 
 
 def _log() -> S3Log:
-    from replay.log import S3Log
+    from replay.log.reader import S3Log
 
     here = load()
     return S3Log(here.aws().s3, here.settings.log_bucket)

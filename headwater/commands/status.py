@@ -52,7 +52,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     from headwater.letters import count_letters
     from headwater.log_size import log_size
     from headwater.rejects import count_rejects
-    from replay.log import S3Log
+    from replay.log.reader import S3Log
 
     aws = here.aws()
     stream = StreamReader(aws.kinesis, here.settings.stream).identity()

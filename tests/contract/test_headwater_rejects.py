@@ -16,7 +16,7 @@ from headwater.log_size import LogSize, log_size
 from headwater.rejects import RejectedRow, Rejects, count_rejects, discard, rejected
 from headwater.settings import Settings
 from headwater.stored import StoredObject
-from replay.log import S3Log
+from replay.log.reader import S3Log
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.letters.outcomes import Outcome

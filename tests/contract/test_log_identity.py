@@ -11,7 +11,7 @@ from headwater import aws as clients
 from headwater import log_identity
 from headwater.cli import main
 from headwater.exit_codes import DONE, REFUSED
-from replay.log import S3Log
+from replay.log.reader import S3Log
 from schemas.errors import ConfigurationError
 
 

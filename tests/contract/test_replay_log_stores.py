@@ -12,11 +12,11 @@ import pytest
 from botocore.config import Config
 from consumers_world import ITEM, event, item
 
-from replay.acknowledged import AcknowledgingLog, acknowledge, damages_of
 from replay.fold import Wanted
-from replay.in_memory import InMemoryLog
 from replay.load import Damages, chunks
-from replay.log import LogObject, S3Log
+from replay.log.acknowledged import AcknowledgingLog, acknowledge, damages_of
+from replay.log.in_memory import InMemoryLog
+from replay.log.reader import LogObject, S3Log
 from replay.patience import Patience
 from schemas.errors import ConfigurationError, LogIntegrityError, TransientError
 from schemas.event import encode_event

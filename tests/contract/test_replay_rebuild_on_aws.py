@@ -15,7 +15,7 @@ from consumers.warehouse.port import LIVE_READER, Checkpoint, padded
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from producers.aggregator import Aggregate
 from replay.compare import compare
-from replay.log import S3Log
+from replay.log.reader import S3Log
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import run

@@ -29,7 +29,7 @@ from headwater.runtime import Poller
 from headwater.stream_poller import consumer_poller, pump_poller
 from producers.csv import handler as csv_producer
 from replay.as_of import plan_as_of
-from replay.log import S3Log
+from replay.log.reader import S3Log
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import run

@@ -14,7 +14,7 @@ from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import TransactionLostError
 from consumers.warehouse.sqlite import warehouse as sqlite
 from replay.compare import compare
-from replay.in_memory import InMemoryLog
+from replay.log.in_memory import InMemoryLog
 from replay.patience import Patience
 from schemas.catalog.entity import Entity
 from schemas.payload.codec import Registry

@@ -24,8 +24,8 @@ from consumers.facts import frames_of
 from consumers.kinesis import StreamReader, StreamRecord
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Row
-from replay import log
-from replay.log import S3Log
+from replay.log import reader as log
+from replay.log.reader import S3Log
 from schemas.catalog.loader import load_catalog
 
 CHANGES = 2_000

@@ -11,9 +11,9 @@ from consumers_world import ITEM, OTHER, event, item
 from replay_world import Pipe, business, oracle
 
 from producers.aggregator import Aggregate
-from replay.acknowledged import acknowledge, damages_of, document_key
 from replay.as_of import plan_as_of
 from replay.compare import compare
+from replay.log.acknowledged import acknowledge, damages_of, document_key
 from replay.run import run
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError, LogIntegrityError

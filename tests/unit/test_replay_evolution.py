@@ -14,8 +14,8 @@ from consumers.consume import Consumer
 from replay.as_of import plan_as_of
 from replay.compare import compare
 from replay.fold import Wanted, checked_facts, surviving_facts
-from replay.in_memory import InMemoryLog
-from replay.log_schemas import entity_of_log, refuse_newer_versions
+from replay.log.in_memory import InMemoryLog
+from replay.log.log_schemas import entity_of_log, refuse_newer_versions
 from replay.rebuild import plan_rollback
 from replay.run import run
 from schemas.catalog.entity import Catalog, Entity

@@ -12,10 +12,10 @@ from replay_world import Pipe, business, oracle
 
 from producers.aggregator import Aggregate
 from replay.fold import EVENT_BYTES, Wanted
-from replay.in_memory import InMemoryLog
 from replay.load import Chunk, Damages, chunks
-from replay.log import LINE_BYTES, error_frames, frames_of
-from replay.log_schemas import entity_of_log
+from replay.log.in_memory import InMemoryLog
+from replay.log.log_schemas import entity_of_log
+from replay.log.reader import LINE_BYTES, error_frames, frames_of
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT, encode_event

@@ -8,10 +8,10 @@ import pytest
 from consumers_world import ITEM, event, item
 
 from replay.fold import Wanted
-from replay.in_memory import InMemoryLog
 from replay.load import Damages, chunks
-from replay.log import LogObject
-from replay.read_ahead import AHEAD_BYTES, AHEAD_OBJECTS, SMALL_BYTES, opened
+from replay.log.in_memory import InMemoryLog
+from replay.log.read_ahead import AHEAD_BYTES, AHEAD_OBJECTS, SMALL_BYTES, opened
+from replay.log.reader import LogObject
 from schemas.errors import TransientError
 from schemas.event import encode_event
 

@@ -10,8 +10,8 @@ from replay_world import Pipe, business, oracle
 
 from consumers.warehouse.port import SEQUENCE_DIGITS
 from replay.as_of import plan_as_of
-from replay.log import LogObject, frames_of
-from replay.place import LogPlace, place_of
+from replay.log.proof import LogPlace, place_of
+from replay.log.reader import LogObject, frames_of
 from replay.plan import Load, NewRevision, OldRevision, explain
 from replay.rebuild import plan_rebuild, plan_rollback
 from replay.run import Outcome, run

@@ -28,7 +28,7 @@ ERRORS = "log-errors/"
 SCHEMAS = "log/_schemas/"
 ACKNOWLEDGED = "log/_acknowledged/"
 IDENTITY = "log/_identity"
-"""Which damage of the log a person has acknowledged (replay/acknowledged.py)."""
+"""Which damage of the log a person has acknowledged (replay/log/acknowledged.py)."""
 BESIDE = (SCHEMAS, ACKNOWLEDGED, IDENTITY)
 """Prefixes under `log/` that hold documents and no frames."""
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from replay.log import LogObject, LogStore
+from replay.log.reader import LogObject, LogStore
 
 SMALL_BYTES = 1024 * 1024
 """What an object may have to be read ahead: a larger one comes in parts, as it is used."""

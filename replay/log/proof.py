@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
-from replay.log import LogObject
+from replay.log.reader import LogObject
 
 _FORM = re.compile(r"(\d{12}) (\d{12}) (\d{18}) ([0-9a-f]{64})")
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from replay.log import LogStore
+from replay.log.reader import LogStore
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError, LogIntegrityError
 from schemas.event import ENVELOPE_FINGERPRINT

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from consumers.kinesis import Page, Shard, Start, StreamRecord
-from replay.log import BESIDE, ERRORS, LOG, SCHEMAS, LogObject
+from replay.log.reader import BESIDE, ERRORS, LOG, SCHEMAS, LogObject
 from schemas.errors import LogIntegrityError
 from schemas.payload.codec import Schema, schema_document, schema_log_key
 
 
 @dataclass(slots=True)
 class InMemoryLog:
-    """`replay.log.LogStore` over a dict of key to bytes. `before_read` is called with the key of an object
+    """`replay.log.reader.LogStore` over a dict of key to bytes. `before_read` is called with the key of an object
     before it is read: what happens meanwhile, or an error."""
 
     contents: dict[str, bytes] = field(default_factory=dict)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from replay.log import ACKNOWLEDGED, LogObject, LogStore, frames_in
-from replay.read_ahead import opened
+from replay.log.read_ahead import opened
+from replay.log.reader import ACKNOWLEDGED, LogObject, LogStore, frames_in
 from schemas.errors import ConfigurationError, LogIntegrityError
 from schemas.log.frames import Damage
 
