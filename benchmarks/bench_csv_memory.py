@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
 from producers.csv.archive import S3Bucket
 from producers.csv.handler import Producer
 from producers.kinesis import HASH_KEYS, Entry, Shard

@@ -36,12 +36,12 @@ from benchmarks.latency_changes import BATCHES, ENTITY, WARM, all_keys, hash_of,
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
 from headwater.aws import connect
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
 from headwater.installation import Installation, load
-from headwater.local import EMBEDDED_PACE
-from headwater.provision import make_flow, make_stores
-from headwater.runtime import Runtime
-from headwater.stream_poller import consumer_poller
+from headwater.local.assembly import EMBEDDED_PACE
+from headwater.local.provision import make_flow, make_stores
+from headwater.local.runtime import Runtime
+from headwater.local.stream_poller import consumer_poller
 from producers.dynamodb.handler import handler as producer_handler
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -18,7 +18,7 @@ from unittest import mock
 
 from benchmarks.bench_replay import frames
 from headwater.aws import connect
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
 from replay.fold import Wanted
 from replay.load import Damages, chunks
 from replay.log.in_memory import InMemoryLog

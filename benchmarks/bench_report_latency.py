@@ -44,9 +44,9 @@ from benchmarks.report_changes import EVERY, PROBE_TOWNS, REPORT, Load, make_hom
 from benchmarks.report_processes import INDEXED, Way, keep, produce, told_to_end
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import connect
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
 from headwater.installation import load
-from headwater.provision import make_flow, make_stores
+from headwater.local.provision import make_flow, make_stores
 from schemas.catalog.loader import load_catalog
 
 RATE, SECONDS = "HEADWATER_BENCH_RATE", "HEADWATER_BENCH_SECONDS"

@@ -26,13 +26,13 @@ from pathlib import Path
 from benchmarks.bench_csv_producer import COLUMNS, _cell, _values
 from consumers.handler import handler as consumer_handler
 from consumers.kinesis import StreamReader
-from headwater.dropping import drop_file, feed_of
-from headwater.local import Local, embedded
-from headwater.provision import find_queue
-from headwater.queue_poller import QueuePoller
-from headwater.runtime import Poller
+from headwater.local.assembly import Local, embedded
+from headwater.local.dropping import drop_file, feed_of
+from headwater.local.provision import find_queue
+from headwater.local.queue_poller import QueuePoller
+from headwater.local.runtime import Poller
+from headwater.local.stream_poller import consumer_poller
 from headwater.settings import Settings
-from headwater.stream_poller import consumer_poller
 from producers.csv.handler import handler as csv_handler
 
 ROWS = int(os.environ.get("HEADWATER_BENCH_ROWS", "50000"))

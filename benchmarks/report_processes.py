@@ -27,12 +27,12 @@ from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from headwater.aws import connect
 from headwater.installation import Installation, load
-from headwater.lambda_events import kinesis_event
-from headwater.local import EMBEDDED_PACE
-from headwater.progress import Side
-from headwater.report_poller import report_pollers
-from headwater.runtime import Found, Poller, Runtime
-from headwater.stream_poller import consumer_poller
+from headwater.local.assembly import EMBEDDED_PACE
+from headwater.local.lambda_events import kinesis_event
+from headwater.local.report_poller import report_pollers
+from headwater.local.runtime import Found, Poller, Runtime
+from headwater.local.runtime_report import Side
+from headwater.local.stream_poller import consumer_poller
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.handler import handler as producer_handler
 from producers.kinesis import InMemoryStream

@@ -27,8 +27,8 @@ from headwater.commands import (
     up,
     warehouse,
 )
-from headwater.commands.parsing import Parser
 from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
+from headwater.parsing import Parser
 from schemas.aws_errors import aws_errors
 from schemas.errors import (
     ConfigurationError,

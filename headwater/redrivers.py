@@ -17,13 +17,13 @@ from producers.csv.archive import S3Bucket
 from producers.csv.file import STAGE as CSV
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
-from producers.drift import S3Sightings, Watch
+from producers.drift_reporter import S3Sightings, Watch
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.dynamodb.records import STAGE as DYNAMODB
 from producers.dynamodb.redrive import DynamoDbRedriver
 from producers.hash_keys import check_use, read_hash_key
 from producers.kinesis import KinesisWriter
-from producers.letters import S3Letters
+from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
 from schemas.letters.letter import DeadLetter

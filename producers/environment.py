@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
 
-from producers.drift import S3Sightings, Watch
+from producers.drift_reporter import S3Sightings, Watch
 from producers.hash_keys import check_use, read_hash_key
 from producers.kinesis import KinesisWriter
-from producers.letters import S3Letters
+from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
 from schemas.aws_errors import silence_bodies

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
 
 settings.register_profile(
     "default",

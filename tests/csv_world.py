@@ -12,8 +12,8 @@ from typing import Any
 
 from producers.csv.archive import InMemoryBucket
 from producers.csv.handler import Producer
-from producers.csv.places import Upload
-from producers.drift import Watch
+from producers.csv.uploads import Upload
+from producers.drift_reporter import Watch
 from producers.kinesis import InMemoryStream, StreamWriter
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog

@@ -27,7 +27,7 @@ from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, Row, Trans
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from producers.csv.archive import InMemoryBucket
 from producers.csv.handler import Producer as CsvProducer
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.kinesis import Entry, InMemoryStream
 from producers.publisher import Publisher

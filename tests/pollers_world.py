@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headwater.aws import Aws, connect
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
 from headwater.settings import Settings
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog

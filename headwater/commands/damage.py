@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_reason
 from headwater.exit_codes import DAMAGED_LOG, DONE
 from headwater.installation import load
 from headwater.output import counted, show, show_json, show_table
+from headwater.parsing import Commands, add_command, add_json, add_reason
 
 if TYPE_CHECKING:
     from replay.log.acknowledged import Found

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import (
+from headwater.exit_codes import DONE, FINDINGS
+from headwater.installation import Installation, load
+from headwater.output import cell, counted, instant, show, show_json, show_table, tell
+from headwater.parsing import (
     Commands,
     add_command,
     add_json,
@@ -17,16 +20,13 @@ from headwater.commands.parsing import (
     count,
     moment,
 )
-from headwater.exit_codes import DONE, FINDINGS
-from headwater.installation import Installation, load
-from headwater.output import cell, counted, instant, show, show_json, show_table, tell
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import decode_event
 from schemas.letters.outcomes import STATES, WAITING, Standing, State
 from schemas.log.frames import check_frame
 
 if TYPE_CHECKING:
-    from headwater.letters import S3Ledger
+    from headwater.views.letter_ledgers import S3Ledger
     from schemas.letters.redriving import Choice, Listed, Name, Redriven
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
@@ -287,14 +287,14 @@ def _discard(options: argparse.Namespace) -> int:
 
 
 def _refresh(here: Installation, stores: Sequence[S3Ledger]) -> None:
-    from headwater.letter_summary import counts_of, refresh
+    from headwater.views.letter_summary import counts_of, refresh
     from schemas.letters.redriving import each_once
 
     refresh(here, counts_of(each_once(stores)))
 
 
 def _ledgers(here: Installation) -> list[S3Ledger]:
-    from headwater.letters import ledgers
+    from headwater.views.letter_ledgers import ledgers
 
     return ledgers(here.aws(), here.settings)
 

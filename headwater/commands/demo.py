@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 
-from headwater.commands.parsing import Commands, add_command
 from headwater.exit_codes import DONE
 from headwater.output import log_ours
+from headwater.parsing import Commands, add_command
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -26,7 +26,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from headwater.demo import demonstrate
+    from headwater.local.demo import demonstrate
 
     if not options.verbose:
         log_ours(logging.ERROR)  # it tells of the bad row itself

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, seconds
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
 from headwater.output import counted, show, show_json
+from headwater.parsing import Commands, add_command, add_json, add_warehouse, seconds
 
 PATIENCE = 420.0
 """Seconds. A file that a killed runtime had taken is hidden in its queue for 300 (queue_poller.py)."""
@@ -38,10 +38,10 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 3 when dead letters or rejected rows wait for a person."""
-    from headwater.draining import drain
-    from headwater.letter_summary import waiting
-    from headwater.letters import count_letters
-    from headwater.rejects import count_rejects
+    from headwater.local.draining import drain
+    from headwater.views.letter_ledgers import count_letters
+    from headwater.views.letter_summary import waiting
+    from headwater.views.rejected_rows import count_rejects
 
     here = load()
     aws = here.aws()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.commands.parsing import Commands, add_command, add_json
-from headwater.dropping import drop_file, feed_of
 from headwater.exit_codes import DONE
 from headwater.installation import load
+from headwater.local.dropping import drop_file, feed_of
 from headwater.output import show, show_json
+from headwater.parsing import Commands, add_command, add_json
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:

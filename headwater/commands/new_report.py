@@ -6,10 +6,10 @@ import argparse
 import shlex
 from pathlib import Path
 
-from headwater.commands.parsing import Commands, add_command
-from headwater.commands.schemas.places import settings_of
+from headwater.commands.schemas.arguments import settings_of
 from headwater.exit_codes import DONE
 from headwater.output import tell
+from headwater.parsing import Commands, add_command
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import snake_case

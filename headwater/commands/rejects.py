@@ -6,14 +6,14 @@ import argparse
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_reason, count
 from headwater.exit_codes import DONE
 from headwater.installation import load
 from headwater.output import cell, show, show_json, show_table, tell
+from headwater.parsing import Commands, add_command, add_json, add_reason, count
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from headwater.rejects import RejectedRow
+    from headwater.views.rejected_rows import RejectedRow
 
 _OPEN, _ALL = "open", "all"
 _STATES = (_OPEN, "corrected", "discarded", _ALL)
@@ -73,7 +73,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from headwater.rejects import PREFIX, rejected
+    from headwater.views.rejected_rows import PREFIX, rejected
 
     here = load()
     found = (
@@ -112,7 +112,7 @@ def _described(row: RejectedRow) -> dict[str, Any]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from headwater.rejects import rejected
+    from headwater.views.rejected_rows import rejected
 
     here = load()
     found = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
@@ -128,7 +128,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _discard(options: argparse.Namespace) -> int:
-    from headwater.rejects import discard
+    from headwater.views.rejected_rows import discard
 
     here = load()
     discard(here.aws(), here.settings, options.ids, options.reason)

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from headwater.commands import damage, revisions
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, days, moment
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
 from headwater.output import counted, show, show_json, show_table, tell
+from headwater.parsing import Commands, add_command, add_json, add_warehouse, days, moment
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
     entity = here.catalog.entity(name)
 
     from headwater.log_identity import check
-    from headwater.replaying import replay_ports
+    from headwater.replay_ports import replay_ports
 
     with here.warehouse() as warehouse:
         aws = here.aws()

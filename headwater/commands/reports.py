@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.commands.compared import show_comparison
 from headwater.commands.new_report import add_new
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.exit_codes import DONE, FINDINGS, GAVE_UP, REFUSED
 from headwater.installation import Installation, load
 from headwater.output import counted, show, show_json, show_table, tell
+from headwater.parsing import Commands, add_command, add_json, add_warehouse
 from schemas.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:

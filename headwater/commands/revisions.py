@@ -6,10 +6,10 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from headwater.exit_codes import DONE
 from headwater.installation import load
 from headwater.output import show, show_json, show_table
+from headwater.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:

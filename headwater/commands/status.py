@@ -6,10 +6,10 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show, show_json, show_table
+from headwater.parsing import Commands, add_command, add_json, add_warehouse
 from schemas.catalog.drift import KEY_TEXTS
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def read_status(here: Installation) -> dict[str, Any]:
     """The status as `--json` prints it; refreshes the summary of dead letters. Raises TransientError,
     ConfigurationError."""
     from consumers.kinesis import StreamReader
-    from headwater.drift import as_json, read_drift, recently
-    from headwater.letter_summary import refresh, waiting
-    from headwater.letters import count_letters
-    from headwater.log_size import log_size
-    from headwater.rejects import count_rejects
+    from headwater.views.letter_ledgers import count_letters
+    from headwater.views.letter_summary import refresh, waiting
+    from headwater.views.log_size import log_size
+    from headwater.views.rejected_rows import count_rejects
+    from headwater.views.sightings import as_json, read_drift, recently
     from replay.log.reader import S3Log
 
     aws = here.aws()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime, time
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
 from headwater.output import counted, instant, show_json, show_table, tell
+from headwater.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from schemas.catalog.entity import Entity
 from schemas.payload.fields import FieldType
 

@@ -12,15 +12,15 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from headwater.commands.parsing import Commands, add_command, add_warehouse, port
 from headwater.exit_codes import DONE, INTERRUPTED
 from headwater.output import show, tell
+from headwater.parsing import Commands, add_command, add_warehouse, port
 from headwater.settings import Settings, read_settings
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from headwater.local import Local
-    from headwater.runtime import Runtime
+    from headwater.local.assembly import Local
+    from headwater.local.runtime import Runtime
 
 DRAIN_SECONDS = 600.0  # a person may end it sooner
 STOPPING = "stopping: what is in flight is finished first (Ctrl-C once more stops at once)"
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
-    from headwater.local import foreign
+    from headwater.local.assembly import foreign
 
     for name in ("port", "state"):
         if getattr(options, name) is not None:
@@ -80,8 +80,8 @@ def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
-    from headwater.local import embedded
-    from headwater.state import State
+    from headwater.embedded.state import State
+    from headwater.local.assembly import embedded
 
     warehouse = _kept_tables(settings, options)
     state = State(options.state) if options.state else None

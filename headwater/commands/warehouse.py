@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_warehouse
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import load
 from headwater.output import counted, show, tell
+from headwater.parsing import Commands, add_command, add_warehouse
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:

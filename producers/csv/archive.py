@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from boto3.s3.transfer import TransferConfig
 
-from producers.csv.places import Upload, file_position
+from producers.csv.uploads import Upload, file_position
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import ConfigurationError
 

@@ -22,14 +22,14 @@ from producers.csv.closed import ENDING as CLOSED
 from producers.csv.closed import Closed, encode_closed
 from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.meter import Meter
-from producers.csv.places import Correction, Drop, Reject, Row, Sheet, Upload
-from producers.csv.progress import ROWS, SURVEY, Progress, configuration_of
 from producers.csv.registers import KeySample, Loss, Registers
 from producers.csv.rejects import IN_MEMORY, RejectCount, RejectFile
+from producers.csv.resume import ROWS, SURVEY, Progress, configuration_of
 from producers.csv.rows import RowReader
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
-from producers.drift import Watch
+from producers.csv.uploads import Correction, Drop, Reject, Row, Sheet, Upload
+from producers.drift_reporter import Watch
 from producers.patience import Deadline
 from producers.publisher import Publisher
 from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, told

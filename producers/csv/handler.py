@@ -29,7 +29,7 @@ from producers.csv.archive import (
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.meter import Meter, Report, unreported
 from producers.csv.notices import Notice, read_notices
-from producers.drift import Watch
+from producers.drift_reporter import Watch
 from producers.environment import wire
 from producers.patience import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher

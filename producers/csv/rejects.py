@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Protocol, Self
 
-from producers.csv.places import REJECT_COLUMNS, Reject
+from producers.csv.uploads import REJECT_COLUMNS, Reject
 
 IN_MEMORY = 1024 * 1024  # bytes; more goes to a temporary file
 
@@ -55,7 +55,7 @@ class RejectCount:
 class RejectFile:
     """Collects any number of rejects in constant memory. A context manager: leaving it removes its file.
 
-    UTF-8, commas, RFC 4180: the form in which producers.csv.places.Correction takes them back.
+    UTF-8, commas, RFC 4180: the form in which producers.csv.uploads.Correction takes them back.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:

@@ -8,8 +8,8 @@ from operator import itemgetter
 
 from producers.csv.cells import packed_cell
 from producers.csv.key_texts import KeyTexts, has_one_text
-from producers.csv.places import Reject, Row, Sheet
 from producers.csv.text import BadFileError
+from producers.csv.uploads import Reject, Row, Sheet
 from schemas.catalog.entity import CsvSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from producers.csv.progress import Place, Progress
 from producers.csv.registers import KeySample
 from producers.csv.rejects import Rejects
+from producers.csv.resume import Place, Progress
 from producers.patience import Deadline
 from producers.publisher import Publisher
 from schemas.errors import TransientError

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from producers.drift import Watch
+from producers.drift_reporter import Watch
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
 from producers.environment import wire
 from producers.patience import SecondsLeft, seconds_left, unlimited

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from producers.drift import Watch
+from producers.drift_reporter import Watch
 from producers.dynamodb.images import NO_STATE, Image, ItemReader, State
 from schemas.catalog.drift import Unknown
 from schemas.catalog.entity import Catalog

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from headwater.drift import read_drift
 from headwater.settings import Settings
-from producers.drift import S3Sightings
+from headwater.views.sightings import read_drift
+from producers.drift_reporter import S3Sightings
 from schemas.catalog.drift import Drift, Sighting
 from schemas.errors import ConfigurationError
 

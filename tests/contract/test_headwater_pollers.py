@@ -15,10 +15,10 @@ from botocore.awsrequest import AWSResponse
 from recording_handler import Recording
 
 from headwater.aws import Aws
-from headwater.dynamodb_poller import DynamoDbPoller
-from headwater.provision import find_queue, make_flow, make_stores
-from headwater.queue_poller import QueuePoller
-from headwater.runtime import Found
+from headwater.local.dynamodb_poller import DynamoDbPoller
+from headwater.local.provision import find_queue, make_flow, make_stores
+from headwater.local.queue_poller import QueuePoller
+from headwater.local.runtime import Found
 from headwater.settings import Settings
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError

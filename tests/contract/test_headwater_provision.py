@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 
 from consumers.kinesis import StreamReader
 from headwater.aws import Aws, connect
-from headwater.provision import make_flow, make_stores
+from headwater.local.provision import make_flow, make_stores
 from headwater.settings import Settings
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError

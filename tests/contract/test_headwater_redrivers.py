@@ -10,9 +10,9 @@ import pytest
 from csv_world import links
 from dynamodb_world import ORDER, order, record
 
-from headwater.drift import read_drift
 from headwater.redrivers import redrivers
 from headwater.settings import Settings
+from headwater.views.sightings import read_drift
 from producers.csv.file import object_letter
 from producers.dynamodb.records import RecordReader
 from schemas.catalog.entity import Catalog

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from csv_world import HEADER, World, links
 
-from headwater.kept_facts import facts_of, load
-from headwater.letter_summary import counts_of
-from headwater.letters import KeptLedger, S3Ledger, count_letters
-from headwater.log_size import LogSize, log_size
-from headwater.rejects import RejectedRow, Rejects, count_rejects, discard, rejected
 from headwater.settings import Settings
-from headwater.stored import StoredObject
+from headwater.views.kept_facts import facts_of, load
+from headwater.views.letter_ledgers import KeptLedger, S3Ledger, count_letters
+from headwater.views.letter_summary import counts_of
+from headwater.views.log_size import LogSize, log_size
+from headwater.views.rejected_rows import RejectedRow, Rejects, count_rejects, discard, rejected
+from headwater.views.stored import StoredObject
 from replay.log.reader import S3Log
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key

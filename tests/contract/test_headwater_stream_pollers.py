@@ -9,11 +9,9 @@ import pytest
 
 from consumers.kinesis import StreamReader
 from headwater.aws import Aws
-from headwater.provision import make_flow, make_stores
-from headwater.runtime import Found
-from headwater.settings import Settings
-from headwater.stored import list_objects
-from headwater.stream_poller import (
+from headwater.local.provision import make_flow, make_stores
+from headwater.local.runtime import Found
+from headwater.local.stream_poller import (
     BUFFER_BYTES,
     BUFFER_SECONDS,
     READ_RECORDS,
@@ -21,6 +19,8 @@ from headwater.stream_poller import (
     StreamPoller,
     pump_poller,
 )
+from headwater.settings import Settings
+from headwater.views.stored import list_objects
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 

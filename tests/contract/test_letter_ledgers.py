@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headwater.letters import S3Ledger
+from headwater.views.letter_ledgers import S3Ledger
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.letters.outcomes import InMemoryLedger, LetterBatch, LetterLedger, Outcome, outcomes_key

@@ -15,7 +15,7 @@ from csv_world import HEADER, LINK_FIELDS, entity, links, notification
 from producers.csv import archive
 from producers.csv.archive import Bucket, InMemoryBucket, ObjectGoneError, S3Bucket
 from producers.csv.handler import Producer, build
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog

@@ -13,7 +13,7 @@ from botocore.config import Config
 from dynamodb_world import ORDER, event, frames
 
 from producers.kinesis import BROKEN, Entry, InMemoryStream, KinesisWriter, StreamWriter
-from producers.letters import S3Letters
+from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog, documents
 from schemas.errors import ConfigurationError, TransientError

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from headwater_up import ROOT, Done, Up, headwater
 
-from headwater import sample
+from headwater.local import sample
 
 REGISTER = sample.schools(12)
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from headwater_up import ROOT, Up, headwater
 
-from headwater import sample
+from headwater.local import sample
 
 SCHOOLS = sample.schools(4)
 SUBSCRIPTIONS = sample.subscriptions(SCHOOLS)

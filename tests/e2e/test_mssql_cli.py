@@ -17,7 +17,7 @@ from headwater_up import ON_MSSQL, Done, Up, headwater
 from mssql_server import bare, new_database, url_of
 from sqlalchemy.engine import make_url
 
-from headwater import sample
+from headwater.local import sample
 
 REGISTER = sample.schools(12)
 ENTITIES = ("class_group", "platform_usage", "school", "subscription", "teacher")

@@ -23,10 +23,10 @@ from consumers.warehouse.sqlite.warehouse import open_warehouse
 from headwater.aws import connect
 from headwater.installation import Installation
 from headwater.installation import load as load_installation
-from headwater.provision import find_queue, make_flow, make_stores
-from headwater.queue_poller import QueuePoller
-from headwater.runtime import Poller
-from headwater.stream_poller import consumer_poller, pump_poller
+from headwater.local.provision import find_queue, make_flow, make_stores
+from headwater.local.queue_poller import QueuePoller
+from headwater.local.runtime import Poller
+from headwater.local.stream_poller import consumer_poller, pump_poller
 from producers.csv import handler as csv_producer
 from replay.as_of import plan_as_of
 from replay.log.reader import S3Log

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from headwater_up import ROOT, Up, headwater
 
-from headwater import sample
+from headwater.local import sample
 
 SCHOOLS = sample.schools(40)
 SUBSCRIPTIONS = sample.subscriptions(SCHOOLS)

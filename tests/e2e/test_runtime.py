@@ -19,8 +19,8 @@ import pytest
 from headwater_up import Up, headwater, is_listening
 
 from consumers.kinesis import StreamReader
-from headwater import sample
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
+from headwater.local import sample
 
 REGISTER = sample.schools(6)
 

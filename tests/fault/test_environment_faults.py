@@ -33,7 +33,7 @@ from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.dynamodb.redrive import DynamoDbRedriver
 from producers.kinesis import KinesisWriter
-from producers.letters import S3Letters as ProducerLetters
+from producers.letter_store import S3Letters as ProducerLetters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog
 from schemas.catalog.entity import Catalog, Entity

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from csv_world import HEADER, World, links, notification
 
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from producers.kinesis import Fault, InMemoryStream
 from schemas.catalog.entity import Mode
 from schemas.errors import TransientError

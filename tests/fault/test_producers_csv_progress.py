@@ -13,7 +13,7 @@ from csv_world import HEADER, LINK_FIELDS, World, entity, links, notification, s
 
 from producers import publisher
 from producers.csv import stages
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from producers.kinesis import InMemoryStream
 from schemas.catalog.entity import Entity, Mode
 from schemas.errors import TransientError

@@ -23,7 +23,7 @@ from pipe import START, Fates, Killed, Pipe, Record, Table, until_done, write_en
 
 from consumers.facts import frames_of
 from consumers.warehouse.port import Row
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from producers.kinesis import Fault, InMemoryStream
 from schemas.errors import TransientError
 from schemas.event import decode_event

@@ -11,7 +11,7 @@ from csv_world import HEADER, World, links, notification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from schemas.catalog.entity import Mode
 from schemas.event import Event
 from schemas.positions import (

@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from headwater.embedded import EmbeddedAws
-from headwater.embedded_server import OneAtATime
+from headwater.embedded.aws import EmbeddedAws
+from headwater.embedded.server import OneAtATime
 from schemas.errors import ConfigurationError, TransientError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def test_a_server_that_is_gone_is_said_to_be_gone() -> None:
 
 def test_the_server_ends_when_its_parent_is_killed_and_the_port_can_be_used_again() -> None:
     code = (
-        "import time; from headwater.embedded import EmbeddedAws\n"
+        "import time; from headwater.embedded.aws import EmbeddedAws\n"
         "aws = EmbeddedAws(); print(aws.endpoint, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -14,8 +14,8 @@ PREPARED = """
 import sys, time
 from pathlib import Path
 import boto3
-from headwater import embedded_moto
-from headwater.embedded_content import Content, ObjectBody, Spool
+from headwater.embedded import moto as embedded_moto
+from headwater.embedded.content import Content, ObjectBody, Spool
 
 embedded_moto.KEPT_CHANGES = 10
 embedded_moto.KEPT_ITERATORS = 5

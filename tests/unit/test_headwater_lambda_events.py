@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime
 
 from consumers.kinesis import StreamRecord
-from headwater.lambda_events import (
+from headwater.local.lambda_events import (
     attribute_as_json,
     attribute_from_json,
     dynamodb_event,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from headwater.draining import unpublished
-from headwater.progress import (
+from headwater.local.draining import unpublished
+from headwater.local.runtime_report import (
     FILE,
     PollerReport,
     Progress,

@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from headwater import sample
-from headwater.lambda_events import attribute_as_json
+from headwater.local import sample
+from headwater.local.lambda_events import attribute_as_json
 from producers.dynamodb.images import ItemReader
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog

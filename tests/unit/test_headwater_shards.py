@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from consumers.kinesis import Page, Shard, StreamRecord
-from headwater.dynamodb_poller import DynamoDbPoller, due_shards, from_lowest_failed
-from headwater.dynamodb_poller import Shard as TableShard
-from headwater.runtime import Found
-from headwater.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
+from headwater.local.dynamodb_poller import DynamoDbPoller, due_shards, from_lowest_failed
+from headwater.local.dynamodb_poller import Shard as TableShard
+from headwater.local.runtime import Found
+from headwater.local.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
 from schemas.errors import TransientError
 
 

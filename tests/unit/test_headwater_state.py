@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headwater.places import Places
-from headwater.state import State, scratch
+from headwater.embedded.state import State, scratch
+from headwater.local.shard_places import Places
 from schemas.errors import ConfigurationError, TransientError
 
 Usage = namedtuple("Usage", "total used free")

@@ -11,8 +11,8 @@ from letters_world import frame, ledger_of, letter
 from consumers.consume import Consumer
 from consumers.warehouse.port import LetterCount
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
-from headwater.letter_summary import counts_of, waiting
 from headwater.output import instant
+from headwater.views.letter_summary import counts_of, waiting
 from schemas.errors import ConfigurationError
 from schemas.event import MAX_OCCURRED_AT, encode_event
 from schemas.letters.letter import DeadLetter

@@ -7,7 +7,7 @@ from csv_world import HEADER, LINK_FIELDS, World, entity, notification
 
 from producers import publisher
 from producers.csv import stages
-from producers.csv.places import Upload
+from producers.csv.uploads import Upload
 from schemas.errors import TransientError
 
 BODY = f"{HEADER}\n1,Alpha,,Y\n2,Beta,,N\n".encode()

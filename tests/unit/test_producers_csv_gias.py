@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from csv_world import MORNING, entity, source_of
 
-from producers.csv.places import Drop, Upload
 from producers.csv.rows import RowReader
 from producers.csv.text import TextRows
+from producers.csv.uploads import Drop, Upload
 from schemas.catalog.entity import Mode
 
 FIELDS = [

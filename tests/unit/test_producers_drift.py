@@ -11,7 +11,7 @@ import pytest
 from csv_world import World, links
 from dynamodb_world import AT, catalog, entity, record
 
-from producers.drift import MOST_DAYS, S3Sightings, Watch
+from producers.drift_reporter import MOST_DAYS, S3Sightings, Watch
 from producers.dynamodb.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher

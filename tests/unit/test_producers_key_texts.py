@@ -18,7 +18,7 @@ from pipe import Pipe, Table, write_entity
 from test_producers_drift import Kept
 
 from producers.csv.key_texts import KeyTexts
-from producers.drift import Watch
+from producers.drift_reporter import Watch
 from producers.dynamodb.records import Reading, RecordReader
 from schemas.catalog.drift import KEY_TEXTS
 from schemas.catalog.entity import DynamoDbSource, Entity

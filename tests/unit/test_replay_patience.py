@@ -6,7 +6,7 @@ import pytest
 from consumers_world import ITEM, event, item, row
 from replay_world import Pipe, business, oracle
 
-from headwater.replaying import progress_line
+from headwater.replay_ports import progress_line
 from replay.compare import compare
 from replay.fold import EVENT_BYTES
 from replay.patience import Patience

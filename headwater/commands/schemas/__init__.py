@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command
 from headwater.commands.schemas import check, diff, drift, history, new, publish, rules, show
+from headwater.parsing import Commands, add_command
 
 _ACTIONS = (check, new, show, diff, history, drift, publish, rules)
 """Modules with an `add_parser` each, in the order of the help."""

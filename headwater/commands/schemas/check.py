@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headwater.commands.parsing import Commands, add_command, add_json, add_warehouse
-from headwater.commands.schemas.places import add_home, folders_of, settings_of
+from headwater.commands.schemas.arguments import add_home, folders_of, settings_of
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.installation import Installation
 from headwater.output import counted, show_json, show_table, tell
+from headwater.parsing import Commands, add_command, add_json, add_warehouse
 from headwater.settings import Settings
 from schemas.catalog.entity import Catalog, Entity
 from schemas.catalog.gate import Finding, against_table, findings, malformed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json, count
-from headwater.commands.schemas.places import add_home, at_version, named_entity
+from headwater.commands.schemas.arguments import add_home, at_version, named_entity
 from headwater.exit_codes import DONE
 from headwater.output import show_json, show_table, tell
+from headwater.parsing import Commands, add_command, add_json, count
 from schemas.catalog.described import type_of
 from schemas.errors import ConfigurationError
 

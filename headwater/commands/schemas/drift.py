@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json
 from headwater.exit_codes import DONE
 from headwater.installation import load
 from headwater.output import show_json, show_table
+from headwater.parsing import Commands, add_command, add_json
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -30,7 +30,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from headwater.drift import as_json, read_drift
+    from headwater.views.sightings import as_json, read_drift
 
     here = load()
     entity = here.catalog.entity(options.entity).name if options.entity else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json
-from headwater.commands.schemas.places import add_home, named_entity
+from headwater.commands.schemas.arguments import add_home, named_entity
 from headwater.exit_codes import DONE
 from headwater.output import show_json, show_table
+from headwater.parsing import Commands, add_command, add_json
 from schemas.catalog.described import VersionLine, version_lines
 from schemas.catalog.published import read_published
 

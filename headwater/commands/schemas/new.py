@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from headwater.commands.parsing import Commands, add_command, count
-from headwater.commands.schemas.places import home_option, settings_of
+from headwater.commands.schemas.arguments import home_option, settings_of
 from headwater.exit_codes import DONE
 from headwater.output import counted, show_table, tell
+from headwater.parsing import Commands, add_command, count
 from headwater.scaffold.proposal import Proposal, propose
 from schemas.catalog.described import type_of
 from schemas.catalog.loader import load_entity

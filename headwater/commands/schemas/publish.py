@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Set
 
-from headwater.commands.parsing import Commands, add_command
+from headwater.commands.schemas.arguments import add_home, folders_of, settings_of
 from headwater.commands.schemas.check import check_folders, exit_code, show_findings
-from headwater.commands.schemas.places import add_home, folders_of, settings_of
 from headwater.exit_codes import DONE, REFUSED
 from headwater.output import show, tell
+from headwater.parsing import Commands, add_command
 from schemas.catalog.published import publish, read_published, to_publish
 from schemas.evolution.rules import Category
 

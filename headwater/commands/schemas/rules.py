@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command
 from headwater.exit_codes import DONE
 from headwater.output import show
+from headwater.parsing import Commands, add_command
 from schemas.catalog.source_settings import settings_as_markdown
 from schemas.evolution.rules import rules_as_markdown
 from schemas.payload.conversions import casts_as_markdown

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.parsing import Commands, add_command, add_json, count
-from headwater.commands.schemas.places import add_home, at_version, named_entity
+from headwater.commands.schemas.arguments import add_home, at_version, named_entity
 from headwater.exit_codes import DONE
 from headwater.output import show, show_json, show_table
+from headwater.parsing import Commands, add_command, add_json, count
 from schemas.catalog.described import FieldLine, field_lines
 
 

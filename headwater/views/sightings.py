@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from headwater.aws import Aws
 from headwater.settings import Settings
-from headwater.stored import list_objects
+from headwater.views.stored import list_objects
 from schemas.catalog.drift import PREFIX, Drift, Sighting, fold, sighting_of
 from schemas.errors import ConfigurationError
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headwater.aws import Aws
-from headwater.kept_facts import facts_of
-from headwater.letter_summary import counts_of
 from headwater.settings import Settings
-from headwater.stored import StoredObject, list_objects, read_object
+from headwater.views.kept_facts import facts_of
+from headwater.views.letter_summary import counts_of
+from headwater.views.stored import StoredObject, list_objects, read_object
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import PREFIX, DeadLetter, decode_letters

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from headwater.embedded_content import Content, ObjectBody, Spool
-from headwater.embedded_journal import Entry, Journal, Wsgi, changes, replay
-from headwater.embedded_moto import Clock, prepare, show_what_was_received
+from headwater.embedded.content import Content, ObjectBody, Spool
+from headwater.embedded.journal import Entry, Journal, Wsgi, changes, replay
+from headwater.embedded.moto import Clock, prepare, show_what_was_received
 
 _TICK = 1e-6  # seconds; no two requests have one time, which is also the seed of their random numbers
 

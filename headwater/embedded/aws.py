@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError, TransientError
 CREDENTIALS: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 HOST = "127.0.0.1"
 DEFAULT_REGION = "eu-west-1"
-_ROOT = Path(__file__).parents[1]  # where `-m` finds this very package
+_ROOT = Path(__file__).parents[2]  # where `-m` finds this very package
 _BIND_SECONDS = 2.0  # after `kill -9` the old server needs a moment to see that its parent is gone
 
 
@@ -145,7 +145,7 @@ def _start(listener: socket.socket, folder: Path, keep: bool, lock: int | None) 
     descriptors = [listener.fileno(), *([] if lock is None else [lock])]
     arguments = [str(listener.fileno()), str(folder.absolute()), "keep" if keep else "forget"]
     return subprocess.Popen(
-        [sys.executable, "-m", "headwater.embedded_server", *arguments],
+        [sys.executable, "-m", "headwater.embedded.server", *arguments],
         cwd=_ROOT,
         pass_fds=descriptors,
         stdin=subprocess.PIPE,

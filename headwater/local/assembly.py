@@ -20,21 +20,21 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
-from headwater.csv_process import CsvProcess
-from headwater.dynamodb_poller import DynamoDbPoller
-from headwater.embedded import EmbeddedAws
+from headwater.embedded.aws import EmbeddedAws
+from headwater.embedded.state import State, scratch
 from headwater.installation import Installation
+from headwater.local.csv_process import CsvProcess
+from headwater.local.dynamodb_poller import DynamoDbPoller
+from headwater.local.provision import find_queue, make_flow, make_stores
+from headwater.local.queue_poller import QueuePoller
+from headwater.local.report_poller import ReportFolder, report_pollers
+from headwater.local.runtime import Pace, Poller, Runtime
+from headwater.local.runtime_report import is_asked
+from headwater.local.shard_places import Places
+from headwater.local.stream_poller import StreamPoller, consumer_poller, pump_poller
 from headwater.log_identity import claim, other_log
 from headwater.output import tell
-from headwater.places import Places
-from headwater.progress import is_asked
-from headwater.provision import find_queue, make_flow, make_stores
-from headwater.queue_poller import QueuePoller
-from headwater.report_poller import ReportFolder, report_pollers
-from headwater.runtime import Pace, Poller, Runtime
 from headwater.settings import VARIABLES, Settings, environment
-from headwater.state import State, scratch
-from headwater.stream_poller import StreamPoller, consumer_poller, pump_poller
 from producers.csv.handler import handler as csv_handler
 from producers.dynamodb.handler import handler as dynamodb_handler
 from schemas.catalog.loader import load_catalog

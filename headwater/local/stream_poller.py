@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from consumers.kinesis import Shard, ShardReader, StreamReader, StreamRecord
 from consumers.warehouse.port import LIVE_READER, Warehouse
-from headwater.lambda_events import Handler, kinesis_event
-from headwater.places import Places
-from headwater.progress import Side
-from headwater.runtime import Found, advance_all
+from headwater.local.lambda_events import Handler, kinesis_event
+from headwater.local.runtime import Found, advance_all
+from headwater.local.runtime_report import Side
+from headwater.local.shard_places import Places
 from schemas.aws_errors import aws_errors
 from schemas.errors import TransientError
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from headwater.aws import Aws
-from headwater.kept_facts import load, save
+from headwater.views.kept_facts import load, save
 from replay.log.reader import ERRORS, LOG, S3Log
 
 _SUMMARY = "log-size"

@@ -11,13 +11,13 @@ from itertools import chain
 from typing import IO, NamedTuple, cast
 
 from headwater.aws import Aws
-from headwater.kept_facts import facts_of
 from headwater.settings import Settings
-from headwater.stored import StoredObject, list_objects, read_object
+from headwater.views.kept_facts import facts_of
+from headwater.views.stored import StoredObject, list_objects, read_object
 from producers.csv.closed import ENDING as CLOSED
 from producers.csv.closed import Closed, decode_closed, encode_closed
-from producers.csv.places import REJECT_COLUMNS
 from producers.csv.text import MAX_FIELD
+from producers.csv.uploads import REJECT_COLUMNS
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.positions import ROW_DIGITS

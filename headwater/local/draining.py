@@ -13,11 +13,11 @@ from consumers.kinesis import StreamReader
 from consumers.warehouse.port import LIVE_READER
 from headwater.aws import Aws
 from headwater.installation import Installation
+from headwater.local.provision import WATCHED_PREFIXES
+from headwater.local.queue_poller import QueuePoller
+from headwater.local.runtime_report import Report, Waiting, ask, await_level, read_report
 from headwater.output import counted
-from headwater.progress import Report, Waiting, ask, await_level, read_report
-from headwater.provision import WATCHED_PREFIXES
-from headwater.queue_poller import QueuePoller
-from headwater.stored import StoredObject, list_objects
+from headwater.views.stored import StoredObject, list_objects
 from replay.log import reader as replay_log
 from replay.log.reader import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors

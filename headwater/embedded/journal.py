@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headwater.embedded_content import Content, ObjectBody, Place
+from headwater.embedded.content import Content, ObjectBody, Place
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 

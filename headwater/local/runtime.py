@@ -10,7 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from headwater.progress import Progress, Report, Side, Telling, Waiting, ask, await_level, write_report
+from headwater.local.runtime_report import (
+    Progress,
+    Report,
+    Side,
+    Telling,
+    Waiting,
+    ask,
+    await_level,
+    write_report,
+)
 from schemas.errors import TransientError
 
 _log = logging.getLogger(__name__)

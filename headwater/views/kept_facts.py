@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headwater.aws import Aws
-from headwater.stored import StoredObject, read_object
+from headwater.views.stored import StoredObject, read_object
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import HeadwaterError
 

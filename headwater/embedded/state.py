@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from headwater.embedded import region
+from headwater.embedded.aws import region
 from schemas.errors import ConfigurationError, TransientError
 
 FILE = "state.json"

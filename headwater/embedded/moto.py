@@ -20,7 +20,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from headwater.embedded_content import ObjectBody, Spool
+from headwater.embedded.content import ObjectBody, Spool
 
 KEPT_CHANGES = 10_000
 """Records of a table's stream that are kept behind the furthest reader; what nobody has read is always

@@ -22,12 +22,12 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from headwater.lambda_events import Handler, LambdaEvent
+from headwater.local.lambda_events import Handler, LambdaEvent
 from headwater.output import log_ours, log_to_stderr
 from producers.csv.meter import Reading, Report
 from schemas.errors import HeadwaterError, TransientError
 
-_ROOT = Path(__file__).parents[1]  # where the process finds this very package
+_ROOT = Path(__file__).parents[2]  # where the process finds this very package
 
 
 class _Started(NamedTuple):
@@ -99,7 +99,7 @@ def _start() -> _Started:
         level = logging.getLogger("producers").getEffectiveLevel()
         paths = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "headwater.csv_process", str(theirs.fileno()), str(level)],
+            [sys.executable, "-P", "-m", "headwater.local.csv_process", str(theirs.fileno()), str(level)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

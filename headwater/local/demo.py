@@ -14,15 +14,15 @@ from boto3.dynamodb.types import TypeSerializer
 from consumers.facts import frames_of
 from consumers.kinesis import ShardReader, StreamReader
 from consumers.warehouse.port import Warehouse
-from headwater import sample
-from headwater.dropping import drop_file, feed_of
-from headwater.local import Local, embedded
+from headwater.local import sample
+from headwater.local.assembly import Local, embedded
+from headwater.local.dropping import drop_file, feed_of
+from headwater.local.runtime import Runtime
 from headwater.output import counted, show
-from headwater.rejects import ROWS
-from headwater.replaying import replay_ports
-from headwater.runtime import Runtime
+from headwater.replay_ports import replay_ports
 from headwater.settings import Settings
-from headwater.stored import list_objects, read_object, rejected_rows
+from headwater.views.rejected_rows import ROWS
+from headwater.views.stored import list_objects, read_object, rejected_rows
 from replay.as_of import plan_as_of, view_suffix
 from replay.log.reader import S3Log
 from replay.rebuild import plan_rebuild

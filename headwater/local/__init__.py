@@ -1,0 +1,1 @@
+"""The local runtime: what Lambda and Firehose do in AWS, in one process."""

@@ -1,0 +1,1 @@
+"""Read models of what an installation holds, for the command line."""
