@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class S3Letters:
-    """`schemas.letters.letter.LetterStore` in a bucket. A batch is one object, named by its content (INV-5)."""
+    """A `LetterStore` in a bucket. A batch is one object, named by its content (INV-5)."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3

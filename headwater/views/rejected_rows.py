@@ -14,8 +14,8 @@ from headwater.aws import Aws
 from headwater.settings import Settings
 from headwater.views.kept_facts import facts_of
 from headwater.views.stored import StoredObject, list_objects, read_object
-from producers.csv.closed import ENDING as CLOSED
-from producers.csv.closed import Closed, decode_closed, encode_closed
+from producers.csv.rejects import ENDING as CLOSED
+from producers.csv.rejects import Closed, decode_closed, encode_closed
 from producers.csv.text import MAX_FIELD
 from producers.csv.uploads import REJECT_COLUMNS
 from schemas.aws_errors import aws_errors

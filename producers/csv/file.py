@@ -18,14 +18,12 @@ from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
 
 from producers.csv.archive import CORRECTIONS, DROP, Bucket, Location, ObjectGoneError
-from producers.csv.closed import ENDING as CLOSED
-from producers.csv.closed import Closed, encode_closed
-from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.meter import Meter
 from producers.csv.registers import KeySample, Loss, Registers
-from producers.csv.rejects import IN_MEMORY, RejectCount, RejectFile
+from producers.csv.rejects import ENDING as CLOSED
+from producers.csv.rejects import IN_MEMORY, Closed, RejectCount, RejectFile, encode_closed
 from producers.csv.resume import ROWS, SURVEY, Progress, configuration_of
-from producers.csv.rows import RowReader
+from producers.csv.rows import KeyTexts, RowReader, has_one_text
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
 from producers.csv.uploads import Correction, Drop, Reject, Row, Sheet, Upload

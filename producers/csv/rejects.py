@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import IO, Literal, NamedTuple, Protocol, Self
 
 from producers.csv.uploads import REJECT_COLUMNS, Reject
 
@@ -99,3 +100,29 @@ class RejectFile:
         self._text.flush()
         self._file.seek(0)
         return self._file
+
+
+ENDING = ".closed.jsonl"
+
+State = Literal["corrected", "discarded"]
+
+
+class Closed(NamedTuple):
+    """One rejected row, by the position that its rejects file names. `reason`: a person's words."""
+
+    position: str
+    state: State
+    reason: str = ""
+
+
+def encode_closed(row: Closed) -> bytes:
+    """One line."""
+    return f"{json.dumps(row._asdict(), sort_keys=True, separators=(',', ':'))}\n".encode()
+
+
+def decode_closed(line: bytes) -> Closed | None:
+    """The inverse of encode_closed; None for what is no such line."""
+    try:
+        return Closed(**json.loads(line))
+    except (ValueError, TypeError):
+        return None

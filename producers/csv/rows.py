@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence, Set
+from functools import cached_property
 from operator import itemgetter
 
 from producers.csv.cells import packed_cell
-from producers.csv.key_texts import KeyTexts, has_one_text
 from producers.csv.text import BadFileError
 from producers.csv.uploads import Reject, Row, Sheet
 from schemas.catalog.entity import CsvSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event
 from schemas.keys import canonical_key
-from schemas.payload.fields import NO_DEFAULT
+from schemas.payload.fields import NO_DEFAULT, Field, FieldType
 from schemas.privacy import HashKey, protection
 
 
@@ -131,3 +132,36 @@ def _later_fields(entity: Entity, source: CsvSource, columns: Sequence[str]) -> 
         if {field.source_name(source.name) for field in version.fields} <= {*columns}:
             return {field.name for field in entity.schema.fields} - {field.name for field in version.fields}
     return frozenset()
+
+
+SLOTS = 2**17
+"""Keys that are remembered: 2 MB. A later key takes the place of an earlier one, so that in a larger file two
+rows far apart may not be seen."""
+
+
+def has_one_text(field: Field) -> bool:
+    """Whether each value of the field can be written in one way alone."""
+    return field.kind in (FieldType.STRING, FieldType.ENUM) or (
+        field.kind is FieldType.DATE and field.format is None
+    )
+
+
+class KeyTexts:
+    """Of one file, row by row."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        """That have the key of an earlier row, written otherwise."""
+
+    @cached_property
+    def _slots(self) -> array[int]:
+        """Hash of a key, then of its texts. A file that is only surveyed has no need of them."""
+        return array("q", bytes(2 * 8 * SLOTS))
+
+    def see(self, key: str, text: Hashable) -> None:
+        """`key`: the canonical key of a row; `text`: the cell that it comes from, or the cells."""
+        slots, hashed, written = self._slots, hash(key), hash(text)
+        at = hashed % SLOTS * 2
+        if slots[at] == hashed and slots[at + 1] != written:
+            self.rows += 1
+        slots[at], slots[at + 1] = hashed, written

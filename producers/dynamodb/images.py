@@ -301,7 +301,7 @@ def _nearest(text: str) -> float:
 
 
 def _json(typed: Attribute) -> str:
-    """An attribute of any type as schemas.payload.fields.canonical_json has it, without a value in between."""
+    """Canonical JSON (schemas.payload.fields) of an attribute of any type, without a value in between."""
     ((kind, value),) = typed.items()
     if kind not in _JSON:
         raise TypeError("a value may stand in the place of a type (INV-7)")

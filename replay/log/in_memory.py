@@ -12,8 +12,10 @@ from schemas.payload.codec import Schema, schema_document, schema_log_key
 
 @dataclass(slots=True)
 class InMemoryLog:
-    """`replay.log.reader.LogStore` over a dict of key to bytes. `before_read` is called with the key of an object
-    before it is read: what happens meanwhile, or an error."""
+    """A `LogStore` over a dict of key to bytes.
+
+    `before_read` is called with the key of each object before it is read, to change the log or raise.
+    """
 
     contents: dict[str, bytes] = field(default_factory=dict)
     before_read: Callable[[str], None] = lambda _key: None

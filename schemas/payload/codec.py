@@ -107,7 +107,7 @@ class Schema:
 
 
 def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
-    """The schema of an entity from its plain Avro record. Raises ConfigurationError (schemas.payload.avsc)."""
+    """The schema of an entity from its plain Avro record. Raises ConfigurationError."""
     only_known("record", avro, RECORD_PROPERTIES)
     read_fields(avro)  # what is dropped is checked, too
     return schema_of_checked(entity, version, key, avro)

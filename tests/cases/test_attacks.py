@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from headwater_up import ROOT
@@ -15,8 +16,11 @@ ATTACKS = ROOT.parent / "shared" / "cases" / "attacks"
 # A script's folder goes in front of sys.path, and one of the scripts is called types.py: what the interpreter
 # needs is imported before.
 _RUN = (
-    "import json, re, runpy, sys, typing; sys.path.insert(0, sys.argv[1]); "
-    "runpy.run_path(f'{sys.argv[1]}/{sys.argv[2]}.py', run_name='__main__')"
+    "import json, re, runpy, sys, typing; from pathlib import Path; "
+    "sys.path.insert(0, sys.argv[3]); import earlier_names; sys.path.pop(0); "
+    "script = f'{sys.argv[1]}/{sys.argv[2]}.py'; "
+    "earlier_names.provide(Path(script).read_text()); sys.path.insert(0, sys.argv[1]); "
+    "runpy.run_path(script, run_name='__main__')"
 )
 
 OF_OTHER_ISSUES = {
@@ -68,7 +72,7 @@ def test_an_attack_is_withstood(name: str) -> None:
     if name in NEED_A_SERVER and not os.environ.get("HEADWATER_CASE_MSSQL"):
         pytest.skip("HEADWATER_CASE_MSSQL names no T-SQL warehouse")
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(ATTACKS), name],
+        [sys.executable, "-c", _RUN, str(ATTACKS), name, str(Path(__file__).parent)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipe import Pipe, Table, write_entity
 from test_producers_drift import Kept
 
-from producers.csv.key_texts import KeyTexts
+from producers.csv.rows import KeyTexts
 from producers.drift_reporter import Watch
 from producers.dynamodb.records import Reading, RecordReader
 from schemas.catalog.drift import KEY_TEXTS

@@ -13,7 +13,7 @@ The file begins with a comment that editors and SQL tools leave alone:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,9 +33,8 @@ from consumers.reporting.definition.allowed import (
 )
 from consumers.reporting.definition.body import parsed, selects_of, split
 from consumers.reporting.definition.derive import Derivation, Types, derive
-from consumers.reporting.definition.flatten import Flattener, NotFlatError
+from consumers.reporting.definition.flatten import Expression, Flattener, NotFlatError
 from consumers.reporting.definition.grouped import check_grouped
-from consumers.reporting.definition.orders import unordered
 from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
 from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, outputs, settle
 from consumers.warehouse.mssql.values import storage_of
@@ -262,3 +261,34 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
     for reason in unordered(query):
         raise only_full(reason)
     return derivation
+
+
+_FLOATS = (exp.DType.FLOAT, exp.DType.DOUBLE)
+
+
+def unordered(query: Expression) -> Iterator[str]:
+    """What hangs on the order in which rows come, and that is open. Needs types."""
+    for node in query.walk():
+        if isinstance(node, exp.GroupConcat) and not isinstance(node.this, exp.Order):
+            yield "STRING_AGG without WITHIN GROUP (ORDER BY ...) gives texts in any order"
+        elif isinstance(node, exp.Window) and _is_open(node.args.get("order")):
+            yield f"{node.sql('tsql')[:60]} takes rows in any order: ORDER BY a column"
+        elif isinstance(node, exp.Select) and _is_picked(node) and not node.args.get("order"):
+            yield "TOP without ORDER BY takes rows in any order: ORDER BY columns that tell them apart"
+        elif isinstance(node, (exp.Sum, exp.Avg)) and _is_float(node.this):
+            name = node.sql("tsql")[:60]
+            yield f"{name} of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first"
+
+
+def _is_open(order: Expression | None) -> bool:
+    return order is not None and order.find(exp.Column) is None
+
+
+def _is_picked(node: exp.Select) -> bool:
+    """Whether the order of its rows shows: where EXISTS asks it does not."""
+    return bool(node.args.get("limit")) and not isinstance(node.parent, exp.Exists)
+
+
+def _is_float(node: Expression) -> bool:
+    inner = node.expressions[0] if isinstance(node, exp.Distinct) else node
+    return inner.type is not None and inner.type.this in _FLOATS
