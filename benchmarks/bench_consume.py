@@ -37,7 +37,7 @@ from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, make_ev
 from schemas.keys import canonical_key
 from schemas.letters.letter import InMemoryLetters
 from schemas.log.kpl import parse_aggregate
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 from schemas.positions import dynamodb_position
 
 EVENTS = 100_000
@@ -68,7 +68,7 @@ AVRO: dict[str, Any] = {
     ],
 }
 SCHEMA = make_schema("subscription", 1, ["subscription_id"], AVRO)
-REGISTRY = Registry([SCHEMA])
+REGISTRY = SchemaRegistry([SCHEMA])
 ENTITY = Entity("subscription", SCHEMA.key, (DynamoDbSource(SOURCE, "subscriptions"),), SCHEMA)
 
 

@@ -26,7 +26,7 @@ from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
 from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 
 BYTES = 100_000_000
 KEY = "drop/notes/notes.csv"
@@ -110,7 +110,7 @@ def _take(size: int) -> float:
     schema = make_schema("note", 1, ["id"], {"type": "record", "name": "Note", "fields": fields})
     note = Entity("note", ("id",), (CsvSource("csv:notes", "notes", Mode.SNAPSHOT),), schema)
     producer = Producer(
-        Catalog({"note": note}, Registry([schema])),
+        Catalog({"note": note}, SchemaRegistry([schema])),
         Publisher(_Forgetful(), InMemorySchemaLog()),
         letters,
         lambda name: S3Bucket(s3, name),

@@ -21,7 +21,7 @@ from consumers.rows import to_row
 from schemas.catalog.entity import DynamoDbSource, Entity
 from schemas.event import Operation, encode_event, make_event
 from schemas.keys import canonical_key
-from schemas.payload.codec import Registry, Schema, make_schema
+from schemas.payload.codec import Schema, SchemaRegistry, make_schema
 from schemas.positions import dynamodb_position
 
 EVENTS = 30_000
@@ -68,7 +68,7 @@ SCHEMAS = [
     for n, each in enumerate(VERSIONS, 1)
 ]
 *OLDER, NEWEST = SCHEMAS
-REGISTRY = Registry(SCHEMAS)
+REGISTRY = SchemaRegistry(SCHEMAS)
 SOURCES = (DynamoDbSource(SOURCE, "subscriptions"),)
 EVOLVED = Entity("subscription", NEWEST.key, SOURCES, NEWEST, older=tuple(OLDER))
 ALONE = Entity("subscription", NEWEST.key, SOURCES, NEWEST)

@@ -28,7 +28,7 @@ from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
 from schemas.catalog.loader import load_catalog
 from schemas.event import BUCKETS, ENVELOPE, partition_key
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 
 RECORDS = 2_000
 BATCH = 100  # Lambda's default
@@ -56,7 +56,7 @@ def run() -> list[tuple[str, float, float, str]]:
 
 
 def _measure(case: Case) -> list[tuple[str, float, float, str]]:
-    catalog = Catalog({case.entity.name: case.entity}, Registry([case.entity.schema]))
+    catalog = Catalog({case.entity.name: case.entity}, SchemaRegistry([case.entity.schema]))
     producer = Producer(catalog, Publisher(InMemoryStream(SHARDS), InMemorySchemaLog()), InMemoryLetters())
     schema = parse_schema(dict(case.entity.schema.avro))
     batches = [_least(case, producer, schema, start) for start in range(0, RECORDS, BATCH)]

@@ -21,7 +21,7 @@ from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError
 from schemas.letters.letter import InMemoryLetters
 from schemas.letters.outcomes import InMemoryLedger
-from schemas.letters.redriving import TAKEN_LETTERS, Choice, redrive
+from schemas.letters.redriving import TAKEN_LETTERS, LetterFilter, redrive
 
 OBJECT = 500
 CATALOG = Catalog({ENTITY.name: ENTITY}, REGISTRY)
@@ -54,7 +54,7 @@ def _redrive(made: Sequence[bytes], folder: Path) -> float:
     warehouse = _warehouse(folder / "ours.db")
     redrivers = {"consumer": ConsumerRedriver(lambda store: Consumer(CATALOG, warehouse, store))}
     start = time.perf_counter()
-    done = redrive([ledger], redrivers, Choice())
+    done = redrive([ledger], redrivers, LetterFilter())
     seconds = time.perf_counter() - start
     if (done.redriven, done.failed_again) != (EVENTS, 0):
         raise AssertionError(f"{done.redriven} of {EVENTS} letters were redriven")

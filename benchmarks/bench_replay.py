@@ -36,7 +36,7 @@ from schemas.catalog.loader import load_catalog
 from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, make_event
 from schemas.keys import canonical_key
 from schemas.log.frames import read_frames
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 from schemas.positions import dynamodb_position
 
 EVENTS = 200_000
@@ -119,7 +119,7 @@ def log_of(made: Iterator[bytes]) -> InMemoryLog:
     return log
 
 
-def write(log: LogStore, entity: Entity, registry: Registry) -> None:
+def write(log: LogStore, entity: Entity, registry: SchemaRegistry) -> None:
     """Fold the log into a table of its own."""
     with TemporaryDirectory() as folder:
         warehouse = open_warehouse(f"sqlite:///{Path(folder) / 'bench.db'}", [entity])
@@ -130,7 +130,7 @@ def write(log: LogStore, entity: Entity, registry: Registry) -> None:
         warehouse.close()
 
 
-def _fold(log: LogStore, entity: Entity, registry: Registry) -> None:
+def _fold(log: LogStore, entity: Entity, registry: SchemaRegistry) -> None:
     wanted, damages = Wanted(entity), Damages()
     for chunk in chunks(log, wanted.needle, damages):
         with no_collection():  # as RevisionWriter does

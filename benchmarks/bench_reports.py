@@ -25,7 +25,7 @@ from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Batch, Row, Warehouse
 from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 
 SIZES = [10**4, 10**5, 10**6, 10**7]
 LARGEST = "HEADWATER_BENCH_ROWS"
@@ -48,7 +48,7 @@ def _entity(name: str, *fields: tuple[str, object]) -> Entity:
 CUSTOMER = _entity("customer", ("id", "long"), ("region", "int"))
 PURCHASE = _entity("purchase", ("id", "long"), ("customer", "long"), ("amount", "int"), ("pages", "long"))
 CATALOG = Catalog(
-    {each.name: each for each in (CUSTOMER, PURCHASE)}, Registry([CUSTOMER.schema, PURCHASE.schema])
+    {each.name: each for each in (CUSTOMER, PURCHASE)}, SchemaRegistry([CUSTOMER.schema, PURCHASE.schema])
 )
 SELECT = """SELECT o.customer, c.region, COUNT(*) AS purchases, SUM(o.amount) AS amount, MAX(o.pages) AS most,
 SUM(o.pages) AS pages FROM staging.purchase AS o INNER JOIN staging.customer AS c ON c.id = o.customer

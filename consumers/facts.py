@@ -8,7 +8,7 @@ from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, decode_event, key_hash, rank
 from schemas.log.frames import check_frame
 from schemas.log.kpl import MAGIC, parse_aggregate
-from schemas.payload.codec import Registry, Schema
+from schemas.payload.codec import Schema, SchemaRegistry
 from schemas.refusals import MAX_NAME
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def frames_of(payload: bytes) -> list[bytes]:
     return parse_aggregate(payload) if payload.startswith(MAGIC) else [payload]
 
 
-def read_fact(frame: bytes, registry: Registry) -> Fact:
+def read_fact(frame: bytes, registry: SchemaRegistry) -> Fact:
     """What a frame says. Raises PoisonEventError, with cause "schema" for a schema not known here."""
     damage = check_frame(frame)
     if damage is not None:
@@ -45,7 +45,7 @@ def read_fact(frame: bytes, registry: Registry) -> Fact:
     return to_fact(decode_event(frame), frame, registry)
 
 
-def to_fact(event: Event, frame: bytes, registry: Registry) -> Fact:
+def to_fact(event: Event, frame: bytes, registry: SchemaRegistry) -> Fact:
     """The fact of an event that was decoded already, from a checked frame. Raises PoisonEventError."""
     schema = registry.find(event.schema_fingerprint)
     if schema.entity != event.entity:

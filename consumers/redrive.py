@@ -9,7 +9,7 @@ from consumers.consume import STAGE, Consumer
 from consumers.facts import frames_of
 from schemas.errors import PoisonEventError
 from schemas.letters.letter import DeadLetter, LetterStore
-from schemas.letters.outcomes import Outcome, Refusals
+from schemas.letters.outcomes import LetterOutcome, RefusedLetters
 from schemas.log.kpl import MAGIC
 
 
@@ -18,23 +18,23 @@ class ConsumerRedriver:
 
     def __init__(self, consumer: Callable[[LetterStore], Consumer]) -> None:
         """`consumer` makes the consumer that puts what it refuses in that store."""
-        self._refusals = Refusals()
+        self._refusals = RefusedLetters()
         self._consumer = consumer(self._refusals)
 
-    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
         """In one transaction, without a checkpoint. An event that was applied before is a duplicate, one that
         a later one has overtaken is superseded: both are redriven."""
-        self._refusals.taken()  # of a call that failed
+        self._refusals.drain()  # of a call that failed
         self._consumer.consume([letter.payload for letter in letters])
-        refused = {letter.payload: letter.reason for letter in self._refusals.taken()}
+        refused = {letter.payload: letter.reason for letter in self._refusals.drain()}
         return [_outcome(letter, refused) for letter in letters]
 
 
-def _outcome(letter: DeadLetter, refused: dict[bytes, str]) -> Outcome:
+def _outcome(letter: DeadLetter, refused: dict[bytes, str]) -> LetterOutcome:
     reason = next((refused[part] for part in _parts(letter.payload) if part in refused), None)
     if reason is None:
-        return Outcome(STAGE, letter.id, "redriven")
-    return Outcome(STAGE, letter.id, "failed-again", reason)
+        return LetterOutcome(STAGE, letter.id, "redriven")
+    return LetterOutcome(STAGE, letter.id, "failed-again", reason)
 
 
 def _parts(payload: bytes) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
 from schemas.letters.letter import DeadLetter
-from schemas.letters.outcomes import Outcome, Redriver
+from schemas.letters.outcomes import LetterOutcome, Redriver
 from schemas.privacy import HashKey
 
 
@@ -37,7 +37,7 @@ class _Late:
     def __init__(self, make: Callable[[], Redriver]) -> None:
         self._made = cache(make)
 
-    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
         return self._made().redrive(letters)
 
 

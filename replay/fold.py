@@ -14,7 +14,7 @@ from consumers.warehouse.port import Counts
 from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, decode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 FOREVER = 2**63 - 1
 
@@ -60,7 +60,7 @@ class Facts(NamedTuple):
     counts: Counts
 
 
-def surviving_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry) -> Facts:
+def surviving_facts(frames: Iterable[bytes], wanted: Wanted, registry: SchemaRegistry) -> Facts:
     """The facts that may win, no payload decoded yet. Raises PoisonEventError for one without a schema,
     ConfigurationError for one of a newer schema version than the entity's.
 
@@ -102,7 +102,7 @@ def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Even
     return kept, Counts(0, count - len(kept) - duplicate, duplicate, dead)
 
 
-def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: Registry) -> Facts:
+def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: SchemaRegistry) -> Facts:
     """Every wanted fact, each decoded and checked before any fold, as the live consumer does it; the poison
     counts as dead. Raises ConfigurationError for one of a newer schema version than the entity's."""
     catalog = Catalog({wanted.entity.name: wanted.entity}, registry)
@@ -122,7 +122,7 @@ def _checked(frame: bytes, wanted: Wanted, catalog: Catalog) -> Iterator[Fact]:
         yield checked(to_fact(event, frame, catalog.registry), catalog)
 
 
-def _fact(event: Event, frame: bytes, wanted: Wanted, registry: Registry) -> Fact:
+def _fact(event: Event, frame: bytes, wanted: Wanted, registry: SchemaRegistry) -> Fact:
     """A newer version stops replay as it stops the consumer, sweeps included: it is never counted as dead."""
     fact = to_fact(event, frame, registry)
     wanted.entity.refuse_newer(fact.schema)

@@ -12,7 +12,7 @@ from replay.patience import Patience
 from replay.progress import Report, unreported
 from replay.tail import Stream
 from schemas.errors import ConfigurationError
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 LEAST_REACH = timedelta(hours=1)
 
@@ -34,7 +34,7 @@ class Ports:
     warehouse: Warehouse
     log: LogStore
     stream: Stream
-    registry: Registry
+    registry: SchemaRegistry
     firehose_lag: timedelta = timedelta(minutes=15)
     hold: timedelta = timedelta(seconds=10)
     chunk_bytes: int = CHUNK_BYTES

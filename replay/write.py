@@ -20,9 +20,9 @@ from replay.patience import Patience
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConflictError, PoisonEventError, TransientError
 from schemas.log.registry import LogRegistry
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
-Read: TypeAlias = Callable[[Sequence[bytes], Wanted, Registry], Facts]
+Read: TypeAlias = Callable[[Sequence[bytes], Wanted, SchemaRegistry], Facts]
 
 
 class RevisionWriter:

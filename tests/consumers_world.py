@@ -11,7 +11,7 @@ from consumers.warehouse.port import Batch, Counts, Row, Sweep, Warehouse
 from schemas.catalog.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode
 from schemas.event import Event, Operation, encode_event, make_event, make_sweep
 from schemas.keys import canonical_key, text_array
-from schemas.payload.codec import Registry, Schema, make_schema
+from schemas.payload.codec import Schema, SchemaRegistry, make_schema
 
 NULL = "null"
 A, B = "dynamodb:a", "csv:b"
@@ -88,7 +88,7 @@ EVERY = entity(
 """Every kind of field."""
 
 ENTITIES = (ITEM, OTHER, CHOSEN, LINE, EVERY)
-CATALOG = Catalog({each.name: each for each in ENTITIES}, Registry([each.schema for each in ENTITIES]))
+CATALOG = Catalog({each.name: each for each in ENTITIES}, SchemaRegistry([each.schema for each in ENTITIES]))
 
 
 def item(id: str, size: int = 1, **more: object) -> dict[str, object]:  # noqa: A002

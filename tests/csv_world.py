@@ -21,7 +21,7 @@ from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
 from schemas.event import Event, decode_event
 from schemas.letters.letter import InMemoryLetters
 from schemas.log.kpl import parse_aggregate
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 from schemas.privacy import HashKey
 
 MORNING = datetime(2025, 4, 22, 9, 30, tzinfo=UTC)
@@ -88,7 +88,7 @@ class World:
     def producer(self, writer: StreamWriter | None = None, **more: Any) -> Producer:
         """One container of the Lambda."""
         one = self.entity
-        catalog = Catalog({one.name: one}, Registry([one.schema]))
+        catalog = Catalog({one.name: one}, SchemaRegistry([one.schema]))
         publisher = Publisher(writer or self.stream, self.schema_log, sleep=lambda _: None)
         parts = self.letters, lambda _name: self.bucket, HASH_KEY, self.watch
         return Producer(catalog, publisher, *parts, **more)

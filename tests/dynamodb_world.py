@@ -17,7 +17,7 @@ from schemas.event import Event, Operation, decode_event, make_event
 from schemas.keys import canonical_key
 from schemas.letters.letter import DeadLetter, InMemoryLetters
 from schemas.log.kpl import parse_aggregate
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 
 Item = Mapping[str, Mapping[str, Any]]
 
@@ -143,7 +143,7 @@ def account(sequence: int, old: Item | None = None, new: Item | None = None, **m
 
 
 def catalog(*entities: Entity) -> Catalog:
-    return Catalog({one.name: one for one in entities}, Registry([one.schema for one in entities]))
+    return Catalog({one.name: one for one in entities}, SchemaRegistry([one.schema for one in entities]))
 
 
 def frames(entries: Iterable[Entry]) -> list[bytes]:

@@ -13,7 +13,7 @@ from consumers.warehouse.port import Warehouse
 from schemas.catalog.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode
 from schemas.evolution.rules import Category
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 
 STAMP = datetime(2024, 2, 29, 12, 30, 1, 123_000, tzinfo=UTC)
 
@@ -245,7 +245,7 @@ STEPS = (
 
 
 def catalog(of: Entity) -> Catalog:
-    return Catalog({of.name: of}, Registry(of.versions))
+    return Catalog({of.name: of}, SchemaRegistry(of.versions))
 
 
 def consume(warehouse: Warehouse, of: Entity, frames: Sequence[bytes]) -> None:

@@ -13,7 +13,7 @@ from consumers.warehouse.mssql.values import instant_of as mssql_instant
 from consumers.warehouse.sqlite.values import instant_of as sqlite_instant
 from schemas.catalog.entity import Catalog
 from schemas.event import Event, Operation, decode_event, encode_event, key_hash, rank
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 SECOND = 1_000_000
 MOMENTS = 5
@@ -31,7 +31,7 @@ PAST = replace(
     ),
     history=True,
 )
-CATALOG_OF_PAST = Catalog({"past": PAST}, Registry([PAST.schema]))
+CATALOG_OF_PAST = Catalog({"past": PAST}, SchemaRegistry([PAST.schema]))
 PREFERRED = replace(PAST, prefer=(B, A))
 """Of which readers see one row for each key."""
 

@@ -10,8 +10,8 @@ from consumers.consume import letter_of
 from schemas.errors import PoisonEventError
 from schemas.event import encode_event
 from schemas.letters.letter import DeadLetter
-from schemas.letters.outcomes import InMemoryLedger, State
-from schemas.letters.redriving import listed
+from schemas.letters.outcomes import InMemoryLedger, LetterState
+from schemas.letters.redriving import list_letters
 
 MENDED = PoisonEventError("something that was mended since")
 
@@ -36,5 +36,5 @@ def ledger_of(*batches: Sequence[bytes]) -> InMemoryLedger:
     return ledger
 
 
-def states(*ledgers: InMemoryLedger) -> dict[str, State]:
-    return {each.standing.letter.id: each.standing.state for each in listed(ledgers)}
+def states(*ledgers: InMemoryLedger) -> dict[str, LetterState]:
+    return {each.status.letter.id: each.status.state for each in list_letters(ledgers)}

@@ -41,7 +41,7 @@ from replay.run import Outcome, run
 from schemas.catalog.loader import load_catalog
 from schemas.errors import TransientError
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 from schemas.privacy import HashKey
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -303,7 +303,7 @@ class Pipe:
             self.warehouse,
             log,
             stream,
-            Registry(),
+            SchemaRegistry(),
             now=lambda: self.now,
             patience=Patience(attempts=1, sleep=lambda _seconds: None),
         )

@@ -38,7 +38,7 @@ from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, decode_event, encode_event, key_hash, rank
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 from schemas.payload.fields import NO_DEFAULT
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -75,7 +75,7 @@ class Pipe:
         self.folder = Path(folder)
         self.entities = {each.name: each for each in entities}
         versions = [schema for each in entities for schema in each.versions]
-        self.catalog = Catalog(self.entities, Registry(versions))
+        self.catalog = Catalog(self.entities, SchemaRegistry(versions))
         self.stream = InMemoryStream(now=self.clock)
         self.log = InMemoryLog()
         for schema in versions:

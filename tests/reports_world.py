@@ -15,7 +15,7 @@ from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Row, Sweep, Warehouse
 from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Event, Operation, encode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 CUSTOMER = entity(
     "customer",
@@ -39,7 +39,7 @@ PRODUCT = entity(
 )
 """Two sources may have one product: readers see that of B."""
 ENTITIES = (CUSTOMER, PURCHASE, PRODUCT)
-CATALOG = Catalog({each.name: each for each in ENTITIES}, Registry([each.schema for each in ENTITIES]))
+CATALOG = Catalog({each.name: each for each in ENTITIES}, SchemaRegistry([each.schema for each in ENTITIES]))
 
 Values: TypeAlias = Mapping[str, Any]
 Database: TypeAlias = Mapping[str, Sequence[Values]]

@@ -16,7 +16,7 @@ from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Warehouse
 from schemas.catalog.entity import Catalog
 from schemas.event import Operation, encode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 
 def _nullable(name: str, kind: Any, **more: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ THING = entity(
     ],
     ["id"],
 )
-CATALOG = Catalog({THING.name: THING}, Registry([THING.schema]))
+CATALOG = Catalog({THING.name: THING}, SchemaRegistry([THING.schema]))
 LOW, HIGH = UUID("ff9619ff-8b86-d011-b42d-00cf4fc964fe"), UUID("0f9619ff-8b86-d011-b42d-00cf4fc964ff")
 """By their last bytes, which SQL Server compares first."""
 ROWS: list[dict[str, Any]] = [

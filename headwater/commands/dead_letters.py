@@ -22,12 +22,12 @@ from headwater.parsing import (
 )
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import decode_event
-from schemas.letters.outcomes import STATES, WAITING, Standing, State
+from schemas.letters.outcomes import STATES, WAITING, LetterState, LetterStatus
 from schemas.log.frames import check_frame
 
 if TYPE_CHECKING:
     from headwater.views.letter_ledgers import S3Ledger
-    from schemas.letters.redriving import Choice, Listed, Name, Redriven
+    from schemas.letters.redriving import LetterFilter, LetterName, ListedLetter, RedriveCounts
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
 _WAITING, _ALL = "waiting", "all"
@@ -139,10 +139,10 @@ def _id(text: str) -> str:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from schemas.letters.redriving import listed
+    from schemas.letters.redriving import list_letters
 
     choice = _choice(options, _states(options.state))
-    letters = [each for each in listed(_ledgers(load())) if choice.takes(each.standing, each.moment)]
+    letters = [each for each in list_letters(_ledgers(load())) if choice.matches(each.status, each.moment)]
     shown = letters[: options.limit or None]
     if options.json:
         show_json([_members(each) for each in shown])
@@ -164,20 +164,20 @@ def _none(options: argparse.Namespace) -> str:
     return f"no dead letters{fitting}" + ("" if options.state == _ALL else f" are {options.state}")
 
 
-def _members(each: Listed) -> dict[str, Any]:
-    return {**_described(each.standing), "moment": instant(each.moment)}
+def _members(each: ListedLetter) -> dict[str, Any]:
+    return {**_described(each.status), "moment": instant(each.moment)}
 
 
-def _described(standing: Standing) -> dict[str, Any]:
+def _described(standing: LetterStatus) -> dict[str, Any]:
     letter = {column: getattr(standing.letter, column) for column in _COLUMNS}
     return {**letter, "state": standing.state, "outcome": "; ".join(standing.reasons) or None}
 
 
 def _show(options: argparse.Namespace) -> int:
-    from schemas.letters.redriving import Choice, named
+    from schemas.letters.redriving import LetterFilter, find_letters
 
-    everything = Choice(frozenset(STATES), options.stage)
-    [standing] = named(_ledgers(load()), [options.id], everything)
+    everything = LetterFilter(frozenset(STATES), options.stage)
+    [standing] = find_letters(_ledgers(load()), [options.id], everything)
     members = {**_described(standing), **_payload(standing.letter.payload)}
     if options.json:
         show_json(members)
@@ -203,7 +203,7 @@ def _redrive(options: argparse.Namespace) -> int:
     return _tell_end(done, options.json)
 
 
-def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> Choice:
+def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> LetterFilter:
     """Whoever names a discarded letter wants it after all; a redriven one is done."""
     found = _names(stores, options.ids, _choice(options, frozenset(STATES)))
     for name in (name for name, state in found.items() if state == "redriven"):
@@ -211,13 +211,15 @@ def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> Choice:
     return _choice(options, frozenset(STATES) - {"redriven"}, frozenset(found))
 
 
-def _names(stores: Sequence[S3Ledger], ids: Sequence[str], choice: Choice) -> dict[Name, State]:
-    from schemas.letters.redriving import named
+def _names(
+    stores: Sequence[S3Ledger], ids: Sequence[str], choice: LetterFilter
+) -> dict[LetterName, LetterState]:
+    from schemas.letters.redriving import find_letters
 
-    return {standing.letter.name: standing.state for standing in named(stores, ids, choice)}
+    return {standing.letter.name: standing.state for standing in find_letters(stores, ids, choice)}
 
 
-def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int:
+def _tell_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool) -> int:
     kinds, left = _plan(stores, choice)
     rows = [(*kind, number) for kind, number in sorted(kinds.items())]
     columns = ("stage", "entity", "cause", "letters")
@@ -230,13 +232,13 @@ def _tell_plan(stores: Sequence[S3Ledger], choice: Choice, as_json: bool) -> int
     return DONE
 
 
-def _plan(stores: Sequence[S3Ledger], choice: Choice) -> tuple[Counter[tuple[str, str, str]], int]:
+def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tuple[str, str, str]], int]:
     """How many letters of each stage, entity and cause have a redrive, and how many have none."""
     from producers.csv.redrive import has_redrive
-    from schemas.letters.redriving import each_once
+    from schemas.letters.redriving import iter_letters
 
     kinds, left = Counter[tuple[str, str, str]](), 0
-    for (letter, *_), _ in (each for each in each_once(stores) if choice.takes(*each)):
+    for (letter, *_), _ in (each for each in iter_letters(stores) if choice.matches(*each)):
         if has_redrive(letter):
             kinds[letter.stage, letter.entity or "", letter.cause] += 1
         else:
@@ -244,7 +246,7 @@ def _plan(stores: Sequence[S3Ledger], choice: Choice) -> tuple[Counter[tuple[str
     return kinds, left
 
 
-def _report(done: Redriven, seconds: float) -> None:
+def _report(done: RedriveCounts, seconds: float) -> None:
     rate = f"{done.letters / seconds:,.0f}/s" if seconds else ""
     tell(f"{counted(done.letters, 'letter')}, {done.failed_again:,} of them failed again, {rate}")
 
@@ -256,7 +258,7 @@ def _tell_left(letters: int) -> None:
         tell(f"{counted(letters, 'letter')} of files left as they are: {CORRECT_IT}")
 
 
-def _tell_end(done: Redriven, as_json: bool) -> int:
+def _tell_end(done: RedriveCounts, as_json: bool) -> int:
     members = {
         "redriven": done.redriven,
         "failed_again": done.failed_again,
@@ -273,11 +275,11 @@ def _tell_end(done: Redriven, as_json: bool) -> int:
 
 
 def _discard(options: argparse.Namespace) -> int:
-    from schemas.letters.redriving import Choice, discard
+    from schemas.letters.redriving import LetterFilter, discard
 
     here = load()
     stores = _ledgers(here)
-    found = _names(stores, options.ids, Choice(frozenset(STATES), options.stage))
+    found = _names(stores, options.ids, LetterFilter(frozenset(STATES), options.stage))
     if done := sorted(name[1] for name, state in found.items() if state == "redriven"):
         raise ConfigurationError(f"{', '.join(done)}: redriven already, there is nothing to discard")
     discard(stores, frozenset(found), options.reason)
@@ -288,9 +290,9 @@ def _discard(options: argparse.Namespace) -> int:
 
 def _refresh(here: Installation, stores: Sequence[S3Ledger]) -> None:
     from headwater.views.letter_summary import counts_of, refresh
-    from schemas.letters.redriving import each_once
+    from schemas.letters.redriving import iter_letters
 
-    refresh(here, counts_of(each_once(stores)))
+    refresh(here, counts_of(iter_letters(stores)))
 
 
 def _ledgers(here: Installation) -> list[S3Ledger]:
@@ -299,19 +301,19 @@ def _ledgers(here: Installation) -> list[S3Ledger]:
     return ledgers(here.aws(), here.settings)
 
 
-def _states(name: str) -> frozenset[State]:
+def _states(name: str) -> frozenset[LetterState]:
     if name == _WAITING:
         return WAITING
     return frozenset(state for state in STATES if name in (state, _ALL))
 
 
 def _choice(
-    options: argparse.Namespace, states: frozenset[State], names: frozenset[Name] | None = None
-) -> Choice:
-    from schemas.letters.redriving import Choice
+    options: argparse.Namespace, states: frozenset[LetterState], names: frozenset[LetterName] | None = None
+) -> LetterFilter:
+    from schemas.letters.redriving import LetterFilter
 
     since = options.since and (options.since - _EPOCH) // timedelta(microseconds=1)
-    return Choice(states, options.stage, options.entity, options.cause, since, names)
+    return LetterFilter(states, options.stage, options.entity, options.cause, since, names)
 
 
 def _payload(payload: bytes) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from schemas.errors import ConfigurationError
 from schemas.letters.letter import PREFIX, DeadLetter, decode_letters
 from schemas.letters.outcomes import (
     LetterBatch,
-    Outcome,
+    LetterOutcome,
     decode_outcomes,
     encode_outcomes,
-    letters_of_outcomes,
+    letters_key_of,
     outcomes_key,
 )
-from schemas.letters.redriving import each_once
+from schemas.letters.redriving import iter_letters
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import LetterCount
@@ -43,7 +43,7 @@ class S3Ledger:
         letters: StoredObject | None = None
         beside: list[str] = []
         for item in list_objects(self._aws, self._bucket, PREFIX):
-            of = letters_of_outcomes(item.key)
+            of = letters_key_of(item.key)
             if of is None:
                 if letters:
                     yield self._batch(letters, beside)
@@ -53,13 +53,13 @@ class S3Ledger:
         if letters:
             yield self._batch(letters, beside)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[LetterOutcome]:
         """One request for each object of outcomes, and none for those of letters."""
         for item in list_objects(self._aws, self._bucket, PREFIX):
-            if letters_of_outcomes(item.key):
+            if letters_key_of(item.key):
                 yield from self._read(item.key, decode_outcomes)
 
-    def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
+    def record(self, key: str, outcomes: Sequence[LetterOutcome]) -> None:
         body = encode_outcomes(outcomes)
         with aws_errors(f"PutObject of outcomes of dead letters to the bucket {self._bucket}"):
             self._aws.s3.put_object(
@@ -71,7 +71,7 @@ class S3Ledger:
 
     def fact(self, item: StoredObject) -> Sequence[Sequence[Any]]:
         """What KeptLedger keeps of an object."""
-        if letters_of_outcomes(item.key):
+        if letters_key_of(item.key):
             return [(each.stage, each.id, each.state) for each in self._read(item.key, decode_outcomes)]
         letters = self._read(item.key, decode_letters)
         return [(each.id, each.stage, each.entity, each.cause, each.occurred_at) for each in letters]
@@ -107,16 +107,16 @@ class KeptLedger:
 
     def batches(self) -> Iterator[LetterBatch]:
         for item in self._objects:
-            if letters_of_outcomes(item.key) is None:
+            if letters_key_of(item.key) is None:
                 letters = [_letter(members) for members in self._facts[item.key]]
                 yield LetterBatch(item.key, letters, (), round(item.modified * 1_000_000))
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[LetterOutcome]:
         for item in self._objects:
-            if letters_of_outcomes(item.key):
-                yield from (Outcome(*members) for members in self._facts[item.key])
+            if letters_key_of(item.key):
+                yield from (LetterOutcome(*members) for members in self._facts[item.key])
 
-    def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
+    def record(self, key: str, outcomes: Sequence[LetterOutcome]) -> None:
         self._ledger.record(key, outcomes)
 
 
@@ -127,7 +127,7 @@ def _letter(members: Sequence[Any]) -> DeadLetter:
 
 def count_letters(aws: Aws, settings: Settings) -> list[LetterCount]:
     """Every letter once, by entity, stage, cause and state. Raises TransientError, ConfigurationError."""
-    return counts_of(each_once([KeptLedger(aws, bucket) for bucket in _buckets(settings)]))
+    return counts_of(iter_letters([KeptLedger(aws, bucket) for bucket in _buckets(settings)]))
 
 
 def _buckets(settings: Settings) -> Sequence[str]:

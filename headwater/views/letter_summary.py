@@ -9,14 +9,14 @@ from headwater.installation import Installation
 from headwater.output import tell
 from schemas.errors import ConfigurationError
 from schemas.letters.outcomes import WAITING
-from schemas.letters.redriving import Listed
+from schemas.letters.redriving import ListedLetter
 from schemas.refusals import snake_case
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import LetterCount
 
 
-def counts_of(letters: Iterable[Listed]) -> list[LetterCount]:
+def counts_of(letters: Iterable[ListedLetter]) -> list[LetterCount]:
     """By entity, stage, cause and state, in this order. What can be no entity's name counts under none."""
     from consumers.warehouse.port import LetterCount
 

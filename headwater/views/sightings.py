@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from headwater.aws import Aws
 from headwater.settings import Settings
 from headwater.views.stored import list_objects
-from schemas.catalog.drift import PREFIX, Drift, Sighting, fold, sighting_of
+from schemas.catalog.drift import PREFIX, Drift, Sighting, fold_sightings, sighting_of
 from schemas.errors import ConfigurationError
 
 RECENT = timedelta(days=30)
@@ -24,7 +24,7 @@ def read_drift(
 ) -> list[Drift]:
     """What was there on `since` or later, of one entity or all. Raises TransientError,
     ConfigurationError."""
-    return fold(_sightings(aws, settings.source_bucket, entity, since))
+    return fold_sightings(_sightings(aws, settings.source_bucket, entity, since))
 
 
 def as_json(drift: Drift) -> dict[str, object]:

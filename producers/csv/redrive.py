@@ -14,7 +14,7 @@ from producers.csv.file import STAGE
 from producers.csv.handler import Producer
 from producers.csv.notices import CREATED
 from schemas.letters.letter import DeadLetter, LetterStore
-from schemas.letters.outcomes import Outcome
+from schemas.letters.outcomes import LetterOutcome
 
 CORRECT_IT = (
     "a file that was read is never read again as it is: correct it and drop it, or its rejects under "
@@ -32,17 +32,17 @@ class CsvRedriver:
         self._same = _Same(letters)
         self._producer = producer(self._same)
 
-    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
         """One by one: each may be a whole file. Those with CORRECT_IT have no outcome."""
         told = ((letter, _notification(letter.payload)) for letter in letters)
         return [self._redriven(letter, each) for letter, each in told if each is not None]
 
-    def _redriven(self, letter: DeadLetter, notification: str) -> Outcome:
+    def _redriven(self, letter: DeadLetter, notification: str) -> LetterOutcome:
         self._same.of(letter)
         self._producer.take(notification)
         if self._same.reason is not None:
-            return Outcome(STAGE, letter.id, "failed-again", self._same.reason)
-        return Outcome(STAGE, letter.id, "redriven")
+            return LetterOutcome(STAGE, letter.id, "failed-again", self._same.reason)
+        return LetterOutcome(STAGE, letter.id, "redriven")
 
 
 class _Same:

@@ -10,7 +10,7 @@ from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, check_
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore
-from schemas.letters.outcomes import Outcome, Refusals
+from schemas.letters.outcomes import LetterOutcome, RefusedLetters
 from schemas.privacy import HashKey
 
 
@@ -25,11 +25,11 @@ class DynamoDbRedriver:
     ) -> None:
         """`producer` makes the producer that puts what it refuses in that store; `key` is the one it has."""
         self._catalog = catalog
-        self._refusals = Refusals()
+        self._refusals = RefusedLetters()
         self._producer = producer(self._refusals)
         self._reader = RecordReader(catalog, key)
 
-    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
         """Raises TransientError unless Kinesis has taken every event (INV-1)."""
         records = {letter.payload: _record(letter) for letter in letters}
         unfit = {payload: self._unfit(record) for payload, record in records.items()}
@@ -41,12 +41,12 @@ class DynamoDbRedriver:
 
     def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
         """What was refused of them, by payload."""
-        self._refusals.taken()  # of a call that failed
+        self._refusals.drain()  # of a call that failed
         outcome = self._producer.publish(records)
         if outcome.failed is not None:
             raise TransientError(f"Kinesis did not take all of {len(records)} records")
         refused: dict[bytes, list[DeadLetter]] = {}
-        for letter in self._refusals.taken():
+        for letter in self._refusals.drain():
             refused.setdefault(letter.payload, []).append(letter)
         return refused
 
@@ -73,8 +73,8 @@ class DynamoDbRedriver:
         return None
 
 
-def _outcome(letter: DeadLetter, reason: str | None) -> Outcome:
-    return Outcome(STAGE, letter.id, "failed-again" if reason else "redriven", reason or "")
+def _outcome(letter: DeadLetter, reason: str | None) -> LetterOutcome:
+    return LetterOutcome(STAGE, letter.id, "failed-again" if reason else "redriven", reason or "")
 
 
 def _table(record: StreamRecord) -> str:

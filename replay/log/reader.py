@@ -16,7 +16,7 @@ from replay.patience import Patience
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import ConflictError, LogIntegrityError, TransientError
 from schemas.log.frames import Damage, read_frames
-from schemas.log.inflate import inflated
+from schemas.log.inflate import inflate
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -83,7 +83,7 @@ def error_frames(chunks: Iterable[bytes], name: str) -> Iterator[bytes | Damage]
     Source: Amazon Data Firehose Developer Guide, "Handle data delivery failures". The range of a damage is
     that of its line, after decompression.
     """
-    for start, line in _lines(inflated(chunks)):
+    for start, line in _lines(inflate(chunks)):
         end = start + len(line)
         if isinstance(line, str):
             yield Damage(name, start, start, line)

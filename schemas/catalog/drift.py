@@ -103,7 +103,7 @@ def sighting_of(key: str) -> Sighting:
     return Sighting(entity, unquote(source), date.fromisoformat(day), (unquote(name),))
 
 
-def fold(sightings: Iterable[Sighting]) -> list[Drift]:
+def fold_sightings(sightings: Iterable[Sighting]) -> list[Drift]:
     """By entity, source and name, in this order."""
     days: dict[tuple[str, str, str], set[date]] = {}
     for entity, source, day, names in sightings:

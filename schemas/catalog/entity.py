@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from schemas.catalog.drift import Unknown
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.evolution.evolution import Column, Evolution
-from schemas.payload.codec import Registry, Schema
+from schemas.payload.codec import Schema, SchemaRegistry
 from schemas.payload.fields import Field, FieldType
 from schemas.refusals import unknown
 
@@ -152,7 +152,7 @@ class Catalog:
     """All entities, in the order of their names, and their schemas by fingerprint."""
 
     entities: Mapping[str, Entity]
-    registry: Registry
+    registry: SchemaRegistry
 
     def entity(self, name: str) -> Entity:
         """Raises ConfigurationError that tells the nearest name."""

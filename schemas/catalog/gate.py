@@ -8,7 +8,7 @@ from typing import NamedTuple
 from schemas.catalog.entity import Entity
 from schemas.catalog.published import changed
 from schemas.catalog.source_settings import changes as changed_settings
-from schemas.evolution.evolution import Change
+from schemas.evolution.evolution import FieldChange
 from schemas.evolution.rules import FILE_RULES, SETTING_RULES, Category, Rule
 from schemas.payload.fingerprint import fingerprint
 from schemas.refusals import unknown
@@ -112,7 +112,7 @@ def _changes(entity: Entity, older: int, newer: int, shown: str = "") -> Iterato
         yield _finding(entity.name, shown or f"v{older}", change)
 
 
-def _finding(entity: str, older: str, change: Change) -> Finding:
+def _finding(entity: str, older: str, change: FieldChange) -> Finding:
     remedy = change.rule.remedy.replace("{entity}", entity)
     return Finding(entity, older, f"v{change.newer}", change.field, change.rule, remedy)
 

@@ -27,7 +27,7 @@ from schemas.catalog.sources import read_source
 from schemas.errors import ConfigurationError
 from schemas.evolution.evolution import Evolution, keys_of
 from schemas.payload.avsc import RECORD_PROPERTIES, read_fields
-from schemas.payload.codec import Registry, Schema, schema_of_checked
+from schemas.payload.codec import Schema, SchemaRegistry, schema_of_checked
 from schemas.payload.fields import ANY_SOURCE, FieldType
 from schemas.privacy import Privacy
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
@@ -45,7 +45,9 @@ def load_catalog(home: Path | None = None) -> Catalog:
     entities = {path.name: load_entity(path) for path in entity_folders(folder)}
     with _naming(folder):
         check_together(entities)
-    return Catalog(entities, Registry([each for entity in entities.values() for each in entity.versions]))
+    return Catalog(
+        entities, SchemaRegistry([each for entity in entities.values() for each in entity.versions])
+    )
 
 
 def entities_of(home: Path | None) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from schemas.catalog.entity import CsvSource, DynamoDbSource, Entity, Mode, Source
-from schemas.evolution.formats import reads_otherwise
+from schemas.evolution.formats import reads_differently
 from schemas.evolution.rules import SETTING_RULES, Rule
 from schemas.payload.fields import Field, FieldType
 from schemas.refusals import shown
@@ -53,7 +53,7 @@ def _dated(_entity: Entity, _source: Source, before: str, now: str) -> str:
     if "null" in (before, now):
         return "order of files changed"
     old, new = (Field("f", FieldType.DATE, format=each) for each in (before, now))
-    return "order of files changed" if reads_otherwise(old, new) else "dated otherwise"
+    return "order of files changed" if reads_differently(old, new) else "dated otherwise"
 
 
 def _trimmed(entity: Entity, source: Source, _before: str, _now: str) -> str:

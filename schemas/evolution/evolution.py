@@ -13,12 +13,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from schemas.errors import ConfigurationError, PoisonEventError
-from schemas.evolution.formats import reads_otherwise
+from schemas.evolution.formats import reads_differently
 from schemas.evolution.rules import RULES, Category, Rule
 from schemas.payload.codec import Schema
 from schemas.payload.conversions import Convert, conversion
 from schemas.payload.fields import NO_DEFAULT, Field
-from schemas.payload.values import as_it_is
+from schemas.payload.values import identity
 from schemas.refusals import refused
 
 Values = Mapping[str, object]
@@ -61,7 +61,7 @@ class Column:
         return {each.name for each in self.fields if each is not None}
 
 
-class Change(NamedTuple):
+class FieldChange(NamedTuple):
     """What one field's difference between two versions costs. `field` is its newer name, or its last."""
 
     older: int
@@ -123,16 +123,16 @@ class Evolution:
         ]
         return _projection(rows, last)
 
-    def changes(self, older: int, newer: int) -> list[Change]:
+    def changes(self, older: int, newer: int) -> list[FieldChange]:
         """Each rule that a field meets between two versions (numbered from 1, of all steps between them), in
         the order of the columns."""
-        found: dict[tuple[str, str], Change] = {}
+        found: dict[tuple[str, str], FieldChange] = {}
         for place in range(older, newer):
             for column, field, rule in self._steps[place - 1]:
-                found[column, rule] = Change(older, newer, field, RULES[rule])
+                found[column, rule] = FieldChange(older, newer, field, RULES[rule])
         if self._keys[older - 1] != self._keys[newer - 1]:
             key = ", ".join(self.versions[newer - 1].key)
-            found["", ""] = Change(older, newer, key, RULES["key changed"])
+            found["", ""] = FieldChange(older, newer, key, RULES["key changed"])
         return list(found.values())
 
     @cached_property
@@ -147,7 +147,7 @@ class Evolution:
             for rule in _rules(column, place, self.versions, names):
                 yield column.name, field.name if field else "", rule
 
-    def sides(self, change: Change) -> tuple[Field | None, Field | None]:
+    def sides(self, change: FieldChange) -> tuple[Field | None, Field | None]:
         """The field of a change in the older version and in the newer one."""
         for column in self._every:
             older, newer = column.fields[change.older - 1], column.fields[change.newer - 1]
@@ -238,7 +238,7 @@ def _projection(columns: Iterable[Column], place: int) -> Project:
         names.append(column.name if field is None else field.name)
         if field is None:
             absent[column.name] = _absent(column, place)
-        elif (convert := _onward(column, place)) is not as_it_is:
+        elif (convert := _onward(column, place)) is not identity:
             converted.append((number, convert))
     return _made(names, absent, converted)
 
@@ -266,7 +266,7 @@ def _onward(column: Column, place: int) -> Convert:
     for old, new in zip(column.fields[place:], column.fields[place + 1 :], strict=False):
         if old is not None and new is not None:
             steps.append(_convert(old, new))
-    return _composed([step for step in steps if step is not as_it_is])
+    return _composed([step for step in steps if step is not identity])
 
 
 def _convert(old: Field, new: Field) -> Convert:
@@ -278,7 +278,7 @@ def _convert(old: Field, new: Field) -> Convert:
 
 def _composed(steps: Sequence[Convert]) -> Convert:
     if len(steps) < 2:
-        return steps[0] if steps else as_it_is
+        return steps[0] if steps else identity
 
     def composed(value: object) -> object:
         for step in steps:
@@ -337,7 +337,7 @@ def _key_rules(old: Field, new: Field, rules: list[str]) -> list[str]:
         return [*rules, "key changed"]
     if (old.from_names, old.format) == (new.from_names, new.format):
         return rules
-    told = "key texts turned round" if reads_otherwise(old, new) else "key read otherwise"
+    told = "key texts turned round" if reads_differently(old, new) else "key read otherwise"
     return [told if rule == "read otherwise" else rule for rule in rules]
 
 

@@ -23,7 +23,7 @@ _ISO_TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
 _BOOLEAN = "true|false"
 
 
-def reads_otherwise(old: Field, new: Field) -> bool:
+def reads_differently(old: Field, new: Field) -> bool:
     """Whether the newer of two formats of one kind takes a text of the older for another value."""
     if old.format == new.format:
         return False

@@ -20,23 +20,23 @@ from schemas.letters.letter import (
     letters_key,
 )
 
-State: TypeAlias = Literal["open", "failed-again", "discarded", "redriven"]
-STATES: tuple[State, ...] = get_args(State)
+LetterState: TypeAlias = Literal["open", "failed-again", "discarded", "redriven"]
+STATES: tuple[LetterState, ...] = get_args(LetterState)
 """In order of what wins where people work on one letter at once: that its fact went through is true whatever
 anybody decides, and a decision outweighs an attempt that failed."""
-WAITING: frozenset[State] = frozenset({"open", "failed-again"})
+WAITING: frozenset[LetterState] = frozenset({"open", "failed-again"})
 """The states of letters that a person has still to see to."""
 
 _OBJECT = ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LetterOutcome:
     """What one run made of one letter."""
 
     stage: str
     id: str
-    state: State
+    state: LetterState
     """Never open."""
     reason: str = ""
     """Why it failed again: field, rule and type, never a value. Why it was discarded: in a person's words."""
@@ -47,20 +47,20 @@ class Outcome:
         return self.stage, self.id
 
 
-def encode_outcomes(outcomes: Iterable[Outcome]) -> bytes:
+def encode_outcomes(outcomes: Iterable[LetterOutcome]) -> bytes:
     """JSON lines in one order, each outcome once."""
     lines = {json.dumps(asdict(each), sort_keys=True, separators=(",", ":")) for each in outcomes}
     return "".join(f"{line}\n" for line in sorted(lines)).encode()
 
 
-def decode_outcomes(body: bytes) -> list[Outcome]:
+def decode_outcomes(body: bytes) -> list[LetterOutcome]:
     """The inverse of encode_outcomes. Raises ConfigurationError if the object holds something else."""
     return [_outcome(number, line) for number, line in enumerate(body.splitlines(), 1)]
 
 
-def _outcome(number: int, line: bytes) -> Outcome:
+def _outcome(number: int, line: bytes) -> LetterOutcome:
     try:
-        made = Outcome(**json.loads(line))
+        made = LetterOutcome(**json.loads(line))
     except (ValueError, TypeError):
         made = None
     if made is None or made.state not in STATES[1:]:
@@ -73,26 +73,26 @@ def outcomes_key(key_of_letters: str, body: bytes) -> str:
     return f"{key_of_letters.removesuffix(_OBJECT)}/{sha256(body).hexdigest()[:32]}{_OBJECT}"
 
 
-def letters_of_outcomes(key: str) -> str | None:
+def letters_key_of(key: str) -> str | None:
     """The key of the object of letters that these are outcomes of; None for the key of letters themselves."""
     folder, _, _ = key.rpartition("/")
     return f"{folder}{_OBJECT}" if folder.removeprefix(PREFIX).count("/") else None
 
 
-class Standing(NamedTuple):
+class LetterStatus(NamedTuple):
     """A letter and its present state, with every reason that led to that state, in order of their text."""
 
     letter: DeadLetter
-    state: State
+    state: LetterState
     reasons: tuple[str, ...] = ()
 
 
-def fold(letters: Iterable[DeadLetter], outcomes: Iterable[Outcome]) -> list[Standing]:
+def fold_letters(letters: Iterable[DeadLetter], outcomes: Iterable[LetterOutcome]) -> list[LetterStatus]:
     """Each letter once, in order of stage and id. Neither order nor repeats change it (INV-2).
 
     An outcome without its letter is left out.
     """
-    made: dict[tuple[str, str], Outcome | None] = {}
+    made: dict[tuple[str, str], LetterOutcome | None] = {}
     reasons: dict[tuple[str, str], set[str]] = {}
     for each in outcomes:
         held = made.get(each.name)
@@ -108,15 +108,15 @@ def fold(letters: Iterable[DeadLetter], outcomes: Iterable[Outcome]) -> list[Sta
     return [_standing(kept[name], made.get(name), reasons.get(name, ())) for name in sorted(kept)]
 
 
-def _standing(letter: DeadLetter, outcome: Outcome | None, reasons: Iterable[str]) -> Standing:
-    return Standing(letter, outcome.state if outcome else "open", tuple(sorted(filter(None, reasons))))
+def _standing(letter: DeadLetter, outcome: LetterOutcome | None, reasons: Iterable[str]) -> LetterStatus:
+    return LetterStatus(letter, outcome.state if outcome else "open", tuple(sorted(filter(None, reasons))))
 
 
-def merged(one: Standing, other: Standing) -> Standing:
+def merge_statuses(one: LetterStatus, other: LetterStatus) -> LetterStatus:
     """The state of a letter that lies in two objects, since its batch was read again with another cut."""
     if one.state == other.state:
         letter = _one_of(one.letter, other.letter)
-        return Standing(letter, one.state, tuple(sorted({*one.reasons, *other.reasons})))
+        return LetterStatus(letter, one.state, tuple(sorted({*one.reasons, *other.reasons})))
     return max(one, other, key=lambda standing: _place(standing.state))
 
 
@@ -125,12 +125,12 @@ def _one_of(*copies: DeadLetter) -> DeadLetter:
     return min(copies, key=lambda letter: encode_letters([letter]))
 
 
-def stronger(one: State, other: State) -> State:
+def stronger_state(one: LetterState, other: LetterState) -> LetterState:
     """The one that counts, whichever came first."""
     return max(one, other, key=_place)
 
 
-def _place(state: State) -> int:
+def _place(state: LetterState) -> int:
     return STATES.index(state)
 
 
@@ -139,12 +139,12 @@ class LetterBatch(NamedTuple):
 
     key: str
     letters: Sequence[DeadLetter]
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[LetterOutcome]
     stored_at: int
 
-    def standings(self) -> list[Standing]:
+    def statuses(self) -> list[LetterStatus]:
         """The present state of each of its letters."""
-        return fold(self.letters, self.outcomes)
+        return fold_letters(self.letters, self.outcomes)
 
 
 class LetterLedger(Protocol):
@@ -154,17 +154,17 @@ class LetterLedger(Protocol):
     def batches(self) -> Iterator[LetterBatch]:
         """Object by object, in order of their keys: memory does not grow with their number."""
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[LetterOutcome]:
         """Of all letters, without reading these. An outcome may come more than once."""
 
-    def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
+    def record(self, key: str, outcomes: Sequence[LetterOutcome]) -> None:
         """Of letters of the object at `key`. Durable when it returns; again, it changes nothing (INV-5)."""
 
 
 class Redriver(Protocol):
     """The normal path of the letters of one stage."""
 
-    def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+    def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
         """What became of each: redriven, or failed again with its reason. A letter without an outcome has no
         redrive.
 
@@ -174,7 +174,7 @@ class Redriver(Protocol):
 
 
 @dataclass(slots=True)
-class Refusals:
+class RefusedLetters:
     """A `LetterStore` for a redrive: what is refused again is no new letter, but an outcome of the old."""
 
     refused: list[DeadLetter] = field(default_factory=list)
@@ -182,7 +182,7 @@ class Refusals:
     def put(self, letters: Sequence[DeadLetter]) -> None:
         self.refused.extend(letters)
 
-    def taken(self) -> list[DeadLetter]:
+    def drain(self) -> list[DeadLetter]:
         """What was refused since the last time."""
         refused, self.refused = self.refused, []
         return refused
@@ -199,19 +199,19 @@ class InMemoryLedger:
         self.objects[letters_key(letters)] = encode_letters(letters)
 
     def batches(self) -> Iterator[LetterBatch]:
-        beside: dict[str | None, list[Outcome]] = {}
+        beside: dict[str | None, list[LetterOutcome]] = {}
         for key, body in self.objects.items():
-            if of := letters_of_outcomes(key):
+            if of := letters_key_of(key):
                 beside.setdefault(of, []).extend(decode_outcomes(body))
         for key in sorted(self.objects):
-            if letters_of_outcomes(key) is None:
+            if letters_key_of(key) is None:
                 yield LetterBatch(key, decode_letters(self.objects[key]), beside.get(key, ()), 0)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[LetterOutcome]:
         for key, body in self.objects.items():
-            if letters_of_outcomes(key):
+            if letters_key_of(key):
                 yield from decode_outcomes(body)
 
-    def record(self, key: str, outcomes: Sequence[Outcome]) -> None:
+    def record(self, key: str, outcomes: Sequence[LetterOutcome]) -> None:
         body = encode_outcomes(outcomes)
         self.objects[outcomes_key(key, body)] = body

@@ -16,12 +16,12 @@ from schemas.letters.outcomes import (
     WAITING,
     LetterBatch,
     LetterLedger,
-    Outcome,
+    LetterOutcome,
+    LetterState,
+    LetterStatus,
     Redriver,
-    Standing,
-    State,
-    merged,
-    stronger,
+    merge_statuses,
+    stronger_state,
 )
 
 TAKEN_LETTERS = 5_000
@@ -29,22 +29,22 @@ TAKEN_LETTERS = 5_000
 TAKEN_BYTES = 16 * 1024 * 1024
 _REPORT_SECONDS = 1.0
 
-Name = tuple[str, str]
+LetterName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LetterFilter:
     """Which letters. None: any."""
 
-    states: frozenset[State] = WAITING
+    states: frozenset[LetterState] = WAITING
     stage: str | None = None
     entity: str | None = None
     cause: str | None = None
     since: int | None = None
     """Microseconds since 1970: letters whose moment is not before it."""
-    names: frozenset[Name] | None = None
+    names: frozenset[LetterName] | None = None
 
-    def takes(self, standing: Standing, stored_at: int) -> bool:
+    def matches(self, standing: LetterStatus, stored_at: int) -> bool:
         """`stored_at`: when the letter was stored, microseconds since 1970."""
         letter = standing.letter
         return (
@@ -53,39 +53,39 @@ class Choice:
             and (self.stage is None or letter.stage == self.stage)
             and (self.entity is None or letter.entity == self.entity)
             and (self.cause is None or letter.cause == self.cause)
-            and (self.since is None or moment_of(letter, stored_at) >= self.since)
+            and (self.since is None or letter_moment(letter, stored_at) >= self.since)
         )
 
 
-def moment_of(letter: DeadLetter, stored_at: int) -> int:
+def letter_moment(letter: DeadLetter, stored_at: int) -> int:
     """When the source changed; where the letter does not know, or says what no date can be, when it was
     stored."""
     told = letter.occurred_at
     return told if told is not None and MIN_OCCURRED_AT <= told <= MAX_OCCURRED_AT else stored_at
 
 
-class Listed(NamedTuple):
+class ListedLetter(NamedTuple):
     """A letter, its state over all objects that it lies in, and its moment."""
 
-    standing: Standing
+    status: LetterStatus
     moment: int
 
 
-def listed(stores: Iterable[LetterLedger]) -> list[Listed]:
+def list_letters(stores: Iterable[LetterLedger]) -> list[ListedLetter]:
     """Every letter once, in order of stage and id. Payloads are not kept."""
-    found: dict[Name, Listed] = {}
+    found: dict[LetterName, ListedLetter] = {}
     for batch in _batches(stores):
-        for standing in batch.standings():
+        for standing in batch.statuses():
             bare = standing._replace(letter=_without_payload(standing.letter))
-            moment = moment_of(bare.letter, batch.stored_at)
+            moment = letter_moment(bare.letter, batch.stored_at)
             there = found.get(bare.letter.name)
             if there:
-                bare, moment = merged(there.standing, bare), min(there.moment, moment)
-            found[bare.letter.name] = Listed(bare, moment)
+                bare, moment = merge_statuses(there.status, bare), min(there.moment, moment)
+            found[bare.letter.name] = ListedLetter(bare, moment)
     return [found[name] for name in sorted(found)]
 
 
-def each_once(stores: Sequence[LetterLedger]) -> Iterator[Listed]:
+def iter_letters(stores: Sequence[LetterLedger]) -> Iterator[ListedLetter]:
     """Every letter once with its present state, without its reasons, object by object: memory holds one
     object, and a digest of each letter."""
     states, seen = _states_everywhere(stores), set[bytes]()
@@ -94,8 +94,8 @@ def each_once(stores: Sequence[LetterLedger]) -> Iterator[Listed]:
             digest = _digest(letter.name)
             if digest not in seen:
                 seen.add(digest)
-                standing = Standing(letter, states.get(digest, "open"))
-                yield Listed(standing, moment_of(letter, batch.stored_at))
+                standing = LetterStatus(letter, states.get(digest, "open"))
+                yield ListedLetter(standing, letter_moment(letter, batch.stored_at))
 
 
 def _without_payload(letter: DeadLetter) -> DeadLetter:
@@ -117,23 +117,25 @@ def _batches(stores: Iterable[LetterLedger]) -> Iterator[LetterBatch]:
         yield from store.batches()
 
 
-def named(stores: Sequence[LetterLedger], beginnings: Sequence[str], choice: Choice) -> list[Standing]:
+def find_letters(
+    stores: Sequence[LetterLedger], beginnings: Sequence[str], choice: LetterFilter
+) -> list[LetterStatus]:
     """For each beginning the one letter, payload and all, whose id begins so; of several, the one that waits
     for a person. All objects are read once, however many are asked for.
 
     Raises ConfigurationError unless there is exactly one.
     """
-    found: dict[Name, Standing] = {}
+    found: dict[LetterName, LetterStatus] = {}
     for batch in _batches(stores):
-        for standing in batch.standings():
+        for standing in batch.statuses():
             letter = standing.letter
-            if letter.id.startswith(tuple(beginnings)) and choice.takes(standing, batch.stored_at):
+            if letter.id.startswith(tuple(beginnings)) and choice.matches(standing, batch.stored_at):
                 there = found.get(letter.name)
-                found[letter.name] = merged(there, standing) if there else standing
+                found[letter.name] = merge_statuses(there, standing) if there else standing
     return [_only(found.values(), beginning) for beginning in beginnings]
 
 
-def _only(found: Iterable[Standing], beginning: str) -> Standing:
+def _only(found: Iterable[LetterStatus], beginning: str) -> LetterStatus:
     all_of = [standing for standing in found if standing.letter.id.startswith(beginning)]
     waiting = [standing for standing in all_of if standing.state in WAITING]
     only = waiting if len(waiting) == 1 else all_of
@@ -147,7 +149,7 @@ def _only(found: Iterable[Standing], beginning: str) -> Standing:
 
 
 @dataclass(slots=True)
-class Redriven:
+class RedriveCounts:
     """How many letters a redrive brought to what; each counts once, however many objects it lies in."""
 
     redriven: int = 0
@@ -155,7 +157,7 @@ class Redriven:
     not_redrivable: int = 0
     _seen: set[bytes] = field(default_factory=set)
 
-    def count(self, letter: DeadLetter, outcome: Outcome | None) -> None:
+    def count(self, letter: DeadLetter, outcome: LetterOutcome | None) -> None:
         digest = _digest(letter.name)
         if digest in self._seen:
             return
@@ -172,7 +174,7 @@ class Redriven:
         return self.redriven + self.failed_again + self.not_redrivable
 
 
-def _digest(name: Name) -> bytes:
+def _digest(name: LetterName) -> bytes:
     """What is remembered of a name: the name itself takes ten times that in memory."""
     return sha256("/".join(name).encode()).digest()[:16]
 
@@ -183,16 +185,16 @@ class _Piece(NamedTuple):
     store: LetterLedger
     key: str
     letters: list[DeadLetter]
-    known: frozenset[Outcome]
+    known: frozenset[LetterOutcome]
 
 
 def redrive(
     stores: Sequence[LetterLedger],
     redrivers: Mapping[str, Redriver],
-    choice: Choice,
-    report: Callable[[Redriven, float], None] = lambda _done, _seconds: None,
+    choice: LetterFilter,
+    report: Callable[[RedriveCounts, float], None] = lambda _done, _seconds: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Redriven:
+) -> RedriveCounts:
     """Takes the chosen letters through their normal path, and records beside them what became of each.
 
     A letter's state is that over all objects that it lies in, as in `listed`. Object by object: memory holds
@@ -201,7 +203,7 @@ def redrive(
     TransientError and ConfigurationError, of the environment: what was recorded by then is right, and nothing
     else is.
     """
-    done, start, told = Redriven(), clock(), 0.0
+    done, start, told = RedriveCounts(), clock(), 0.0
     for pieces in _taken(_pieces(stores, choice)):
         for stage in dict.fromkeys(letter.stage for piece in pieces for letter in piece.letters):
             _redrive_stage(
@@ -214,7 +216,7 @@ def redrive(
 
 
 def _redrive_stage(
-    pieces: Sequence[_Piece], stage: str, redrivers: Mapping[str, Redriver], done: Redriven
+    pieces: Sequence[_Piece], stage: str, redrivers: Mapping[str, Redriver], done: RedriveCounts
 ) -> None:
     letters = [letter for piece in pieces for letter in piece.letters]
     redriver = redrivers.get(stage)
@@ -230,25 +232,25 @@ def _redrive_stage(
             done.count(letter, outcome)
 
 
-def _states_everywhere(stores: Iterable[LetterLedger]) -> dict[bytes, State]:
+def _states_everywhere(stores: Iterable[LetterLedger]) -> dict[bytes, LetterState]:
     """Of letters with an outcome: a batch read again with another cut lies there without the old outcomes."""
-    states: dict[bytes, State] = {}
+    states: dict[bytes, LetterState] = {}
     for store in stores:
         for outcome in store.outcomes():
             digest = _digest(outcome.name)
-            states[digest] = stronger(outcome.state, states.get(digest, "open"))
+            states[digest] = stronger_state(outcome.state, states.get(digest, "open"))
     return states
 
 
-def _pieces(stores: Sequence[LetterLedger], choice: Choice) -> Iterator[_Piece]:
+def _pieces(stores: Sequence[LetterLedger], choice: LetterFilter) -> Iterator[_Piece]:
     """The chosen letters of each object, all of one stage, never more than are taken in one go."""
     states = _states_everywhere(stores)
     for store in stores:
         for batch in store.batches():
             names = {
                 each.letter.name
-                for each in batch.standings()
-                if choice.takes(_everywhere(each, states), batch.stored_at)
+                for each in batch.statuses()
+                if choice.matches(_everywhere(each, states), batch.stored_at)
             }
             chosen = [letter for letter in batch.letters if letter.name in names]
             while chosen:
@@ -257,11 +259,11 @@ def _pieces(stores: Sequence[LetterLedger], choice: Choice) -> Iterator[_Piece]:
                 yield piece
 
 
-def _everywhere(standing: Standing, states: Mapping[bytes, State]) -> Standing:
+def _everywhere(standing: LetterStatus, states: Mapping[bytes, LetterState]) -> LetterStatus:
     if not states:  # the first redrive of many letters
         return standing
     known = states.get(_digest(standing.letter.name), "open")
-    return standing._replace(state=stronger(standing.state, known))
+    return standing._replace(state=stronger_state(standing.state, known))
 
 
 def _first(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
@@ -289,7 +291,7 @@ def _taken(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
         yield taken
 
 
-def discard(stores: Iterable[LetterLedger], names: frozenset[Name], reason: str) -> None:
+def discard(stores: Iterable[LetterLedger], names: frozenset[LetterName], reason: str) -> None:
     """Records why nothing will be done about these letters, beside every object that they lie in.
 
     A letter stays as it is. One that is redriven, now or meanwhile, stays redriven.
@@ -298,4 +300,4 @@ def discard(stores: Iterable[LetterLedger], names: frozenset[Name], reason: str)
         for batch in store.batches():
             mine = sorted({letter.name for letter in batch.letters} & names)
             if mine:
-                store.record(batch.key, [Outcome(*name, "discarded", reason) for name in mine])
+                store.record(batch.key, [LetterOutcome(*name, "discarded", reason) for name in mine])

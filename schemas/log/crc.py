@@ -20,7 +20,7 @@ _DIGIT_BITS: Final = 5
 """A size is taken digit by digit, each with a table of its own: few tables, few steps."""
 
 
-def combined(first: int, second: int, size: int) -> int:
+def combine_crc(first: int, second: int, size: int) -> int:
     """The CRC-32 of A + B from theirs; B has `size` bytes."""
     place = 0
     while size:
@@ -42,7 +42,7 @@ class RangeCrc:
 
     def of(self, start: int, end: int) -> int:
         """Of the bytes [start, end)."""
-        return combined(self._until(start), 0, end - start) ^ self._until(end)
+        return combine_crc(self._until(start), 0, end - start) ^ self._until(end)
 
     def _until(self, at: int) -> int:
         kept = at // _STEP

@@ -12,7 +12,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.event import MAX_FRAME_BYTES
-from schemas.log.inflate import inflated
+from schemas.log.inflate import inflate
 from schemas.log.kpl import DIGEST_BYTES, MAGIC, read_record
 from schemas.log.resync import damaged_frame_size, seek_next_unit
 from schemas.log.window import MARKER_NUMBER, MIN_FRAME_BYTES, START, Window, frame_end
@@ -101,7 +101,7 @@ class _Reader:
     """Reads one stream, unit by unit: bare frames, an aggregate, or damage."""
 
     def __init__(self, chunks: Iterable[bytes], name: str) -> None:
-        self._window = Window(inflated(chunks))
+        self._window = Window(inflate(chunks))
         self._name = name
 
     def items(self) -> Iterator[bytes | Damage]:

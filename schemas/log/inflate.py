@@ -26,7 +26,7 @@ _HEADER: Final = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04].", re.D
 _HEADER_BYTES: Final = 10
 
 
-def inflated(chunks: Iterable[bytes]) -> Iterator[bytes | str]:
+def inflate(chunks: Iterable[bytes]) -> Iterator[bytes | str]:
     """The bytes of a stream, decompressed if it is GZIP. A str says that bytes are missing there, and why."""
     rest = iter(chunks)
     head = b""

@@ -30,7 +30,7 @@ MAX_KEY_BYTES: Final = 1024 + 6
 """Of a key's field. Kinesis takes keys of at most 256 characters."""
 
 
-class Record(NamedTuple):
+class UserRecord(NamedTuple):
     """Where a user record's payload lies in the buffer, and what its indexes refer to."""
 
     start: int
@@ -54,7 +54,7 @@ def parse_aggregate(record: bytes) -> list[bytes]:
     return [record[each.start : each.end] for each in records]
 
 
-def _fields(record: bytes, at: int, end: int) -> tuple[int, int, list[Record]]:
+def _fields(record: bytes, at: int, end: int) -> tuple[int, int, list[UserRecord]]:
     """How many partition keys and hash keys there are, and the user records."""
     keys = hash_keys = 0
     records = []
@@ -73,7 +73,7 @@ def _fields(record: bytes, at: int, end: int) -> tuple[int, int, list[Record]]:
     return keys, hash_keys, records
 
 
-def _check_indexes(keys: int, hash_keys: int, records: list[Record]) -> None:
+def _check_indexes(keys: int, hash_keys: int, records: list[UserRecord]) -> None:
     if not records:
         raise PoisonEventError("aggregate: it has no records")
     if any(each.key_index >= keys for each in records):
@@ -82,7 +82,7 @@ def _check_indexes(keys: int, hash_keys: int, records: list[Record]) -> None:
         raise PoisonEventError("aggregate: a record's hash key is not there")
 
 
-def read_record(buffer: bytes, at: int) -> Record | None:
+def read_record(buffer: bytes, at: int) -> UserRecord | None:
     """The user record there, its payload maybe past the buffer's end; None if there is no whole header.
 
     A header tells the payload's end twice, and both must agree.
@@ -95,7 +95,7 @@ def read_record(buffer: bytes, at: int) -> Record | None:
     end = start + _number(payload_length)
     if header.end(1) + _number(length) != end:
         return None
-    return Record(start, end, _number(key_index), _number(hash_key_index) if hash_key_index else None)
+    return UserRecord(start, end, _number(key_index), _number(hash_key_index) if hash_key_index else None)
 
 
 def skip_key(buffer: bytes, at: int) -> int | None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from schemas.errors import LogIntegrityError, PoisonEventError, TransientError
 from schemas.event import ENVELOPE_FINGERPRINT
-from schemas.payload.codec import Registry, Schema, schema_from_document, schema_log_key
+from schemas.payload.codec import Schema, SchemaRegistry, schema_from_document, schema_log_key
 
 
 def logged_schema(key: str, document: bytes) -> Schema:
@@ -20,14 +20,14 @@ def logged_schema(key: str, document: bytes) -> Schema:
     return schema
 
 
-class LogRegistry(Registry):
+class LogRegistry(SchemaRegistry):
     """The schemas that are known here, then those that the log has.
 
     `read` gives a document of the log by its key, None where there is none; it is asked once for each key: a
     producer writes a schema there before the first event that uses it.
     """
 
-    def __init__(self, known: Registry, read: Callable[[str], bytes | None]) -> None:
+    def __init__(self, known: SchemaRegistry, read: Callable[[str], bytes | None]) -> None:
         super().__init__()
         self._known, self._read = known, read
         self._nowhere: set[bytes] = set()

@@ -11,7 +11,7 @@ from typing import Final
 from zlib import crc32
 
 from schemas.event import BODY_START, CRC_BYTES, MARKER, MAX_FRAME_BYTES
-from schemas.log.crc import RangeCrc, combined
+from schemas.log.crc import RangeCrc, combine_crc
 from schemas.log.kpl import (
     MAGIC,
     MAX_AGGREGATE_BYTES,
@@ -129,7 +129,7 @@ class Window:
             if self._crc_bytes <= 2 * len(self.buffer):
                 return crc32(memoryview(self.buffer)[start : start + size], before)
             self._ranges = RangeCrc(self.buffer)
-        return combined(before, self._ranges.of(start, start + size), size)
+        return combine_crc(before, self._ranges.of(start, start + size), size)
 
     def starts_aggregate(self, ahead: int = 0) -> bool:
         return self.has(ahead + len(MAGIC)) and self.buffer.startswith(MAGIC, self.pos + ahead)

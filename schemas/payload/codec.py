@@ -13,7 +13,7 @@ from schemas.payload.avro import read_avro, write_avro
 from schemas.payload.avsc import ADDED_PROPERTIES, DROPPED, RECORD_PROPERTIES, read_fields
 from schemas.payload.fields import NO_DEFAULT, Field
 from schemas.payload.fingerprint import fingerprint
-from schemas.payload.values import Pack, Unpack, as_it_is
+from schemas.payload.values import Pack, Unpack, identity
 from schemas.privacy import DROP
 from schemas.refusals import only_known, refused
 
@@ -50,7 +50,7 @@ class Schema:
             # Without logical types: values come here as their base types (schemas.payload.values).
             "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
             "_packers": tuple((f.name, f.pack) for f in fields),
-            "_unpackers": tuple((f.name, f.unpack) for f in fields if f.unpack is not as_it_is),
+            "_unpackers": tuple((f.name, f.unpack) for f in fields if f.unpack is not identity),
             "_defaults": {f.name: f.default for f in fields if f.default is not NO_DEFAULT},
         }.items():
             object.__setattr__(self, name, value)
@@ -151,7 +151,7 @@ def schema_log_key(fingerprint: bytes) -> str:
     return f"log/_schemas/{fingerprint.hex()}.avsc"
 
 
-class Registry:
+class SchemaRegistry:
     """Schemas by fingerprint."""
 
     def __init__(self, schemas: Sequence[Schema] = ()) -> None:

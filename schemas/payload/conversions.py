@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from schemas.payload.fields import Field, FieldType, canonical_json, plain_digits
-from schemas.payload.values import as_it_is
+from schemas.payload.values import identity
 from schemas.privacy import Privacy, mask
 
 Convert = Callable[[Any], object]
@@ -80,8 +80,8 @@ def _nothing(_value: object) -> None:
 
 
 _STEPS: dict[tuple[FieldType, FieldType], tuple[str, Convert | None]] = {
-    (FieldType.INT, FieldType.LONG): ("int to long", as_it_is),
-    (FieldType.FLOAT, FieldType.DOUBLE): ("float to double", as_it_is),
+    (FieldType.INT, FieldType.LONG): ("int to long", identity),
+    (FieldType.FLOAT, FieldType.DOUBLE): ("float to double", identity),
     (FieldType.INT, FieldType.DOUBLE): ("exact number", float),
 }
 for _old, _new in (
@@ -89,7 +89,7 @@ for _old, _new in (
     (FieldType.TIMESTAMP_MILLIS, FieldType.TIMESTAMP_MICROS),
     (FieldType.LOCAL_TIMESTAMP_MILLIS, FieldType.LOCAL_TIMESTAMP_MICROS),
 ):
-    _STEPS |= {(_old, _new): ("finer time", as_it_is), (_new, _old): ("coarser time", None)}
+    _STEPS |= {(_old, _new): ("finer time", identity), (_new, _old): ("coarser time", None)}
 
 _WHOLE_DIGITS = {FieldType.INT: 10, FieldType.LONG: 19}
 
@@ -105,7 +105,7 @@ def _kind(old: Field, new: Field) -> Conversion:
         and new.kind == FieldType.STRING
         and _holds(new, max(map(len, old.symbols)))
     ):
-        return Conversion(("enum to string",), as_it_is)
+        return Conversion(("enum to string",), identity)
     if new.kind == FieldType.DECIMAL and new.precision - new.scale >= _WHOLE_DIGITS.get(old.kind, 99):
         return Conversion(("exact number",), _scaled(new.scale))
     return _declared(old, new)
@@ -131,7 +131,7 @@ def _digits(old: Field, new: Field) -> Conversion:
         return Conversion(("fewer digits",), None)
     if behind:
         return Conversion(("finer scale",), _scaled(new.scale))
-    return Conversion(("more digits",) if before else (), as_it_is)
+    return Conversion(("more digits",) if before else (), identity)
 
 
 def _scaled(scale: int) -> Convert:
@@ -146,14 +146,14 @@ def _scaled(scale: int) -> Convert:
 def _symbols(old: Field, new: Field) -> Conversion:
     if not set(old.symbols) <= set(new.symbols):
         return Conversion(("symbol removed",), None)
-    return Conversion(("symbol added",) if len(new.symbols) > len(old.symbols) else (), as_it_is)
+    return Conversion(("symbol added",) if len(new.symbols) > len(old.symbols) else (), identity)
 
 
 def _length(old: Field, new: Field) -> Conversion:
     if old.max_length == new.max_length:
-        return Conversion((), as_it_is)
+        return Conversion((), identity)
     if old.max_length is not None and _holds(new, old.max_length):
-        return Conversion(("longer",), as_it_is)
+        return Conversion(("longer",), identity)
     return Conversion(("shorter",), None)
 
 

@@ -22,7 +22,7 @@ Unpack: TypeAlias = Callable[[Any], object]
 Coder: TypeAlias = tuple[Pack, Unpack]
 
 
-def as_it_is(value: object) -> object:
+def identity(value: object) -> object:
     """The unpack of what fastavro reads exactly, so that a codec may leave it out."""
     return value
 
@@ -50,7 +50,7 @@ def _boolean() -> Coder:
             raise _wrong_type("bool", value)
         return value
 
-    return check, as_it_is
+    return check, identity
 
 
 def _floating(bits: int) -> Coder:
@@ -82,7 +82,7 @@ def _text(limit: int | None) -> Coder:
             _refuse_surrogates(value)
         return value
 
-    return check, as_it_is if limit is None else check
+    return check, identity if limit is None else check
 
 
 def _refuse_surrogates(value: str) -> None:
@@ -100,7 +100,7 @@ def _bytes(limit: int | None) -> Coder:
             raise ValueError(f"takes at most {limit} bytes, got {len(value)}")
         return value
 
-    return check, as_it_is if limit is None else check
+    return check, identity if limit is None else check
 
 
 def _enum(symbols: Sequence[str]) -> Coder:
@@ -113,7 +113,7 @@ def _enum(symbols: Sequence[str]) -> Coder:
             raise ValueError(f"takes one of {', '.join(symbols)}")
         return value
 
-    return check, as_it_is
+    return check, identity
 
 
 def _decimal(precision: int, scale: int) -> Coder:
@@ -244,7 +244,7 @@ def _uuid() -> Coder:
 def nullable(coder: Coder) -> Coder:
     """The same for the union [null, X]."""
     pack, unpack = coder
-    if unpack is not as_it_is:
+    if unpack is not identity:
         inner = unpack
 
         def unpack(value: Any) -> object:

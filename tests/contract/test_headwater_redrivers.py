@@ -18,7 +18,7 @@ from producers.dynamodb.records import RecordReader
 from schemas.catalog.entity import Catalog
 from schemas.letters.letter import DeadLetter
 from schemas.letters.outcomes import Redriver
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 Wired = tuple[Mapping[str, Redriver], Any, Settings]
 
@@ -34,7 +34,7 @@ def wired(aws: Any) -> Wired:
     clients.s3.put_bucket_versioning(
         Bucket=settings.source_bucket, VersioningConfiguration={"Status": "Enabled"}
     )
-    catalog = Catalog({"links": links(), "order": ORDER}, Registry([links().schema, ORDER.schema]))
+    catalog = Catalog({"links": links(), "order": ORDER}, SchemaRegistry([links().schema, ORDER.schema]))
     here = SimpleNamespace(catalog=catalog, settings=settings)
     return redrivers(here, clients, None), clients, settings  # type: ignore[arg-type]
 
@@ -59,7 +59,7 @@ def test_a_file_that_is_redriven_tells_its_columns_that_no_schema_names(wired: W
 
 
 def test_an_item_that_is_redriven_tells_its_attributes_that_no_schema_names(wired: Wired) -> None:
-    catalog = Catalog({"order": ORDER}, Registry([ORDER.schema]))
+    catalog = Catalog({"order": ORDER}, SchemaRegistry([ORDER.schema]))
     [refused] = RecordReader(catalog).read(record(1, new=order(1, "x"))).letters
     assert not redriven(wired, refused)
     assert drift(wired) == [("order", "secret")]

@@ -19,8 +19,8 @@ from headwater.views.stored import StoredObject
 from replay.log.reader import S3Log
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
-from schemas.letters.outcomes import Outcome
-from schemas.letters.redriving import each_once
+from schemas.letters.outcomes import LetterOutcome
+from schemas.letters.redriving import iter_letters
 
 
 class Place:
@@ -159,12 +159,12 @@ def test_kept_counts_of_letters_equal_a_full_count_after_each_change(place: Plac
         place.put(key, encode_letters(batch))
         if number:
             ledger.record(
-                key, [Outcome("consumer", batch[0].id, ("redriven", "discarded")[number - 1], "why")]
+                key, [LetterOutcome("consumer", batch[0].id, ("redriven", "discarded")[number - 1], "why")]
             )
         asked -= len(place.read)
         kept = count_letters(place.aws, place.settings)
         asked += len(place.read)
-        assert kept == counts_of(each_once([ledger]))
+        assert kept == counts_of(iter_letters([ledger]))
     assert asked == 5  # three objects of letters and two of outcomes, each once
     assert b"secret" not in repr(load(place.aws, place.bucket, "dead-letters")).encode()
 

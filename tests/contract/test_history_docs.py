@@ -16,7 +16,7 @@ from consumers.consume import Consumer
 from schemas.catalog.entity import Catalog
 from schemas.event import Operation, encode_event
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -65,7 +65,7 @@ def test_the_statements_of_the_page_run_and_say_what_it_says(connect: Callable[.
     warehouse = connect([SCHOOL, INVOICE])
     warehouse.ensure()
     catalog = Catalog(
-        {each.name: each for each in (SCHOOL, INVOICE)}, Registry([SCHOOL.schema, INVOICE.schema])
+        {each.name: each for each in (SCHOOL, INVOICE)}, SchemaRegistry([SCHOOL.schema, INVOICE.schema])
     )
     frames = [
         school(1, MARCH, "old name"),

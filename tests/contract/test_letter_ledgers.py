@@ -11,7 +11,7 @@ import pytest
 from headwater.views.letter_ledgers import S3Ledger
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
-from schemas.letters.outcomes import InMemoryLedger, LetterBatch, LetterLedger, Outcome, outcomes_key
+from schemas.letters.outcomes import InMemoryLedger, LetterBatch, LetterLedger, LetterOutcome, outcomes_key
 
 
 class InS3:
@@ -63,12 +63,12 @@ def put(store: InMemory | InS3, *letters: DeadLetter) -> str:
     return key
 
 
-def redriven(of: DeadLetter) -> Outcome:
-    return Outcome(of.stage, of.id, "redriven")
+def redriven(of: DeadLetter) -> LetterOutcome:
+    return LetterOutcome(of.stage, of.id, "redriven")
 
 
-def failed(of: DeadLetter, reason: str) -> Outcome:
-    return Outcome(of.stage, of.id, "failed-again", reason)
+def failed(of: DeadLetter, reason: str) -> LetterOutcome:
+    return LetterOutcome(of.stage, of.id, "failed-again", reason)
 
 
 def test_an_empty_ledger_is_a_ledger(store: InMemory | InS3) -> None:

@@ -30,7 +30,7 @@ from headwater.settings import Settings, read_settings
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -219,7 +219,7 @@ SELECT i.label, COUNT(*) AS items FROM staging.item AS i GROUP BY i.label"""
 
 
 def _report() -> Report:
-    return read_report("labels", REPORT, Catalog({"item": ITEM}, Registry([ITEM.schema])))
+    return read_report("labels", REPORT, Catalog({"item": ITEM}, SchemaRegistry([ITEM.schema])))
 
 
 def test_a_refresher_keeps_reports_that_a_writers_rows_change_and_readers_see(

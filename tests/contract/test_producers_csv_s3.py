@@ -24,7 +24,7 @@ from schemas.errors import ConfigurationError
 from schemas.event import decode_event
 from schemas.letters.letter import InMemoryLetters, decode_letters
 from schemas.log.kpl import parse_aggregate
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 
 def make_bucket(aws: Aws, *, versioned: bool = True) -> Any:
@@ -189,7 +189,7 @@ def test_real_notifications_bring_every_version_in_once(aws: Aws) -> None:
     one = links()
     stream, letters = InMemoryStream(), InMemoryLetters()
     producer = Producer(
-        Catalog({one.name: one}, Registry([one.schema])),
+        Catalog({one.name: one}, SchemaRegistry([one.schema])),
         Publisher(stream, InMemorySchemaLog()),
         letters,
         lambda name: S3Bucket(s3, name),
@@ -219,7 +219,7 @@ def test_of_real_uploads_within_one_second_the_last_wins(aws: Aws) -> None:
     one = links()
     stream = InMemoryStream()
     producer = Producer(
-        Catalog({one.name: one}, Registry([one.schema])),
+        Catalog({one.name: one}, SchemaRegistry([one.schema])),
         Publisher(stream, InMemorySchemaLog()),
         InMemoryLetters(),
         lambda name: S3Bucket(s3, name),
@@ -245,7 +245,7 @@ def test_the_same_file_uploaded_in_parts_has_the_keys_of_the_simple_upload(aws: 
     one = entity(LINK_FIELDS)
     stream = InMemoryStream()
     producer = Producer(
-        Catalog({one.name: one}, Registry([one.schema])),
+        Catalog({one.name: one}, SchemaRegistry([one.schema])),
         Publisher(stream, InMemorySchemaLog()),
         InMemoryLetters(),
         lambda name: S3Bucket(s3, name),

@@ -24,7 +24,7 @@ from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Counts, Row, Warehouse
 from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Operation, encode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -39,12 +39,12 @@ WIDER = next(step for step in STEPS if step.rules == ("int to long",))
 
 def thing(of: Entity, value: int, key: str, number: int) -> Row:
     made = event(of, {"id": key, "f": value, "note": None}, number)
-    return to_row(read_fact(encode_event(made), Registry(list(of.versions))), of)
+    return to_row(read_fact(encode_event(made), SchemaRegistry(list(of.versions))), of)
 
 
 def report_of(of: Entity) -> Report:
     text = '/* headwater\nkey = ["f"]\n*/\nSELECT t.f, COUNT(*) AS n FROM staging.thing AS t GROUP BY t.f'
-    return read_report("texts", text, Catalog({of.name: of}, Registry(list(of.versions))))
+    return read_report("texts", text, Catalog({of.name: of}, SchemaRegistry(list(of.versions))))
 
 
 def apply(warehouse: Warehouse, row: Row) -> Counts:
@@ -251,7 +251,7 @@ RESERVED = entity("group", [field("id", "string"), field("order", "string"), fie
 
 
 def test_names_that_are_words_of_sql_are_names(connect: Callable[..., Warehouse]) -> None:
-    warehouse, catalog = connect([RESERVED]), Catalog({"group": RESERVED}, Registry([RESERVED.schema]))
+    warehouse, catalog = connect([RESERVED]), Catalog({"group": RESERVED}, SchemaRegistry([RESERVED.schema]))
     warehouse.ensure()
     body = (
         "SELECT g.[order], SUM(g.[select]) AS [select] FROM staging.[group] AS g LEFT JOIN staging.[group] "

@@ -18,7 +18,7 @@ from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Warehouse
 from schemas.catalog.entity import Catalog
 from schemas.event import encode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -109,7 +109,7 @@ def test_a_column_with_an_index_is_widened_and_keeps_it(connect: Connect) -> Non
     older, newer = next(step for step in STEPS if step.rules == ("int to long",)).entities()
     body = "SELECT t.f, COUNT(*) AS n FROM staging.thing AS t GROUP BY t.f"
     before, after = (
-        report(body, "f", catalog=Catalog({of.name: of}, Registry(list(of.versions))))
+        report(body, "f", catalog=Catalog({of.name: of}, SchemaRegistry(list(of.versions))))
         for of in (older, newer)
     )
     warehouse = connect([older])
@@ -119,7 +119,7 @@ def test_a_column_with_an_index_is_widened_and_keeps_it(connect: Connect) -> Non
     widened.ensure()
     assert Refresher(reports_in(widened)).lookups(after) == [Lookup("thing", ("f",), "there")]
     made = event(newer, {"id": "a", "f": 2**40, "note": None}, 1)
-    row = to_row(read_fact(encode_event(made), Registry(list(newer.versions))), newer)
+    row = to_row(read_fact(encode_event(made), SchemaRegistry(list(newer.versions))), newer)
     with widened.transaction(shared=["thing"]) as transaction:
         assert transaction.apply(Batch({"thing": [row]})).applied == 1
 
@@ -127,7 +127,7 @@ def test_a_column_with_an_index_is_widened_and_keeps_it(connect: Connect) -> Non
 def test_a_renamed_column_is_indexed_under_the_name_that_the_table_has(connect: Connect) -> None:
     _, newer = next(step for step in STEPS if step.rules == ("field renamed",)).entities()
     body = "SELECT t.g, COUNT(*) AS n FROM staging.thing AS t GROUP BY t.g"
-    renamed = report(body, "g", catalog=Catalog({newer.name: newer}, Registry(list(newer.versions))))
+    renamed = report(body, "g", catalog=Catalog({newer.name: newer}, SchemaRegistry(list(newer.versions))))
     warehouse = connect([newer])
     warehouse.ensure()
     refresher = Refresher(reports_in(warehouse))

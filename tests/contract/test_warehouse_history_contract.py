@@ -35,7 +35,7 @@ from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event
 from schemas.evolution.rules import Category
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -52,7 +52,7 @@ def past(connect: Connect) -> Warehouse:
 
 def consume(warehouse: Warehouse, frames: Sequence[bytes], of: Entity = PAST) -> InMemoryLetters:
     letters = InMemoryLetters()
-    Consumer(Catalog({of.name: of}, Registry(of.versions)), warehouse, letters).consume(frames)
+    Consumer(Catalog({of.name: of}, SchemaRegistry(of.versions)), warehouse, letters).consume(frames)
     return letters
 
 

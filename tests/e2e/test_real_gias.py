@@ -33,7 +33,7 @@ from replay.log.reader import S3Log
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
 from replay.run import run
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         pump_poller(stream, clients.firehose, settings.delivery_stream),
     ]
     log = S3Log(clients.s3, settings.log_bucket)
-    yield Flow(here, clients.s3, pollers, warehouse, Ports(warehouse, log, stream, Registry()))
+    yield Flow(here, clients.s3, pollers, warehouse, Ports(warehouse, log, stream, SchemaRegistry()))
     warehouse.close()
 
 

@@ -41,8 +41,8 @@ from schemas.errors import ConfigurationError, HeadwaterError, PoisonEventError,
 from schemas.event import encode_event
 from schemas.letters.letter import InMemoryLetters, LetterStore
 from schemas.letters.outcomes import InMemoryLedger, Redriver
-from schemas.letters.redriving import Choice, redrive
-from schemas.payload.codec import Registry
+from schemas.letters.redriving import LetterFilter, redrive
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("sqlite_warehouse",)
 
@@ -175,7 +175,7 @@ def failing_csv(world: World, known: Entity, code: str) -> Callable[[LetterStore
     bucket = S3Bucket(failing("s3", code), BUCKET)
     bucket.pin = world.bucket.pin  # type: ignore[method-assign]
     made = Publisher(world.stream, world.schema_log, sleep=lambda _: None)
-    known_alone = Catalog({known.name: known}, Registry([known.schema]))
+    known_alone = Catalog({known.name: known}, SchemaRegistry([known.schema]))
     return lambda letters: CsvProducer(known_alone, made, letters, lambda _: bucket)
 
 
@@ -231,7 +231,7 @@ def down() -> Any:
 def stays_open(ledger: InMemoryLedger, stage: str, redriver: Redriver, raised: type[HeadwaterError]) -> None:
     before = dict(ledger.objects)
     with pytest.raises(raised):
-        redrive([ledger], {stage: redriver}, Choice())
+        redrive([ledger], {stage: redriver}, LetterFilter())
     assert ledger.objects == before
 
 

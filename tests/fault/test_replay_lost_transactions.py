@@ -17,7 +17,7 @@ from replay.compare import compare
 from replay.log.in_memory import InMemoryLog
 from replay.patience import Patience
 from schemas.catalog.entity import Entity
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -109,7 +109,7 @@ def test_nothing_is_read_of_the_log_while_live_consumers_wait_for_a_swap(
         return read(key)
 
     monkeypatch.setattr(InMemoryLog, "document", staticmethod(document))
-    outcome = pipe.rebuild(warehouse=warehouse, registry=Registry())
+    outcome = pipe.rebuild(warehouse=warehouse, registry=SchemaRegistry())
     assert (outcome.swapped, outcome.counts.applied, len(asked)) == (True, 1, 1)
     assert warehouse.begun[True] == 2
     assert business(pipe.table()) == oracle(ITEM, pipe.published)

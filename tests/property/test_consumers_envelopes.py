@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from replay_world import Pipe, business, quick_folder
 
 from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT, Event, Operation, encode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 REMEMBERING = replace(ITEM, history=True)
 GOOD_POSITIONS = ("2024-000001", "2024-000002", "2024-000002+1", "~" * 378)
@@ -105,7 +105,10 @@ def _refused_by_older_code(frame: bytes, newer: Any) -> set[str]:
         pipe.log.put_schema(newer)
         pipe.log.put("log/2026/03/01/12/000000", frame)
         pipe.consumer = type(pipe.consumer)(pipe.catalog, pipe.warehouse, pipe.letters, pipe.log.document)
-        for attempt in (lambda: pipe.consumer.consume([frame]), lambda: pipe.rebuild(registry=Registry())):
+        for attempt in (
+            lambda: pipe.consumer.consume([frame]),
+            lambda: pipe.rebuild(registry=SchemaRegistry()),
+        ):
             try:
                 attempt()
                 raised.add("nothing")

@@ -24,7 +24,7 @@ from consumers.warehouse.tables import StagingTable
 from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry, make_schema
+from schemas.payload.codec import SchemaRegistry, make_schema
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -43,7 +43,7 @@ SIZED = entity(
 )
 
 
-_FACTS = Registry([JSON.schema, LITERALS.schema, SIZED.schema])
+_FACTS = SchemaRegistry([JSON.schema, LITERALS.schema, SIZED.schema])
 
 
 def row(of: Entity, values: dict[str, Any]) -> Row:
@@ -220,7 +220,7 @@ def test_a_number_that_no_decimal_holds_is_a_dead_letter_and_the_rest_goes_on(wa
     )
     letters = InMemoryLetters()
     with_small = _of_same_database(warehouse, small)
-    counts = Consumer(Catalog({"small": small}, Registry([small.schema])), with_small, letters).consume(
+    counts = Consumer(Catalog({"small": small}, SchemaRegistry([small.schema])), with_small, letters).consume(
         [encode_event(good), encode_event(bad)]
     )
     assert counts == Counts(applied=1, dead=1)

@@ -21,7 +21,7 @@ from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, encode_event
 from schemas.evolution.rules import Category
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 by_name = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
 
@@ -121,7 +121,7 @@ def test_what_an_older_version_wrote_is_read_as_the_newer_has_it(step: Step) -> 
             assert step.absent in rows(warehouse)[0].values
     for place, value in enumerate(step.old_values or [None]):
         written = Written(newer=False, key="a", number=1, operation=Operation.UPSERT, value=place)
-        fact = read_fact(written.frame(step), Registry(newer.versions))
+        fact = read_fact(written.frame(step), SchemaRegistry(newer.versions))
         with folder() as url, opened(url, newer) as warehouse:
             consume(warehouse, newer, [fact.frame])
             names, [shown] = [each.field.name for each in newer.columns], rows(warehouse)

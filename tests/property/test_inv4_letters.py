@@ -36,7 +36,7 @@ from schemas.errors import PoisonEventError
 from schemas.event import decode_event, encode_event
 from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.letters.outcomes import InMemoryLedger
-from schemas.letters.redriving import Choice, Redriven, listed, redrive
+from schemas.letters.redriving import LetterFilter, RedriveCounts, list_letters, redrive
 from schemas.log.frames import check_frame
 
 THING = 'key = ["id"]\n[[source]]\ndynamodb = "things"\n'
@@ -275,12 +275,12 @@ def tables(world: World) -> dict[str, dict[str, tuple[object, ...]]]:
     }
 
 
-def redrive_sources(world: World) -> Redriven:
+def redrive_sources(world: World) -> RedriveCounts:
     redrivers = {
         "dynamodb": DynamoDbRedriver(world.pipe.catalog, world.dynamodb),
         "csv": CsvRedriver(world.csv, world.source),
     }
-    return redrive([world.source], redrivers, Choice())
+    return redrive([world.source], redrivers, LetterFilter())
 
 
 def check_producers(world: World) -> None:
@@ -320,12 +320,12 @@ def test_inv4_each_fact_is_counted_once_at_every_stage_and_what_is_repaired_equa
 
         mend(world)
         redrivers = {"consumer": ConsumerRedriver(world.consumer)}
-        redrive([world.letters], redrivers, Choice())
+        redrive([world.letters], redrivers, LetterFilter())
         assert tables(world) == oracle(history)
         check_states(world)
 
         objects = dict(world.letters.objects), dict(world.source.objects)
-        redrive([world.letters], redrivers, Choice())
+        redrive([world.letters], redrivers, LetterFilter())
         redrive_sources(world)
         assert (world.letters.objects, world.source.objects) == objects
         assert tables(world) == oracle(history)
@@ -334,7 +334,7 @@ def test_inv4_each_fact_is_counted_once_at_every_stage_and_what_is_repaired_equa
 def check_states(world: World) -> None:
     """Every sound frame went through; what is damaged has failed again, and nothing is lost or left open."""
     sound = set(world.pipe.frames())
-    states = {each.standing.letter.name: each.standing.state for each in listed([world.letters])}
+    states = {each.status.letter.name: each.status.state for each in list_letters([world.letters])}
     assert states.keys() == {letter.name for letter in world.letters.puts}
     for letter in world.letters.puts:
         assert states[letter.name] in ("redriven", "failed-again")

@@ -20,7 +20,7 @@ from consumers.warehouse.tables import StagingTable
 from schemas.catalog.entity import Catalog, Entity
 from schemas.event import encode_event
 from schemas.letters.letter import InMemoryLetters
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 FRAMES = frames_of(
     [
@@ -59,7 +59,9 @@ def statements_of(tmp_path: Path, of: Entity) -> list[str]:
         sent.append(statement)
 
     engine_event.listen(warehouse.engine, "before_cursor_execute", record)
-    Consumer(Catalog({of.name: of}, Registry([of.schema])), warehouse, InMemoryLetters()).consume(FRAMES)
+    Consumer(Catalog({of.name: of}, SchemaRegistry([of.schema])), warehouse, InMemoryLetters()).consume(
+        FRAMES
+    )
     warehouse.close()
     return sent
 
@@ -95,7 +97,7 @@ def test_a_field_may_have_any_name_but_those_of_the_view(tmp_path: Path) -> None
     made = open_warehouse(f"sqlite:///{tmp_path / 'odd.db'}", [of])
     made.ensure()
     frame = encode_event(event(of, dict.fromkeys(names, "x"), 1))
-    Consumer(Catalog({of.name: of}, Registry([of.schema])), made, InMemoryLetters()).consume([frame])
+    Consumer(Catalog({of.name: of}, SchemaRegistry([of.schema])), made, InMemoryLetters()).consume([frame])
     with made.engine.connect() as connection:
         (row,) = connection.exec_driver_sql("SELECT * FROM history_odd").all()
     assert row[6:-1] == ("x",) * len(names)

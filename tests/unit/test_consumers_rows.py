@@ -24,7 +24,7 @@ from consumers.facts import read_fact, to_fact
 from consumers.rows import to_row
 from schemas.errors import PoisonEventError
 from schemas.event import Operation, encode_event
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 
 def test_a_row_holds_what_the_event_says() -> None:
@@ -61,7 +61,7 @@ def test_key_columns_of_a_delete_are_typed_and_in_their_places() -> None:
     )
     key = {"amount": Decimal("1.50"), "day": date(2024, 2, 29)}
     made = to_fact(
-        gone := event(dated, key, 1, Operation.DELETE), encode_event(gone), Registry([dated.schema])
+        gone := event(dated, key, 1, Operation.DELETE), encode_event(gone), SchemaRegistry([dated.schema])
     )
     assert to_row(made, dated).values == (None, date(2024, 2, 29), Decimal("1.50"))
 
@@ -92,7 +92,7 @@ def test_a_moment_that_no_date_holds_is_poison(moment: int) -> None:
 def test_an_event_of_another_schema_than_the_table_is_not_read_down() -> None:
     newer = replace(ITEM, schema=other_schema(ITEM))
     made = event(newer, item("x", added=1), 1)
-    known = Registry([newer.schema])
+    known = SchemaRegistry([newer.schema])
     with pytest.raises(PoisonEventError) as caught:
         to_row(read_fact(encode_event(made), known), ITEM)
     assert caught.value.cause == "schema"

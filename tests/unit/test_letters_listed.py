@@ -16,22 +16,29 @@ from headwater.views.letter_summary import counts_of, waiting
 from schemas.errors import ConfigurationError
 from schemas.event import MAX_OCCURRED_AT, encode_event
 from schemas.letters.letter import DeadLetter
-from schemas.letters.outcomes import STATES, InMemoryLedger, LetterBatch, Outcome, Redriver
-from schemas.letters.redriving import Choice, Listed, discard, each_once, listed, named
+from schemas.letters.outcomes import STATES, InMemoryLedger, LetterBatch, LetterOutcome, Redriver
+from schemas.letters.redriving import (
+    LetterFilter,
+    ListedLetter,
+    discard,
+    find_letters,
+    iter_letters,
+    list_letters,
+)
 
 pytest_plugins = ("sqlite_warehouse",)
 
 
 def test_an_id_names_one_letter_or_it_is_said_how_to_name_it(redrivers: dict[str, Redriver]) -> None:
-    ledger, everything = ledger_of([b"1", b"2"]), Choice(frozenset(STATES))
+    ledger, everything = ledger_of([b"1", b"2"]), LetterFilter(frozenset(STATES))
     one, two = letter(b"1"), letter(b"2")
-    assert named([ledger], [one.id], everything)[0].letter == one
+    assert find_letters([ledger], [one.id], everything)[0].letter == one
     with pytest.raises(ConfigurationError, match=r"2 dead letters begin with ''.*say more of the id"):
-        named([ledger], [""], everything)
+        find_letters([ledger], [""], everything)
     with pytest.raises(ConfigurationError, match=r"0 dead letters begin with 'zz': see .*list --state all`$"):
-        named([ledger], ["zz"], everything)
+        find_letters([ledger], ["zz"], everything)
     discard([ledger], frozenset({two.name}), "no")
-    assert named([ledger], [""], everything)[0].letter == one  # the one that waits
+    assert find_letters([ledger], [""], everything)[0].letter == one  # the one that waits
 
 
 def test_many_letters_are_named_in_one_reading() -> None:
@@ -44,11 +51,11 @@ def test_many_letters_are_named_in_one_reading() -> None:
             return ledger.batches()
 
     ids = [letter(payload).id for payload in (b"3", b"1")]
-    found = named([Counting()], [ids[0], ids[1][:12]], Choice())
+    found = find_letters([Counting()], [ids[0], ids[1][:12]], LetterFilter())
     assert [each.letter.payload for each in found] == [b"3", b"1"]
     assert readings == [1]
     with pytest.raises(ConfigurationError, match="0 dead letters begin with 'zz'"):
-        named([ledger], [ids[0], "zz"], Choice())
+        find_letters([ledger], [ids[0], "zz"], LetterFilter())
 
 
 def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
@@ -56,13 +63,15 @@ def test_one_id_at_two_stages_is_told_apart_by_the_stage() -> None:
     ledger = ledger_of([b"1"])
     ledger.put([DeadLetter(letter(b"1").id, "dynamodb", None, None, None, "?", "data", b"{}", None)])
     with pytest.raises(ConfigurationError, match="its --stage"):
-        named([ledger], [letter(b"1").id], Choice())
-    assert named([ledger], [letter(b"1").id], Choice(stage="dynamodb"))[0].letter.payload == b"{}"
+        find_letters([ledger], [letter(b"1").id], LetterFilter())
+    assert (
+        find_letters([ledger], [letter(b"1").id], LetterFilter(stage="dynamodb"))[0].letter.payload == b"{}"
+    )
 
 
-@pytest.mark.parametrize("every", [listed, each_once])
+@pytest.mark.parametrize("every", [list_letters, iter_letters])
 def test_inv4_the_summary_counts_each_letter_once(
-    every: Callable[[Sequence[InMemoryLedger]], Iterable[Listed]],
+    every: Callable[[Sequence[InMemoryLedger]], Iterable[ListedLetter]],
 ) -> None:
     ledger = ledger_of([frame("a", 1), frame("b", 5)], [frame("b", 5), b"no frame"])
     discard([ledger], frozenset({letter(frame("a", 1)).name}), "no")
@@ -84,16 +93,16 @@ def test_a_letter_of_a_moment_that_no_date_can_be_has_that_of_its_object(
     ledger = InMemoryLedger()
     told = encode_event(event(ITEM, item("a"), 1, occurred_at=occurred_at))
     assert Consumer(CATALOG, warehouse, ledger).consume([told]).dead == 1
-    [each] = listed([ledger])
+    [each] = list_letters([ledger])
     assert (each.moment, instant(each.moment)) == (0, "1970-01-01T00:00:00Z")
-    warehouse.save_letter_counts(counts_of(each_once([ledger])))
+    warehouse.save_letter_counts(counts_of(iter_letters([ledger])))
 
 
 @pytest.mark.parametrize("entity", ["x" * 101, "\u0448\u043a\u043e\u043b\u0430", "a\x00b", "An entity", ""])
 def test_a_letter_of_what_can_be_no_entity_is_counted_without_one(entity: str) -> None:
     """An event may say anything, and the summary in the warehouse must take it."""
     ledger = ledger_of([encode_event(event(ITEM, item("a"), 1, entity=entity))])
-    (count,) = counts_of(each_once([ledger]))
+    (count,) = counts_of(iter_letters([ledger]))
     assert (count.entity, count.letters) == ("", 1)
 
 
@@ -104,7 +113,7 @@ def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() ->
         ledger.put([letter(payload) for payload in payloads])
     keys = sorted(ledger.objects)
     for key in keys:
-        ledger.record(key, [Outcome("consumer", letter(b"1").id, "discarded", "no")])
+        ledger.record(key, [LetterOutcome("consumer", letter(b"1").id, "discarded", "no")])
 
     class Watched(InMemoryLedger):
         def batches(self) -> Iterator[LetterBatch]:
@@ -112,11 +121,11 @@ def test_each_letter_has_its_state_over_all_objects_before_the_last_is_read() ->
                 read.append(batch.key)
                 yield batch
 
-        def outcomes(self) -> Iterator[Outcome]:
+        def outcomes(self) -> Iterator[LetterOutcome]:
             return ledger.outcomes()
 
-    first = next(each_once([Watched()]))
+    first = next(iter_letters([Watched()]))
     assert read == keys[:1]
-    states_of = {each.standing.letter.payload: each.standing.state for each in each_once([Watched()])}
+    states_of = {each.status.letter.payload: each.status.state for each in iter_letters([Watched()])}
     assert states_of == {b"1": "discarded", b"2": "open", b"3": "open"}
-    assert first.standing.state == states_of[first.standing.letter.payload]
+    assert first.status.state == states_of[first.status.letter.payload]

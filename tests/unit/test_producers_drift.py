@@ -24,7 +24,7 @@ from schemas.catalog.drift import (
     Drift,
     Sighting,
     Unknown,
-    fold,
+    fold_sightings,
     shown,
     sighting_keys,
     sighting_of,
@@ -233,8 +233,8 @@ def test_days_are_counted_and_not_sightings() -> None:
     seen = [Sighting("order", "s", date(2026, 3, day), ("a",)) for day in (4, 2, 2, 3)]
     seen.append(Sighting("order", "s", date(2026, 3, 2), ("b", "a")))
     assert (
-        fold(seen)
-        == fold(seen[::-1])
+        fold_sightings(seen)
+        == fold_sightings(seen[::-1])
         == [
             Drift("order", "s", "a", 3, date(2026, 3, 2), date(2026, 3, 4)),
             Drift("order", "s", "b", 1, date(2026, 3, 2), date(2026, 3, 2)),

@@ -9,7 +9,7 @@ from dynamodb_world import entity
 from producers.hash_keys import check_use, read_hash_key
 from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 from schemas.privacy import HashKey, Privacy, protection
 
 SECRET = "an-unmistakable-secret-of-more-than-32-bytes"
@@ -18,7 +18,7 @@ ID = {"name": "id", "type": "string"}
 
 
 def catalog(*entities: Entity) -> Catalog:
-    return Catalog({each.name: each for each in entities}, Registry([each.schema for each in entities]))
+    return Catalog({each.name: each for each in entities}, SchemaRegistry([each.schema for each in entities]))
 
 
 WITH = catalog(entity("person", [ID, HASHED], ["id"], table="people"))

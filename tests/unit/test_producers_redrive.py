@@ -17,9 +17,9 @@ from producers.dynamodb.handler import Producer
 from producers.dynamodb.redrive import DynamoDbRedriver
 from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
 from schemas.letters.letter import DeadLetter, letter_id
-from schemas.letters.outcomes import InMemoryLedger, Outcome
-from schemas.letters.redriving import Choice, redrive
-from schemas.payload.codec import Registry
+from schemas.letters.outcomes import InMemoryLedger, LetterOutcome
+from schemas.letters.redriving import LetterFilter, redrive
+from schemas.payload.codec import SchemaRegistry
 
 GOOD = "URN,Name,Since,Open\n1,a,,Y\n"
 
@@ -46,7 +46,7 @@ def test_an_item_fails_again_for_its_reason_and_is_no_new_letter() -> None:
     world = Stream()
     letter = letter_of(world, 1)
     assert redriver(world).redrive([letter]) == [
-        Outcome("dynamodb", letter.id, "failed-again", letter.reason)
+        LetterOutcome("dynamodb", letter.id, "failed-again", letter.reason)
     ]
     assert (len(world.letters.letters), world.events()) == (1, [])
 
@@ -94,7 +94,7 @@ def test_inv4_two_entities_that_know_no_key_of_one_record_have_a_letter_each() -
     ledger.put(letters)
     texts = _of_orders(entity("number", [{"name": "id", "type": "string"}], ["id"]))
     mended = Stream(texts, _of_orders(dates))
-    done = redrive([ledger], {"dynamodb": redriver(mended)}, Choice())
+    done = redrive([ledger], {"dynamodb": redriver(mended)}, LetterFilter())
     assert (done.redriven, done.failed_again) == (1, 1)
 
 
@@ -154,7 +154,7 @@ def test_a_record_that_the_producer_calls_wrong_wiring_stops_no_other() -> None:
 
 
 def csv_redriver(world: Files, known: Entity) -> CsvRedriver:
-    catalog = Catalog({known.name: known}, Registry([known.schema]))
+    catalog = Catalog({known.name: known}, SchemaRegistry([known.schema]))
     publisher = world.producer()._publisher
     return CsvRedriver(
         lambda store: CsvProducer(catalog, publisher, store, lambda _: world.bucket), world.letters
@@ -170,7 +170,7 @@ def test_a_file_whose_feed_is_known_by_now_is_read_and_moved() -> None:
     world = Files(links())
     letter = unknown_feed(world)
     [outcome] = csv_redriver(world, links(feed="unknown")).redrive([letter])
-    assert outcome == Outcome("csv", letter.id, "redriven")
+    assert outcome == LetterOutcome("csv", letter.id, "redriven")
     assert [row["urn"] for row in world.values()] == [1]
     assert [key.partition("/")[0] for key in world.objects()] == ["archive"]
     assert world.letters.letters == []
@@ -185,7 +185,7 @@ def test_inv5_a_file_redriven_has_the_place_among_the_uploads_of_its_second_that
         world.producer().take(json.dumps(told))
     letter = unknown.letters.letters.pop()
     [outcome] = csv_redriver(unknown, links(feed="unknown")).redrive([letter])
-    assert outcome == Outcome("csv", letter.id, "redriven")
+    assert outcome == LetterOutcome("csv", letter.id, "redriven")
     assert unknown.facts()[0].position == known.facts()[0].position
     assert "Z.00002500A1B" in known.facts()[0].position
 
@@ -264,5 +264,5 @@ def test_a_letter_of_a_moment_in_milliseconds_is_redriven() -> None:
     stored = DeadLetter(
         letter_id(payload), "dynamodb", None, None, None, "not seconds", "data", payload, None
     )
-    assert redriver(world).redrive([stored]) == [Outcome("dynamodb", stored.id, "redriven")]
+    assert redriver(world).redrive([stored]) == [LetterOutcome("dynamodb", stored.id, "redriven")]
     assert [one.occurred_at for one in world.events()] == [1_772_366_400_123_000]

@@ -22,7 +22,7 @@ from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Event, Operation, encode_event
 from schemas.evolution.rules import Category
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 by_name = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
 
@@ -89,7 +89,7 @@ def test_inv6_s3_alone_is_enough_to_read_a_log_of_two_versions(
     of = entity_of_log(after.log, newer.name)
     assert (of.versions, of.columns) == (newer.versions, newer.columns)
     alone = Pipe(empty, [of])
-    alone.catalog, alone.log = Catalog({}, Registry()), after.log
+    alone.catalog, alone.log = Catalog({}, SchemaRegistry()), after.log
     assert alone.rebuild(of, accept_differences=True).swapped
     assert business(alone.table(of)) == business(after.table(newer))
     assert len(business(alone.table(of))) == 3
@@ -153,7 +153,7 @@ def read_elsewhere(log: InMemoryLog, of: Entity, folder: Path) -> Pipe:
     """A machine that has the log and an entity, and no other schema."""
     folder.mkdir()
     pipe = Pipe(folder, [of])
-    pipe.catalog = Catalog({}, Registry())
+    pipe.catalog = Catalog({}, SchemaRegistry())
     pipe.log = log
     return pipe
 
@@ -171,7 +171,7 @@ def test_inv4_events_of_a_version_that_only_the_log_has_are_counted_and_the_othe
     assert [row.event_id for row in pipe.table(only_newest)] == [
         row.event_id for row in written.table(newer) if row.schema_version == 2
     ]
-    known = Catalog({"thing": only_newest}, Registry([only_newest.schema]))
+    known = Catalog({"thing": only_newest}, SchemaRegistry([only_newest.schema]))
     counts = Consumer(known, pipe.warehouse, pipe.letters, written.log.document).consume(written.published)
     assert counts.dead == 4
     assert {letter.cause for letter in pipe.letters.letters} == {"schema"}
@@ -228,7 +228,7 @@ def test_a_fact_of_a_newer_version_stops_the_fold_whatever_its_operation(
     older, newer = REBUILT.entities()
     made = sweep(newer, 3, 4) if operation == Operation.SWEEP else thing(REBUILT, newer, 4, operation)
     with pytest.raises(ConfigurationError, match="event of schema version 2 has come"):
-        read([encode_event(made)], Wanted(older), Registry([older.schema, newer.schema]))
+        read([encode_event(made)], Wanted(older), SchemaRegistry([older.schema, newer.schema]))
 
 
 def test_a_document_beside_the_schemas_that_is_none_stops_no_rebuild() -> None:

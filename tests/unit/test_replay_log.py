@@ -21,7 +21,7 @@ from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventErr
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT, encode_event
 from schemas.log.frames import Damage
 from schemas.log.registry import LogRegistry
-from schemas.payload.codec import Registry, schema_log_key
+from schemas.payload.codec import SchemaRegistry, schema_log_key
 
 FRAMES = [encode_event(event(ITEM, item(f"k{n}", n), n)) for n in range(6)]
 KEY = "log/2026/03/01/12/0"
@@ -164,7 +164,7 @@ def test_inv6_s3_alone_is_enough_to_read_and_fold_the_log(tmp_path: Path) -> Non
     of = entity_of_log(written.log, "item")
     assert (of.key, of.schema) == (ITEM.key, ITEM.schema)
     pipe = Pipe(ten_years_later, [of])
-    pipe.catalog = Catalog({}, Registry())
+    pipe.catalog = Catalog({}, SchemaRegistry())
     pipe.log = written.log
 
     assert pipe.rebuild(of, accept_differences=True).swapped
@@ -202,14 +202,14 @@ def test_a_schema_under_another_name_or_that_is_none_is_damage() -> None:
     log.put_schema(ITEM.schema)
     log.put("log/_schemas/0000000000000000.avsc", next(log.schemas())[1])
     with pytest.raises(LogIntegrityError, match="holds the schema"):
-        LogRegistry(Registry(), log.document).find(bytes(8))
+        LogRegistry(SchemaRegistry(), log.document).find(bytes(8))
 
 
 def test_the_schema_of_the_envelope_is_no_payloads_and_stops_nobody() -> None:
     log = InMemoryLog()
     log.put(schema_log_key(ENVELOPE_FINGERPRINT), json.dumps(ENVELOPE).encode())
     with pytest.raises(PoisonEventError) as refused:
-        LogRegistry(Registry(), log.document).find(ENVELOPE_FINGERPRINT)
+        LogRegistry(SchemaRegistry(), log.document).find(ENVELOPE_FINGERPRINT)
     assert refused.value.cause == "schema"
 
 
@@ -217,7 +217,7 @@ def test_a_schema_that_nests_too_deep_is_damage() -> None:
     log = InMemoryLog()
     log.put(schema_log_key(bytes(8)), b'{"type":' * 3_000)
     with pytest.raises(LogIntegrityError, match="not a schema of Headwater"):
-        LogRegistry(Registry(), log.document).find(bytes(8))
+        LogRegistry(SchemaRegistry(), log.document).find(bytes(8))
 
 
 def test_an_entity_is_told_by_its_newest_schema_and_one_without_is_refused() -> None:

@@ -20,7 +20,7 @@ from headwater.scaffold.report_proposal import propose
 from schemas.catalog.entity import Catalog, Entity
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = load_catalog()
@@ -34,7 +34,7 @@ JOINED = {
 
 
 def catalog(*entities: Entity) -> Catalog:
-    return Catalog({each.name: each for each in entities}, Registry([each.schema for each in entities]))
+    return Catalog({each.name: each for each in entities}, SchemaRegistry([each.schema for each in entities]))
 
 
 def one_source(name: str, *more: Any) -> Entity:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.payload.codec import (
-    Registry,
     Schema,
+    SchemaRegistry,
     make_schema,
     schema_document,
     schema_from_document,
@@ -355,7 +355,7 @@ def test_a_document_that_is_no_schema_of_ours_is_damage_in_the_log(document: byt
 
 
 def test_the_registry_finds_a_schema_by_its_fingerprint_or_says_that_it_is_not_known() -> None:
-    registry = Registry([MIXED])
+    registry = SchemaRegistry([MIXED])
     assert registry.find(MIXED.fingerprint) is MIXED
     other = of_type("int")
     with pytest.raises(

@@ -10,7 +10,7 @@ from log_streams import aggregate_of, aggregated, bare, frame_of, read, spans, s
 
 from schemas.event import HEADER, MAX_FRAME_BYTES
 from schemas.log.frames import Damage, check_frame, read_frames
-from schemas.log.inflate import inflated
+from schemas.log.inflate import inflate
 from schemas.log.kpl import MAGIC
 
 FRAMES = [frame_of(number, b"payload of some length" * number) for number in range(6)]
@@ -229,8 +229,8 @@ CONTENT = b"".join(FRAMES)
 
 
 def test_gzip_is_told_by_its_magic() -> None:
-    assert b"".join(map(bytes, inflated([gzip.compress(CONTENT)]))) == CONTENT  # type: ignore[arg-type]
-    assert list(inflated([CONTENT])) == [CONTENT]
+    assert b"".join(map(bytes, inflate([gzip.compress(CONTENT)]))) == CONTENT  # type: ignore[arg-type]
+    assert list(inflate([CONTENT])) == [CONTENT]
 
 
 def test_gzip_that_is_cut_short_says_where() -> None:

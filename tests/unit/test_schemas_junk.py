@@ -12,9 +12,9 @@ from log_streams import frame_of
 
 from schemas.event import HEADER
 from schemas.log import window
-from schemas.log.crc import RangeCrc, combined
+from schemas.log.crc import RangeCrc, combine_crc
 from schemas.log.frames import Damage, read_frames
-from schemas.log.inflate import inflated
+from schemas.log.inflate import inflate
 
 LARGE = (983_040).to_bytes(4)
 """What a length field says."""
@@ -28,7 +28,7 @@ def test_the_crc_of_a_range_is_zlibs(content: bytes, data: st.DataObject) -> Non
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, len(content)))
     assert RangeCrc(content).of(start, end) == crc32(content[start:end])
-    whole = combined(crc32(content[:start]), crc32(content[start:]), len(content) - start)
+    whole = combine_crc(crc32(content[:start]), crc32(content[start:]), len(content) - start)
     assert whole == crc32(content)
 
 
@@ -63,7 +63,7 @@ def pieces(content: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("unit", [GZIP_HEAD + STORED, GZIP_HEAD + STORED + b"abc" * 20])
 def test_members_within_members_are_not_inflated_without_end(unit: bytes) -> None:
     junk = unit * (400_000 // len(unit))
-    given = sum(len(piece) for piece in inflated(pieces(junk)) if isinstance(piece, bytes))
+    given = sum(len(piece) for piece in inflate(pieces(junk)) if isinstance(piece, bytes))
     assert given < 16 * len(junk)
 
 

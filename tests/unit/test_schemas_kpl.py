@@ -7,7 +7,7 @@ import pytest
 
 from producers.aggregator import Aggregate  # restores the path that aws_kinesis_agg changes
 from schemas.errors import PoisonEventError
-from schemas.log.kpl import MAGIC, Record, parse_aggregate, read_record, skip_key
+from schemas.log.kpl import MAGIC, UserRecord, parse_aggregate, read_record, skip_key
 
 
 def sealed(*fields: bytes) -> bytes:
@@ -114,7 +114,7 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 def test_a_record_tells_its_end_twice() -> None:
     whole = record(b"abc", 5, b"\x10\x07")
-    assert read_record(b"??" + whole, 2) == Record(10, 13, 5, 7)
+    assert read_record(b"??" + whole, 2) == UserRecord(10, 13, 5, 7)
     longer = bytes((whole[0], whole[1] + 1)) + whole[2:]
     assert read_record(longer + b"?", 0) is None
 

@@ -23,7 +23,7 @@ from schemas.catalog.published import read_published
 from schemas.catalog.source_settings import is_recorded
 from schemas.errors import ConfigurationError, HeadwaterError
 from schemas.evolution.rules import Category
-from schemas.payload.codec import Registry
+from schemas.payload.codec import SchemaRegistry
 
 _COLUMNS = ("entity", "from", "to", "field", "rule", "category", "remedy")
 
@@ -133,7 +133,7 @@ def _ask_warehouse(settings: Settings, checked: Checked) -> HeadwaterError | Non
     if settings.warehouse is None and settings.warehouse_secret is None:
         tell("no warehouse was asked: neither --warehouse nor HEADWATER_WAREHOUSE names one")
         return None
-    here = Installation(settings, Catalog(checked.entities, Registry()))
+    here = Installation(settings, Catalog(checked.entities, SchemaRegistry()))
     try:
         checked.found += _of_tables(here)
         checked.warehouse = True
