@@ -21,7 +21,7 @@ from typing import Any
 from headwater.embedded.aws import EmbeddedAws
 from producers.csv.archive import S3Bucket
 from producers.csv.handler import Producer
-from producers.kinesis import HASH_KEYS, Entry, Shard
+from producers.kinesis import HASH_KEYS, Entry, OpenShard
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
 from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
@@ -87,8 +87,8 @@ class _Forgetful:
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
         return ["shard" for _ in entries]
 
-    def shards(self) -> list[Shard]:
-        return [Shard("shard", 0, HASH_KEYS - 1)]
+    def shards(self) -> list[OpenShard]:
+        return [OpenShard("shard", 0, HASH_KEYS - 1)]
 
 
 def _upload(size: int) -> None:

@@ -18,7 +18,7 @@ from benchmarks.bench_consume import ENTITY, REGISTRY, frame_of
 from benchmarks.bench_mssql_load import Figure, apply, on_a_new_warehouse, staged
 from benchmarks.bench_replay import log_of
 from consumers.warehouse.mssql import sql as sql
-from consumers.warehouse.mssql.load import Load, loads
+from consumers.warehouse.mssql.load import LoadStatement, loads
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Row
 from consumers.warehouse.tables import StagingTable
@@ -97,7 +97,7 @@ def _load(connection: Connection, table: str, rows: Sequence[Row]) -> None:
     _run(connection, "COMMIT")
 
 
-def _straight(made: Load, table: str) -> str:
+def _straight(made: LoadStatement, table: str) -> str:
     """The engine's load into a table instead of #rows, which it makes."""
     columns = sql.listed(TABLE.columns[:-1])
     statement = made.statement.replace(" INTO #rows FROM", " FROM", 1)

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 import benchmarks.bench_latency  # noqa: F401 - the tests' plugin of SQLAlchemy, in each process
 from benchmarks.report_changes import EVERY, REPORT, Call, Changes, Load
 from consumers.handler import handler as consumer_handler
-from consumers.kinesis import StreamReader, StreamRecord
+from consumers.kinesis import KinesisRecord, StreamReader
 from consumers.reporting.definition.report import Report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.files import read_reports
@@ -199,12 +199,12 @@ def without_kinesis(here: Installation) -> HandOver:
     return hand_over
 
 
-def taken(stream: InMemoryStream, sequences: Iterator[int]) -> Iterator[list[StreamRecord]]:
+def taken(stream: InMemoryStream, sequences: Iterator[int]) -> Iterator[list[KinesisRecord]]:
     """What each shard took, which it then forgets."""
     stream.calls.clear()
     for shard, entries in stream.taken.items():
         now, name = datetime.now(UTC), f"direct-{shard}"
-        records = [StreamRecord(name, str(next(sequences)), each.payload, now) for each in entries]
+        records = [KinesisRecord(name, str(next(sequences)), each.payload, now) for each in entries]
         entries.clear()
         if records:
             yield records

@@ -20,7 +20,7 @@ from consumers.warehouse.port import (
     Transactions,
     Warehouse,
 )
-from consumers.warehouse.retry import until_kept
+from consumers.warehouse.retry import retry_lost_transaction
 from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError
 from schemas.event import Event, bucket_of, decode_event
@@ -71,7 +71,7 @@ class Consumer:
         def projected() -> Counts:
             return project(facts, self._catalog, self._warehouse, self._refused, checkpoints=checkpoints)
 
-        return until_kept(projected) + Counts(dead=len(letters))
+        return retry_lost_transaction(projected) + Counts(dead=len(letters))
 
     def _read(self, payloads: Iterable[bytes]) -> tuple[list[Fact], list[DeadLetter]]:
         """Everything is checked before the fold: a poison event takes no good one of its key with it."""

@@ -39,7 +39,7 @@ class Shard(NamedTuple):
         return self.ending_sequence is not None
 
 
-class StreamRecord(NamedTuple):
+class KinesisRecord(NamedTuple):
     """One record; `sequence` as Kinesis tells it, `arrived_at` in UTC."""
 
     shard: str
@@ -51,7 +51,7 @@ class StreamRecord(NamedTuple):
 class Page(NamedTuple):
     """What one read gives. `at_tip`: nothing was behind these records. `finished`: nor will there ever be."""
 
-    records: list[StreamRecord]
+    records: list[KinesisRecord]
     at_tip: bool
     finished: bool
 
@@ -125,7 +125,7 @@ class ShardReader:
             return Page([], at_tip=True, finished=True)
         answer = self._get_records(limit)
         records = [
-            StreamRecord(
+            KinesisRecord(
                 self._shard, record["SequenceNumber"], record["Data"], record["ApproximateArrivalTimestamp"]
             )
             for record in answer["Records"]

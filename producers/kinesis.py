@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     hash_key: str
 
 
-class Shard(NamedTuple):
+class OpenShard(NamedTuple):
     """An open shard and its range of hash keys, both ends inclusive."""
 
     id: str
@@ -50,7 +50,7 @@ class StreamWriter(Protocol):
         Raises TransientError when nothing is known: then each entry may or may not have been taken.
         """
 
-    def shards(self) -> list[Shard]:
+    def shards(self) -> list[OpenShard]:
         """The open shards in order of their ranges. Raises TransientError."""
 
 
@@ -71,16 +71,16 @@ class KinesisWriter:
                 return [None] * len(entries)
         return [_shard_taking(record) for record in answer["Records"]]
 
-    def shards(self) -> list[Shard]:
+    def shards(self) -> list[OpenShard]:
         with aws_errors(f"ListShards of the stream {self._stream}"):
             return sorted(self._open_shards(), key=lambda shard: shard.start)
 
-    def _open_shards(self) -> Iterator[Shard]:
+    def _open_shards(self) -> Iterator[OpenShard]:
         for page in self._kinesis.get_paginator("list_shards").paginate(StreamName=self._stream):
             for shard in page["Shards"]:
                 if "EndingSequenceNumber" not in shard["SequenceNumberRange"]:
                     hashes = shard["HashKeyRange"]
-                    yield Shard(
+                    yield OpenShard(
                         shard["ShardId"], int(hashes["StartingHashKey"]), int(hashes["EndingHashKey"])
                     )
 
@@ -123,14 +123,14 @@ class InMemoryStream:
         starts = [number * width for number in range(shards)]
         ends = [start - 1 for start in starts[1:]] + [HASH_KEYS - 1]
         self._made = 0
-        self._open: list[Shard] = []
+        self._open: list[OpenShard] = []
         self.taken: dict[str, list[Entry]] = {}
         self.calls: list[list[Entry]] = []
         for start, end in zip(starts, ends, strict=True):
             self._open_shard(start, end)
         self._faults = iter(faults)
 
-    def shards(self) -> list[Shard]:
+    def shards(self) -> list[OpenShard]:
         return sorted(self._open, key=lambda shard: shard.start)
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
@@ -163,7 +163,7 @@ class InMemoryStream:
         self._open_shard(parents[0].start, parents[-1].end)
 
     def _open_shard(self, start: int, end: int) -> None:
-        shard = Shard(f"shardId-{self._made:012}", start, end)
+        shard = OpenShard(f"shardId-{self._made:012}", start, end)
         self._made += 1
         self._open.append(shard)
         self.taken[shard.id] = []

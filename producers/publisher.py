@@ -14,7 +14,15 @@ from random import random as uniform
 from typing import Any, NamedTuple
 
 from producers.aggregator import Aggregate
-from producers.kinesis import BROKEN, HASH_KEYS, MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Shard, StreamWriter
+from producers.kinesis import (
+    BROKEN,
+    HASH_KEYS,
+    MAX_CALL_BYTES,
+    MAX_CALL_ENTRIES,
+    Entry,
+    OpenShard,
+    StreamWriter,
+)
 from producers.patience import MAX_ATTEMPTS, Patience, SecondsLeft, unlimited
 from producers.schema_log import SchemaLog
 from schemas.errors import TransientError
@@ -63,7 +71,7 @@ class Publisher:
         self.left: SecondsLeft = unlimited
         self.acknowledged = 0  # bytes that Kinesis took so far
         self._logged: set[bytes] = set()  # fingerprints of the schemas that are in the schema log
-        self._shards: list[Shard] = []  # none: to be read
+        self._shards: list[OpenShard] = []  # none: to be read
         self._routes: dict[tuple[str, int], _Route] = {}
         self._filling: dict[str, _Filling] = {}  # by shard
         self._size = 0  # no less than the bytes of the call to come
@@ -156,7 +164,7 @@ class Publisher:
         self._routes[partition] = route
         return route
 
-    def _read_shards(self) -> list[Shard]:
+    def _read_shards(self) -> list[OpenShard]:
         patience = self._patience()
         while True:
             failure = TransientError(
@@ -208,7 +216,7 @@ class _Filling:
         return _Sealed(entry, route.shard, self.tags)
 
 
-def _cover_everything(shards: Sequence[Shard]) -> bool:
+def _cover_everything(shards: Sequence[OpenShard]) -> bool:
     """Whether these shards, in order of their ranges, leave no hash key out and hold none twice."""
     expected = 0
     for shard in shards:

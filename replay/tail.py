@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from consumers.facts import frames_of
-from consumers.kinesis import Page, Shard, Start, StreamRecord
+from consumers.kinesis import KinesisRecord, Page, Shard, Start
 from consumers.warehouse.port import Checkpoint, padded
 from replay.patience import Patience
 from replay.progress import Progress, Report, unreported
@@ -168,7 +168,7 @@ class Tail:
         return written
 
 
-def _pieces(records: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]:
+def _pieces(records: Sequence[KinesisRecord]) -> Iterator[Sequence[KinesisRecord]]:
     """The records in order; the payloads of each piece but the last reach PIECE_BYTES."""
     start = size = 0
     for end, record in enumerate(records, 1):
@@ -178,7 +178,7 @@ def _pieces(records: Sequence[StreamRecord]) -> Iterator[Sequence[StreamRecord]]
             start, size = end, 0
 
 
-def _frames(records: Iterable[StreamRecord], needle: bytes) -> Iterator[bytes]:
+def _frames(records: Iterable[KinesisRecord], needle: bytes) -> Iterator[bytes]:
     """The frames that name the entity. What is damaged comes as an empty one, which counts as dead."""
     for record in records:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from producers.kinesis import HASH_KEYS, Entry, Shard
+from producers.kinesis import HASH_KEYS, Entry, OpenShard
 
 RATE = 1_000_000  # bytes per second
 BURST = 1_050_000  # bytes
@@ -54,7 +54,7 @@ class ThrottledShards:
 
     def __init__(self, time: VirtualTime, shards: int = 2) -> None:
         width = HASH_KEYS // shards
-        self.shards = [Shard(str(n), n * width, (n + 1) * width - 1) for n in range(shards)]
+        self.shards = [OpenShard(str(n), n * width, (n + 1) * width - 1) for n in range(shards)]
         self.time = time
         self.taken: list[Entry] = []
         self._room = dict.fromkeys((shard.id for shard in self.shards), float(BURST))
@@ -85,7 +85,7 @@ class _Writer:
         self._stream = stream
         self._thread = thread
 
-    def shards(self) -> list[Shard]:
+    def shards(self) -> list[OpenShard]:
         return self._stream.shards
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import md5
 from typing import TypeAlias
 
-Columns: TypeAlias = tuple[str, ...]
-Indexes: TypeAlias = Mapping[str, Columns]
+IndexColumns: TypeAlias = tuple[str, ...]
+Indexes: TypeAlias = Mapping[str, IndexColumns]
 """Columns of each index, in its order, by the name that the engine gives it."""
 
 _MARK = "report_by_"
@@ -22,11 +22,11 @@ def index_name(columns: Sequence[str]) -> str:
     return f"{name[:60]}_{md5(name.encode(), usedforsecurity=False).hexdigest()}"
 
 
-def of_reports(indexes: Indexes) -> list[Columns]:
+def of_reports(indexes: Indexes) -> list[IndexColumns]:
     """Those that were made for reports; what a person made is that person's."""
     return [columns for name, columns in indexes.items() if _MARK in name]
 
 
-def serves(columns: Sequence[str], indexes: Iterable[Columns]) -> bool:
+def serves(columns: Sequence[str], indexes: Iterable[IndexColumns]) -> bool:
     """Whether one of these leads to rows by these columns."""
     return any(set(each[: len(columns)]) == set(columns) for each in indexes)

@@ -20,7 +20,7 @@ def pauses(random: Callable[[], float]) -> Iterator[float]:
         yield random() * min(LONGEST_SECONDS, FIRST_SECONDS * 2**attempt)
 
 
-def until_kept(
+def retry_lost_transaction(
     work: Callable[[], T],
     *,
     sleep: Callable[[float], None] = time.sleep,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, s
 
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.history import HistoryTable, history_table
-from consumers.warehouse.indexes import Columns, Indexes, of_reports
+from consumers.warehouse.indexes import IndexColumns, Indexes, of_reports
 from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
@@ -35,7 +35,7 @@ class Ddl(Protocol):
     def indexes(self, table: StagingTable, number: int) -> Indexes:
         """Those of all rows."""
 
-    def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
+    def create_index(self, table: StagingTable, number: int, columns: IndexColumns) -> None:
         """As far as the engine has indexes of such columns."""
 
     def create_history(self, table: HistoryTable, number: int) -> None: ...
@@ -159,7 +159,7 @@ class Revisions:
         """Of the live revision."""
         return self._ddl.indexes(table, self.live(table).number)
 
-    def create_index(self, table: StagingTable, columns: Columns) -> None:
+    def create_index(self, table: StagingTable, columns: IndexColumns) -> None:
         """For reports, on the live revision; it goes over to those that are made later."""
         self._ddl.create_index(table, self.live(table).number, columns)
 

@@ -28,7 +28,7 @@ kept."""
 KEPT_ITERATORS = 1_000
 
 
-class Clock:
+class MotoClock:
     """The time that moto sees: the real one, unless a request is replayed at the time of its first run."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Clock:
         return moment.replace(tzinfo=None)
 
 
-def prepare(clock: Clock, spool: Spool) -> None:
+def prepare(clock: MotoClock, spool: Spool) -> None:
     """Changes moto in this process. To be called before any of its services is imported."""
     _module("moto.core.utils").utcnow = clock.now
     _module("moto.core.common_models").BaseModel.__new__ = lambda cls, *_, **__: object.__new__(cls)
@@ -121,7 +121,7 @@ def _versions(found: list[tuple[str, list[Any]]]) -> Any:
     return store
 
 
-def _keep_streams_as_aws_does(clock: Clock, spool: Spool) -> None:
+def _keep_streams_as_aws_does(clock: MotoClock, spool: Spool) -> None:
     kinesis = _module("moto.kinesis.models")
     plain = kinesis.Record
 
@@ -159,7 +159,7 @@ def _read_shard(shard: Any, last: str, limit: int | None) -> tuple[list[Any], in
     return found, found[-1].sequence_number, int(behind * 1_000)
 
 
-def _expiring(put: Callable[..., Any], clock: Clock, spool: Spool) -> Callable[..., Any]:
+def _expiring(put: Callable[..., Any], clock: MotoClock, spool: Spool) -> Callable[..., Any]:
     """`put_record` of a stream that drops what is past the stream's retention."""
 
     def put_record(stream: Any, *arguments: Any) -> Any:

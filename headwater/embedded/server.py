@@ -20,7 +20,7 @@ from typing import Any
 
 from headwater.embedded.content import Content, ObjectBody, Spool
 from headwater.embedded.journal import Entry, Journal, Wsgi, changes, replay
-from headwater.embedded.moto import Clock, prepare, show_what_was_received
+from headwater.embedded.moto import MotoClock, prepare, show_what_was_received
 
 _TICK = 1e-6  # seconds; no two requests have one time, which is also the seed of their random numbers
 
@@ -33,7 +33,9 @@ class OneAtATime:
     poll of SQS waits inside, so it is let through.
     """
 
-    def __init__(self, application: Wsgi, clock: Clock | None = None, journal: Journal | None = None) -> None:
+    def __init__(
+        self, application: Wsgi, clock: MotoClock | None = None, journal: Journal | None = None
+    ) -> None:
         self._application = application
         self._clock = clock
         self._journal = journal
@@ -65,7 +67,7 @@ class OneAtATime:
         if replayed:
             self._journal.replace()
 
-    def _change(self, clock: Clock, entry: Entry, start_response: Any) -> Iterable[bytes]:
+    def _change(self, clock: MotoClock, entry: Entry, start_response: Any) -> Iterable[bytes]:
         if self._journal is not None:
             try:
                 self._journal.write(entry)
@@ -99,7 +101,7 @@ def serve(listener: socket.socket, folder: Path, *, keep: bool) -> None:
 
     `folder` holds the content; `keep`: and all else that the next start needs to go on from here.
     """
-    clock, content = Clock(), Content(folder / "content", keep=keep)
+    clock, content = MotoClock(), Content(folder / "content", keep=keep)
     ObjectBody.content = content
     prepare(clock, Spool(content))
     from moto.moto_server.werkzeug_app import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from consumers.kinesis import StreamRecord
+from consumers.kinesis import KinesisRecord
 
 LambdaEvent: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[LambdaEvent, object], Mapping[str, Any]]
@@ -22,7 +22,7 @@ def dynamodb_event(records: Iterable[Mapping[str, Any]], stream_arn: str) -> Lam
     return {"Records": [_dynamodb_record(record, stream_arn) for record in records]}
 
 
-def kinesis_event(records: Iterable[StreamRecord], stream_arn: str) -> LambdaEvent:
+def kinesis_event(records: Iterable[KinesisRecord], stream_arn: str) -> LambdaEvent:
     """Records of a Kinesis stream, but for their partition keys: what reads them does not keep those."""
     return {"Records": [_kinesis_record(record, stream_arn) for record in records]}
 
@@ -69,7 +69,7 @@ def _converted(attribute: Mapping[str, Any], binary: Callable[[Any], Any]) -> di
             return {kind: value}
 
 
-def _kinesis_record(record: StreamRecord, stream_arn: str) -> LambdaEvent:
+def _kinesis_record(record: KinesisRecord, stream_arn: str) -> LambdaEvent:
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",

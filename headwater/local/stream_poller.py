@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from consumers.kinesis import Shard, ShardReader, StreamReader, StreamRecord
+from consumers.kinesis import KinesisRecord, Shard, ShardReader, StreamReader
 from consumers.warehouse.port import LIVE_READER, Warehouse
 from headwater.local.lambda_events import Handler, kinesis_event
 from headwater.local.runtime import Found, advance_all
@@ -31,7 +31,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 BUFFER_BYTES = BATCH_BYTES
 BUFFER_SECONDS = 5.0
 
-Take = Callable[[str, Sequence[StreamRecord]], None]
+Take = Callable[[str, Sequence[KinesisRecord]], None]
 """Takes records of one shard, in order, or raises: then the same ones come again."""
 
 
@@ -40,7 +40,7 @@ class _Reading:
     """Where the reading of one shard is."""
 
     reader: ShardReader
-    waiting: list[StreamRecord] = field(default_factory=list)  # read, and not yet taken
+    waiting: list[KinesisRecord] = field(default_factory=list)  # read, and not yet taken
     at_tip: bool = False
     taken_at: float | None = None  # when the last record that was taken had arrived, since the epoch
     ended: bool = False  # read to its end
@@ -115,7 +115,7 @@ class StreamPoller:
         return Found(len(taken), level)
 
 
-def first_batch(records: Sequence[StreamRecord], limit: int) -> list[StreamRecord]:
+def first_batch(records: Sequence[KinesisRecord], limit: int) -> list[KinesisRecord]:
     """The first records whose payloads have at most `limit` bytes in all; a larger first one alone."""
     sizes = list(accumulate(len(record.payload) for record in records))
     return list(records[: max(1, bisect_right(sizes, limit))])
@@ -132,7 +132,7 @@ def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler
             if checkpoint.stream == identity
         }
 
-    def take(_shard: str, records: Sequence[StreamRecord]) -> None:
+    def take(_shard: str, records: Sequence[KinesisRecord]) -> None:
         answer = handler(kinesis_event(records, arn), None)
         if answer["batchItemFailures"]:
             raise TransientError(f"{len(records)} records of the stream were not applied")
@@ -177,7 +177,7 @@ class Pump:
             self._flush()
         return found._replace(level=found.level and not self._waiting)
 
-    def _gather(self, shard: str, records: Sequence[StreamRecord]) -> None:
+    def _gather(self, shard: str, records: Sequence[KinesisRecord]) -> None:
         if not self._waiting:
             self._since = self._clock()
         self._waiting += [record.payload for record in records]

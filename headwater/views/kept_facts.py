@@ -25,11 +25,11 @@ _FORM = 1
 _READERS = 16
 """Objects read at once, where none is known yet. boto3's clients may be shared by threads."""
 
-Fact = Any
+KeptFact = Any
 """What JSON can hold."""
 
 
-def load(aws: Aws, bucket: str, name: str) -> Fact | None:
+def load(aws: Aws, bucket: str, name: str) -> KeptFact | None:
     """What `save` kept under that name last; None where there is nothing of this form."""
     try:
         with aws_errors(f"reading s3://{bucket}/{_key(name)}"):
@@ -43,7 +43,7 @@ def load(aws: Aws, bucket: str, name: str) -> Fact | None:
     return None
 
 
-def save(aws: Aws, bucket: str, name: str, fact: Fact) -> None:
+def save(aws: Aws, bucket: str, name: str, fact: KeptFact) -> None:
     """Keep a fact. Where the bucket may not be written to, the next call reads the objects again."""
     body = gzip.compress(json.dumps({"form": _FORM, "kept": fact}).encode(), mtime=0)
     try:
@@ -58,8 +58,8 @@ def facts_of(
     bucket: str,
     name: str,
     objects: Iterable[StoredObject],
-    read: Callable[[StoredObject], Fact],
-) -> Mapping[str, Fact]:
+    read: Callable[[StoredObject], KeptFact],
+) -> Mapping[str, KeptFact]:
     """Key to fact, of each object: as it was kept, or as `read` gives it where the object is new.
 
     An object that has another size is read again. `read` may run in several threads; raises what it raises.

@@ -26,7 +26,7 @@ from producers.csv.resume import ROWS, SURVEY, Progress, configuration_of
 from producers.csv.rows import KeyTexts, RowReader, has_one_text
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
-from producers.csv.uploads import Correction, Drop, Reject, Row, Sheet, Upload
+from producers.csv.uploads import Correction, CsvRow, Drop, Reject, Sheet, Upload
 from producers.drift_reporter import Watch
 from producers.patience import Deadline
 from producers.publisher import Publisher
@@ -45,7 +45,7 @@ CHECKED, PUBLISHED = "checked", "published"
 FEW_ROWS = 10  # rows that a snapshot may delete whatever share they are
 
 
-class Counts(NamedTuple):
+class RowCounts(NamedTuple):
     """Rows of a file: all of them, and those that became no event."""
 
     rows: int
@@ -180,7 +180,9 @@ class File:
             lines.seek(0)
             self.bucket.put(f"{self.location.rejected(sheet.filed_as)}{CLOSED}", lines)
 
-    def _read(self, opened: _Opened, sheet: Sheet, stages: Stages, use: Callable[[Event], object]) -> Counts:
+    def _read(
+        self, opened: _Opened, sheet: Sheet, stages: Stages, use: Callable[[Event], object]
+    ) -> RowCounts:
         """All rows, from the place on that was saved."""
         done = stages.resume()
         if done.rows:
@@ -189,7 +191,7 @@ class File:
         named = CHECKED if stages.phase == SURVEY else PUBLISHED
         metered = self.meter.rows(left, named, done.rows)
         counts = read_rows(opened.reader, stages.of(metered), use, stages.rejects.add)
-        return Counts(done.rows + counts.rows, done.rejected + counts.rejected)
+        return RowCounts(done.rows + counts.rows, done.rejected + counts.rejected)
 
     def _unknown(self, columns: Sequence[str]) -> Set[str]:
         """The columns of a dropped file's own header that no version of the schema names."""
@@ -231,7 +233,7 @@ class File:
     def _is_snapshot(self) -> bool:
         return self.source.mode is Mode.SNAPSHOT and self.location.prefix == DROP
 
-    def _end_snapshot(self, sheet: Sheet, counts: Counts, keys: KeySample) -> None:
+    def _end_snapshot(self, sheet: Sheet, counts: RowCounts, keys: KeySample) -> None:
         """After a whole snapshot: what it left out no longer exists. All its rows are durable by now."""
         registers = Registers(self.bucket, self.entity.name, self.source.feed)
         reason = self._unsafe(counts) or self._deletes_too_much(registers.loss(sheet.position, keys))
@@ -255,7 +257,7 @@ class File:
             )
         self.publisher.flush()
 
-    def _unsafe(self, counts: Counts) -> str | None:
+    def _unsafe(self, counts: RowCounts) -> str | None:
         """Why a sweep would delete what still exists."""
         if counts.rejected:
             return f"{counts.rejected} of {counts.rows} rows were rejected"
@@ -339,15 +341,15 @@ class _Opened(NamedTuple):
 
 def read_rows(
     reader: RowReader,
-    rows: Iterable[Row | Reject],
+    rows: Iterable[CsvRow | Reject],
     use: Callable[[Event], object],
     refuse: Callable[[Reject], object],
-) -> Counts:
+) -> RowCounts:
     """Each row's event, or its reject. An event that `use` refuses (PoisonEventError) is a reject, too."""
     count = rejected = 0
     for row in rows:
         count += 1
-        if isinstance(row, Row):
+        if isinstance(row, CsvRow):
             try:
                 use(reader.event(row))
                 continue
@@ -355,4 +357,4 @@ def read_rows(
                 row = reader.reject(row, error)
         refuse(row)
         rejected += 1
-    return Counts(count, rejected)
+    return RowCounts(count, rejected)

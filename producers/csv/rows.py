@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError
-from producers.csv.uploads import Reject, Row, Sheet
+from producers.csv.uploads import CsvRow, Reject, Sheet
 from schemas.catalog.entity import CsvSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event
@@ -57,7 +57,7 @@ class RowReader:
         self._operation = Operation.UPSERT if entity.key else Operation.INSERT
         self._sheet = sheet
 
-    def event(self, row: Row) -> Event:
+    def event(self, row: CsvRow) -> Event:
         """Raises PoisonEventError for a bad row: `reject` finds out all that is wrong with it."""
         cells = row.cells
         if len(cells) != self._width:
@@ -86,7 +86,7 @@ class RowReader:
             metadata={"file": self._sheet.name, "row": str(row.number)},
         )
 
-    def reject(self, row: Row, error: PoisonEventError) -> Reject:
+    def reject(self, row: CsvRow, error: PoisonEventError) -> Reject:
         """Everything that is wrong with a row; `error` where no single cell is."""
         bad = list(self._bad_cells(row.cells)) or [("", error.reason)]
         columns = ", ".join(column for column, _ in bad)

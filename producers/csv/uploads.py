@@ -44,7 +44,7 @@ class Upload(NamedTuple):
     """Bytes; for progress alone."""
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """One row of text. `reported` is the position that a reject of it names; `position` that of its event."""
 
     number: int
@@ -83,10 +83,10 @@ class Sheet(Protocol):
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
         """The columns of the file's own cells. Takes the header row, if there is one. Raises BadFileError."""
 
-    def placed(self, rows: Iterator[list[str]]) -> Iterator[Row | Reject]:
+    def placed(self, rows: Iterator[list[str]]) -> Iterator[CsvRow | Reject]:
         """The rows after the header."""
 
-    def identity(self, row: Row) -> Sequence[str]:
+    def identity(self, row: CsvRow) -> Sequence[str]:
         """What tells this row from all others, where the entity has no key."""
 
 
@@ -117,14 +117,14 @@ class Drop:
         self._width = len(columns)
         return columns
 
-    def placed(self, rows: Iterator[list[str]]) -> Iterator[Row]:
+    def placed(self, rows: Iterator[list[str]]) -> Iterator[CsvRow]:
         for number, cells in enumerate(rows, 1):
             # A row without a value is no row, but it is counted: the others keep their positions.
             if not is_blank(cells, self._width):
                 position = csv_position(self.position, number)
-                yield Row(number, position, position, self.occurred_at, cells)
+                yield CsvRow(number, position, position, self.occurred_at, cells)
 
-    def identity(self, row: Row) -> Sequence[str]:
+    def identity(self, row: CsvRow) -> Sequence[str]:
         return self.name, self.content, str(row.number)
 
 
@@ -155,7 +155,7 @@ class Correction:
             raise BadFileError(f"a correction begins with the columns {', '.join(REJECT_COLUMNS)}")
         return header[4:]
 
-    def placed(self, rows: Iterator[list[str]]) -> Iterator[Row | Reject]:
+    def placed(self, rows: Iterator[list[str]]) -> Iterator[CsvRow | Reject]:
         for number, cells in enumerate(rows, 1):
             if is_blank(cells, len(REJECT_COLUMNS)):
                 continue
@@ -165,9 +165,9 @@ class Correction:
                 yield Reject(number, reported, "position", NO_POSITION, own)
             else:
                 position = corrected_position(reported, self._corrected_at, self._order)
-                yield Row(place.row, reported, position, place.occurred_at, own)
+                yield CsvRow(place.row, reported, position, place.occurred_at, own)
 
-    def identity(self, row: Row) -> Sequence[str]:
+    def identity(self, row: CsvRow) -> Sequence[str]:
         return "corrections", row.reported[: -ROW_DIGITS - 1], str(row.number)
 
 

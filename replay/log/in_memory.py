@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from consumers.kinesis import Page, Shard, Start, StreamRecord
+from consumers.kinesis import KinesisRecord, Page, Shard, Start
 from replay.log.reader import BESIDE, ERRORS, LOG, SCHEMAS, LogObject
 from schemas.errors import LogIntegrityError
 from schemas.payload.codec import Schema, schema_document, schema_log_key
@@ -63,7 +63,7 @@ class InMemoryStream:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     most: int = 1_000
     before_read: Callable[[str], None] = lambda _shard: None
-    records: dict[str, list[StreamRecord]] = field(default_factory=lambda: {"shard-0": []})
+    records: dict[str, list[KinesisRecord]] = field(default_factory=lambda: {"shard-0": []})
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     put_so_far: int = 0
@@ -74,7 +74,7 @@ class InMemoryStream:
             raise ValueError(f"{shard} is closed")
         self.put_so_far += 1
         sequence = str(self.put_so_far)
-        self.records[shard].append(StreamRecord(shard, sequence, payload, self.now()))
+        self.records[shard].append(KinesisRecord(shard, sequence, payload, self.now()))
         return sequence
 
     def reshard(self, parent: str, *children: str) -> None:
@@ -124,7 +124,7 @@ class InMemoryCursor:
         at_tip = len(page) == len(ahead)
         return Page(page, at_tip, at_tip and closed)
 
-    def _is_ahead(self, record: StreamRecord) -> bool:
+    def _is_ahead(self, record: KinesisRecord) -> bool:
         if isinstance(self.start, datetime):
             return record.arrived_at >= self.start
         return self.start is None or int(record.sequence) > int(self.start)

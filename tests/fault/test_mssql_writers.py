@@ -18,7 +18,7 @@ from consumers.warehouse.mssql.errors import mssql_errors
 from consumers.warehouse.mssql.load import loads
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Batch, Counts, Row, Sweep, TransactionLostError, Warehouse
-from consumers.warehouse.retry import until_kept
+from consumers.warehouse.retry import retry_lost_transaction
 from consumers.warehouse.tables import StagingTable
 from schemas.errors import TransientError
 
@@ -149,7 +149,7 @@ def test_a_unique_violation_of_a_race_is_lost_and_the_same_again_is_kept(warehou
                 second.result(timeout=1)
         # On SQL Server the hints make it wait and then find the row; without them it meets the key.
         assert isinstance(second.exception(), TransactionLostError | None)
-    until_kept(lambda: apply_shared(warehouse, NEWER))
+    retry_lost_transaction(lambda: apply_shared(warehouse, NEWER))
     assert table(warehouse) == [NEWER]
 
 
@@ -175,7 +175,7 @@ def test_a_deadlock_costs_one_of_two_a_second_attempt_and_nothing_else(warehouse
                     if attempts[place] == 1 and key == order[0]:
                         met.wait()
 
-        until_kept(attempt)
+        retry_lost_transaction(attempt)
 
     in_parallel(lambda: writer(0), lambda: writer(1))
     assert sorted(table(warehouse)) == sorted(row(ITEM, item(key, 1), 3) for key in "ab")

@@ -8,7 +8,7 @@ import pytest
 from dynamodb_world import World, order, record
 
 from producers.dynamodb.handler import Producer
-from producers.kinesis import Entry, Shard
+from producers.kinesis import Entry, OpenShard
 from producers.publisher import Publisher
 from schemas.letters.letter import DeadLetter
 from schemas.payload.codec import Schema
@@ -35,7 +35,7 @@ class Mortal:
             raise Killed
         return done
 
-    def shards(self) -> list[Shard]:
+    def shards(self) -> list[OpenShard]:
         return self._world.kinesis.shards()
 
     def put(self, given: Sequence[Any]) -> Any:

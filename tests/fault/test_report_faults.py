@@ -23,7 +23,7 @@ from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import HeldError, Refresher
 from consumers.warehouse.port import Batch, Warehouse
-from consumers.warehouse.retry import until_kept
+from consumers.warehouse.retry import retry_lost_transaction
 from schemas.catalog.entity import Entity
 from schemas.event import Operation
 
@@ -138,7 +138,7 @@ def write_many(warehouse: Warehouse, of: Entity) -> None:
     for number in range(1, 61):
         operation = random.choice([Operation.UPSERT, Operation.UPSERT, Operation.DELETE])
         made = row(of, VALUES[of.name](random), number, operation, A)
-        until_kept(partial(write, warehouse, of, Batch({of.name: [made]})))
+        retry_lost_transaction(partial(write, warehouse, of, Batch({of.name: [made]})))
 
 
 def refresh_until(warehouse: Warehouse, done: threading.Event, most_held: int = 3) -> None:

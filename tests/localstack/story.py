@@ -21,7 +21,7 @@ from headwater_up import ON_MSSQL, PROGRAM, Done, Up
 from localstack_client.session import Session
 
 from consumers.facts import frames_of
-from consumers.kinesis import StreamReader, StreamRecord
+from consumers.kinesis import KinesisRecord, StreamReader
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Row
 from replay.log import reader as log
@@ -100,7 +100,7 @@ class Story:
     missed: Mapping[str, tuple[object, ...]]
     shards_before: Sequence[str]
     split: str
-    records: Mapping[str, Sequence[StreamRecord]]
+    records: Mapping[str, Sequence[KinesisRecord]]
     drained: Done
     status: Mapping[str, Any]
     letters: Sequence[Mapping[str, Any]]
@@ -240,14 +240,14 @@ def table(place: Place, up: Up, entity: str) -> Table:
     )
 
 
-def stream_records(place: Place) -> dict[str, list[StreamRecord]]:
+def stream_records(place: Place) -> dict[str, list[KinesisRecord]]:
     """All that Kinesis has taken, by shard."""
     reader = place.stream()
     return {shard.id: shard_records(reader, shard.id) for shard in reader.shards()}
 
 
-def shard_records(reader: StreamReader, shard: str) -> list[StreamRecord]:
-    opened, found = reader.open(shard), list[StreamRecord]()
+def shard_records(reader: StreamReader, shard: str) -> list[KinesisRecord]:
+    opened, found = reader.open(shard), list[KinesisRecord]()
     while True:
         page = opened.read(limit=500)
         found += page.records
@@ -255,7 +255,7 @@ def shard_records(reader: StreamReader, shard: str) -> list[StreamRecord]:
             return found
 
 
-def frames(records: Iterable[StreamRecord]) -> list[bytes]:
+def frames(records: Iterable[KinesisRecord]) -> list[bytes]:
     return [frame for record in records for frame in frames_of(record.payload)]
 
 

@@ -27,7 +27,7 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.retry import until_kept
+from consumers.warehouse.retry import retry_lost_transaction
 from schemas.errors import ConfigurationError
 
 pytest_plugins = ("warehouse_engines",)
@@ -120,7 +120,7 @@ def play_in_trouble(url: str, made: Made, seed: int, last_statement: int) -> Non
 
 def write_some(warehouse: Warehouse, writer: Writer, count: int) -> None:
     for _ in range(count):
-        until_kept(partial(write, warehouse, *writer.batch()))
+        retry_lost_transaction(partial(write, warehouse, *writer.batch()))
 
 
 def _is_unique(made: Made, database: Database) -> bool:

@@ -18,9 +18,9 @@ from consumers.warehouse.mssql.errors import (
     CLIENT_NUMBERS,
     NUMBERS,
     RowRefused,
+    map_error,
     mssql_errors,
     number_of,
-    ours,
 )
 from consumers.warehouse.mssql.load import (
     JSON_ROWS,
@@ -144,9 +144,9 @@ def test_no_number_that_a_statement_can_meet_is_unmapped(number: int, kind: type
 
 def test_every_number_of_the_clients_library_is_a_matter_of_the_connection() -> None:
     for number in CLIENT_NUMBERS:
-        kind, _ = ours(number, None)
+        kind, _ = map_error(number, None)
         assert issubclass(kind, TransientError | ConfigurationError), number
-    assert ours(None, None)[0] is TransactionLostError
+    assert map_error(None, None)[0] is TransactionLostError
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_every_number_of_the_clients_library_is_a_matter_of_the_connection() -> 
 )
 def test_an_unknown_number_is_judged_by_its_severity(severity: int, kind: type) -> None:
     assert 61_234 not in NUMBERS
-    assert ours(61_234, severity)[0] is kind
+    assert map_error(61_234, severity)[0] is kind
 
 
 def test_what_fills_up_or_is_read_only_is_never_a_row() -> None:
     for number in (9002, 1105, 3906, 701, 823, 942, 1222):
-        assert ours(number, 16)[0] is TransientError
+        assert map_error(number, 16)[0] is TransientError
 
 
 @pytest.mark.parametrize("number", sorted(NUMBERS))

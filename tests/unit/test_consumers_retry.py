@@ -3,7 +3,7 @@
 import pytest
 
 from consumers.warehouse.port import TransactionLostError
-from consumers.warehouse.retry import ATTEMPTS, LONGEST_SECONDS, pauses, until_kept
+from consumers.warehouse.retry import ATTEMPTS, LONGEST_SECONDS, pauses, retry_lost_transaction
 from schemas.errors import TransientError
 
 
@@ -22,7 +22,7 @@ def failing(times: int, error: Exception) -> "tuple[list[int], object]":
 def test_a_lost_transaction_is_made_again_until_it_is_kept() -> None:
     slept: list[float] = []
     calls, work = failing(3, TransactionLostError("deadlock"))
-    assert until_kept(work, sleep=slept.append, random=lambda: 1.0) == "kept"  # type: ignore[arg-type]
+    assert retry_lost_transaction(work, sleep=slept.append, random=lambda: 1.0) == "kept"  # type: ignore[arg-type]
     assert len(calls) == 4
     assert slept == sorted(slept)
     assert len(set(slept)) == 3
@@ -31,14 +31,14 @@ def test_a_lost_transaction_is_made_again_until_it_is_kept() -> None:
 def test_it_gives_up_in_the_end_and_tells_what_was_last() -> None:
     calls, work = failing(99, TransactionLostError("deadlock"))
     with pytest.raises(TransactionLostError, match="deadlock"):
-        until_kept(work, sleep=lambda _: None)  # type: ignore[arg-type]
+        retry_lost_transaction(work, sleep=lambda _: None)  # type: ignore[arg-type]
     assert len(calls) == ATTEMPTS
 
 
 def test_what_is_only_transient_is_left_to_the_caller() -> None:
     calls, work = failing(1, TransientError("the log is full"))
     with pytest.raises(TransientError):
-        until_kept(work, sleep=lambda _: None)  # type: ignore[arg-type]
+        retry_lost_transaction(work, sleep=lambda _: None)  # type: ignore[arg-type]
     assert len(calls) == 1
 
 

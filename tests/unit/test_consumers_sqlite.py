@@ -12,7 +12,7 @@ from consumers_world import ENTITIES, EVERY, ITEM, apply, floor, item, row, seen
 from sqlalchemy.exc import DBAPIError
 
 from consumers.warehouse.port import Batch, Counts, RefusedRowError
-from consumers.warehouse.sqlite.errors import PRIMARY_CODES, RowRefused, ours, sqlite_errors
+from consumers.warehouse.sqlite.errors import PRIMARY_CODES, RowRefused, map_error, sqlite_errors
 from consumers.warehouse.sqlite.rows import parameters
 from consumers.warehouse.sqlite.sql import buried, bury, create_table, upsert
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
@@ -86,7 +86,7 @@ def test_an_extended_code_is_what_its_primary_code_is() -> None:
     for name, code in extended.items():
         primary = "_".join(name.split("_")[:2])
         kind = PRIMARY_CODES[primary]
-        assert type(ours(error_of(code), "write")) is (kind or type(None)), name
+        assert type(map_error(error_of(code), "write")) is (kind or type(None)), name
 
 
 @pytest.mark.parametrize("code", sorted(PRIMARY_CODES))

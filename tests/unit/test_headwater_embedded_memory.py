@@ -19,7 +19,7 @@ from headwater.embedded.content import Content, ObjectBody, Spool
 
 embedded_moto.KEPT_CHANGES = 10
 embedded_moto.KEPT_ITERATORS = 5
-clock, content = embedded_moto.Clock(), Content(Path(sys.argv[1]), keep=False)
+clock, content = embedded_moto.MotoClock(), Content(Path(sys.argv[1]), keep=False)
 ObjectBody.content = content
 embedded_moto.prepare(clock, Spool(content))
 from moto import mock_aws

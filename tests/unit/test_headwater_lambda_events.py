@@ -3,7 +3,7 @@
 import base64
 from datetime import UTC, datetime
 
-from consumers.kinesis import StreamRecord
+from consumers.kinesis import KinesisRecord
 from headwater.local.lambda_events import (
     attribute_as_json,
     attribute_from_json,
@@ -79,7 +79,7 @@ def test_an_attribute_comes_back_as_it_went() -> None:
 
 def test_a_kinesis_record_carries_shard_sequence_and_payload() -> None:
     arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
-    (record,) = kinesis_event([StreamRecord("shardId-0", "7", b"\x00\xff", AT)], arn)["Records"]
+    (record,) = kinesis_event([KinesisRecord("shardId-0", "7", b"\x00\xff", AT)], arn)["Records"]
     assert record["eventID"] == "shardId-0:7"
     assert record["eventSourceARN"] == arn
     assert record["awsRegion"] == "eu-west-1"

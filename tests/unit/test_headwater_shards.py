@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from consumers.kinesis import Page, Shard, StreamRecord
-from headwater.local.dynamodb_poller import DynamoDbPoller, due_shards, from_lowest_failed
-from headwater.local.dynamodb_poller import Shard as TableShard
+from consumers.kinesis import KinesisRecord, Page, Shard
+from headwater.local.dynamodb_poller import DynamoDbPoller, ShardCursor, due_shards, from_lowest_failed
 from headwater.local.runtime import Found
 from headwater.local.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
 from schemas.errors import TransientError
@@ -37,7 +36,7 @@ class Cursor:
 
     def read(self, limit: int, *, closed: bool = False) -> Page:
         payloads, self._held[:] = self._held[:1], self._held[1:]
-        records = [StreamRecord(self._shard, "1", payload, datetime.now(UTC)) for payload in payloads]
+        records = [KinesisRecord(self._shard, "1", payload, datetime.now(UTC)) for payload in payloads]
         at_tip = not self._held
         return Page(records, at_tip, finished=closed and at_tip)
 
@@ -84,7 +83,7 @@ def test_a_parent_whose_last_records_were_not_taken_is_not_at_its_end() -> None:
     taken: list[bytes] = []
     fails = iter([True, True])
 
-    def take(_shard: str, records: list[StreamRecord]) -> None:
+    def take(_shard: str, records: list[KinesisRecord]) -> None:
         if next(fails, False):
             raise TransientError("busy")
         taken.extend(record.payload for record in records)
@@ -114,12 +113,12 @@ def test_payloads_are_cut_into_calls_that_firehose_takes() -> None:
     assert list(batches([])) == []
 
 
-def table_shards(*shards: TableShard) -> dict[tuple[str, str], TableShard]:
+def table_shards(*shards: ShardCursor) -> dict[tuple[str, str], ShardCursor]:
     return {(shard.stream_arn, shard.shard_id): shard for shard in shards}
 
 
 def test_a_table_streams_child_waits_until_its_parent_is_read_and_taken() -> None:
-    parent, child = TableShard("arn", "1", None), TableShard("arn", "2", "1")
+    parent, child = ShardCursor("arn", "1", None), ShardCursor("arn", "2", "1")
     shards = table_shards(parent, child)
     assert due_shards(shards) == [parent]
     parent.closed, parent.waiting = True, [{"a": "record"}]
@@ -131,7 +130,7 @@ def test_a_table_streams_child_waits_until_its_parent_is_read_and_taken() -> Non
 class TablePoller(DynamoDbPoller):
     """Knows its shards; each gives its records in one answer, and no iterator behind them."""
 
-    def __init__(self, held: dict[str, list[dict[str, Any]]], *shards: TableShard) -> None:
+    def __init__(self, held: dict[str, list[dict[str, Any]]], *shards: ShardCursor) -> None:
         super().__init__(None, ["t"], lambda _event, _context: {"batchItemFailures": []})  # type: ignore[arg-type]
         self._held = held
         self._shards = {"t": table_shards(*shards)}
@@ -139,13 +138,13 @@ class TablePoller(DynamoDbPoller):
     def _stream_arns(self, table: str) -> list[str]:
         return []
 
-    def _get_records(self, shard: TableShard) -> Any:
+    def _get_records(self, shard: ShardCursor) -> Any:
         return {"Records": self._held[shard.shard_id]}
 
 
 def test_a_pass_over_tables_is_not_level_while_a_child_waits() -> None:
     change = {"dynamodb": {"SequenceNumber": "1", "ApproximateCreationDateTime": datetime.now(UTC)}}
-    parent, child = TableShard("arn:::::", "1", None), TableShard("arn:::::", "2", "1")
+    parent, child = ShardCursor("arn:::::", "1", None), ShardCursor("arn:::::", "2", "1")
     poller = TablePoller({"1": [change], "2": []}, parent, child)
     assert poller.poll(0) == Found(1, level=False)
     assert poller.poll(time.time()) == Found(0, level=True)
@@ -153,7 +152,7 @@ def test_a_pass_over_tables_is_not_level_while_a_child_waits() -> None:
 
 
 def test_shards_of_two_streams_do_not_wait_for_each_other() -> None:
-    old, new = TableShard("old", "1", None), TableShard("new", "2", "1")
+    old, new = ShardCursor("old", "1", None), ShardCursor("new", "2", "1")
     assert due_shards(table_shards(old, new)) == [old, new]
 
 

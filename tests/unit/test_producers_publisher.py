@@ -7,7 +7,7 @@ import pytest
 from dynamodb_world import ORDER, TEACHER, Stream, event, frames
 
 from producers.aggregator import Aggregate, messages_pb2
-from producers.kinesis import MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Fault, InMemoryStream, Shard
+from producers.kinesis import MAX_CALL_BYTES, MAX_CALL_ENTRIES, Entry, Fault, InMemoryStream, OpenShard
 from producers.publisher import EVENT_OVERHEAD, Publisher, PublishError
 from producers.schema_log import InMemorySchemaLog
 from schemas.errors import ConfigurationError, PoisonEventError, TransientError
@@ -315,7 +315,7 @@ class BlindStream(InMemoryStream):
         super().__init__(3)
         self.answers = list(answers)
 
-    def shards(self) -> list[Shard]:
+    def shards(self) -> list[OpenShard]:
         answer = self.answers.pop(0) if self.answers else "whole"
         if answer == "away":
             raise TransientError("throttled")

@@ -16,7 +16,7 @@ from consumers.reporting.refresh.refresher import held
 from consumers.reporting.refresh.session import EngineSession
 from consumers.warehouse.mssql import sql as sql
 from consumers.warehouse.mssql.ddl import SYSTEM, revisions_in, run
-from consumers.warehouse.mssql.errors import RowRefused, mssql_errors, number_of, ours, words_of
+from consumers.warehouse.mssql.errors import RowRefused, map_error, mssql_errors, number_of, words_of
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse, undo
 from schemas.errors import ConfigurationError
 
@@ -101,7 +101,7 @@ class MssqlReports:
             try:
                 described = run(connection, self.dialect.describe(report)).all()
             except DBAPIError as error:
-                kind, _ = ours(*number_of(error.orig))
+                kind, _ = map_error(*number_of(error.orig))
                 if issubclass(kind, ConfigurationError) and (said := words_of(error.orig)):
                     raise ConfigurationError(f"report {report.name}: the server says: {said}") from None
                 raise

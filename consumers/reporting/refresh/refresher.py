@@ -27,7 +27,7 @@ from consumers.reporting.refresh.transaction import (
 )
 from consumers.reporting.refresh.verification import Comparison, compare
 from consumers.warehouse.indexes import serves
-from consumers.warehouse.retry import until_kept
+from consumers.warehouse.retry import retry_lost_transaction
 from schemas.errors import ConfigurationError, TransientError
 from schemas.refusals import unknown
 
@@ -99,7 +99,7 @@ class Refresher:
         stays as it was, and the registry says what is wrong.
         """
         with named(report.name):
-            return until_kept(lambda: self._refresh(report, whole))
+            return retry_lost_transaction(lambda: self._refresh(report, whole))
 
     def _refresh(self, report: Report, whole: bool) -> Refreshed:
         with self._engine.holding(report.name, self.wait_seconds) as holder:
@@ -199,7 +199,7 @@ class Refresher:
             names = {each.name for each in session.registry.all()}
         if name not in names:
             raise unknown("report with a table", name, sorted(names))
-        until_kept(lambda: self._drop_all_of(name))
+        retry_lost_transaction(lambda: self._drop_all_of(name))
 
     def _drop_all_of(self, name: str) -> None:
         with self._engine.holding(name, self.wait_seconds) as holder, holder.transaction() as session:
@@ -233,7 +233,7 @@ class Refresher:
         """How the table of this file would differ from the one that readers see; None where there is none.
         Changes nothing. Raises HeldError; ConfigurationError as `refresh`."""
         with named(report.name):
-            return until_kept(lambda: self._compare(report, self._engine.outputs(report)))
+            return retry_lost_transaction(lambda: self._compare(report, self._engine.outputs(report)))
 
     def _compare(self, report: Report, new: Sequence[Output]) -> Comparison | None:
         with (
@@ -276,7 +276,7 @@ class Refresher:
         the keys of rows that differ, ten at most. Raises as `refresh`; TransientError where it is made anew
         again and again."""
         with named(report.name):
-            return until_kept(lambda: self._verify(report))
+            return retry_lost_transaction(lambda: self._verify(report))
 
     def _verify(self, report: Report) -> list[str]:
         with self._engine.holding(report.name, self.wait_seconds) as holder:

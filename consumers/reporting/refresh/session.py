@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from consumers.reporting.refresh.freshness import Registry, Sources
-from consumers.warehouse.indexes import Columns, Indexes
+from consumers.warehouse.indexes import IndexColumns, Indexes
 from consumers.warehouse.port import LIVE_READER
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.system import SystemTables
@@ -49,7 +49,7 @@ class EngineSession(ABC):
     def indexes(self, entity: str) -> Indexes:
         return self._revisions.indexes(self._tables[entity])
 
-    def create_index(self, entity: str, columns: Columns) -> None:
+    def create_index(self, entity: str, columns: IndexColumns) -> None:
         self._revisions.create_index(self._tables[entity], columns)
 
     def checkpoints(self) -> list[tuple[Any, ...]]:

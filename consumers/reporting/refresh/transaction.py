@@ -17,7 +17,7 @@ from consumers.reporting.refresh.changes import Changes
 from consumers.reporting.refresh.dialect import Dialect, typed
 from consumers.reporting.refresh.freshness import Registry, Sources, Standing
 from consumers.reporting.refresh.statements import newest_of, of_units, same, timed
-from consumers.warehouse.indexes import Columns, Indexes
+from consumers.warehouse.indexes import IndexColumns, Indexes
 from schemas.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Session(Protocol):
     def indexes(self, entity: str) -> Indexes:
         """Of the live table of staging."""
 
-    def create_index(self, entity: str, columns: Columns) -> None:
+    def create_index(self, entity: str, columns: IndexColumns) -> None:
         """On the live table; those made later get it as well."""
 
     def checkpoints(self) -> list[tuple[Any, ...]]:

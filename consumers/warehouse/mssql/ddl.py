@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, CursorResult
 
 from consumers.warehouse.history import HistoryTable
-from consumers.warehouse.indexes import Columns, Indexes, of_reports
+from consumers.warehouse.indexes import IndexColumns, Indexes, of_reports
 from consumers.warehouse.mssql import history as history
 from consumers.warehouse.mssql import indexes as indexes
 from consumers.warehouse.mssql import sql as sql
@@ -125,7 +125,7 @@ class MssqlDdl:
     def indexes(self, table: StagingTable, number: int) -> Indexes:
         return indexes.indexes(self._connection, table, number)
 
-    def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
+    def create_index(self, table: StagingTable, number: int, columns: IndexColumns) -> None:
         if columns := indexes.fitting(table, columns):
             run(self._connection, indexes.create_index(table, number, columns))
 

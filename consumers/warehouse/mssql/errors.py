@@ -243,7 +243,7 @@ _RESOURCES = 17
 """Severity from which on the server, and not the statement, is at fault."""
 
 
-def ours(number: int | None, severity: int | None) -> tuple[Kind, str]:
+def map_error(number: int | None, severity: int | None) -> tuple[Kind, str]:
     """What an error is to us. Without a number it is pymssql's own: the connection is not there any more."""
     if number is None:
         return TransactionLostError, "the connection is closed"
@@ -302,7 +302,7 @@ def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
         yield
     except FOREIGN as error:
         number, severity = number_of(error.orig if isinstance(error, DBAPIError) else error)
-        kind, words = ours(number, severity)
+        kind, words = map_error(number, severity)
         where = f" at {server}" if server and _is_of_connection(number) else ""
         said = f"{doing}: SQL Server error {number}{where}: {words}" if number else f"{doing}{where}: {words}"
         raise kind(said) from None

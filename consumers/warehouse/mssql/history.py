@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consumers.warehouse.history import HistoryTable, Speech, select_versions
-from consumers.warehouse.indexes import Columns
+from consumers.warehouse.indexes import IndexColumns
 from consumers.warehouse.mssql.indexes import fitting
 from consumers.warehouse.mssql.sql import (
     MAX_RANK,
@@ -39,7 +39,7 @@ def drop_index(table: HistoryTable, revision: int) -> str:
     return f"DROP INDEX [by_key] ON {quoted(table.physical(revision))}"
 
 
-def indexed(table: HistoryTable) -> Columns:
+def indexed(table: HistoryTable) -> IndexColumns:
     """The first columns of the key, as many as an index holds; none where its first is text of any length."""
     return fitting(table, table.key_columns)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from consumers.warehouse.indexes import Columns, Indexes, index_name
+from consumers.warehouse.indexes import IndexColumns, Indexes, index_name
 from consumers.warehouse.mssql.sql import listed, quoted, types_of
 from consumers.warehouse.tables import StagingTable
 
@@ -24,7 +24,7 @@ WHERE i.object_id = OBJECT_ID(%s) AND i.has_filter = 0 AND i.is_disabled = 0 AND
 ORDER BY i.name, k.key_ordinal"""
 
 
-def fitting(table: StagingTable, columns: Sequence[str]) -> Columns:
+def fitting(table: StagingTable, columns: Sequence[str]) -> IndexColumns:
     """The first of these columns, as many as an index holds."""
     types, room, found = types_of(table), INDEX_BYTES, list[str]()
     for name in columns:
@@ -45,7 +45,7 @@ def bytes_of(sql_type: str) -> int:
 
 def indexes(connection: Connection, table: StagingTable, revision: int) -> Indexes:
     """Of a revision, without those of a part of the rows."""
-    found: dict[str, Columns] = {}
+    found: dict[str, IndexColumns] = {}
     for name, column in connection.exec_driver_sql(_INDEXES, (table.physical(revision),)):
         found[name] = (*found.get(name, ()), column)
     return found

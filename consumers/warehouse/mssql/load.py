@@ -47,7 +47,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=
 AnyRow: TypeAlias = Row | HistoryRow
 
 
-class Load(NamedTuple):
+class LoadStatement(NamedTuple):
     """A statement that fills #rows, with the parameters of its placeholders."""
 
     rows: int
@@ -55,7 +55,7 @@ class Load(NamedTuple):
     parameters: tuple[object, ...] | None
 
 
-def loads(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Load]:
+def loads(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[LoadStatement]:
     """The rows in the order of their keys, so that two writers meet in one order, in pieces.
 
     Raises RefusedRowError for a row with a value that no column of SQL Server holds.
@@ -85,7 +85,7 @@ def _place(row: AnyRow) -> tuple[bytes, str]:
     return row.key_hash, row.rank
 
 
-def _json(table: StagingTable, rows: Sequence[AnyRow]) -> Load:
+def _json(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
     sent = dict(zip(table.columns, _columns(table, rows), strict=False))
     once = {name: sent.pop(name)[0] for name in _ONCE if len(set(sent[name])) == 1}
     prefix = _common_prefix([row.rank for row in rows])
@@ -97,7 +97,7 @@ def _json(table: StagingTable, rows: Sequence[AnyRow]) -> Load:
         f"DECLARE @prefix VARCHAR({MAX_RANK}) = %s{declared}, @json NVARCHAR(MAX); SET @loaded = 0; "
         + "".join(_json_text(table, list(sent), once, into) for into in (True, *[False] * (len(texts) - 1)))
     )
-    return Load(len(rows), statement, (prefix, *once.values(), *texts))
+    return LoadStatement(len(rows), statement, (prefix, *once.values(), *texts))
 
 
 def _common_prefix(ranks: Sequence[str]) -> str:
@@ -128,7 +128,7 @@ def _chosen(name: str, is_once: bool, is_text: bool) -> str:
     return f"{value} AS {quoted(name)}" if is_once else value
 
 
-def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> Load:
+def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
     columns = table.columns[:-1]
     types = {KEY_HASH: "UNIQUEIDENTIFIER", **types_of(table)}
     named = ", ".join(
@@ -139,7 +139,7 @@ def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> Load:
     shown = [list(map(_literal, column)) for column in _columns(table, rows)]
     shown[0] = ["0x" + row.key_hash.hex() for row in rows]
     values = ", ".join(f"({', '.join(each)})" for each in zip(*shown, strict=True))
-    return Load(
+    return LoadStatement(
         len(rows),
         f"CREATE TABLE #rows ({named}); INSERT INTO #rows ({listed(columns)}) VALUES {values}; "
         "SET @loaded = @@ROWCOUNT; ",
@@ -223,7 +223,7 @@ def _is_long_source(source: str) -> bool:
     return len(source) * 2 > MAX_SOURCE and len(source.encode("utf-16-le")) > 2 * MAX_SOURCE
 
 
-def nothing_lost(load: Load, loaded: int) -> None:
+def nothing_lost(load: LoadStatement, loaded: int) -> None:
     """Every row that was sent is in #rows, or nothing is committed (INV-4). Raises RuntimeError."""
     if loaded != load.rows:
         raise RuntimeError(f"{load.rows} rows were sent and {loaded} arrived")

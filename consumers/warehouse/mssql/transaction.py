@@ -14,7 +14,7 @@ from consumers.warehouse.mssql import sql as sql
 from consumers.warehouse.mssql.ddl import Result, revisions_in, run
 from consumers.warehouse.mssql.errors import RowRefused, mssql_errors
 from consumers.warehouse.mssql.history import add_facts, add_sweeps
-from consumers.warehouse.mssql.load import AnyRow, Load, json_text, loads, nothing_lost
+from consumers.warehouse.mssql.load import AnyRow, LoadStatement, json_text, loads, nothing_lost
 from consumers.warehouse.mssql.rows import read_rows
 from consumers.warehouse.mssql.values import binary_text, instant_text, uuid_text
 from consumers.warehouse.port import (
@@ -132,7 +132,7 @@ class MssqlTransaction:
         except RowRefused as refusal:
             raise self._refused(table, write, rows, refusal) from None
 
-    def _written(self, table: StagingTable, write: str, load: Load) -> Sequence[int]:
+    def _written(self, table: StagingTable, write: str, load: LoadStatement) -> Sequence[int]:
         declared = (
             f"DECLARE @now DATETIME2(6) = {sql.text(self._now)}, @loaded INT, @changed INT, @equal INT; "
         )

@@ -29,7 +29,7 @@ from consumers.warehouse.mssql.setup import lacks, make_roles, make_snapshot_rea
 from consumers.warehouse.mssql.transaction import MssqlTransaction
 from consumers.warehouse.mssql.values import instant_of, instant_text
 from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
-from consumers.warehouse.retry import until_kept
+from consumers.warehouse.retry import retry_lost_transaction
 from consumers.warehouse.tables import StagingTable, StagingTables
 from consumers.warehouse.urls import MSSQL_OPTIONS, check_options, malformed, parse_url
 from schemas.catalog.entity import Entity
@@ -104,7 +104,7 @@ class MssqlWarehouse:
             run(connection, sql.COMMIT)
 
     def init(self) -> None:
-        until_kept(self._init)  # each step looks first: harmless to repeat
+        retry_lost_transaction(self._init)  # each step looks first: harmless to repeat
 
     def _init(self) -> None:
         with self.reading("init") as connection:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from consumers.warehouse.columns import converted
 from consumers.warehouse.history import HistoryTable
-from consumers.warehouse.indexes import Columns, Indexes, index_name
+from consumers.warehouse.indexes import IndexColumns, Indexes, index_name
 from consumers.warehouse.revisions import Revisions
 from consumers.warehouse.sqlite import sql as sql
 from consumers.warehouse.sqlite.history import create_history, create_view
@@ -49,14 +49,14 @@ class SqliteDdl:
             self._connection.exec_driver_sql(sql.fill_column(new, field, number), tuple(default))
 
     def indexes(self, table: StagingTable, number: int) -> Indexes:
-        found: dict[str, Columns] = {}
+        found: dict[str, IndexColumns] = {}
         listed = self._connection.exec_driver_sql(_INDEXES, (table.physical(number),))
         for name, columns in groupby(listed, key=itemgetter(0)):
             usable = takewhile(lambda each: each[1] and each[2] == _collation(table, each[1]), columns)
             found[name] = tuple(column for _, column, _ in usable)
         return {name: columns for name, columns in found.items() if columns}
 
-    def create_index(self, table: StagingTable, number: int, columns: Columns) -> None:
+    def create_index(self, table: StagingTable, number: int, columns: IndexColumns) -> None:
         """In place of one that was made before reports compared text without the blanks at its end."""
         physical = table.physical(number)
         listed = ", ".join(f"{sql.quoted(each)} COLLATE {_collation(table, each)}" for each in columns)

@@ -66,7 +66,7 @@ MEANINGS = {
 _BY_CODE = {getattr(sqlite3, name): (name, kind) for name, kind in PRIMARY_CODES.items()}
 
 
-def ours(error: BaseException | None, doing: str) -> HeadwaterError | RowRefused | None:
+def map_error(error: BaseException | None, doing: str) -> HeadwaterError | RowRefused | None:
     """SQLite's error as ours; None for a bug. An extended code's low byte is the primary code."""
     name, kind = _BY_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ("", None))
     if kind is None:
@@ -83,7 +83,7 @@ def sqlite_errors(doing: str) -> Iterator[None]:
     except PendingRollbackError:  # a statement on a connection that was given up
         raise TransientError(f"{doing}: the connection is closed") from None
     except DBAPIError as error:
-        known = ours(error.orig, doing)
+        known = map_error(error.orig, doing)
         if known is None:
             raise
         raise known from error.orig
