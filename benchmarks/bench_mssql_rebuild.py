@@ -22,11 +22,11 @@ from consumers.warehouse.mssql.load import LoadStatement, loads
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse
 from consumers.warehouse.port import Row
 from consumers.warehouse.tables import StagingTable
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.load import load
 from replay.log.in_memory import InMemoryStream
-from replay.patience import Patience
 from replay.ports import Ports
+from replay.retry_policy import RetryPolicy
 from replay.write import RevisionWriter
 
 CHUNKS = 3
@@ -114,7 +114,7 @@ def _replayed(warehouse: MssqlWarehouse) -> float:
     log = log_of(frame_of(f"subscription-{n:08}", n) for n in range(ROWS))
     revision = warehouse.create_revision(ENTITY.name)
     ports = Ports(warehouse, log, InMemoryStream(), REGISTRY)
-    writer = RevisionWriter(warehouse, Wanted(ENTITY), REGISTRY, revision, 1, Patience())
+    writer = RevisionWriter(warehouse, EventFilter(ENTITY), REGISTRY, revision, 1, RetryPolicy())
     seconds = _seconds(lambda: load(ports, writer))
     if writer.counts.applied != ROWS:
         raise AssertionError(f"not all events became rows: {writer.counts}")

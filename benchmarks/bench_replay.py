@@ -24,12 +24,12 @@ from fastavro.schema import to_parsing_canonical_form
 from consumers.collector import no_collection
 from consumers.fold import fold
 from consumers.warehouse.sqlite.warehouse import open_warehouse
-from replay.fold import Wanted, surviving_facts
+from replay.fold import EventFilter, surviving_facts
 from replay.load import Damages, chunks, load
 from replay.log.in_memory import InMemoryLog, InMemoryStream
 from replay.log.reader import LogStore
-from replay.patience import Patience
 from replay.ports import Ports
+from replay.retry_policy import RetryPolicy
 from replay.write import RevisionWriter
 from schemas.catalog.entity import Catalog, Entity
 from schemas.catalog.loader import load_catalog
@@ -126,12 +126,12 @@ def write(log: LogStore, entity: Entity, registry: SchemaRegistry) -> None:
         warehouse.ensure()
         ports = Ports(warehouse, log, InMemoryStream(), registry)
         revision = warehouse.create_revision(entity.name)
-        load(ports, RevisionWriter(warehouse, Wanted(entity), registry, revision, 1, Patience()))
+        load(ports, RevisionWriter(warehouse, EventFilter(entity), registry, revision, 1, RetryPolicy()))
         warehouse.close()
 
 
 def _fold(log: LogStore, entity: Entity, registry: SchemaRegistry) -> None:
-    wanted, damages = Wanted(entity), Damages()
+    wanted, damages = EventFilter(entity), Damages()
     for chunk in chunks(log, wanted.needle, damages):
         with no_collection():  # as RevisionWriter does
             fold(surviving_facts(chunk.frames, wanted, registry).facts)

@@ -19,7 +19,7 @@ from unittest import mock
 from benchmarks.bench_replay import frames
 from headwater.aws import connect
 from headwater.embedded.aws import EmbeddedAws
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.load import Damages, chunks
 from replay.log.in_memory import InMemoryLog
 from replay.log.reader import LogObject, LogStore, S3Log
@@ -111,7 +111,7 @@ def _rows(where: str, ahead: LogStore, one_by_one: LogStore) -> list[tuple[str, 
 
 def _seconds(log: LogStore, _round: int) -> float:
     began, damages = time.perf_counter(), Damages()
-    for _ in chunks(log, Wanted(load_catalog().entity("subscription")).needle, damages):
+    for _ in chunks(log, EventFilter(load_catalog().entity("subscription")).needle, damages):
         pass
     damages.check()
     return time.perf_counter() - began

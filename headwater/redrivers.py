@@ -17,7 +17,7 @@ from producers.csv.archive import S3Bucket
 from producers.csv.file import STAGE as CSV
 from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
-from producers.drift_reporter import S3Sightings, Watch
+from producers.drift_reporter import DriftReporter, S3Sightings
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.dynamodb.records import STAGE as DYNAMODB
 from producers.dynamodb.redrive import DynamoDbRedriver
@@ -50,19 +50,19 @@ def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str
     publisher = Publisher(
         KinesisWriter(aws.kinesis, settings.stream), S3SchemaLog(aws.s3, settings.log_bucket)
     )
-    watch = Watch(S3Sightings(aws.s3, settings.source_bucket))
+    drift = DriftReporter(S3Sightings(aws.s3, settings.source_bucket))
 
     def dynamodb() -> Redriver:
         key = _hash_key(here, aws)
         return DynamoDbRedriver(
-            catalog, lambda store: DynamoDbProducer(catalog, publisher, store, key, watch), key
+            catalog, lambda store: DynamoDbProducer(catalog, publisher, store, key, drift), key
         )
 
     def csv() -> Redriver:
         key = _hash_key(here, aws)
         return CsvRedriver(
             lambda store: CsvProducer(
-                catalog, publisher, store, lambda name: S3Bucket(aws.s3, name), key, watch
+                catalog, publisher, store, lambda name: S3Bucket(aws.s3, name), key, drift
             ),
             S3Letters(aws.s3, settings.source_bucket),
         )

@@ -45,7 +45,7 @@ class S3Sightings:
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=b"", IfNoneMatch="*")
 
 
-class Watch:
+class DriftReporter:
     """Of one container. Never raises for the store: what is said about events holds none of them up."""
 
     def __init__(self, store: SightingStore) -> None:
@@ -53,7 +53,7 @@ class Watch:
         self._told: dict[tuple[str, str, date], set[str]] = {}
         self._new: dict[tuple[str, str, date], set[str]] = {}
 
-    def see(self, entity: str, source: str, occurred_at: int, names: Iterable[str]) -> None:
+    def observe(self, entity: str, source: str, occurred_at: int, names: Iterable[str]) -> None:
         """`occurred_at`: microseconds since 1970."""
         of = entity, source, day_of(occurred_at)
         told, new = self._told.get(of, _NONE), self._new.setdefault(of, set())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
 
-from producers.drift_reporter import S3Sightings, Watch
+from producers.drift_reporter import DriftReporter, S3Sightings
 from producers.hash_keys import check_use, read_hash_key
 from producers.kinesis import KinesisWriter
 from producers.letter_store import S3Letters
@@ -42,7 +42,7 @@ class Wiring(NamedTuple):
     letters: S3Letters
     s3: S3Client
     hash_key: HashKey | None
-    watch: Watch
+    drift: DriftReporter
 
 
 def wire(environ: Mapping[str, str]) -> Wiring:
@@ -63,5 +63,5 @@ def wire(environ: Mapping[str, str]) -> Wiring:
         S3Letters(s3, source_bucket),
         s3,
         hash_key,
-        Watch(S3Sightings(s3, source_bucket)),
+        DriftReporter(S3Sightings(s3, source_bucket)),
     )

@@ -14,6 +14,7 @@ from random import random as uniform
 from typing import Any, NamedTuple
 
 from producers.aggregator import Aggregate
+from producers.deadline import SecondsLeft, unlimited
 from producers.kinesis import (
     BROKEN,
     HASH_KEYS,
@@ -23,7 +24,7 @@ from producers.kinesis import (
     OpenShard,
     StreamWriter,
 )
-from producers.patience import MAX_ATTEMPTS, Patience, SecondsLeft, unlimited
+from producers.put_backoff import MAX_ATTEMPTS, PutBackoff
 from producers.schema_log import SchemaLog
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, fitting_frame, key_hash, partition_key
@@ -105,14 +106,14 @@ class Publisher:
         """Kinesis has everything that was buffered when this returns (INV-1). Raises as `add` does."""
         waiting = [filling.sealed() for filling in self._filling.values()]
         self.forget()
-        patience = self._patience()
+        backoff = self._backoff()
         cause: TransientError | None = None
         while waiting:
             try:
                 waiting, broken = self._send(waiting)
             except TransientError as error:
                 cause, broken = error, True  # perhaps taken, perhaps not: the same bytes again (INV-5)
-            if waiting and not patience.pause(throttled=not broken):
+            if waiting and not backoff.pause(throttled=not broken):
                 raise PublishError([tag for sealed in waiting for tag in sealed.tags]) from cause
 
     def forget(self) -> list[Hashable]:
@@ -165,7 +166,7 @@ class Publisher:
         return route
 
     def _read_shards(self) -> list[OpenShard]:
-        patience = self._patience()
+        backoff = self._backoff()
         while True:
             failure = TransientError(
                 "the open shards do not cover all hash keys"
@@ -176,11 +177,11 @@ class Publisher:
                     return shards
             except TransientError as error:
                 failure = error
-            if not patience.pause(throttled=False):
+            if not backoff.pause(throttled=False):
                 raise failure
 
-    def _patience(self) -> Patience:
-        return Patience(self._sleep, self._random, self._max_attempts, self.left)
+    def _backoff(self) -> PutBackoff:
+        return PutBackoff(self._sleep, self._random, self._max_attempts, self.left)
 
 
 class _Route(NamedTuple):

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.plan import CleanUp, Follow, Plan, Publish, Stage
 from replay.ports import Ports
-from replay.revisions import begin_or_go_on, expired, kept_revisions, live_of, revisions_of
+from replay.revisions import expired, kept_revisions, live_of, resume_or_start, revisions_of
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -22,11 +22,11 @@ def plan_as_of(
     over go with this run. Raises ConfigurationError for a moment without a time zone, and as plan_rebuild
     does.
     """
-    wanted = Wanted(entity, microseconds(moment)).rows_alone
+    wanted = EventFilter(entity, microseconds(moment)).rows_alone
     revisions = revisions_of(ports, entity)
-    target, load = begin_or_go_on(ports, wanted, revisions, fresh=fresh)
+    target, load = resume_or_start(ports, wanted, revisions, fresh=fresh)
     stages: list[Stage] = [load, Follow(), Publish(view_suffix(moment), ports.now() + keep if keep else None)]
-    gone = ports.patience.call(lambda: expired(kept_revisions(ports.warehouse, entity.name), ports.now()))
+    gone = ports.retry.call(lambda: expired(kept_revisions(ports.warehouse, entity.name), ports.now()))
     if gone:
         stages.append(CleanUp(tuple(each.number for each in gone)))
     title = f"as of {moment.isoformat()}: a table"

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from consumers.warehouse.port import LIVE_READER, Row, Transaction, Warehouse
 from consumers.warehouse.sqlite.warehouse import open_warehouse
 from replay.differences import Difference, differences
-from replay.fold import Wanted
-from replay.level import Suspects
+from replay.fold import EventFilter
+from replay.level import PendingDifferences
 from replay.load import load
 from replay.log.log_schemas import refuse_newer_versions
 from replay.ports import Ports
@@ -33,7 +33,7 @@ def compare(ports: Ports, entity: Entity) -> Iterator[Difference]:
     """
     refuse_newer_versions(ports.log, entity)
     with TemporaryDirectory(prefix="headwater-compare-") as folder:
-        wanted = Wanted(entity).rows_alone
+        wanted = EventFilter(entity).rows_alone
         scratch = open_warehouse(f"sqlite:///{Path(folder) / 'scratch.db'}", [wanted.entity])
         try:
             yield from _Comparison(ports, wanted, scratch).differences()
@@ -44,7 +44,7 @@ def compare(ports: Ports, entity: Entity) -> Iterator[Difference]:
 class _Comparison:
     """The live table, and in `scratch` the one that the log makes."""
 
-    def __init__(self, ports: Ports, wanted: Wanted, scratch: Warehouse) -> None:
+    def __init__(self, ports: Ports, wanted: EventFilter, scratch: Warehouse) -> None:
         entity = wanted.entity
         self._ports, self._entity, self._scratch = ports, entity, scratch
         scratch.ensure()
@@ -52,20 +52,20 @@ class _Comparison:
             LogRegistry(ports.registry, ports.log.document),
             scratch.create_revision(entity.name),
         )
-        self._writer = RevisionWriter(scratch, wanted, registry, revision, 1, ports.patience)
+        self._writer = RevisionWriter(scratch, wanted, registry, revision, 1, ports.retry)
 
     def differences(self) -> Iterator[Difference]:
         tail = self._filled()
         live = live_of(revisions_of(self._ports, self._entity)).number
-        suspects = Suspects(self._entity, live, tail, self._rows_of)
+        suspects = PendingDifferences(self._entity, live, tail, self._rows_of)
         for each in differences(self._entity, *self._tables(live)):
             if each.newer == "neither" or len(suspects) >= MANY:
                 yield each
             else:
                 suspects.add(each)
-        suspects.let_live_catch_up(self._ports.warehouse, self._ports.patience)
+        suspects.let_live_catch_up(self._ports.warehouse, self._ports.retry)
         if suspects:
-            yield from self._ports.patience.call(
+            yield from self._ports.retry.call(
                 lambda: self._when_level(tail, suspects), prepare=tail.read_to_tip
             )
 
@@ -75,7 +75,7 @@ class _Comparison:
         ports.check_stream_holds(since)
         load(ports, self._writer, total=measured(ports).objects)
         tail = Tail(
-            ports.stream, self._writer, since, (), ports.patience, report=ports.report, clock=ports.clock
+            ports.stream, self._writer, since, (), ports.retry, report=ports.report, clock=ports.clock
         )
         tail.read_to_tip()
         return tail
@@ -90,7 +90,7 @@ class _Comparison:
         with self._scratch.transaction() as scratch:
             return scratch.rows_of(self._entity.name, self._writer.revision, some)
 
-    def _when_level(self, tail: Tail, suspects: Suspects) -> list[Difference]:
+    def _when_level(self, tail: Tail, suspects: PendingDifferences) -> list[Difference]:
         with self._ports.warehouse.transaction(exclusive=[self._entity.name]) as transaction:
             live = tail.places_of(transaction.checkpoints(LIVE_READER))
             tail.level(live, self._writer.write_at_once, self._ports.time_box())

@@ -27,7 +27,7 @@ EVENT_BYTES = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """Which events make the table: those of this entity that occurred at or before `until`, in microseconds
     since the epoch. Of an entity with `history` all of them are kept beside it."""
 
@@ -35,7 +35,7 @@ class Wanted:
     until: int = FOREVER
 
     @property
-    def rows_alone(self) -> "Wanted":
+    def rows_alone(self) -> "EventFilter":
         """The same events, of which no history is kept."""
         return replace(self, entity=replace(self.entity, history=False))
 
@@ -60,7 +60,7 @@ class Facts(NamedTuple):
     counts: Counts
 
 
-def surviving_facts(frames: Iterable[bytes], wanted: Wanted, registry: SchemaRegistry) -> Facts:
+def surviving_facts(frames: Iterable[bytes], wanted: EventFilter, registry: SchemaRegistry) -> Facts:
     """The facts that may win, no payload decoded yet. Raises PoisonEventError for one without a schema,
     ConfigurationError for one of a newer schema version than the entity's.
 
@@ -70,7 +70,7 @@ def surviving_facts(frames: Iterable[bytes], wanted: Wanted, registry: SchemaReg
     return Facts([_fact(event, frame, wanted, registry) for event, frame in kept], counts)
 
 
-def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Event, bytes]], Counts]:
+def _survivors(frames: Iterable[bytes], wanted: EventFilter) -> tuple[list[tuple[Event, bytes]], Counts]:
     """The events of greatest position of each key, and of each bucket's sweep.
 
     Position is the rank's prefix: a smaller one has lost, whatever the bytes. Equal positions with other
@@ -102,7 +102,7 @@ def _survivors(frames: Iterable[bytes], wanted: Wanted) -> tuple[list[tuple[Even
     return kept, Counts(0, count - len(kept) - duplicate, duplicate, dead)
 
 
-def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: SchemaRegistry) -> Facts:
+def checked_facts(frames: Iterable[bytes], wanted: EventFilter, registry: SchemaRegistry) -> Facts:
     """Every wanted fact, each decoded and checked before any fold, as the live consumer does it; the poison
     counts as dead. Raises ConfigurationError for one of a newer schema version than the entity's."""
     catalog = Catalog({wanted.entity.name: wanted.entity}, registry)
@@ -116,13 +116,13 @@ def checked_facts(frames: Iterable[bytes], wanted: Wanted, registry: SchemaRegis
     return Facts(facts, Counts(dead=dead))
 
 
-def _checked(frame: bytes, wanted: Wanted, catalog: Catalog) -> Iterator[Fact]:
+def _checked(frame: bytes, wanted: EventFilter, catalog: Catalog) -> Iterator[Fact]:
     event = decode_event(frame)
     if event.entity == wanted.entity.name and event.occurred_at <= wanted.until:
         yield checked(to_fact(event, frame, catalog.registry), catalog)
 
 
-def _fact(event: Event, frame: bytes, wanted: Wanted, registry: SchemaRegistry) -> Fact:
+def _fact(event: Event, frame: bytes, wanted: EventFilter, registry: SchemaRegistry) -> Fact:
     """A newer version stops replay as it stops the consumer, sweeps included: it is never counted as dead."""
     fact = to_fact(event, frame, registry)
     wanted.entity.refuse_newer(fact.schema)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from consumers.warehouse.port import LIVE_READER, Row, Transaction, Transactions
 from replay.differences import Difference, teller
-from replay.patience import Patience
+from replay.retry_policy import RetryPolicy
 from replay.tail import Tail
 from schemas.catalog.entity import Entity
 
@@ -23,7 +23,7 @@ PAUSE = 1.0
 """Seconds between two rounds."""
 
 
-class Suspects:
+class PendingDifferences:
     """Rows that differed when a table was compared with the live one, while the tail was at `places`."""
 
     def __init__(self, entity: Entity, live: int, tail: Tail, expected: RowsOf) -> None:
@@ -37,16 +37,16 @@ class Suspects:
     def add(self, difference: Difference) -> None:
         self._found[difference.key_hash] = difference.expected
 
-    def let_live_catch_up(self, transactions: Transactions, patience: Patience) -> None:
+    def let_live_catch_up(self, transactions: Transactions, retry: RetryPolicy) -> None:
         """While there are suspects, wait until the live consumers have passed `places`, 30 rounds at most:
         they may be stopped. Those that turn out equal are suspects no more."""
         for number in range(ROUNDS):
             if not self._found:
                 return
             if number:
-                patience.sleep(PAUSE)
+                retry.sleep(PAUSE)
             self._tail.read_to_tip()
-            if patience.call(lambda: self._look_again(transactions)):
+            if retry.call(lambda: self._look_again(transactions)):
                 return
 
     def _look_again(self, transactions: Transactions) -> bool:

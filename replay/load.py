@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint
-from replay.fold import CHUNK_BYTES, EVENT_BYTES, Wanted
+from replay.fold import CHUNK_BYTES, EVENT_BYTES, EventFilter
 from replay.log.acknowledged import Acknowledged
 from replay.log.proof import LogPlace
 from replay.log.read_ahead import opened
@@ -23,7 +23,7 @@ _ADVICE = (
 )
 
 
-def log_place(reader: str, wanted: Wanted, place: str) -> Checkpoint:
+def log_place(reader: str, wanted: EventFilter, place: str) -> Checkpoint:
     """A reader's place in the log.
 
     The events that were wanted are in the name, so that no one takes up a revision that holds others.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.log.proof import LogPlace
 
 
@@ -108,7 +108,7 @@ class Plan:
     """Stages that fill `target`, beside the live revision, with the wanted events."""
 
     purpose: str
-    wanted: Wanted
+    wanted: EventFilter
     live: int
     target: Target
     stages: tuple[Stage, ...]

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from consumers.warehouse.port import Warehouse
 from replay.fold import CHUNK_BYTES
 from replay.log.reader import LogStore
-from replay.patience import Patience
 from replay.progress import Report, unreported
+from replay.retry_policy import RetryPolicy
 from replay.tail import Stream
 from schemas.errors import ConfigurationError
 from schemas.payload.codec import SchemaRegistry
@@ -38,7 +38,7 @@ class Ports:
     firehose_lag: timedelta = timedelta(minutes=15)
     hold: timedelta = timedelta(seconds=10)
     chunk_bytes: int = CHUNK_BYTES
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     report: Report = unreported
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
@@ -50,7 +50,7 @@ class Ports:
 
     def stream_holds(self, since: datetime) -> bool:
         """Whether the stream still has what came since then."""
-        return self.now() - since <= self.patience.call(self.stream.retention)
+        return self.now() - since <= self.retry.call(self.stream.retention)
 
     def check_stream_holds(self, since: datetime) -> None:
         """Raises ConfigurationError when it has not."""

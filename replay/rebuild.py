@@ -1,9 +1,9 @@
 """Plans of a rebuild with no downtime, and of the way back (docs/architecture.md: an object of the log)."""
 
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.plan import CleanUp, Compare, Follow, HandOver, OldRevision, Plan
 from replay.ports import Ports
-from replay.revisions import begin_or_go_on, live_of, made_at, revisions_of, unneeded
+from replay.revisions import live_of, made_at, resume_or_start, revisions_of, unneeded
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -18,11 +18,11 @@ def plan_rebuild(
     keeps its records for less time than Firehose may hold them back.
     """
     revisions = revisions_of(ports, entity)
-    target, load = begin_or_go_on(ports, Wanted(entity), revisions, fresh=fresh)
+    target, load = resume_or_start(ports, EventFilter(entity), revisions, fresh=fresh)
     ending = Compare(), HandOver(accept_differences), CleanUp(unneeded(revisions, target))
     return Plan(
         "rebuild",
-        Wanted(entity),
+        EventFilter(entity),
         live_of(revisions).number,
         target,
         (load, Follow(), *ending),
@@ -43,4 +43,4 @@ def plan_rollback(ports: Ports, entity: Entity, *, accept_differences: bool = Fa
     ports.check_stream_holds(max(made_at(retired[-1]), made_at(live_of(revisions))) - ports.reach)
     target = OldRevision(retired[-1].number, None)
     ending = Compare(), HandOver(accept_differences), CleanUp(unneeded(revisions, target))
-    return Plan("rollback", Wanted(entity), live_of(revisions).number, target, (Follow(), *ending))
+    return Plan("rollback", EventFilter(entity), live_of(revisions).number, target, (Follow(), *ending))

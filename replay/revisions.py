@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from consumers.warehouse.port import Checkpoint, Revision, Transaction, Warehouse, revision_reader
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.load import log_place
 from replay.log.log_schemas import refuse_newer_versions
 from replay.log.proof import LogPlace, place_of, proved
@@ -18,7 +18,7 @@ _EXPIRY = ("as of", "expires")
 
 def revisions_of(ports: Ports, entity: Entity) -> list[Revision]:
     """Those that are there, by number."""
-    return ports.patience.call(lambda: ports.warehouse.revisions(entity.name))
+    return ports.retry.call(lambda: ports.warehouse.revisions(entity.name))
 
 
 def live_of(revisions: Sequence[Revision]) -> Revision:
@@ -72,8 +72,8 @@ def unneeded(revisions: Sequence[Revision], target: Target) -> tuple[int, ...]:
     return tuple(each.number for each in revisions if each.state in states and each.number != kept)
 
 
-def begin_or_go_on(
-    ports: Ports, wanted: Wanted, revisions: Sequence[Revision], *, fresh: bool = False
+def resume_or_start(
+    ports: Ports, wanted: EventFilter, revisions: Sequence[Revision], *, fresh: bool = False
 ) -> tuple[Target, Load]:
     """A revision to fill with these events, and what of the log is still to be folded into it.
 
@@ -96,7 +96,7 @@ def begin_or_go_on(
     return NewRevision(ports.reach, why), measured(ports)
 
 
-def _saved(ports: Ports, wanted: Wanted, revision: int) -> LogPlace | None:
+def _saved(ports: Ports, wanted: EventFilter, revision: int) -> LogPlace | None:
     """How far this revision has the log; None for one of other events, and for one that has nothing yet."""
     reader = revision_reader(wanted.entity.name, revision)
     place = log_place(reader, wanted, "")

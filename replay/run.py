@@ -7,7 +7,7 @@ from itertools import islice
 
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, Transaction
 from replay.differences import Difference, differences
-from replay.level import Suspects
+from replay.level import PendingDifferences
 from replay.load import load
 from replay.plan import (
     CleanUp,
@@ -33,7 +33,7 @@ NAMED_DIFFERENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunResult:
     """What a run came to.
 
     `counts`: what became of the entity's events (one that could not win is not checked, so `dead` counts the
@@ -53,7 +53,7 @@ class Outcome:
     view: str | None
 
 
-def run(plan: Plan, ports: Ports) -> Outcome:
+def run(plan: Plan, ports: Ports) -> RunResult:
     """Carry out the stages; rows that differ, where they are not accepted, end it before the swap.
 
     Raises LogIntegrityError naming what of the log is damaged; ConflictError when another rebuild was swapped
@@ -82,7 +82,7 @@ class _Run:
             LogRegistry(ports.registry, ports.log.document),
             target.number,
             plan.live,
-            ports.patience,
+            ports.retry,
         )
         self._events = 0
         self._differences: list[Difference] = []
@@ -91,12 +91,12 @@ class _Run:
         self.refused = False
 
     def _new(self, target: NewRevision) -> OldRevision:
-        number = self._ports.patience.call(lambda: self._ports.warehouse.create_revision(self._name))
+        number = self._ports.retry.call(lambda: self._ports.warehouse.create_revision(self._name))
         made = next(each for each in revisions_of(self._ports, self._entity) if each.number == number)
         return OldRevision(number, made_at(made) - target.reach)
 
-    def outcome(self) -> Outcome:
-        return Outcome(
+    def outcome(self) -> RunResult:
+        return RunResult(
             self._name,
             self._writer.revision,
             self._writer.counts,
@@ -135,12 +135,12 @@ class _Run:
         with writer.transaction() as transaction:
             saved = transaction.checkpoints(writer.reader)
         return Tail(
-            ports.stream, writer, self._since, saved, ports.patience, report=ports.report, clock=ports.clock
+            ports.stream, writer, self._since, saved, ports.retry, report=ports.report, clock=ports.clock
         )
 
     def _compare(self) -> None:
         name, revision, live = self._name, self._writer.revision, self._plan.live
-        self._suspects = Suspects(
+        self._suspects = PendingDifferences(
             self._entity,
             live,
             self._tail,
@@ -152,9 +152,9 @@ class _Run:
             self._suspects.add(each)
 
     def _hand_over(self, stage: HandOver) -> None:
-        patience = self._ports.patience
-        self._suspects.let_live_catch_up(self._writer, patience)
-        patience.call(lambda: self._swap(stage.accept_differences), prepare=self._tail.read_to_tip)
+        retry = self._ports.retry
+        self._suspects.let_live_catch_up(self._writer, retry)
+        retry.call(lambda: self._swap(stage.accept_differences), prepare=self._tail.read_to_tip)
 
     def _swap(self, accept_differences: bool) -> None:
         """One transaction: level with the live consumers, which wait meanwhile; then swapped, or refused."""
@@ -190,10 +190,10 @@ class _Run:
     def _publish(self, stage: Publish) -> None:
         if stage.expires:
             self._writer.write([], [expiry_place(self._name, self._writer.revision, stage.expires)])
-        self._view = self._ports.patience.call(
+        self._view = self._ports.retry.call(
             lambda: self._ports.warehouse.publish_as_of(self._name, self._writer.revision, stage.name)
         )
 
     def _clean_up(self, stage: CleanUp) -> None:
         for revision in stage.revisions:
-            self._ports.patience.call(partial(self._ports.warehouse.drop_revision, self._name, revision))
+            self._ports.retry.call(partial(self._ports.warehouse.drop_revision, self._name, revision))

@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 from consumers.facts import frames_of
 from consumers.kinesis import KinesisRecord, Page, Shard, Start
 from consumers.warehouse.port import Checkpoint, padded
-from replay.patience import Patience
 from replay.progress import Progress, Report, unreported
+from replay.retry_policy import RetryPolicy
 from replay.write import RevisionWriter
 from schemas.errors import PoisonEventError, TransientError
 from schemas.log.frames import check_frame
@@ -47,7 +47,7 @@ Write: TypeAlias = Callable[[Sequence[bytes], Sequence[Checkpoint]], None]
 PIECE_BYTES = 1024 * 1024
 """A page of GetRecords may have ten times as many: too much for one transaction that nobody hears of."""
 
-BEHIND_EVERYTHING = "~"
+READ_TO_TIP = "~"
 """Greater than any sequence number: of a shard that the live consumers have no checkpoint of, read to the
 tip."""
 
@@ -66,14 +66,14 @@ class Tail:
         writer: RevisionWriter,
         since: datetime | None,
         saved: Iterable[Checkpoint],
-        patience: Patience,
+        retry: RetryPolicy,
         report: Report = unreported,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream, self._writer, self._patience = stream, writer, patience
+        self._stream, self._writer, self._retry = stream, writer, retry
         self._report, self._clock = report, clock
-        self._identity = patience.call(stream.identity)
-        self._since = {shard.id: since for shard in patience.call(stream.shards)}
+        self._identity = retry.call(stream.identity)
+        self._since = {shard.id: since for shard in retry.call(stream.shards)}
         self._cursors: dict[str, ShardCursor] = {}
         self._finished: set[str] = set()
         self.places = self.places_of(saved)
@@ -85,10 +85,10 @@ class Tail:
     def read_to_tip(self) -> None:
         """Read each shard that is there now until it has shown its tip once."""
         write = self._reported(self._writer.write)
-        for shard in self._patience.call(self._unfinished):
+        for shard in self._retry.call(self._unfinished):
             at_tip = False
             while not at_tip:
-                page = self._patience.call(partial(self._page, shard))
+                page = self._retry.call(partial(self._page, shard))
                 self._take(shard, page, write)
                 at_tip = page.at_tip
 
@@ -99,7 +99,7 @@ class Tail:
         what `write` wrote, `go_back`.
         """
         for shard in self._unfinished():
-            mark = live.get(shard.id, BEHIND_EVERYTHING)
+            mark = live.get(shard.id, READ_TO_TIP)
             while self.places.get(shard.id, "") < mark:
                 if not in_time():
                     raise TransientError("the stream runs ahead of the replay")

@@ -15,14 +15,14 @@ from consumers.warehouse.port import (
     Warehouse,
     revision_reader,
 )
-from replay.fold import Facts, Wanted, checked_facts, surviving_facts
-from replay.patience import Patience
+from replay.fold import EventFilter, Facts, checked_facts, surviving_facts
+from replay.retry_policy import RetryPolicy
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConflictError, PoisonEventError, TransientError
 from schemas.log.registry import LogRegistry
 from schemas.payload.codec import SchemaRegistry
 
-Read: TypeAlias = Callable[[Sequence[bytes], Wanted, SchemaRegistry], Facts]
+Read: TypeAlias = Callable[[Sequence[bytes], EventFilter, SchemaRegistry], Facts]
 
 
 class RevisionWriter:
@@ -34,17 +34,17 @@ class RevisionWriter:
     def __init__(
         self,
         warehouse: Warehouse,
-        wanted: Wanted,
+        wanted: EventFilter,
         registry: LogRegistry,
         revision: int,
         live: int,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> None:
         self.warehouse, self.wanted, self.revision, self.live = warehouse, wanted, revision, live
         self.counts = Counts()
         self._registry = registry
         self._catalog = Catalog({wanted.entity.name: wanted.entity}, registry)
-        self._patience = patience
+        self._retry = retry
 
     @property
     def reader(self) -> str:
@@ -57,7 +57,7 @@ class RevisionWriter:
         Raises ConflictError when the table beside which this one is made is no longer live,
         ConfigurationError, and TransientError when patience is at its end; nothing is written then.
         """
-        self.counts += self._patience.call(lambda: self._project(frames, checkpoints, self))
+        self.counts += self._retry.call(lambda: self._project(frames, checkpoints, self))
 
     def write_at_once(self, frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]) -> None:
         """Apply them in one attempt, while others wait for a lock of the caller's. Reads nothing of the log:

@@ -13,7 +13,7 @@ from typing import Any
 from producers.csv.archive import InMemoryBucket
 from producers.csv.handler import Producer
 from producers.csv.uploads import Upload
-from producers.drift_reporter import Watch
+from producers.drift_reporter import DriftReporter
 from producers.kinesis import InMemoryStream, StreamWriter
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
@@ -77,7 +77,7 @@ class World:
     letters: InMemoryLetters = field(default_factory=InMemoryLetters)
     schema_log: InMemorySchemaLog = field(default_factory=InMemorySchemaLog)
     minutes: int = 0
-    watch: Watch | None = None
+    drift: DriftReporter | None = None
 
     def __post_init__(self) -> None:
         self.bucket = InMemoryBucket(BUCKET, self._now)
@@ -90,7 +90,7 @@ class World:
         one = self.entity
         catalog = Catalog({one.name: one}, SchemaRegistry([one.schema]))
         publisher = Publisher(writer or self.stream, self.schema_log, sleep=lambda _: None)
-        parts = self.letters, lambda _name: self.bucket, HASH_KEY, self.watch
+        parts = self.letters, lambda _name: self.bucket, HASH_KEY, self.drift
         return Producer(catalog, publisher, *parts, **more)
 
     def upload(self, body: bytes | str, key: str = "drop/links/a.csv") -> Upload:

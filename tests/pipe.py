@@ -34,10 +34,10 @@ from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
 from replay.as_of import plan_as_of
 from replay.log import in_memory as replayed
-from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
-from replay.run import Outcome, run
+from replay.retry_policy import RetryPolicy
+from replay.run import RunResult, run
 from schemas.catalog.loader import load_catalog
 from schemas.errors import TransientError
 from schemas.letters.letter import InMemoryLetters
@@ -305,7 +305,7 @@ class Pipe:
             stream,
             SchemaRegistry(),
             now=lambda: self.now,
-            patience=Patience(attempts=1, sleep=lambda _seconds: None),
+            retry=RetryPolicy(attempts=1, sleep=lambda _seconds: None),
         )
 
     def caught_up(self, ports: Ports) -> Ports:
@@ -320,7 +320,7 @@ class Pipe:
             transaction.save_checkpoints(places)
         return ports
 
-    def rebuild(self, entity: str, ports: Ports | None = None, **more: bool) -> Outcome:
+    def rebuild(self, entity: str, ports: Ports | None = None, **more: bool) -> RunResult:
         """From the log, and swapped in if it equals the live table."""
         ports = ports or self.ports()
         return run(plan_rebuild(ports, self.catalog.entity(entity), **more), ports)

@@ -30,10 +30,10 @@ from consumers.warehouse.port import (
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
 from replay.fold import FOREVER
 from replay.log.in_memory import InMemoryLog, InMemoryStream
-from replay.patience import Patience
 from replay.ports import Ports
 from replay.rebuild import plan_rebuild
-from replay.run import Outcome, run
+from replay.retry_policy import RetryPolicy
+from replay.run import RunResult, run
 from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, decode_event, encode_event, key_hash, rank
@@ -126,11 +126,11 @@ class Pipe:
             "stream": self.stream,
             "registry": self.catalog.registry,
             "now": self.clock,
-            "patience": Patience(attempts=3, sleep=lambda _seconds: None, random=lambda: 0.0),
+            "retry": RetryPolicy(attempts=3, sleep=lambda _seconds: None, random=lambda: 0.0),
         }
         return Ports(**{**given, **more})
 
-    def rebuild(self, of: Entity = ITEM, *, accept_differences: bool = False, **more: Any) -> Outcome:
+    def rebuild(self, of: Entity = ITEM, *, accept_differences: bool = False, **more: Any) -> RunResult:
         ports = self.ports(**more)
         return run(plan_rebuild(ports, of, accept_differences=accept_differences), ports)
 

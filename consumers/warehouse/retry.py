@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from consumers.warehouse.port import TransactionLostError
+from schemas.backoff import full_jitter
 
 T = TypeVar("T")
 
@@ -17,7 +18,7 @@ LONGEST_SECONDS = 2.0
 def pauses(random: Callable[[], float]) -> Iterator[float]:
     """Seconds before each further attempt: doubling, with full jitter, so that two who met part."""
     for attempt in range(ATTEMPTS - 1):
-        yield random() * min(LONGEST_SECONDS, FIRST_SECONDS * 2**attempt)
+        yield full_jitter(attempt, FIRST_SECONDS, LONGEST_SECONDS, random)
 
 
 def retry_lost_transaction(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replay.differences import Difference
     from replay.plan import Plan
     from replay.ports import Ports
-    from replay.run import Outcome
+    from replay.run import RunResult
     from schemas.catalog.entity import Entity
 
 _NAMED = 100  # rows that differ
@@ -165,7 +165,7 @@ def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
         yield entity, replay_ports(here, aws, warehouse)
 
 
-def _show(plan: Plan, outcome: Outcome, as_of: datetime | None) -> None:
+def _show(plan: Plan, outcome: RunResult, as_of: datetime | None) -> None:
     name = outcome.entity
     earlier = _read_earlier(plan)
     before = f" ({earlier:,} by the run that this one goes on with)" if earlier else ""
@@ -207,7 +207,7 @@ def _rows(found: Iterable[Difference]) -> list[dict[str, Any]]:
     return [{"key": each.key, "what": each.what, "newer": each.newer} for each in found]
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(outcome: RunResult) -> dict[str, Any]:
     return {
         "entity": outcome.entity,
         "revision": outcome.revision,

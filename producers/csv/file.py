@@ -27,8 +27,8 @@ from producers.csv.rows import KeyTexts, RowReader, has_one_text
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
 from producers.csv.uploads import Correction, CsvRow, Drop, Reject, Sheet, Upload
-from producers.drift_reporter import Watch
-from producers.patience import Deadline
+from producers.deadline import Deadline
+from producers.drift_reporter import DriftReporter
 from producers.publisher import Publisher
 from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, told
 from schemas.catalog.entity import CsvSource, Entity, Mode
@@ -64,7 +64,7 @@ class File:
     publisher: Publisher
     letters: LetterStore
     hash_key: HashKey | None = None
-    watch: Watch | None = None
+    drift: DriftReporter | None = None
     deadline: Deadline = field(default_factory=Deadline)
     meter: Meter = field(default_factory=Meter)
 
@@ -200,9 +200,9 @@ class File:
         return {*filter(None, columns)} - known_names(self.entity.versions, self.source.name)
 
     def _see(self, sheet: Sheet, names: Set[str]) -> None:
-        if names and self.watch and self.entity.unknown is not Unknown.IGNORE:
-            self.watch.see(self.entity.name, self.source.name, sheet.occurred_at, names)
-            self.watch.flush()
+        if names and self.drift and self.entity.unknown is not Unknown.IGNORE:
+            self.drift.observe(self.entity.name, self.source.name, sheet.occurred_at, names)
+            self.drift.flush()
 
     def _tell_key_texts(self, sheet: Sheet, found: KeyTexts | None) -> None:
         """Rows that were one row of the table by value alone, whatever `unknown` says of columns."""
@@ -214,9 +214,9 @@ class File:
             "wins; where they are to stay apart make a new entity whose key has these fields as string",
             *(self.upload.key, found.rows, fields),
         )
-        if self.watch:
-            self.watch.see(self.entity.name, self.source.name, sheet.occurred_at, [KEY_TEXTS])
-            self.watch.flush()
+        if self.drift:
+            self.drift.observe(self.entity.name, self.source.name, sheet.occurred_at, [KEY_TEXTS])
+            self.drift.flush()
 
     def _add(self, event: Event) -> None:
         self.publisher.add(event, self.entity.schema)

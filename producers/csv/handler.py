@@ -29,9 +29,9 @@ from producers.csv.archive import (
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.meter import Meter, Report, unreported
 from producers.csv.notices import Notice, read_notices
-from producers.drift_reporter import Watch
+from producers.deadline import Deadline, SecondsLeft, seconds_left, unlimited
+from producers.drift_reporter import DriftReporter
 from producers.environment import wire
-from producers.patience import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher
 from schemas.catalog.entity import Catalog
 from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
@@ -57,8 +57,8 @@ def build(environ: Mapping[str, str], report: Report = unreported) -> Producer:
     """The producer that the environment describes. `report` is called about once a second while a file is
     read. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
-    catalog, publisher, letters, s3, hash_key, watch = wiring
-    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key, watch, report)
+    catalog, publisher, letters, s3, hash_key, drift = wiring
+    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key, drift, report)
 
 
 class Producer:
@@ -71,7 +71,7 @@ class Producer:
         letters: LetterStore,
         bucket: Callable[[str], Bucket],
         hash_key: HashKey | None = None,
-        watch: Watch | None = None,
+        drift: DriftReporter | None = None,
         report: Report = unreported,
     ) -> None:
         self._catalog = catalog
@@ -79,7 +79,7 @@ class Producer:
         self._letters = letters
         self._bucket = bucket
         self._hash_key = hash_key
-        self._watch = watch
+        self._drift = drift
         self._report_reading = report
         self._deadline = Deadline()
 
@@ -140,7 +140,7 @@ class Producer:
             upload = bucket.pin(notice.key, notice.version or _version(bucket, notice))
             upload = upload._replace(order=notice.order(upload.last_modified))
             meter = Meter(upload.key, upload.size, self._report_reading)
-            parts = self._publisher, self._letters, self._hash_key, self._watch, self._deadline, meter
+            parts = self._publisher, self._letters, self._hash_key, self._drift, self._deadline, meter
             File(bucket, location, upload, entity, source, *parts).take()
         except ObjectGoneError:
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):

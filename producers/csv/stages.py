@@ -8,7 +8,7 @@ from typing import TypeVar
 from producers.csv.registers import KeySample
 from producers.csv.rejects import Rejects
 from producers.csv.resume import Place, Progress
-from producers.patience import Deadline
+from producers.deadline import Deadline
 from producers.publisher import Publisher
 from schemas.errors import TransientError
 

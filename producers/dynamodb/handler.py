@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from producers.drift_reporter import Watch
+from producers.deadline import SecondsLeft, seconds_left, unlimited
+from producers.drift_reporter import DriftReporter
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
 from producers.environment import wire
-from producers.patience import SecondsLeft, seconds_left, unlimited
 from producers.publisher import Publisher, PublishError
 from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError, TransientError
@@ -48,7 +48,7 @@ def _producer() -> Producer:
 def build(environ: Mapping[str, str]) -> Producer:
     """The producer that the environment describes. Raises ConfigurationError, TransientError."""
     wiring = wire(environ)
-    return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key, wiring.watch)
+    return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key, wiring.drift)
 
 
 class Outcome(NamedTuple):
@@ -73,10 +73,10 @@ class Producer:
         publisher: Publisher,
         letters: LetterStore,
         hash_key: HashKey | None = None,
-        watch: Watch | None = None,
+        drift: DriftReporter | None = None,
     ) -> None:
-        self._reader = RecordReader(catalog, hash_key, watch)
-        self._watch = watch
+        self._reader = RecordReader(catalog, hash_key, drift)
+        self._drift = drift
         self._publisher = publisher
         self._letters = letters
 
@@ -99,8 +99,8 @@ class Producer:
             self._publisher.forget()  # the next batch must not meet what is left of this one
             raise
         failed, buried = self._bury(letters, failed)
-        if self._watch:
-            self._watch.flush()
+        if self._drift:
+            self._drift.flush()
         return Outcome(
             published=sum(published[:failed]),
             dead=len(buried),

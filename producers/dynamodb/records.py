@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from producers.drift_reporter import Watch
+from producers.drift_reporter import DriftReporter
 from producers.dynamodb.images import NO_STATE, Image, ItemReader, State
 from schemas.catalog.drift import Unknown
 from schemas.catalog.entity import Catalog
@@ -48,11 +48,13 @@ class Reading:
 class RecordReader:
     """Reads the records of the streams of all tables in a catalog."""
 
-    def __init__(self, catalog: Catalog, key: HashKey | None = None, watch: Watch | None = None) -> None:
-        """`key` hashes the hashed fields; `watch` is told of attributes that no schema names."""
+    def __init__(
+        self, catalog: Catalog, key: HashKey | None = None, drift: DriftReporter | None = None
+    ) -> None:
+        """`key` hashes the hashed fields; `drift` is told of attributes that no schema names."""
         self._catalog = catalog
         self._key = key
-        self._watch = watch
+        self._drift = drift
         self._tables: dict[str, _Table] = {}  # by the stream's ARN
 
     def read(self, record: StreamRecord) -> Reading:
@@ -80,7 +82,7 @@ class RecordReader:
         arn = record["eventSourceARN"]
         table = self._tables.get(arn)
         if table is None:
-            table = self._tables[arn] = _Table(self._catalog, arn, self._key, self._watch)
+            table = self._tables[arn] = _Table(self._catalog, arn, self._key, self._drift)
         return table
 
 
@@ -100,11 +102,13 @@ def table_of(arn: str) -> str:
 class _Table:
     """One table's stream: what its items may be, and the generation of its positions."""
 
-    def __init__(self, catalog: Catalog, arn: str, hash_key: HashKey | None, watch: Watch | None) -> None:
+    def __init__(
+        self, catalog: Catalog, arn: str, hash_key: HashKey | None, drift: DriftReporter | None
+    ) -> None:
         self._generation = generation_of(arn)
         self._name = table_of(arn)
         self._readers = [ItemReader(*pair, hash_key) for pair in catalog.for_table(self._name)]
-        self._watch = watch
+        self._drift = drift
         self._key: Set[str] | None = None  # the table's own, once a record told it
         if not self._readers:
             raise ConfigurationError(
@@ -151,8 +155,8 @@ class _Table:
                 self._see(reader, new, reading.occurred_at)
 
     def _see(self, reader: ItemReader, image: Image, occurred_at: int) -> None:
-        if self._watch and reader.entity.unknown is not Unknown.IGNORE and (names := reader.unknown(image)):
-            self._watch.see(reader.entity.name, reader.source.name, occurred_at, names)
+        if self._drift and reader.entity.unknown is not Unknown.IGNORE and (names := reader.unknown(image)):
+            self._drift.observe(reader.entity.name, reader.source.name, occurred_at, names)
 
 
 def _micros(moment: object) -> int:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from consumers.log_documents import LogDocuments
-from replay.patience import Patience
+from replay.retry_policy import RetryPolicy
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import ConflictError, LogIntegrityError, TransientError
 from schemas.log.frames import Damage, read_frames
@@ -133,13 +133,13 @@ class S3Log:
         self,
         s3: S3Client,
         bucket: str,
-        patience: Patience | None = None,
+        retry: RetryPolicy | None = None,
         *,
         part_bytes: int = PART_BYTES,
         page_keys: int = PAGE_KEYS,
         threads: int = THREADS,
     ) -> None:
-        self._s3, self._bucket, self._patience = s3, bucket, patience or Patience()
+        self._s3, self._bucket, self._retry = s3, bucket, retry or RetryPolicy()
         self._part_bytes, self._page_keys = part_bytes, page_keys
         self.threads = threads
 
@@ -154,7 +154,7 @@ class S3Log:
         """The object in parts, each read again on its own when it breaks off in transit."""
         for first in range(0, item.size, self._part_bytes):
             last = min(first + self._part_bytes, item.size) - 1
-            yield self._patience.call(partial(self._part, item, first, last))
+            yield self._retry.call(partial(self._part, item, first, last))
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
         """Key and document of every schema beside the log."""
@@ -164,11 +164,11 @@ class S3Log:
 
     def document(self, key: str) -> bytes | None:
         """A small object whole; None where there is none."""
-        return self._patience.call(partial(LogDocuments(self._s3, self._bucket).read, key))
+        return self._retry.call(partial(LogDocuments(self._s3, self._bucket).read, key))
 
     def put(self, key: str, content: bytes) -> None:
         """Keep a document beside the log. Durable when it returns."""
-        self._patience.call(partial(self._put, key, content))
+        self._retry.call(partial(self._put, key, content))
 
     def _put(self, key: str, content: bytes) -> None:
         with aws_errors(f"writing s3://{self._bucket}/{key}"):
@@ -176,7 +176,7 @@ class S3Log:
 
     def _listed(self, prefix: str, after: str = "") -> Iterator[LogObject]:
         while True:
-            page = self._patience.call(partial(self._page, prefix, after))
+            page = self._retry.call(partial(self._page, prefix, after))
             for found in page.get("Contents", ()):
                 yield LogObject(found["Key"], found["Size"], found["ETag"])
                 after = found["Key"]

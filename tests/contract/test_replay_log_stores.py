@@ -12,17 +12,17 @@ import pytest
 from botocore.config import Config
 from consumers_world import ITEM, event, item
 
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.load import Damages, chunks
 from replay.log.acknowledged import AcknowledgingLog, acknowledge, damages_of
 from replay.log.in_memory import InMemoryLog
 from replay.log.reader import LogObject, S3Log
-from replay.patience import Patience
+from replay.retry_policy import RetryPolicy
 from schemas.errors import ConfigurationError, LogIntegrityError, TransientError
 from schemas.event import encode_event
 from schemas.payload.codec import schema_document, schema_log_key
 
-AT_ONCE = Patience(attempts=4, sleep=lambda _seconds: None)
+AT_ONCE = RetryPolicy(attempts=4, sleep=lambda _seconds: None)
 FRAMES = [encode_event(event(ITEM, item(f"k{n}", n), n)) for n in range(50)]
 CONTENT = b"".join(FRAMES)
 
@@ -104,7 +104,7 @@ def test_what_is_acknowledged_lies_beside_the_log_and_is_no_object_of_it(log: Wr
     assert list(damages_of(log.store, log.store.objects())) == [made]
     assert [found.key for found in log.store.objects()] == [foreign]
     damages = Damages()
-    assert [*chunks(log.store, Wanted(ITEM).needle, damages)][-1].events == len(FRAMES)
+    assert [*chunks(log.store, EventFilter(ITEM).needle, damages)][-1].events == len(FRAMES)
     damages.check()
 
 
@@ -125,7 +125,7 @@ def test_an_object_that_changed_or_went_since_it_was_listed_is_no_log_of_record(
 def test_what_is_cut_off_in_the_store_itself_is_damage(log: Written) -> None:
     log.put("log/2026/03/01/12/0", gzip.compress(CONTENT)[:-20])
     damages = Damages()
-    read = list(chunks(log.store, Wanted(ITEM).needle, damages))
+    read = list(chunks(log.store, EventFilter(ITEM).needle, damages))
     assert read[-1].done == ""
     with pytest.raises(LogIntegrityError, match=r"log/2026/03/01/12/0 bytes \d+-\d+ \(.*GZIP"):
         damages.check()

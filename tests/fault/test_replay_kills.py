@@ -14,7 +14,7 @@ from replay_world import Pipe, business, oracle, quick_folder
 from consumers.warehouse.port import Transaction, Warehouse
 from replay.as_of import EPOCH, plan_as_of
 from replay.rebuild import plan_rebuild, plan_rollback
-from replay.run import Outcome, run
+from replay.run import RunResult, run
 from schemas.errors import ConflictError
 from schemas.event import Operation
 
@@ -83,17 +83,17 @@ def go_on(pipe: Pipe) -> None:
     pipe.consume()
 
 
-def rebuild(pipe: Pipe, warehouse: Warehouse) -> Outcome:
+def rebuild(pipe: Pipe, warehouse: Warehouse) -> RunResult:
     ports = pipe.ports(warehouse=warehouse, chunk_bytes=EACH_EVENT)
     return run(plan_rebuild(ports, ITEM), ports)
 
 
-def rollback(pipe: Pipe, warehouse: Warehouse) -> Outcome:
+def rollback(pipe: Pipe, warehouse: Warehouse) -> RunResult:
     ports = pipe.ports(warehouse=warehouse)
     return run(plan_rollback(ports, ITEM), ports)
 
 
-def writes_of(work: Callable[[Pipe, Warehouse], Outcome], prepare: Callable[[Pipe], object]) -> int:
+def writes_of(work: Callable[[Pipe, Warehouse], RunResult], prepare: Callable[[Pipe], object]) -> int:
     with quick_folder() as folder:
         pipe = filled(folder)
         prepare(pipe)
@@ -107,7 +107,7 @@ def writes_of(work: Callable[[Pipe, Warehouse], Outcome], prepare: Callable[[Pip
     ("work", "prepare"), [(rebuild, lambda _pipe: None), (rollback, lambda pipe: pipe.rebuild())]
 )
 def test_inv8_killed_at_any_write_readers_see_a_whole_table_and_the_next_run_ends_well(
-    work: Callable[[Pipe, Warehouse], Outcome], prepare: Callable[[Pipe], object]
+    work: Callable[[Pipe, Warehouse], RunResult], prepare: Callable[[Pipe], object]
 ) -> None:
     writes = writes_of(work, prepare)
     assert writes >= 4
@@ -130,7 +130,7 @@ def test_inv8_killed_at_any_write_readers_see_a_whole_table_and_the_next_run_end
 def test_an_as_of_view_killed_at_any_write_is_there_whole_or_not_at_all() -> None:
     moment = EPOCH.replace(year=2024, second=3)
 
-    def as_of(pipe: Pipe, warehouse: Warehouse) -> Outcome:
+    def as_of(pipe: Pipe, warehouse: Warehouse) -> RunResult:
         ports = pipe.ports(warehouse=warehouse, chunk_bytes=EACH_EVENT)
         return run(plan_as_of(ports, ITEM, moment), ports)
 

@@ -15,7 +15,7 @@ from consumers.warehouse.port import TransactionLostError
 from consumers.warehouse.sqlite import warehouse as sqlite
 from replay.compare import compare
 from replay.log.in_memory import InMemoryLog
-from replay.patience import Patience
+from replay.retry_policy import RetryPolicy
 from schemas.catalog.entity import Entity
 from schemas.payload.codec import SchemaRegistry
 
@@ -82,7 +82,7 @@ def test_inv8_a_swap_that_is_lost_each_time_leaves_the_live_table_and_tries_as_o
     before_it = pipe.live()
     with pytest.raises(TransactionLostError):
         pipe.rebuild(warehouse=warehouse)
-    assert warehouse.begun[True] == pipe.ports().patience.attempts
+    assert warehouse.begun[True] == pipe.ports().retry.attempts
     assert pipe.live() == before_it
     assert business(pipe.table()) == oracle(ITEM, pipe.published)
 
@@ -91,7 +91,7 @@ def test_a_chunk_of_the_log_is_written_once_for_each_attempt(pipe: Pipe) -> None
     tries = []
     with pytest.raises(TransactionLostError):
         pipe.rebuild(warehouse=losing(pipe, lambda _exclusive: tries.append(1) is None))
-    assert len(tries) == pipe.ports().patience.attempts
+    assert len(tries) == pipe.ports().retry.attempts
 
 
 def test_nothing_is_read_of_the_log_while_live_consumers_wait_for_a_swap(
@@ -130,10 +130,10 @@ def test_a_comparison_whose_scratch_table_fails_under_the_lock_lets_go_and_misse
     monkeypatch.setattr("replay.compare.open_warehouse", opened)
     pipe.publish(event(ITEM, item("k1", 2), 2))  # not consumed yet: it may only be under way
     asleep: list[bool] = []
-    patience = Patience(
+    policy = RetryPolicy(
         attempts=3, sleep=lambda _seconds: asleep.append(live.locked_exclusively), random=lambda: 0.0
     )
-    assert list(compare(pipe.ports(warehouse=live, patience=patience), ITEM)) == []
+    assert list(compare(pipe.ports(warehouse=live, retry=policy), ITEM)) == []
     assert live.begun[True] == 2
     assert not any(asleep)
 

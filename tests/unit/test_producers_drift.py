@@ -11,7 +11,7 @@ import pytest
 from csv_world import World, links
 from dynamodb_world import AT, catalog, entity, record
 
-from producers.drift_reporter import MOST_DAYS, S3Sightings, Watch
+from producers.drift_reporter import MOST_DAYS, DriftReporter, S3Sightings
 from producers.dynamodb.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
@@ -63,7 +63,7 @@ class Items:
         self.kept, self.letters, self.stream = Kept(), InMemoryLetters(), InMemoryStream(1)
         made = replace(one or entity("order", FIELDS, ["id"]), unknown=unknown)
         publisher = Publisher(self.stream, InMemorySchemaLog(), sleep=lambda _: None)
-        self.producer = Producer(catalog(made), publisher, self.letters, None, Watch(self.kept))
+        self.producer = Producer(catalog(made), publisher, self.letters, None, DriftReporter(self.kept))
 
     def publish(self, *items: Mapping[str, Any], at: float = AT) -> int:
         said = {"id": {"S": "1"}}
@@ -150,10 +150,10 @@ def test_names_are_bounded_whatever_comes() -> None:
 
 def test_what_a_container_remembers_is_bounded_and_what_it_forgot_is_told_again() -> None:
     kept = Kept()
-    watch = Watch(kept)
+    drift = DriftReporter(kept)
     for day in [*range(MOST_DAYS + 1), 0, MOST_DAYS]:
-        watch.see("order", "dynamodb:orders", day * DAY * 1_000_000, ["colour"])
-        watch.flush()
+        drift.observe("order", "dynamodb:orders", day * DAY * 1_000_000, ["colour"])
+        drift.flush()
     told = [(each.day - date(1970, 1, 1)).days for each in kept.sightings]
     assert told == [*range(MOST_DAYS + 1), 0]
 
@@ -180,7 +180,7 @@ def test_a_file_tells_its_columns_and_a_rejected_one_publishes_nothing() -> None
     text = f"URN,Name,Since,Open,Extra\n1,Alpha,01-02-2020,Y,{SECRET}\n"
     kept = Kept()
     world = World(links())
-    world.watch = Watch(kept)
+    world.drift = DriftReporter(kept)
     world.drop(text)
     assert len(world.facts()) == 1
     assert [(each.source, each.names) for each in kept.sightings] == [("csv:links", ("Extra",))]
@@ -194,7 +194,7 @@ def test_a_file_tells_its_columns_and_a_rejected_one_publishes_nothing() -> None
 def test_inv7_a_file_without_a_header_tells_no_cell_of_its_first_row() -> None:
     """The first row stands where names should: that a column is missing is said first, and nothing else."""
     kept = Kept()
-    world = World(replace(links(), unknown=Unknown.REJECT), watch=Watch(kept))
+    world = World(replace(links(), unknown=Unknown.REJECT), drift=DriftReporter(kept))
     world.drop("1,Ada Lovelace,01-02-2020,Y\n2,Other,01-02-2020,Y\n")
     [reason] = [letter.reason for letter in world.letters.letters]
     assert reason == "the column URN is missing"

@@ -18,7 +18,7 @@ from pipe import Pipe, Table, write_entity
 from test_producers_drift import Kept
 
 from producers.csv.rows import KeyTexts
-from producers.drift_reporter import Watch
+from producers.drift_reporter import DriftReporter
 from producers.dynamodb.records import Reading, RecordReader
 from schemas.catalog.drift import KEY_TEXTS
 from schemas.catalog.entity import DynamoDbSource, Entity
@@ -134,7 +134,7 @@ def test_items_with_keys_of_one_moment_never_become_one_row(tmp_path: Path) -> N
 def told(kind: Any, *texts: str, trim: bool = False, **more: Any) -> bool:
     made = feed([{"name": "id", "type": kind, **more}, {"name": "n", "type": "int"}], key=["id"], trim=trim)
     kept = Kept()
-    world = World(made, watch=Watch(kept))
+    world = World(made, drift=DriftReporter(kept))
     world.drop("id,n\n" + "".join(f"{text},{n}\n" for n, text in enumerate(texts)))
     assert len(world.facts()) == len(texts)
     return [name for each in kept.sightings for name in each.names] == [KEY_TEXTS]

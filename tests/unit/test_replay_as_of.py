@@ -10,7 +10,7 @@ from replay_world import Pipe, business, oracle
 from replay.as_of import microseconds, plan_as_of, view_suffix
 from replay.plan import explain
 from replay.revisions import expired, kept_revisions
-from replay.run import Outcome, run
+from replay.run import RunResult, run
 from schemas.errors import ConfigurationError
 from schemas.event import Operation, key_hash
 
@@ -25,7 +25,7 @@ def second(number: int) -> datetime:
     return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
 
 
-def as_of(pipe: Pipe, moment: datetime) -> Outcome:
+def as_of(pipe: Pipe, moment: datetime) -> RunResult:
     ports = pipe.ports()
     return run(plan_as_of(ports, ITEM, moment), ports)
 
@@ -95,7 +95,7 @@ def kept_as_of(pipe: Pipe) -> list[str | None]:
     return [each.as_of for each in pipe.warehouse.revisions("item") if each.state == "as_of"]
 
 
-def kept_for(pipe: Pipe, number: int, **more: timedelta) -> Outcome:
+def kept_for(pipe: Pipe, number: int, **more: timedelta) -> RunResult:
     ports = pipe.ports()
     return run(plan_as_of(ports, ITEM, second(number), **more), ports)
 

@@ -13,7 +13,7 @@ from replay_world import Pipe, business
 from consumers.consume import Consumer
 from replay.as_of import plan_as_of
 from replay.compare import compare
-from replay.fold import Wanted, checked_facts, surviving_facts
+from replay.fold import EventFilter, checked_facts, surviving_facts
 from replay.log.in_memory import InMemoryLog
 from replay.log.log_schemas import entity_of_log, refuse_newer_versions
 from replay.rebuild import plan_rollback
@@ -228,7 +228,7 @@ def test_a_fact_of_a_newer_version_stops_the_fold_whatever_its_operation(
     older, newer = REBUILT.entities()
     made = sweep(newer, 3, 4) if operation == Operation.SWEEP else thing(REBUILT, newer, 4, operation)
     with pytest.raises(ConfigurationError, match="event of schema version 2 has come"):
-        read([encode_event(made)], Wanted(older), SchemaRegistry([older.schema, newer.schema]))
+        read([encode_event(made)], EventFilter(older), SchemaRegistry([older.schema, newer.schema]))
 
 
 def test_a_document_beside_the_schemas_that_is_none_stops_no_rebuild() -> None:

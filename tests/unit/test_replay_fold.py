@@ -9,15 +9,15 @@ from replay_world import business, oracle
 from consumers.consume import project
 from consumers.warehouse.port import Counts
 from consumers.warehouse.sqlite.warehouse import open_warehouse
-from replay.fold import Facts, Wanted, checked_facts, surviving_facts
+from replay.fold import EventFilter, Facts, checked_facts, surviving_facts
 from schemas.errors import PoisonEventError
 from schemas.event import Operation, encode_event
 
 K1 = [encode_event(event(ITEM, item("k1", n), n)) for n in range(4)]
-WANTED = Wanted(ITEM)
+WANTED = EventFilter(ITEM)
 
 
-def survivors(frames: list[bytes], wanted: Wanted = WANTED) -> Facts:
+def survivors(frames: list[bytes], wanted: EventFilter = WANTED) -> Facts:
     return surviving_facts(frames, wanted, CATALOG.registry)
 
 
@@ -62,8 +62,8 @@ def test_events_of_others_are_left_out_and_not_counted() -> None:
 
 def test_until_is_inclusive() -> None:
     occurred = event(ITEM, item("k1", 2), 2).occurred_at
-    assert positions(survivors(K1, Wanted(ITEM, occurred))) == ["2024-000002"]
-    assert positions(survivors(K1, Wanted(ITEM, occurred - 1))) == ["2024-000001"]
+    assert positions(survivors(K1, EventFilter(ITEM, occurred))) == ["2024-000002"]
+    assert positions(survivors(K1, EventFilter(ITEM, occurred - 1))) == ["2024-000001"]
 
 
 def test_a_frame_that_is_no_event_is_dead() -> None:
@@ -83,8 +83,8 @@ def test_every_frame_of_an_entity_holds_its_needle() -> None:
     for name in ("a", "x" * 63, "x" * 64, "x" * 100):
         long_name = entity(name, [field("id", "string")], ["id"])
         made = event(long_name, {"id": "k"}, 1)
-        assert Wanted(long_name).needle in encode_event(made)
-        assert Wanted(long_name).needle in encode_event(sweep(long_name, 3, 1))
+        assert EventFilter(long_name).needle in encode_event(made)
+        assert EventFilter(long_name).needle in encode_event(sweep(long_name, 3, 1))
 
 
 def test_the_quick_way_and_the_checked_way_make_one_table(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from consumers_world import CATALOG, ITEM, OTHER, event, item, other_schema
 from replay_world import Pipe, business, oracle
 
 from producers.aggregator import Aggregate
-from replay.fold import EVENT_BYTES, Wanted
+from replay.fold import EVENT_BYTES, EventFilter
 from replay.load import Chunk, Damages, chunks
 from replay.log.in_memory import InMemoryLog
 from replay.log.log_schemas import entity_of_log
@@ -55,7 +55,7 @@ def aggregated(frames: list[bytes]) -> bytes:
 
 def read_chunks(log: InMemoryLog, chunk_bytes: int, after: str = "") -> tuple[list[Chunk], Damages]:
     damages = Damages()
-    return list(chunks(log, Wanted(ITEM).needle, damages, after, chunk_bytes)), damages
+    return list(chunks(log, EventFilter(ITEM).needle, damages, after, chunk_bytes)), damages
 
 
 def test_objects_are_read_bare_zipped_and_with_aggregates() -> None:

@@ -7,7 +7,7 @@ from threading import Barrier, Lock, current_thread, main_thread
 import pytest
 from consumers_world import ITEM, event, item
 
-from replay.fold import Wanted
+from replay.fold import EventFilter
 from replay.load import Damages, chunks
 from replay.log.in_memory import InMemoryLog
 from replay.log.read_ahead import AHEAD_BYTES, AHEAD_OBJECTS, SMALL_BYTES, opened
@@ -45,7 +45,7 @@ def log_of(count: int) -> tuple[Threaded, list[bytes]]:
 
 def test_the_frames_come_in_the_order_of_the_objects() -> None:
     log, frames = log_of(500)
-    made = list(chunks(log, Wanted(ITEM).needle, Damages()))
+    made = list(chunks(log, EventFilter(ITEM).needle, Damages()))
     assert [frame for chunk in made for frame in chunk.frames] == frames
     assert made[-1][1:] == ("log/000499", 500, 500)
 

@@ -9,7 +9,7 @@ from replay_world import Pipe, Watched, business, oracle
 
 from consumers.warehouse.port import LIVE_READER, Counts
 from replay.differences import Difference
-from replay.patience import Patience
+from replay.retry_policy import RetryPolicy
 from schemas.errors import ConfigurationError, ConflictError, TransientError
 from schemas.event import Event, Operation, encode_event, key_hash
 
@@ -168,7 +168,7 @@ def test_a_row_that_a_live_consumer_behind_has_lost_is_found_once_it_has_caught_
     break_table(pipe, "DELETE FROM staging_item__r1 WHERE id = 'k1'")
     pipe.publish(change("k2", 2))
 
-    outcome = pipe.rebuild(patience=Patience(sleep=lambda _seconds: void(pipe.consume())))
+    outcome = pipe.rebuild(retry=RetryPolicy(sleep=lambda _seconds: void(pipe.consume())))
 
     assert not outcome.swapped
     assert named(outcome.differences) == [('["k1"]', ("missing",))]
@@ -183,7 +183,7 @@ def test_a_row_under_way_to_another_state_since_it_was_compared_is_no_difference
         pipe.consume()
         pipe.publish(change("k1", 3))
 
-    outcome = pipe.rebuild(patience=Patience(sleep=catch_up_then_fall_behind))
+    outcome = pipe.rebuild(retry=RetryPolicy(sleep=catch_up_then_fall_behind))
 
     assert outcome.swapped
     assert [row.values[1] for row in pipe.table()] == [3]

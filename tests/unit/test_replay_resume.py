@@ -14,7 +14,7 @@ from replay.log.proof import LogPlace, place_of
 from replay.log.reader import LogObject, frames_of
 from replay.plan import Load, NewRevision, OldRevision, explain
 from replay.rebuild import plan_rebuild, plan_rollback
-from replay.run import Outcome, run
+from replay.run import RunResult, run
 from schemas.errors import ConfigurationError, ConflictError, LogIntegrityError
 from schemas.event import Event, encode_event
 
@@ -39,7 +39,7 @@ def change(id: str, number: int) -> Event:  # noqa: A002
     return event(ITEM, item(id, number), number)
 
 
-def rollback(pipe: Pipe, *, accept_differences: bool = False) -> Outcome:
+def rollback(pipe: Pipe, *, accept_differences: bool = False) -> RunResult:
     ports = pipe.ports()
     return run(plan_rollback(ports, ITEM, accept_differences=accept_differences), ports)
 

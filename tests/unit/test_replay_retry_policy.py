@@ -9,30 +9,30 @@ from replay_world import Pipe, business, oracle
 from headwater.replay_ports import progress_line
 from replay.compare import compare
 from replay.fold import EVENT_BYTES
-from replay.patience import Patience
 from replay.progress import Progress, watched
+from replay.retry_policy import RetryPolicy
 from schemas.errors import ConfigurationError, TransientError
 
 
 def test_what_is_transient_is_tried_again_with_longer_and_longer_pauses_up_to_a_bound() -> None:
     pauses: list[float] = []
     left = [TransientError("busy")] * 5
-    patience = Patience(attempts=6, first=1, longest=5, sleep=pauses.append, random=lambda: 1.0)
+    retry = RetryPolicy(attempts=6, first=1, longest=5, sleep=pauses.append, random=lambda: 1.0)
 
     def work() -> str:
         if left:
             raise left.pop()
         return "done"
 
-    assert patience.call(work) == "done"
+    assert retry.call(work) == "done"
     assert pauses == [1, 2, 4, 5, 5]
 
 
 def test_the_pauses_are_jittered_down_to_none() -> None:
     pauses: list[float] = []
-    patience = Patience(attempts=2, sleep=pauses.append, random=lambda: 0.0)
+    retry = RetryPolicy(attempts=2, sleep=pauses.append, random=lambda: 0.0)
     with pytest.raises(TransientError):
-        patience.call(lambda: _raise(TransientError("busy")))
+        retry.call(lambda: _raise(TransientError("busy")))
     assert pauses == [0.0]
 
 
@@ -44,7 +44,7 @@ def test_other_errors_are_not_tried_again() -> None:
         raise ConfigurationError("wrong")
 
     with pytest.raises(ConfigurationError):
-        Patience(sleep=lambda _seconds: None).call(work)
+        RetryPolicy(sleep=lambda _seconds: None).call(work)
     assert len(tries) == 1
 
 

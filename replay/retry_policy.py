@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from schemas.backoff import full_jitter
 from schemas.errors import TransientError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Retries a TransientError with full-jitter backoff; what is still failing after `attempts` is raised.
 
     `first` and `longest` are the bounds of the first and of the longest pause, in seconds. All that replay
@@ -37,6 +38,6 @@ class Patience:
             try:
                 return work()
             except TransientError:
-                self.sleep(self.random() * min(self.longest, self.first * 2**attempt))
+                self.sleep(full_jitter(attempt, self.first, self.longest, self.random))
         prepare()
         return work()
