@@ -1,4 +1,4 @@
-"""Python's cycle collector, out of the way of a batch."""
+"""Control of Python's cyclic garbage collector while a batch is processed."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """For work that makes many objects, no cycles, and ends soon: a fifth faster without looking for any."""
+    """Disable the cyclic garbage collector for the duration of the block.
+
+    For short work that allocates many objects and creates no reference cycles: it runs a fifth faster.
+    """
+    # Nested use must not switch the collector on before the outer block ends.
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,7 @@
-"""Records to tables: decode and check every event, fold, apply. Lambda, local process and replay share it."""
+"""The path from Kinesis records to tables: decode, check, fold, apply.
+
+The Lambda handler, the local runtime and the replay share it.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +35,7 @@ STAGE = "consumer"
 
 
 class Refusal(NamedTuple):
-    """A fact that can't become a row, and why."""
+    """A fact that can't become a row, with the reason."""
 
     fact: Fact
     error: PoisonEventError
@@ -48,17 +51,21 @@ class Consumer:
         letters: LetterStore,
         read: Callable[[str], bytes | None] = lambda _key: None,
     ) -> None:
-        """`read` gives a document of the log by its key: the schemas that the catalog does not know."""
+        """Build a consumer.
+
+        `read` returns a document of the log by its key, or None; it supplies schemas that the catalog does
+        not have, such as those of a newer producer (INV-6).
+        """
         self._catalog = Catalog(catalog.entities, LogRegistry(catalog.registry, read))
         self._warehouse = warehouse
         self._letters = letters
 
     def consume(self, payloads: Iterable[bytes], checkpoints: Sequence[Checkpoint] = ()) -> Counts:
-        """Apply all events of these records, and the checkpoints, in one transaction.
+        """Apply the events of these records and the checkpoints in one transaction.
 
-        Every event is counted (INV-4); a record that can't be taken apart counts as one that is dead. Dead
+        Counts every event (INV-4); a record that can't be split into frames counts as one dead event. Dead
         letters are durable before the commit (INV-1). Raises TransientError or ConfigurationError with
-        nothing committed, and the same call again is harmless (INV-2).
+        nothing committed; repeating the call is harmless (INV-2).
         """
         with no_collection():
             return self._consume(payloads, checkpoints)
@@ -68,17 +75,20 @@ class Consumer:
         if letters:
             self._letters.put(letters)
 
-        def projected() -> Counts:
+        def attempt() -> Counts:
             return project(facts, self._catalog, self._warehouse, self._refused, checkpoints=checkpoints)
 
-        return retry_lost_transaction(projected) + Counts(dead=len(letters))
+        # The retry is here, and nowhere below, because only here the whole transaction is in hand. A retry
+        # inside a transaction that the server has already rolled back would go on in autocommit.
+        return retry_lost_transaction(attempt) + Counts(dead=len(letters))
 
     def _read(self, payloads: Iterable[bytes]) -> tuple[list[Fact], list[DeadLetter]]:
-        """Everything is checked before the fold: a poison event takes no good one of its key with it."""
+        """Return the facts that passed every check, and dead letters for everything else."""
         facts: list[Fact] = []
         letters: list[DeadLetter] = []
         for frame in _frames(payloads, letters):
             try:
+                # Checked before the fold: a poison event must not win over a valid event of the same key.
                 facts.append(checked(read_fact(frame, self._catalog.registry), self._catalog))
             except PoisonEventError as error:
                 letters.append(letter_of(frame, error))
@@ -97,7 +107,7 @@ def _frames(payloads: Iterable[bytes], letters: list[DeadLetter]) -> Iterator[by
 
 
 def letter_of(payload: bytes, error: PoisonEventError) -> DeadLetter:
-    """The dead letter of a frame, or of a record that no frame could be cut from."""
+    """Return the dead letter of a frame, or of a record that can't be split into frames."""
     event = _event_of(payload)
     return DeadLetter(
         id=letter_id(payload) if event is None else event.event_id.hex(),
@@ -113,6 +123,7 @@ def letter_of(payload: bytes, error: PoisonEventError) -> DeadLetter:
 
 
 def _event_of(payload: bytes) -> Event | None:
+    """Return the event of a frame, or None if the envelope is unreadable."""
     try:
         return None if check_frame(payload) else decode_event(payload)
     except PoisonEventError:
@@ -128,13 +139,14 @@ def project(
     revisions: Mapping[str, int] = NO_REVISIONS,
     checkpoints: Sequence[Checkpoint] = (),
 ) -> Counts:
-    """Fold facts and apply the winners and the checkpoints in one transaction; of an entity with history all
-    facts, of which each is decoded before.
+    """Fold facts, and apply the winners and the checkpoints in one transaction.
 
-    `refused` is told of winners whose payload or row is refused, before anything commits; then the rest is
-    folded again, so that the next best fact of that key counts. Raises what the warehouse and `refused`
-    raise, with nothing committed. Retries nothing: `warehouse` may be a transaction that the caller holds,
-    and a lost transaction can only be begun again as a whole.
+    Of an entity with history all facts are written to it. `revisions` names the target revision of an entity
+    that is not to be written to its live one. `refused` receives the winners whose payload or row is refused,
+    before anything commits.
+
+    Raises what the warehouse and `refused` raise, with nothing committed. Retries nothing: `warehouse` may be
+    a transaction that the caller holds, and a lost transaction has to be restarted as a whole.
     """
     dead = 0
     while True:
@@ -149,13 +161,15 @@ def project(
             else:
                 return counts + Counts(superseded=folded.superseded, duplicate=folded.duplicate, dead=dead)
         refused(refusals)
-        gone = _ids(refusals)
-        facts = [fact for fact in facts if id(fact) not in gone]
+        # Fold again without the refused facts: the next best fact of the same key now wins. Each pass removes
+        # at least one fact, so the loop ends.
+        refused_ids = _ids(refusals)
+        facts = [fact for fact in facts if id(fact) not in refused_ids]
         dead += len(refusals)
 
 
 class _TriedError(Exception):
-    """Undoes a transaction that was only tried."""
+    """Rolls back a transaction that was opened only to see whether it would succeed."""
 
 
 def _all_refused(
@@ -165,24 +179,23 @@ def _all_refused(
     warehouse: Transactions,
     revisions: Mapping[str, int],
 ) -> list[Refusal]:
-    """The refused facts, and those that would take their places and are refused as well.
-
-    They are tried by themselves in transactions that are undone, so that all letters are stored at once and
-    the whole batch is sent only once more.
-    """
+    """Return the refused facts, and the refused ones among those that would win in their place."""
     refusals = _refusals(facts, error)
-    newly: Sequence[Refusal] = refusals
-    while newly:
-        gone, keys = _ids(refusals), {_key(refusal.fact) for refusal in newly}
-        rest = [fact for fact in facts if _key(fact) in keys and id(fact) not in gone]
-        newly = _tried(rest, catalog, warehouse, revisions) if rest else ()
-        refusals += newly
+    newest: Sequence[Refusal] = refusals
+    # Only the keys of refused facts are tried again, in transactions that are rolled back. So all dead
+    # letters are stored at once, and the whole batch, which may be large, is sent only one more time.
+    while newest:
+        refused_ids, keys = _ids(refusals), {_key(refusal.fact) for refusal in newest}
+        rest = [fact for fact in facts if _key(fact) in keys and id(fact) not in refused_ids]
+        newest = _tried(rest, catalog, warehouse, revisions) if rest else ()
+        refusals += newest
     return refusals
 
 
 def _tried(
     facts: Sequence[Fact], catalog: Catalog, warehouse: Transactions, revisions: Mapping[str, int]
 ) -> list[Refusal]:
+    """Return the facts that are refused when these are written alone; nothing is committed."""
     rows, refusals = _rows(fold(facts), catalog)
     if refusals:
         return refusals
@@ -192,14 +205,16 @@ def _tried(
         return []
     except RefusedRowError as error:
         return _refusals(facts, error)
-    raise AssertionError("a try was kept")
+    raise AssertionError("a trial transaction was committed")
 
 
 def _refusals(facts: Sequence[Fact], error: RefusedRowError) -> list[Refusal]:
-    """Of facts that history alone would have kept, too."""
-    errors = {(each.entity, each.key_hash, each.rank): each for each in (error, *error.more)}
-    found = ((fact, errors.pop((*_key(fact), fact.rank), None)) for fact in facts)
-    return [Refusal(fact, refused) for fact, refused in found if refused]
+    """Return the facts that the engine's error names."""
+    # The rank is part of the lookup because history also holds facts that lost the fold. `pop` matches each
+    # error once: a duplicate of a refused fact stays for the next pass.
+    errors = {(row.entity, row.key_hash, row.rank): row for row in (error, *error.more)}
+    matches = ((fact, errors.pop((*_key(fact), fact.rank), None)) for fact in facts)
+    return [Refusal(fact, refused) for fact, refused in matches if refused]
 
 
 def _key(fact: Fact) -> tuple[str, bytes]:
@@ -207,13 +222,16 @@ def _key(fact: Fact) -> tuple[str, bytes]:
 
 
 def _ids(refusals: Iterable[Refusal]) -> set[int]:
+    # By identity, since duplicates compare equal.
     return {id(refusal.fact) for refusal in refusals}
 
 
 def _apply(
     batch: Batch, warehouse: Transactions, revisions: Mapping[str, int], *, keep: bool = True
 ) -> Counts:
-    """One transaction through the guard; where it is not to be kept it ends with _TriedError."""
+    """Apply a batch in one transaction. Raises _TriedError, which rolls it back, unless `keep`."""
+    # A sweep of the live revision excludes other writers: a row that another batch inserts at the same time
+    # would not see the new floor yet. Only the live revision is written by several consumers.
     sweeping = [entity for entity in batch.sweeps if entity not in revisions]
     with warehouse.transaction(shared=batch.entities(), exclusive=sweeping) as transaction:
         counts = transaction.apply(batch, revisions)
@@ -223,11 +241,12 @@ def _apply(
 
 
 def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], list[Refusal]]:
-    """The winners' rows, and the winners, sweeps included, that are refused: a replay checks only these."""
+    """Return the rows of the winners, and the winners that are refused, sweeps included."""
     rows: dict[str, list[Row]] = defaultdict(list)
     refusals = []
     for (entity, _), fact in folded.rows.items():
         try:
+            # A live batch has decoded every row already; a replay decodes and checks the winners only.
             rows[entity].append(fact.row or to_row(fact, catalog.entity_of(fact.schema)))
         except PoisonEventError as error:
             refusals.append(Refusal(fact, error))
@@ -240,6 +259,7 @@ def _rows(folded: Folded, catalog: Catalog) -> tuple[Mapping[str, list[Row]], li
 
 
 def _sweeps(folded: Folded) -> Mapping[str, list[Sweep]]:
+    """Return the winning sweeps of each entity."""
     sweeps: dict[str, list[Sweep]] = defaultdict(list)
     for (entity, key_hash), fact in folded.sweeps.items():
         event = fact.event

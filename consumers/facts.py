@@ -1,4 +1,4 @@
-"""The frames of a Kinesis record, and what each frame says, its payload not yet decoded."""
+"""Frames of a Kinesis record, and what the guard needs of each frame before its payload is decoded."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from consumers.warehouse.port import Row
 
 SWEEP = Operation.SWEEP.value
-"""Plain text: an event's operation is compared once for each of millions."""
+"""The operation as plain `str`: comparing an enum member is slower, and this runs for every event."""
 
 
 class Fact(NamedTuple):
-    """One event with what the guard compares, and its bytes. `row` is there once the payload was decoded."""
+    """One event, its bytes, and the values that the guard compares.
+
+    `row` is None until the payload is decoded, and always None for a sweep.
+    """
 
     rank: str
     key_hash: bytes
@@ -30,15 +33,18 @@ class Fact(NamedTuple):
 
 
 def frames_of(payload: bytes) -> list[bytes]:
-    """The frames that a Kinesis record carries: those of a KPL aggregate, or one.
+    """Return the frames in a Kinesis record: those of a KPL aggregate, or the record itself.
 
-    Raises PoisonEventError for an aggregate whose digest, indexes or fields are wrong: all of it is bad.
+    Raises PoisonEventError for an aggregate with a wrong digest, index or field; none of it is usable then.
     """
     return parse_aggregate(payload) if payload.startswith(MAGIC) else [payload]
 
 
 def read_fact(frame: bytes, registry: SchemaRegistry) -> Fact:
-    """What a frame says. Raises PoisonEventError, with cause "schema" for a schema not known here."""
+    """Check a frame and decode its envelope.
+
+    Raises PoisonEventError, with cause "schema" if the registry does not know the schema.
+    """
     damage = check_frame(frame)
     if damage is not None:
         raise PoisonEventError(damage)
@@ -46,10 +52,18 @@ def read_fact(frame: bytes, registry: SchemaRegistry) -> Fact:
 
 
 def to_fact(event: Event, frame: bytes, registry: SchemaRegistry) -> Fact:
-    """The fact of an event that was decoded already, from a checked frame. Raises PoisonEventError."""
+    """Return the fact of an event that was decoded from `frame`, which has been checked.
+
+    Raises PoisonEventError.
+    """
     schema = registry.find(event.schema_fingerprint)
     if schema.entity != event.entity:
+        # The name comes from the event and may be of any length: the error shows only its beginning.
         raise PoisonEventError(f"an event of {event.entity[:MAX_NAME]} with a schema of {schema.entity}")
     return Fact(
-        rank(event.position, schema.version, frame), key_hash(event.source, event.key), event, schema, frame
+        rank=rank(event.position, schema.version, frame),
+        key_hash=key_hash(event.source, event.key),
+        event=event,
+        schema=schema,
+        frame=frame,
     )

@@ -1,4 +1,4 @@
-"""Many facts to the few that count, before any of them meets a table. Pure."""
+"""Reduction of a batch of facts to the winners, before any table is touched. Pure."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -6,11 +6,14 @@ from typing import NamedTuple
 from consumers.facts import SWEEP, Fact
 
 FactKey = tuple[str, bytes]
-"""Entity and key hash: two entities may have one key. A sweep's hash is that of source and bucket."""
+"""Entity and key hash: two entities may have equal keys. The hash of a sweep is that of source and bucket."""
 
 
 class Folded(NamedTuple):
-    """The winners, and how many facts lost (INV-4): facts == rows + sweeps + superseded + duplicate."""
+    """The winners and the number of facts that lost (INV-4).
+
+    The number of facts equals `len(rows) + len(sweeps) + superseded + duplicate`.
+    """
 
     rows: dict[FactKey, Fact]
     sweeps: dict[FactKey, Fact]
@@ -19,21 +22,23 @@ class Folded(NamedTuple):
 
 
 def fold(facts: Iterable[Fact]) -> Folded:
-    """The fact of greatest rank for each row and for each bucket that is swept.
+    """Return the fact with the greatest rank of every row and of every swept bucket.
 
-    The same winners for any order of the facts (INV-2). Whether a sweep buries a row is not decided here: the
-    floor goes to the table beside the rows.
+    The winners do not depend on the order of the facts (INV-2).
     """
     rows: dict[FactKey, Fact] = {}
     sweeps: dict[FactKey, Fact] = {}
     count = duplicate = 0
     for count, fact in enumerate(facts, 1):  # noqa: B007
         event = fact.event
+        # A sweep never removes rows here: it becomes a floor, and the engine compares floors with the rows of
+        # this batch and with those already in the table alike.
         winners = sweeps if event.operation == SWEEP else rows
         key = event.entity, fact.key_hash
-        held = winners.get(key)
-        if held is None or fact.rank > held.rank:
+        winner = winners.get(key)
+        if winner is None or fact.rank > winner.rank:
             winners[key] = fact
-        elif fact.rank == held.rank:
+        elif fact.rank == winner.rank:
+            # An equal rank means equal bytes: the event was delivered twice.
             duplicate += 1
     return Folded(rows, sweeps, count - len(rows) - len(sweeps) - duplicate, duplicate)

@@ -1,4 +1,4 @@
-"""The facts of a batch as history keeps them: all of them, not the fold's winners. Pure."""
+"""History rows of a batch: every fact, not only the winners of the fold. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,18 +14,20 @@ Sweeps = dict[HistorySweep, None]
 
 
 def history_of(facts: Iterable[Fact], catalog: Catalog) -> Mapping[str, History]:
-    """By entity, of those that keep one. The same rows for any order of the facts and any copies (INV-2).
+    """Return the history of each entity that keeps one.
 
-    A payload that is not decoded yet is decoded; raises PoisonEventError as `to_row` does.
+    The result does not depend on the order of the facts or on duplicates among them (INV-2). Decodes payloads
+    that are not decoded yet, and raises PoisonEventError as `to_row` does.
     """
-    kept = {name for name, entity in catalog.entities.items() if entity.history}
-    if not kept:
+    with_history = {name for name, entity in catalog.entities.items() if entity.history}
+    if not with_history:
         return {}
+    # Keyed by key hash and rank, or by the sweep itself: a duplicate replaces an equal entry.
     rows: dict[str, Rows] = defaultdict(dict)
     sweeps: dict[str, Sweeps] = defaultdict(dict)
     for fact in facts:
         entity = fact.event.entity
-        if entity not in kept:
+        if entity not in with_history:
             continue
         if fact.event.operation == SWEEP:
             sweeps[entity][_sweep(fact)] = None
@@ -39,10 +41,15 @@ def history_of(facts: Iterable[Fact], catalog: Catalog) -> Mapping[str, History]
 
 def _row(fact: Fact, catalog: Catalog) -> HistoryRow:
     row = fact.row or to_row(fact, catalog.entity_of(fact.schema))
-    return HistoryRow(*row, fact.event.operation)
+    return HistoryRow(*row, operation=fact.event.operation)
 
 
 def _sweep(fact: Fact) -> HistorySweep:
     event = fact.event
-    bucket = bucket_of(event, fact.key_hash)
-    return HistorySweep(event.source, bucket, event.position, event.occurred_at, event.event_id)
+    return HistorySweep(
+        source=event.source,
+        bucket=bucket_of(event, fact.key_hash),
+        position=event.position,
+        occurred_at=event.occurred_at,
+        event_id=event.event_id,
+    )

@@ -1,4 +1,4 @@
-"""A Kinesis data stream as its readers see it: shards, and the records of each from any place on.
+"""Reading of Kinesis data streams: shards, and the records of a shard from a given point on.
 
 https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 """
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     )
 
 MAX_RECORDS = 10_000
-"""What GetRecords takes as its limit."""
+"""The largest limit that GetRecords accepts."""
 
 Start: TypeAlias = str | datetime | None
-"""Where to begin: after this sequence number, padded or not; at this time; None: at the oldest record."""
+"""Where to start: after this sequence number (padded or not), at this time, or, if None, at the oldest
+record."""
 
 
 class Shard(NamedTuple):
-    """A shard that still holds records. It is closed, and takes no more, once it has an `ending_sequence`."""
+    """A shard that still retains records.
+
+    With an `ending_sequence` it is closed: it accepts no more records.
+    """
 
     id: str
     parents: tuple[str, ...]
@@ -40,7 +44,7 @@ class Shard(NamedTuple):
 
 
 class KinesisRecord(NamedTuple):
-    """One record; `sequence` as Kinesis tells it, `arrived_at` in UTC."""
+    """One record. `sequence` is as Kinesis returns it, unpadded; `arrived_at` is in UTC."""
 
     shard: str
     sequence: str
@@ -49,7 +53,10 @@ class KinesisRecord(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What one read gives. `at_tip`: nothing was behind these records. `finished`: nor will there ever be."""
+    """Result of one read.
+
+    `at_tip`: the shard had no records after these. `finished`: it never will have any.
+    """
 
     records: list[KinesisRecord]
     at_tip: bool
@@ -57,21 +64,25 @@ class Page(NamedTuple):
 
 
 class StreamReader:
-    """A stream, by name. Everything here raises TransientError (throttled, away: try again) and
-    ConfigurationError (no such stream, not allowed)."""
+    """Reader of one stream, by name.
+
+    Every method may raise TransientError (throttled or unreachable: retry) and ConfigurationError (no such
+    stream, or access denied).
+    """
 
     def __init__(self, kinesis: KinesisClient, stream: str) -> None:
         self._kinesis = kinesis
         self._stream = stream
 
     def identity(self) -> str:
-        """`<ARN>@<creation time>`: a stream made again under its old name is another one."""
+        """Return `<ARN>@<creation time>`, which distinguishes a stream from an earlier one of the same
+        name."""
         summary = self._summary()
         created = summary["StreamCreationTimestamp"].astimezone(UTC)
         return f"{summary['StreamARN']}@{created.isoformat()}"
 
     def retention(self) -> timedelta:
-        """How long the stream keeps a record."""
+        """Return how long the stream retains a record."""
         return timedelta(hours=self._summary()["RetentionPeriodHours"])
 
     def _summary(self) -> StreamDescriptionSummaryTypeDef:
@@ -80,11 +91,11 @@ class StreamReader:
         return answer["StreamDescriptionSummary"]
 
     def shards(self) -> list[Shard]:
-        """All shards, closed ones too, parents before their children."""
+        """Return all shards, including closed ones, parents before their children."""
         return [_shard(shard) for shard in self._listed()]
 
     def _listed(self) -> Iterator[ShardTypeDef]:
-        # By hand: boto3's paginator sends name and token together, which Kinesis refuses.
+        # Not boto3's paginator: it sends StreamName together with NextToken, which Kinesis rejects.
         request: dict[str, Any] = {"StreamName": self._stream}
         while request:
             with aws_errors(f"ListShards of {self._stream}"):
@@ -94,7 +105,7 @@ class StreamReader:
             request = {"NextToken": token} if token else {}
 
     def open(self, shard: str, start: Start = None) -> ShardReader:
-        """A reader of one shard from there on."""
+        """Return a reader of one shard that starts at `start`."""
         return ShardReader(self._kinesis, self._stream, shard, start)
 
 
@@ -108,7 +119,7 @@ def _shard(shard: ShardTypeDef) -> Shard:
 
 
 class ShardReader:
-    """Reads one shard in order. Remembers its place: after an error the next read goes on from there."""
+    """Reader of one shard, in order. After an error the next read resumes after the last record returned."""
 
     def __init__(self, kinesis: KinesisClient, stream: str, shard: str, start: Start) -> None:
         self._kinesis = kinesis
@@ -119,45 +130,54 @@ class ShardReader:
         self._ended = False
 
     def read(self, limit: int = MAX_RECORDS, *, closed: bool = False) -> Page:
-        """The next records. Say `closed` when ListShards has shown the shard closed before this call: then
-        nothing comes after the tip. Raises TransientError, ConfigurationError."""
+        """Return the next records, at most `limit`.
+
+        Pass `closed` if ListShards reported the shard as closed before this call: the tip is then its end.
+        Raises TransientError, ConfigurationError.
+        """
         if self._ended:
             return Page([], at_tip=True, finished=True)
         answer = self._get_records(limit)
         records = [
             KinesisRecord(
-                self._shard, record["SequenceNumber"], record["Data"], record["ApproximateArrivalTimestamp"]
+                shard=self._shard,
+                sequence=record["SequenceNumber"],
+                payload=record["Data"],
+                arrived_at=record["ApproximateArrivalTimestamp"],
             )
             for record in answer["Records"]
         ]
         if records:
             self._start = records[-1].sequence
         self._iterator = answer.get("NextShardIterator")
-        # A full page may have more behind it of the same millisecond.
+        # MillisBehindLatest is 0 within the newest millisecond, so a full page may still be followed by
+        # records of that millisecond.
         at_tip = answer.get("MillisBehindLatest", 0) == 0 and len(records) < limit
+        # Kinesis returns no next iterator at the end of a closed shard.
         self._ended = not self._iterator or (closed and at_tip)
         return Page(records, at_tip or self._ended, self._ended)
 
     def _get_records(self, limit: int) -> GetRecordsOutputTypeDef:
         try:
-            return self._asked(limit)
+            return self._request(limit)
         except ConflictError:
-            # The iterator, five minutes old, has expired; the place after the last record has not.
+            # An iterator expires after five minutes. A new one continues after the last record.
             self._iterator = None
-            return self._asked(limit)
+            return self._request(limit)
 
-    def _asked(self, limit: int) -> GetRecordsOutputTypeDef:
+    def _request(self, limit: int) -> GetRecordsOutputTypeDef:
         with aws_errors(f"GetRecords of {self._stream} {self._shard}"):
-            self._iterator = self._iterator or self._place()
+            self._iterator = self._iterator or self._new_iterator()
             return self._kinesis.get_records(ShardIterator=self._iterator, Limit=limit)
 
-    def _place(self) -> str:
-        """A new iterator at the place."""
-        place: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
+    def _new_iterator(self) -> str:
+        """Return a new iterator at the point where the next read starts."""
+        start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
         if isinstance(self._start, datetime):
-            place = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
+            start = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
         elif self._start is not None:
+            # Checkpoints are zero-padded to a fixed width; Kinesis accepts only the unpadded number.
             sequence = self._start.lstrip("0") or "0"
-            place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence}
-        answer = self._kinesis.get_shard_iterator(StreamName=self._stream, ShardId=self._shard, **place)
+            start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence}
+        answer = self._kinesis.get_shard_iterator(StreamName=self._stream, ShardId=self._shard, **start)
         return answer["ShardIterator"]

@@ -1,4 +1,4 @@
-"""Dead letters of the consumer as objects in S3."""
+"""Storage of the consumer's dead letters in S3."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,17 +11,18 @@ if TYPE_CHECKING:
 
 
 class S3Letters:
-    """A `LetterStore` in a bucket. A batch is one object, named by its content (INV-5)."""
+    """A `LetterStore` in an S3 bucket."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Durable when it returns (INV-1). Raises TransientError, ConfigurationError."""
+        """Store these letters durably as one object (INV-1). Raises TransientError, ConfigurationError."""
         with aws_errors("put dead letters"):
             self._s3.put_object(
                 Bucket=self._bucket,
+                # A hash of the content: a retry overwrites the object with the same bytes (INV-5).
                 Key=letters_key(letters),
                 Body=encode_letters(letters),
                 ContentType="application/jsonl",

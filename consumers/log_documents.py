@@ -1,4 +1,4 @@
-"""Documents of the log in S3, by their keys: the schemas that this process does not know."""
+"""Small documents of the log in S3, such as the schemas under `log/_schemas/` (INV-6)."""
 
 from typing import TYPE_CHECKING
 
@@ -9,13 +9,16 @@ if TYPE_CHECKING:
 
 
 class LogDocuments:
-    """The log bucket's small objects."""
+    """Reader of small objects in the log bucket."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3, self._bucket = s3, bucket
 
     def read(self, key: str) -> bytes | None:
-        """The whole object, None where there is none. Raises TransientError, ConfigurationError."""
+        """Return the whole object, or None if there is no such key.
+
+        Raises TransientError, ConfigurationError.
+        """
         try:
             with aws_errors(f"reading s3://{self._bucket}/{key}"):
                 return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()

@@ -1,4 +1,4 @@
-"""Dead letters of the consumer once more through `Consumer.consume`: guard, fold and all."""
+"""Redrive of the consumer's dead letters through `Consumer.consume`, with its checks, fold and guard."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from schemas.log.kpl import MAGIC
 
 
 class ConsumerRedriver:
-    """`schemas.letters.outcomes.Redriver` of the stage "consumer"."""
+    """`schemas.letters.outcomes.Redriver` for the stage "consumer"."""
 
     def __init__(self, consumer: Callable[[LetterStore], Consumer]) -> None:
-        """`consumer` makes the consumer that puts what it refuses in that store."""
+        """Build the redriver. `consumer` returns a consumer that puts refused events into the given store."""
         self._refusals = RefusedLetters()
         self._consumer = consumer(self._refusals)
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
-        """In one transaction, without a checkpoint. An event that was applied before is a duplicate, one that
-        a later one has overtaken is superseded: both are redriven."""
-        self._refusals.drain()  # of a call that failed
+        """Apply these letters in one transaction, without a checkpoint, and return an outcome for each.
+
+        An event that turns out to be a duplicate, or superseded by a later one, counts as redriven: the guard
+        makes applying it again harmless (INV-2).
+        """
+        self._refusals.drain()  # discards what a call that raised has left behind
         self._consumer.consume([letter.payload for letter in letters])
         refused = {letter.payload: letter.reason for letter in self._refusals.drain()}
         return [_outcome(letter, refused) for letter in letters]
@@ -38,8 +41,10 @@ def _outcome(letter: DeadLetter, refused: dict[bytes, str]) -> LetterOutcome:
 
 
 def _parts(payload: bytes) -> Iterator[bytes]:
-    """What may be refused of it: itself, or a frame of the aggregate that it is."""
+    """Yield the payloads under which parts of this letter may be refused: itself, and its frames."""
     yield payload
+    # A letter of a whole record holds an aggregate. Once the aggregate is readable, its frames are refused
+    # one by one.
     if payload.startswith(MAGIC):
         with suppress(PoisonEventError):
             yield from frames_of(payload)

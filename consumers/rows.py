@@ -1,4 +1,4 @@
-"""A fact to the row that it makes. Pure: a row is a function of its winning event alone (INV-3)."""
+"""Conversion of a fact to its table row. Pure: a row is a function of its winning event alone (INV-3)."""
 
 import re
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from schemas.keys import parse_key
 from schemas.payload.codec import Schema
 from schemas.payload.fields import NO_DEFAULT, Field
 
-# A blank separates the position from the rest of a rank, and a sweep compares with the position alone: both
-# orders agree only where every character of a position sorts after the blank.
+# In a rank a blank follows the position, while a sweep compares with the position alone. Both orders agree
+# only if every character of a position sorts after the blank.
 _POSITION = re.compile(rf"[!-~]{{1,{MAX_POSITION}}}")
 _SOURCE = re.compile(rf"[!-~]{{1,{MAX_SOURCE}}}")
 
 
 def checked(fact: Fact, catalog: Catalog) -> Fact:
-    """The fact, checked for everything that could stop a batch later; decoded, unless it is a sweep.
+    """Check a fact for everything that could fail later in the batch, and decode it unless it is a sweep.
 
-    The one check before a fold, for rows and sweeps, live and replayed. Raises PoisonEventError, and
+    The only check before a fold, for rows and sweeps, live and replayed. Raises PoisonEventError;
     ConfigurationError for a schema version newer than this process knows.
     """
     entity = catalog.entity_of(fact.schema)
@@ -33,10 +33,12 @@ def checked(fact: Fact, catalog: Catalog) -> Fact:
 
 
 def check_envelope(fact: Fact, entity: Entity) -> None:
-    """Raise PoisonEventError for an event that the entity's table has no place for, whatever its payload:
-    cause "schema" for a schema that is no version of the table's, else "data"."""
+    """Raise PoisonEventError if the entity's table can't store an event with this envelope.
+
+    The cause is "schema" if the schema is not among the table's versions, else "data".
+    """
     event = fact.event
-    entity.evolution.projection(fact.schema.fingerprint)
+    entity.evolution.projection(fact.schema.fingerprint)  # raises for an unknown version
     if not MIN_OCCURRED_AT <= event.occurred_at <= MAX_OCCURRED_AT:
         raise PoisonEventError(f"{entity.name}: occurred_at is not in the years 1 to 9999")
     if not _POSITION.fullmatch(event.position):
@@ -50,28 +52,29 @@ def check_envelope(fact: Fact, entity: Entity) -> None:
 
 
 def to_row(fact: Fact, entity: Entity) -> Row:
-    """The row of an insert, update, upsert or delete, every column set, whichever version wrote the event.
+    """Return the row of an insert, update, upsert or delete, with every column set.
 
-    Raises PoisonEventError: as `check_envelope` does, and with cause "data" for a malformed payload or key.
+    The columns are those of the entity's newest version, whichever version wrote the event. Raises
+    PoisonEventError as `check_envelope` does, and with cause "data" for a malformed payload or key.
     """
     check_envelope(fact, entity)
     event, schema = fact.event, fact.schema
     project = entity.evolution.projection(schema.fingerprint)
     values = _key_alone(event.key, schema) if event.after is None else schema.decode(event.after)
     return Row(
-        fact.key_hash,
-        fact.rank,
-        event.event_id,
-        event.after is None,
-        event.source,
-        event.occurred_at,
-        schema.version,
-        project(values),
+        key_hash=fact.key_hash,
+        rank=fact.rank,
+        event_id=event.event_id,
+        deleted=event.after is None,
+        source=event.source,
+        occurred_at=event.occurred_at,
+        schema_version=schema.version,
+        values=project(values),
     )
 
 
 def _key_alone(key: str, schema: Schema) -> Mapping[str, object]:
-    """A delete is known by its key: every other column has its default, or NULL."""
+    """Return the values of a deleted row: its key, and the default or None for every other field."""
     key_fields, blank = _blank(schema)
     if not key_fields:
         return blank
@@ -80,7 +83,7 @@ def _key_alone(key: str, schema: Schema) -> Mapping[str, object]:
 
 @cache
 def _blank(schema: Schema) -> tuple[tuple[Field, ...], Mapping[str, object]]:
-    """The key fields, in the key's order, and a row of defaults, in the columns' order."""
+    """Return the key fields in the order of the key, and the default values in the order of the columns."""
     fields = {field.name: field for field in schema.fields}
     blank = {name: None if field.default is NO_DEFAULT else field.default for name, field in fields.items()}
     return tuple(fields[name] for name in schema.key), blank

@@ -1,4 +1,7 @@
-"""Where the warehouse is: a URL, which holds a password, from where no other process sees it."""
+"""The warehouse's URL, from the environment, a secret or the command line.
+
+The URL contains a password, so none of these ways shows it to other processes or users.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,25 +16,26 @@ URL = "HEADWATER_WAREHOUSE"
 PASSWORD = "HEADWATER_WAREHOUSE_PASSWORD"
 SECRET = "HEADWATER_WAREHOUSE_SECRET"
 
-# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html, or its ARN
+# A name (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html) or an ARN. The
+# lookahead rejects a URL that was put into the wrong variable, before it reaches AWS or an error.
 _SECRET_NAME = re.compile(r"(?!.*://)[A-Za-z0-9/_+=.@:-]{1,2048}")
 
 
 def read_secret(name: str) -> str:
-    """The text of a secret of AWS Secrets Manager. Raises ConfigurationError, TransientError."""
+    """Return the text of a secret in AWS Secrets Manager. Raises ConfigurationError, TransientError."""
     if not _SECRET_NAME.fullmatch(name):
-        raise ConfigurationError(f"{SECRET} is no name of a secret; the URL itself belongs in {URL}")
+        raise ConfigurationError(f"{SECRET} is not the name of a secret; the URL itself belongs in {URL}")
     with aws_errors(f"GetSecretValue of {name}"):
         answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
     if "SecretString" not in answer:
-        raise ConfigurationError(f"the secret {name} is binary: it is to be the warehouse's URL as text")
+        raise ConfigurationError(f"the secret {name} is binary: store the warehouse's URL as text")
     return str(answer["SecretString"]).strip()
 
 
 def warehouse_url(environ: Mapping[str, str], secret: Callable[[str], str] = read_secret) -> str | None:
-    """The warehouse's URL: HEADWATER_WAREHOUSE, or what the secret HEADWATER_WAREHOUSE_SECRET holds.
+    """Return HEADWATER_WAREHOUSE, or the text of the secret that HEADWATER_WAREHOUSE_SECRET names.
 
-    None where the environment names neither. Raises what `read_secret` raises.
+    None if neither is set. Raises what `secret` raises.
     """
     if environ.get(URL):
         return environ[URL]
@@ -39,10 +43,10 @@ def warehouse_url(environ: Mapping[str, str], secret: Callable[[str], str] = rea
 
 
 def from_command_line(url: str, environ: Mapping[str, str]) -> str:
-    """The URL of `--warehouse`, with the password of HEADWATER_WAREHOUSE_PASSWORD where it names a user.
+    """Return the URL of `--warehouse`, completed with HEADWATER_WAREHOUSE_PASSWORD if it names a user.
 
-    Raises ConfigurationError for one with a password, since everybody on the machine can read a command line,
-    and for one that can't be read; no part of it is shown.
+    Raises ConfigurationError, which shows no part of the URL, if it is malformed or contains a password:
+    every user of the machine can read the command lines of its processes.
     """
     parsed = parse_url(url)
     if has_secret(url):
@@ -55,5 +59,5 @@ def from_command_line(url: str, environ: Mapping[str, str]) -> str:
 
 
 def shows_password(url: str) -> bool:
-    """Whether this is not to be printed."""
+    """Return whether a URL may contain a password and must not be printed."""
     return has_secret(url)

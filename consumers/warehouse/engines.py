@@ -1,4 +1,4 @@
-"""Which engine a URL names: the one place that knows."""
+"""The table of warehouse engines, by the backend name of a URL."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,21 +17,21 @@ _ENGINES: dict[str, Callable[[str, Iterable[Entity]], Warehouse]] = {
 
 
 def open_warehouse(url: str, entities: Iterable[Entity]) -> Warehouse:
-    """The warehouse at an SQLAlchemy URL: `sqlite:////absolute/path.db`,
-    `mssql+pymssql://user:password@host:1433/database`. Opens nothing yet.
+    """Return the warehouse at an SQLAlchemy URL, without connecting to it yet.
 
-    Raises ConfigurationError, which never shows the URL: it holds a password.
+    `sqlite:////absolute/path.db`, or `mssql+pymssql://user:password@host:1433/database`. Raises
+    ConfigurationError, which never shows the URL because it contains a password.
     """
     return _ENGINES[engine_of(url)](url, entities)
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite warehouse; None for another engine. Raises ConfigurationError."""
+    """Return the file of a SQLite warehouse, or None for another engine. Raises ConfigurationError."""
     return Path(parse_url(url).database or "") if engine_of(url) == "sqlite" else None
 
 
 def engine_of(url: str) -> str:
-    """ "sqlite" or "mssql". Raises ConfigurationError."""
+    """Return "sqlite" or "mssql". Raises ConfigurationError."""
     parsed = parse_url(url)
     name = parsed.get_backend_name()
     if name not in _ENGINES:

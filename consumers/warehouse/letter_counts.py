@@ -1,4 +1,4 @@
-"""The summary of dead letters in a warehouse, for people who have no way to S3. For every engine."""
+"""The summary of dead letters in a warehouse, for users without access to S3. For every engine."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,11 @@ def save(
     instant: Callable[[int], str],
     now: str,
 ) -> None:
-    """Replace all rows in this connection's transaction. `instant` writes a moment as the engine reads it."""
+    """Replace all rows, within the transaction of `connection`.
+
+    `instant` converts microseconds since the epoch to the engine's text form; `now` is in that form.
+    """
+    # DELETE, not TRUNCATE: the writer has no ALTER right, and readers keep the old rows until the commit.
     connection.execute(delete(table))
     rows = [
         {
@@ -32,7 +36,7 @@ def save(
 
 
 def saved(connection: Connection, table: TableClause, instant_of: Callable[[Any], int]) -> list[LetterCount]:
-    """All rows, in order."""
+    """Return all rows, ordered by entity, stage, cause and state."""
     *kind, letters, oldest, newest, _ = (table.c[name] for name in LETTER_COLUMNS)
     rows = connection.execute(select(*kind, letters, oldest, newest).order_by(*kind))
     return [LetterCount(*row[:-2], *map(instant_of, row[-2:])) for row in rows]

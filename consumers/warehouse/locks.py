@@ -1,4 +1,4 @@
-"""The entity locks that a transaction was opened with."""
+"""Checks that a transaction holds the entity locks that a call needs."""
 
 from collections.abc import Collection
 
@@ -6,22 +6,24 @@ from consumers.warehouse.tables import StagingTables
 
 
 class Locks:
-    """SQLite holds every lock anyway. An engine that does not would go wrong without a sign, so that a call
-    without its lock fails in all of them."""
+    """Entity locks that a transaction was opened with."""
+
+    # SQLite excludes all other writers anyway. SQL Server does not, and a missing lock would corrupt data
+    # silently there. So the check is the same for both, and tests on SQLite find the mistake.
 
     def __init__(self, tables: StagingTables, shared: Collection[str], exclusive: Collection[str]) -> None:
-        """Raises ConfigurationError for an entity that is not there."""
+        """Record the locks. Raises ConfigurationError for an entity that is not in the catalog."""
         self.exclusive = frozenset(exclusive)
         self.held = self.exclusive.union(shared)
         for entity in self.held:
-            tables[entity]
+            tables[entity]  # raises for an unknown entity
 
     def need(self, entity: str) -> None:
-        """Raises ValueError unless the entity's lock is held, shared or exclusive."""
+        """Raise ValueError unless the entity's lock is held, shared or exclusive."""
         _need(entity, self.held)
 
     def need_exclusive(self, entity: str) -> None:
-        """Raises ValueError unless the entity's exclusive lock is held."""
+        """Raise ValueError unless the entity's exclusive lock is held."""
         _need(entity, self.exclusive)
 
 

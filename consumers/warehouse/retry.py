@@ -1,4 +1,4 @@
-"""A transaction that was lost, made again."""
+"""Retry of transactions that were lost to a deadlock, another writer or a broken connection."""
 
 import random
 import time
@@ -16,7 +16,8 @@ LONGEST_SECONDS = 2.0
 
 
 def pauses(random: Callable[[], float]) -> Iterator[float]:
-    """Seconds before each further attempt: doubling, with full jitter, so that two who met part."""
+    """Yield the seconds to wait before each further attempt: exponential, with full jitter."""
+    # Full jitter, so that two writers that collided do not collide again in step.
     for attempt in range(ATTEMPTS - 1):
         yield full_jitter(attempt, FIRST_SECONDS, LONGEST_SECONDS, random)
 
@@ -27,9 +28,11 @@ def retry_lost_transaction(
     sleep: Callable[[float], None] = time.sleep,
     random: Callable[[], float] = random.random,
 ) -> T:
-    """What `work`, a whole transaction through the guard, returns: made again while it is lost (INV-2).
+    """Return the result of `work`, which is repeated while it raises TransactionLostError.
 
-    Raises the last TransactionLostError, and all else at once.
+    `work` must be a whole transaction whose repetition is harmless (INV-2). Never call this while a
+    transaction is open: the server has rolled it back together with its locks. Raises the
+    TransactionLostError of the last attempt; any other exception at once.
     """
     for pause in pauses(random):
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from consumers.warehouse.history import HistoryTable, Speech, select_versions
+from consumers.warehouse.history import HistoryDialect, HistoryTable, select_versions
 from consumers.warehouse.indexes import IndexColumns
 from consumers.warehouse.mssql.indexes import fitting
 from consumers.warehouse.mssql.sql import (
@@ -85,8 +85,8 @@ def create_view(table: HistoryTable, revision: int) -> str:
         return f"EXISTS (SELECT {', '.join(now)} INTERSECT SELECT {', '.join(before)})"
 
     sweeps = f"{{keys}} AS k INNER JOIN [headwater].[sweeps] AS s ON {_same_bucket(table, revision, 'k')}"
-    speech = Speech(quoted, null, equal, sweeps, FOREVER)
-    return f"CREATE OR ALTER VIEW {quoted(table.view)} AS {select_versions(table, revision, speech)}"
+    dialect = HistoryDialect(quoted, null, equal, sweeps, FOREVER)
+    return f"CREATE OR ALTER VIEW {quoted(table.view)} AS {select_versions(table, revision, dialect)}"
 
 
 def _exact(table: HistoryTable, names: Sequence[str], prefix: str) -> list[str]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import ldexp
 from typing import NamedTuple
 
-from consumers.warehouse.columns import Convert
+from consumers.warehouse.columns import Converter
 from schemas.payload.fields import Field
 
 BINARY_COLLATION = "Latin1_General_100_BIN2"
@@ -33,8 +33,8 @@ class Storage(NamedTuple):
     gives; no function where the value is the same. `write` raises ValueError, naming the rule alone."""
 
     sql_type: str
-    write: Convert | None = None
-    read: Convert | None = None
+    write: Converter | None = None
+    read: Converter | None = None
     collated: bool = False
 
     @property
@@ -43,14 +43,14 @@ class Storage(NamedTuple):
         return self.sql_type == "NVARCHAR(MAX)"
 
 
-def _iso(precision: str) -> Convert:
+def _iso(precision: str) -> Converter:
     def text(value: datetime | time) -> str:
         return value.isoformat(timespec=precision)
 
     return text
 
 
-def _utc(precision: str) -> Convert:
+def _utc(precision: str) -> Converter:
     def text(value: datetime) -> str:
         return value.replace(tzinfo=None).isoformat(timespec=precision)
 
@@ -61,7 +61,7 @@ def _aware(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC)
 
 
-def _floating(least: float, type_name: str) -> Convert:
+def _floating(least: float, type_name: str) -> Converter:
     rule = f"{type_name} holds no number so near to zero"
 
     def check(value: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from consumers.warehouse.history import HistoryTable, Speech, select_versions
+from consumers.warehouse.history import HistoryDialect, HistoryTable, select_versions
 from consumers.warehouse.port import HistorySweep
 from consumers.warehouse.sqlite.sql import columns_of, listed, quoted
 from consumers.warehouse.sqlite.values import instant_text
@@ -47,8 +47,8 @@ def create_view(table: HistoryTable, revision: int) -> str:
         f"ON s.entity = '{table.entity.name}' AND s.revision = {revision} "
         "AND s.source = k._source AND s.bucket = substr(k._key_hash, 1, 1)"
     )
-    speech = Speech(quoted, lambda _name: "NULL", _equal, sweeps, f"'{FOREVER}'")
-    return f"CREATE VIEW {quoted(table.view)} AS {select_versions(table, revision, speech)}"
+    dialect = HistoryDialect(quoted, lambda _name: "NULL", _equal, sweeps, f"'{FOREVER}'")
+    return f"CREATE VIEW {quoted(table.view)} AS {select_versions(table, revision, dialect)}"
 
 
 def _equal(names: Sequence[str], prefix: str) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
-from consumers.warehouse.columns import Convert
+from consumers.warehouse.columns import Converter
 from schemas.payload.fields import Field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,8 +21,8 @@ class Storage(NamedTuple):
     """How a kind of field is stored; no function where SQLite's value is Python's."""
 
     sql_type: str
-    write: Convert | None = None
-    read: Convert | None = None
+    write: Converter | None = None
+    read: Converter | None = None
 
 
 def _milliseconds(value: datetime | time) -> str:
