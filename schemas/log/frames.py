@@ -1,9 +1,9 @@
-"""Frames out of a stream of bytes: the reader of the log.
+"""The reader of the log: frames from a stream of bytes.
 
-It takes any chunking, GZIP or not, bare frames, KPL aggregates, or both mixed (real Firehose splits
-aggregates, others do not). Blanks and line ends between them are no damage: a delivery may be told to add
-them. A frame is taken only with its CRC-32. After damage the reader finds its place
-again and names the range of bytes that it could not read.
+A stream may be chunked anywhere, compressed with GZIP or not, and contain bare frames, KPL aggregates, or
+both (Firehose splits aggregates, some emulators do not). Blanks and line ends between them are not damage,
+since Firehose can be configured to add them. A frame is accepted only if its CRC-32 matches. After damage the
+reader resynchronises and reports the range of bytes that it could not read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Damage(NamedTuple):
     """Bytes [start, end) of a stream, after decompression, that could not be read.
 
-    An empty range: bytes are missing there, since the GZIP around it is damaged or cut short.
+    An empty range marks bytes that are lost because the GZIP around them is damaged or cut short.
     """
 
     name: str
@@ -33,28 +33,29 @@ class Damage(NamedTuple):
     reason: str
 
 
+# Junk may look like many damaged GZIP members, and each adds its own reason.
 _MAX_REASON = 200
 _MORE = "; and more"
-"""Junk may look like many damaged GZIP members, each with a reason of its own."""
 
 
 def check_frame(frame: bytes) -> str | None:
-    """Why these bytes are not exactly one undamaged frame; None if they are."""
+    """Return why these bytes are not exactly one undamaged frame, or None if they are."""
     size = len(frame)
     if not MIN_FRAME_BYTES <= size <= MAX_FRAME_BYTES:
         return f"a frame has {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES:,} bytes, this one {size:,}"
     length, marker = START.unpack_from(frame)
     if marker != MARKER_NUMBER:
-        return "it has no frame's marker"
+        return "it has no frame marker"
     if length != size - 4:
-        return "its length field does not say its length"
+        return "its length field does not match its size"
     return None if frame_end(frame, memoryview(frame), 0) else "its CRC-32 does not match"
 
 
 def read_frames(chunks: Iterable[bytes], name: str) -> Iterator[bytes | Damage]:
-    """Every undamaged frame of a stream, in order; between them the damage, neighbouring ranges as one.
+    """Yield every undamaged frame of a stream, in order, and the damage between them.
 
-    Memory is bounded by one frame or aggregate and one chunk. Errors of `chunks` pass through.
+    Neighbouring damaged ranges are merged. Memory is bounded by one frame or aggregate and one chunk. Errors
+    of `chunks` pass through.
     """
     damage: Damage | None = None
     for item in _Reader(chunks, name).items():
@@ -64,41 +65,47 @@ def read_frames(chunks: Iterable[bytes], name: str) -> Iterator[bytes | Damage]:
                 damage = None
             yield item
         elif isinstance(item, Damage):
-            if damage is not None and not _touching(damage, item):
+            if damage is not None and not _touch(damage, item):
                 yield damage
                 damage = None
-            damage = _joined(damage, item) if damage else item
+            damage = _merge(damage, item) if damage else item
     if damage is not None:
         yield damage
 
 
-def _touching(one: Damage, other: Damage) -> bool:
-    return one.start <= other.end and other.start <= one.end
+def _touch(earlier: Damage, later: Damage) -> bool:
+    return earlier.start <= later.end and later.start <= earlier.end
 
 
-def _joined(one: Damage, other: Damage) -> Damage:
-    reason = one.reason
-    if other.reason not in reason and not reason.endswith(_MORE):
-        reason += f"; {other.reason}" if len(reason) < _MAX_REASON else _MORE
-    return Damage(one.name, min(one.start, other.start), max(one.end, other.end), reason)
+def _merge(earlier: Damage, later: Damage) -> Damage:
+    reason = earlier.reason
+    if later.reason not in reason and not reason.endswith(_MORE):
+        reason += f"; {later.reason}" if len(reason) < _MAX_REASON else _MORE
+    return Damage(earlier.name, min(earlier.start, later.start), max(earlier.end, later.end), reason)
 
 
 @dataclass(slots=True)
 class _Aggregate:
-    """An aggregate in reading. It has no length: it ends where the MD5 of its fields so far comes next."""
+    """State of the aggregate that is being read.
+
+    An aggregate has no length: it ends where the MD5 of its fields so far comes next.
+    """
 
     start: int
-    """Its offset in the stream."""
+    """Offset in the stream."""
     ahead: int
-    """Distance of the next field. Keys are walked ahead of the window's place, which stays before them until
-    a record follows: a damaged length among them would swallow records, and a search begins at that place."""
+    """Distance of the next field.
+
+    The window stays before a run of keys until a record follows it. If the length of a key is damaged, the
+    key may have swallowed records, and the search for them begins at the window's position.
+    """
     damaged: bool = False
-    """And some of the damage is named."""
+    """True once damage in it was reported."""
     digest: "_Hash" = field(default_factory=lambda: md5(usedforsecurity=False))
 
 
 class _Reader:
-    """Reads one stream, unit by unit: bare frames, an aggregate, or damage."""
+    """Reads one stream unit by unit: bare frames, an aggregate, or damage."""
 
     def __init__(self, chunks: Iterable[bytes], name: str) -> None:
         self._window = Window(inflate(chunks))
@@ -107,16 +114,16 @@ class _Reader:
     def items(self) -> Iterator[bytes | Damage]:
         window = self._window
         while window.has(1):
-            yield from self._breaks()
+            yield from self._gaps()
             yield from self._frames()
             if separators := window.separators():
                 window.pos += separators
             elif window.has(1) and not window.frame_size():
                 yield from self._other_unit()
-        yield from self._breaks()
+        yield from self._gaps()
 
     def _frames(self) -> Iterator[bytes]:
-        """The run of good frames here, as far as the buffer goes: the fast path."""
+        """Yield the run of undamaged frames here, up to the end of the buffer: the fast path."""
         window = self._window
         buffer, at = window.buffer, window.pos
         view = memoryview(buffer)
@@ -125,17 +132,18 @@ class _Reader:
             at = end
         window.pos = at
 
-    def _breaks(self) -> Iterator[Damage]:
+    def _gaps(self) -> Iterator[Damage]:
+        """Yield the gaps up to the current position: the window may know of later ones already."""
         window = self._window
-        while window.breaks and window.breaks[0][0] <= window.offset:
-            at, reason = window.breaks.pop(0)
+        while window.gaps and window.gaps[0][0] <= window.offset:
+            at, reason = window.gaps.pop(0)
             yield Damage(self._name, at, at, reason)
 
     def _other_unit(self) -> Iterator[bytes | Damage]:
         window = self._window
         if window.starts_aggregate():
             yield from self._fields(_Aggregate(window.offset, len(MAGIC)))
-        elif window.good_record():  # the beginning of its aggregate is lost
+        elif window.has_good_record():  # the beginning of its aggregate is lost
             yield from self._fields(_Aggregate(window.offset, 0, damaged=True))
         elif damaged := self._damaged_frame():
             yield self._damage(*damaged)
@@ -144,9 +152,9 @@ class _Reader:
             yield self._search()
 
     def _damaged_frame(self) -> tuple[int, int] | None:
-        """The range ahead of the damaged frame here, or behind separators."""
+        """Return the distances of start and end of the damaged frame here, or behind blanks."""
         for ahead in dict.fromkeys((0, self._window.blanks())):
-            if size := damaged_frame_size(self._window, ahead, self._window.told_size(ahead)):
+            if size := damaged_frame_size(self._window, ahead, self._window.declared_size(ahead)):
                 return ahead, ahead + size
         return None
 
@@ -163,8 +171,8 @@ class _Reader:
         window = self._window
         while True:
             yield from self._records(aggregate)
-            if window.good_record(aggregate.ahead):
-                continue  # its last bytes are in the buffer now
+            if window.has_good_record(aggregate.ahead):
+                continue  # the record is buffered now, and the fast path reads it
             if self._digest_follows(aggregate):
                 window.pos += aggregate.ahead + DIGEST_BYTES
                 return
@@ -180,7 +188,7 @@ class _Reader:
                 return
 
     def _records(self, aggregate: _Aggregate) -> Iterator[bytes]:
-        """The run of user records with good frames there, as far as the buffer goes: the fast path."""
+        """Yield the frames of a run of undamaged user records, up to the end of the buffer: the fast path."""
         buffer, pos = self._window.buffer, self._window.pos
         view = memoryview(buffer)
         at = pos + aggregate.ahead
@@ -192,13 +200,13 @@ class _Reader:
             self._confirm(aggregate)
 
     def _walk(self, aggregate: _Aggregate, end: int) -> None:
-        """Go on to the field that begins at this distance."""
+        """Advance to the field that begins at this distance, and add the bytes before it to the MD5."""
         pos = self._window.pos
         aggregate.digest.update(memoryview(self._window.buffer)[pos + aggregate.ahead : pos + end])
         aggregate.ahead = end
 
     def _confirm(self, aggregate: _Aggregate) -> None:
-        """All fields so far are what they seem."""
+        """Move the window to the next field: those before it were read correctly."""
         self._window.pos += aggregate.ahead
         aggregate.ahead = 0
 
@@ -208,10 +216,14 @@ class _Reader:
         return whole and window.buffer.startswith(aggregate.digest.digest(), window.pos + aggregate.ahead)
 
     def _damaged_payload(self, ahead: int) -> tuple[int, int] | None:
-        """The range of a user record's payload, as far as the stream goes; None if that is no record."""
+        """Return the range of a user record's damaged payload, up to the end of the stream.
+
+        None if no user record is there.
+        """
         window = self._window
-        payload = window.record(ahead)
-        if payload is None or window.frame_size(payload[0]):  # a good frame, but not all of the payload
+        payload = window.payload_range(ahead)
+        # An undamaged frame that is not the whole payload: these bytes only look like a header.
+        if payload is None or window.frame_size(payload[0]):
             return None
         start, end = payload
         size = damaged_frame_size(window, start, end - start)
@@ -220,10 +232,11 @@ class _Reader:
         return payload if window.has(end) else (ahead, window.left)
 
     def _end_of_damaged(self, aggregate: _Aggregate) -> Iterator[Damage]:
-        """Neither a field nor the MD5. If the next unit begins here, or 16 bytes on, only the MD5 is bad."""
+        """Report the damage where neither a field nor the right MD5 follows."""
         window = self._window
+        # If the next unit begins here or 16 bytes on, only the MD5 is missing or damaged.
         sizes = (0, DIGEST_BYTES) if aggregate.ahead == 0 else ()
-        size = next((size for size in sizes if window.boundary(size)), None)
+        size = next((size for size in sizes if window.at_boundary(size)), None)
         if size is None:
             yield self._search()
             return

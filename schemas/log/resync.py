@@ -1,11 +1,11 @@
-"""Where good bytes go on after damage.
+"""The search for the next undamaged bytes after damage.
 
-A payload may hold what looks like frames, so that where a damaged frame ends is found before anything inside
-it is looked at. There are three witnesses: the length before it, the lengths in its Avro body, and what
-begins behind it. Only where they do not agree, the next good frame is searched byte by byte.
+A payload may contain bytes that look like frames, so the end of a damaged frame is determined before anything
+inside it is examined. Three sources give that end: the length field before it, the lengths in its Avro body,
+and the bytes behind it. Only if they disagree is the next undamaged frame searched byte by byte.
 
-What no reader can tell: a stream that is cut exactly behind a frame in a payload has the same bytes as one in
-which that frame was written after a broken one.
+One case is undecidable: a stream that is cut exactly behind a frame inside a payload has the same bytes as
+one in which that frame was written after a damaged one.
 """
 
 from collections.abc import Iterator
@@ -19,24 +19,28 @@ from schemas.log.window import CRC, START, Window
 _MIN_HEADER_BYTES: Final = 6  # of a user record: three tags, three numbers
 
 
-def damaged_frame_size(window: Window, ahead: int, told: int | None) -> int | None:
-    """Bytes of the damaged frame there, as far as the stream goes; None if no two witnesses agree.
+def damaged_frame_size(window: Window, ahead: int, declared: int | None) -> int | None:
+    """Return the size of the damaged frame there, up to the end of the stream, or None if it is uncertain.
 
-    `told` is what the length says that stands before it, if that can be one.
+    `declared` is the size according to the length before the frame, or None if that length is invalid.
     """
     window.has(ahead + MAX_FRAME_BYTES + START.size)
     walked, left = _walked_size(window, ahead), window.left - ahead
-    if walked and walked <= left and _is_but_for_its_length(window, ahead, walked):
+    if walked and walked <= left and _only_length_damaged(window, ahead, walked):
         return walked
-    agreed = told and walked and (told == walked or min(told, walked) > left)
-    for size in (told, walked):
-        if size and (agreed or _goes_on(window, ahead + size)) and _can_be_one_frame(window, ahead, size):
+    # Two sizes that both exceed the stream agree on the same range.
+    agreed = declared and walked and (declared == walked or min(declared, walked) > left)
+    for size in (declared, walked):
+        if size and (agreed or _continues(window, ahead + size)) and _can_be_one_frame(window, ahead, size):
             return min(size, left)
     return None
 
 
 def _walked_size(window: Window, ahead: int) -> int | None:
-    """By the lengths in the Avro body; more than is left if the stream ends within it."""
+    """Return the size of a frame by the lengths in its Avro body.
+
+    More than the stream has left if the stream ends within the body.
+    """
     buffer, start = window.buffer, window.pos + ahead
     if not buffer.startswith(HEADER, start + 4):
         return None
@@ -44,34 +48,37 @@ def _walked_size(window: Window, ahead: int) -> int | None:
     return None if end is None else end + CRC_BYTES - start
 
 
-def _is_but_for_its_length(window: Window, ahead: int, size: int) -> bool:
-    """Whether the CRC-32 matches once the length field says this size: only the field is damaged."""
+def _only_length_damaged(window: Window, ahead: int, size: int) -> bool:
+    """Return whether the CRC-32 matches if the length field is replaced by this size."""
     crc_at = ahead + size - CRC_BYTES
     crc = window.crc(ahead + 4, crc_at, crc32((size - 4).to_bytes(4)))
     return bool(crc == CRC.unpack_from(window.buffer, window.pos + crc_at)[0])
 
 
-def _goes_on(window: Window, ahead: int) -> bool:
-    """Whether what may follow a frame begins there: in an aggregate a user record, or its MD5."""
-    return window.boundary(ahead) or window.record(ahead) is not None or window.boundary(ahead + DIGEST_BYTES)
+def _continues(window: Window, ahead: int) -> bool:
+    """Return whether something that may follow a frame begins there."""
+    # Within an aggregate a user record follows, or the MD5 and then the next unit.
+    return (
+        window.at_boundary(ahead)
+        or window.payload_range(ahead) is not None
+        or window.at_boundary(ahead + DIGEST_BYTES)
+    )
 
 
 def _can_be_one_frame(window: Window, ahead: int, size: int) -> bool:
-    """Whether so many bytes, or what the stream has of them, can be one damaged frame.
-
-    They can't if a good frame within goes up to their end, or to a user record's header that does: behind one
-    in a payload comes the payload's own CRC-32. Of a frame cut short we have less; there, good frames up to
-    the stream's end, or to an MD5, are its neighbours.
-    """
+    """Return whether `size` bytes, or as many as the stream has, can be one damaged frame."""
     end = ahead + size
     ends = _ends_of_good_frames(window, ahead + 1, end)
+    # A frame inside a payload is followed by the CRC-32 of the outer frame. So if an undamaged frame reaches
+    # to the end, or to the header of a user record that does, these bytes are several frames.
     if window.has(end):
-        return all(each < end and (window.record(each) or (0,))[0] != end for each in ends)
-    return not any(each in (window.left, window.left - DIGEST_BYTES) for each in ends)
+        return all(inner < end and (window.payload_range(inner) or (0,))[0] != end for inner in ends)
+    # If the stream ends first, undamaged frames up to its end, or up to an MD5 there, are neighbours.
+    return not any(inner in (window.left, window.left - DIGEST_BYTES) for inner in ends)
 
 
 def _ends_of_good_frames(window: Window, start: int, end: int) -> Iterator[int]:
-    """Of those that begin in this range ahead, each sought behind the one before it."""
+    """Yield the ends of the undamaged frames, not nested, that begin within [start, end)."""
     ahead = start
     while (at := window.buffer.find(MARKER, window.pos + ahead + 4, window.pos + end + 5)) >= 0:
         ahead = at - 4 - window.pos
@@ -82,7 +89,7 @@ def _ends_of_good_frames(window: Window, start: int, end: int) -> Iterator[int]:
 
 
 def seek_next_unit(window: Window) -> None:
-    """Move to the next bare frame, user record or aggregate that holds a good frame, else to the end."""
+    """Move to the next frame, user record or aggregate that has an undamaged frame, else to the end."""
     marker = _next_marker(window, 0)
     while marker is not None:
         if size := window.frame_size(marker):
@@ -93,13 +100,16 @@ def seek_next_unit(window: Window) -> None:
 
 
 def _next_marker(window: Window, ahead: int) -> int | None:
-    """The distance of the next place that has a frame's marker where a frame would have it."""
+    """Return the distance at which a frame would begin whose marker is the next one in the stream."""
     while True:
         at = window.buffer.find(MARKER, window.pos + ahead + 4)
         if at >= 0:
             return at - 4 - window.pos
+        # A marker may be split between the buffered bytes and those to come.
         ahead = max(ahead, window.left - START.size + 1)
-        if ahead > MAX_AGGREGATE_BYTES:  # as far back as an aggregate's magic may lie
+        # The frame that is found may be in an aggregate: its magic is at most so far back. Bytes before that
+        # are released, so that memory stays bounded.
+        if ahead > MAX_AGGREGATE_BYTES:
             window.pos += ahead - MAX_AGGREGATE_BYTES
             ahead = MAX_AGGREGATE_BYTES
         if not window.has(window.left + 1):
@@ -107,7 +117,7 @@ def _next_marker(window: Window, ahead: int) -> int | None:
 
 
 def _unit_start(window: Window, frame: int, size: int) -> int:
-    """Where the unit that holds the frame starts: its aggregate, its user record, or the frame itself."""
+    """Return the start of the aggregate or user record that contains the frame, or of the bare frame."""
     record = _record_start(window, frame, frame + size)
     if record is None:
         return frame
@@ -116,6 +126,7 @@ def _unit_start(window: Window, frame: int, size: int) -> int:
 
 
 def _record_start(window: Window, start: int, end: int) -> int | None:
+    # A header has a variable length and is read forwards only, so every possible start is tried.
     for at in range(start - _MIN_HEADER_BYTES, start - MAX_HEADER_BYTES - 1, -1):
         if at < window.pos:
             break
@@ -125,8 +136,8 @@ def _record_start(window: Window, start: int, end: int) -> int | None:
     return None
 
 
-def _only_keys_between(buffer: bytes, at: int, end: int) -> bool:
-    found: int | None = at
-    while found is not None and found < end:
-        found = skip_key(buffer, found)
-    return found == end
+def _only_keys_between(buffer: bytes, start: int, end: int) -> bool:
+    at: int | None = start
+    while at is not None and at < end:
+        at = skip_key(buffer, at)
+    return at == end

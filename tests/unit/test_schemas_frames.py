@@ -34,8 +34,8 @@ def test_a_good_frame_has_no_reason() -> None:
     [
         (b"", "a frame has 18 to 1,000,000 bytes, this one 0"),
         (bytes(1_000_001), "a frame has 18 to 1,000,000 bytes, this one 1,000,001"),
-        (FRAMES[1] + b"\0", "its length field does not say its length"),
-        (flipped(FRAMES[1], 5), "it has no frame's marker"),
+        (FRAMES[1] + b"\0", "its length field does not match its size"),
+        (flipped(FRAMES[1], 5), "it has no frame marker"),
         (flipped(FRAMES[1], 40), "its CRC-32 does not match"),
         (flipped(FRAMES[1], len(FRAMES[1]) - 1), "its CRC-32 does not match"),
     ],
