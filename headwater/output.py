@@ -7,12 +7,15 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+Columns = Sequence[str] | Mapping[str, str]
+"""Names of members, or names of members with the headings of their columns."""
+
 OURS = ("headwater", "schemas", "producers", "consumers", "replay")
 
 
@@ -31,6 +34,24 @@ def tell(text: str) -> None:
 def show_json(value: object) -> None:
     """A result for a machine: decimals as text, times in ISO 8601, bytes in base64."""
     show(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def emit(rows: Sequence[Mapping[str, object]], columns: Columns, as_json: bool) -> None:
+    """Print a command's rows: all their members as JSON, or the members named by `columns` as a table."""
+    if as_json:
+        show_json(rows)
+        return
+    headings = columns if isinstance(columns, Mapping) else dict(zip(columns, columns, strict=True))
+    show_table([*headings.values()], [[row[name] for name in headings] for row in rows])
+
+
+def emit_record(record: Mapping[str, object], as_json: bool) -> None:
+    """Print one record: as a JSON object, or a line for each member."""
+    if as_json:
+        show_json(record)
+        return
+    for name, value in record.items():
+        show(f"{name + ':':<12} {cell(value)}")
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

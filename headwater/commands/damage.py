@@ -7,18 +7,25 @@ import getpass
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headwater.exit_codes import DAMAGED_LOG, DONE
 from headwater.installation import load
-from headwater.output import counted, show, show_json, show_table
+from headwater.output import counted, emit, show
 from headwater.parsing import Commands, add_command, add_json, add_reason
 
 if TYPE_CHECKING:
     from replay.log.acknowledged import Found
     from replay.log.reader import S3Log
 
-_COLUMNS = ("object", "bytes", "what is wrong", "acknowledged by", "at", "reason")
+_COLUMNS = {
+    "object": "object",
+    "range": "bytes",
+    "damage": "what is wrong",
+    "acknowledged_by": "acknowledged by",
+    "acknowledged_at": "at",
+    "reason": "reason",
+}
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -79,10 +86,8 @@ def _list(options: argparse.Namespace) -> int:
     log = _log()
     found = list(damages_of(log, log.objects()))
     waiting = sum(each.acknowledged is None for each in found)
-    if options.json:
-        show_json(_as_json(found))
-    elif found:
-        _show(found)
+    if found or options.json:
+        emit(_rows(found), _COLUMNS, options.json)
     if not options.json:
         show(f"{counted(len(found), 'damaged range')} in the log, {waiting:,} of them not acknowledged")
     return DAMAGED_LOG if waiting else DONE
@@ -94,13 +99,11 @@ def _acknowledge(options: argparse.Namespace) -> int:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     by = options.by or getpass.getuser()
     found = acknowledge(_log(), options.key, options.range, reason=options.reason, by=by, at=now)
-    if options.json:
-        show_json(_as_json(found))
-    elif found:
-        _show(found)
-        show(f"{counted(len(found), 'damaged range')} acknowledged: replay leaves these bytes out")
-    else:
-        show("acknowledged already")
+    if found or options.json:
+        emit(_rows(found), _COLUMNS, options.json)
+    if not options.json:
+        ranges = counted(len(found), "damaged range")
+        show(f"{ranges} acknowledged: replay leaves these bytes out" if found else "acknowledged already")
     return DONE
 
 
@@ -111,24 +114,16 @@ def _log() -> S3Log:
     return S3Log(here.aws().s3, here.settings.log_bucket)
 
 
-def _show(found: Iterable[Found]) -> None:
-    show_table(_COLUMNS, [list(_members(each).values()) for each in found])
-
-
-def _as_json(found: Iterable[Found]) -> list[dict[str, Any]]:
-    names = ("object", "range", "damage", "acknowledged_by", "acknowledged_at", "reason")
+def _rows(found: Iterable[Found]) -> list[dict[str, str | None]]:
     return [
-        {**dict(zip(names, _members(each).values(), strict=True)), "etag": each.item.etag} for each in found
+        {
+            "object": item.key,
+            "range": f"{damage.start}-{damage.end}",
+            "damage": damage.reason,
+            "acknowledged_by": acknowledgement.by if acknowledgement else None,
+            "acknowledged_at": acknowledgement.at if acknowledgement else None,
+            "reason": acknowledgement.reason if acknowledgement else None,
+            "etag": item.etag,
+        }
+        for item, damage, acknowledgement in found
     ]
-
-
-def _members(found: Found) -> dict[str, str | None]:
-    item, damage, known = found
-    return {
-        "object": item.key,
-        "range": f"{damage.start}-{damage.end}",
-        "damage": damage.reason,
-        "by": known.by if known else None,
-        "at": known.at if known else None,
-        "reason": known.reason if known else None,
-    }

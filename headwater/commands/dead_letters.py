@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.installation import Installation, load
-from headwater.output import cell, counted, instant, show, show_json, show_table, tell
+from headwater.output import counted, emit, emit_record, instant, show, show_json, tell
 from headwater.parsing import (
     Commands,
     add_command,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from schemas.letters.redriving import LetterFilter, LetterName, ListedLetter, RedriveCounts
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
+_LISTED_COLUMNS = (*_COLUMNS, "state", "outcome", "moment")
 _WAITING, _ALL = "waiting", "all"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -144,12 +145,8 @@ def _list(options: argparse.Namespace) -> int:
     choice = _choice(options, _states(options.state))
     letters = [each for each in list_letters(_ledgers(load())) if choice.matches(each.status, each.moment)]
     shown = letters[: options.limit or None]
-    if options.json:
-        show_json([_members(each) for each in shown])
-    elif shown:
-        show_table(
-            [*_COLUMNS, "state", "outcome", "moment"], [list(_members(each).values()) for each in shown]
-        )
+    if shown or options.json:
+        emit([_members(each) for each in shown], _LISTED_COLUMNS, options.json)
     else:
         tell(_none(options))
     if len(shown) < len(letters):
@@ -178,12 +175,7 @@ def _show(options: argparse.Namespace) -> int:
 
     everything = LetterFilter(frozenset(STATES), options.stage)
     [standing] = find_letters(_ledgers(load()), [options.id], everything)
-    members = {**_described(standing), **_payload(standing.letter.payload)}
-    if options.json:
-        show_json(members)
-    else:
-        for name, value in members.items():
-            show(f"{name + ':':<12} {cell(value)}")
+    emit_record({**_described(standing), **_payload(standing.letter.payload)}, options.json)
     return DONE
 
 
@@ -221,12 +213,10 @@ def _names(
 
 def _tell_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool) -> int:
     kinds, left = _plan(stores, choice)
-    rows = [(*kind, number) for kind, number in sorted(kinds.items())]
     columns = ("stage", "entity", "cause", "letters")
-    if as_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif rows:
-        show_table(columns, rows)
+    rows = [dict(zip(columns, (*kind, number), strict=True)) for kind, number in sorted(kinds.items())]
+    if rows or as_json:
+        emit(rows, columns, as_json)
     tell(f"dry run: {counted(sum(kinds.values()), 'letter')} would be redriven, and nothing was")
     _tell_left(left)
     return DONE

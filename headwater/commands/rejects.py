@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.exit_codes import DONE
 from headwater.installation import load
-from headwater.output import cell, show, show_json, show_table, tell
+from headwater.output import emit, emit_record, show, tell
 from headwater.parsing import Commands, add_command, add_json, add_reason, count
 from schemas.errors import ConfigurationError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OPEN, _ALL = "open", "all"
 _STATES = (_OPEN, "corrected", "discarded", _ALL)
+_COLUMNS = ("id", "rejects", "row", "column", "reason", "state", "outcome")
 _EXAMPLE = "20250422T093000Z-0123456789abcdef-000000000007"
 
 
@@ -83,10 +84,8 @@ def _list(options: argparse.Namespace) -> int:
         and (options.feed is None or row.key.startswith(f"{PREFIX}{options.feed}/"))
     )
     shown = list(islice(found, options.limit or None))
-    if options.json:
-        show_json([_described(row) for row in shown])
-    elif shown:
-        show_table(list(_described(shown[0])), [list(_described(row).values()) for row in shown])
+    if shown or options.json:
+        emit([_described(row) for row in shown], _COLUMNS, options.json)
     else:
         tell(f"no rejected rows{'' if options.state == _ALL else f' are {options.state}'}")
     if next(found, None):
@@ -118,12 +117,8 @@ def _show(options: argparse.Namespace) -> int:
     found = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
     if found is None:
         raise ConfigurationError(f"{options.id} is no rejected row: see `headwater rejects list --state all`")
-    members = {**_described(found), "cells": dict(found.cells)}
-    if options.json:
-        show_json(members)
-    else:
-        for name, value in {**members, **members.pop("cells")}.items():
-            show(f"{name + ':':<12} {cell(value)}")
+    cells = {"cells": found.cells} if options.json else found.cells
+    emit_record({**_described(found), **cells}, options.json)
     return DONE
 
 

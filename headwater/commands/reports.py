@@ -12,7 +12,7 @@ from headwater.commands.compared import show_comparison
 from headwater.commands.new_report import add_new
 from headwater.exit_codes import DONE, FINDINGS, GAVE_UP, REFUSED
 from headwater.installation import Installation, load
-from headwater.output import counted, show, show_json, show_table, tell
+from headwater.output import counted, emit, show, show_table, tell
 from headwater.parsing import Commands, add_command, add_json, add_warehouse
 from schemas.errors import ConfigurationError, TransientError
 
@@ -27,7 +27,8 @@ WAIT_SECONDS = 60
 _TELL_SECONDS = 2.0
 _FILE_GONE = "no more: its file is gone; changes pile up until `reports drop`"
 _RECORD_ALONE = "its file is gone: `reports drop` removes the record of it"
-_COLUMNS = ("report", "rows", "waiting", "refreshed", "event time", "kept", "problem")
+_MEMBERS = ("report", "rows", "waiting", "refreshed", "event_time", "kept", "problem")
+_COLUMNS = {name: name.replace("_", " ") for name in _MEMBERS}
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -199,12 +200,9 @@ def _list(options: argparse.Namespace) -> int:
     there = {each["report"] for each in members}
     members += [_unmade(name) for name in reports.right if name not in there]
     members += [{**_unmade(path.stem), "problem": problem} for path, problem in reports.wrong.items()]
-    if options.json:
-        show_json(members)
-    else:
-        show_table(
-            _COLUMNS, [list(each.values()) for each in sorted(members, key=lambda m: str(m["report"]))]
-        )
+    if not options.json:
+        members.sort(key=lambda row: str(row["report"]))
+    emit(members, _COLUMNS, options.json)
     return DONE
 
 
@@ -224,15 +222,7 @@ def _described(standing: Standing, waiting: dict[str, int], has_file: bool) -> d
 
 
 def _unmade(name: str) -> dict[str, Any]:
-    return {
-        "report": name,
-        "rows": None,
-        "waiting": None,
-        "refreshed": None,
-        "event_time": None,
-        "kept": "not made yet",
-        "problem": None,
-    }
+    return {**dict.fromkeys(_MEMBERS), "report": name, "kept": "not made yet"}
 
 
 def _check(options: argparse.Namespace) -> int:

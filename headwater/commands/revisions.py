@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from headwater.exit_codes import DONE
 from headwater.installation import load
-from headwater.output import show, show_json, show_table
+from headwater.output import emit, show, show_json
 from headwater.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from schemas.errors import ConfigurationError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from replay.revisions import Kept
 
 _STATES = {"building": "half-made", "as_of": "as of"}
-_COLUMNS = ("table", "revision", "state", "made at", "as of", "expires")
+_COLUMNS = {"entity": "table"} | {name: name for name in ("revision", "state", "made at", "as of", "expires")}
 
 
 def add_parsers(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -63,19 +63,22 @@ def _list(options: argparse.Namespace) -> int:
     here = load()
     names = [here.catalog.entity(options.name).name] if options.name else list(here.catalog.entities)
     with here.warehouse() as warehouse:
-        rows = [_row(name, each) for name in names for each in kept_revisions(warehouse, name)]
-    if options.json:
-        show_json([dict(zip(("entity", *_COLUMNS[1:]), row, strict=True)) for row in rows])
-    else:
-        show_table(_COLUMNS, rows)
+        rows = [_row(name, kept) for name in names for kept in kept_revisions(warehouse, name)]
+    emit(rows, _COLUMNS, options.json)
     return DONE
 
 
-def _row(name: str, kept: Kept) -> list[object]:
+def _row(name: str, kept: Kept) -> dict[str, object]:
     revision, expires = kept
     state = _STATES.get(revision.state, revision.state)
-    until = expires and expires.isoformat(timespec="seconds")
-    return [name, revision.number, state, revision.created_at, revision.as_of, until]
+    return {
+        "entity": name,
+        "revision": revision.number,
+        "state": state,
+        "made at": revision.created_at,
+        "as of": revision.as_of,
+        "expires": expires and expires.isoformat(timespec="seconds"),
+    }
 
 
 def _discard(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 
 from headwater.exit_codes import DONE
 from headwater.installation import Installation, load
-from headwater.output import counted, instant, show_json, show_table, tell
+from headwater.output import counted, emit, instant, tell
 from headwater.parsing import Commands, add_command, add_json, add_warehouse, count, moment
 from schemas.catalog.entity import Entity
 from schemas.payload.fields import FieldType
@@ -43,10 +43,8 @@ def run(options: argparse.Namespace) -> int:
 def _list(here: Installation, as_json: bool) -> int:
     with here.warehouse() as warehouse:
         tables = warehouse.status()
-    if as_json:
-        show_json([{**table._asdict(), "newest": instant(table.newest)} for table in tables])
-    else:
-        show_table(["table", "rows", "newest event"], [[t.entity, t.live, instant(t.newest)] for t in tables])
+    rows = [{**table._asdict(), "newest": instant(table.newest)} for table in tables]
+    emit(rows, {"entity": "table", "live": "rows", "newest": "newest event"}, as_json)
     return DONE
 
 
@@ -60,13 +58,10 @@ def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> in
         columns, rows = warehouse.select(entity.name, limit and limit + 1, as_of)
     kinds = {column.field.name: column.field.kind for column in entity.columns}
     shown = [
-        [_shown(value, kinds.get(name)) for name, value in zip(columns, row, strict=True)]
+        {name: _shown(value, kinds.get(name)) for name, value in zip(columns, row, strict=True)}
         for row in rows[:limit]
     ]
-    if options.json:
-        show_json([dict(zip(columns, row, strict=True)) for row in shown])
-    else:
-        show_table(columns, shown)
+    emit(shown, columns, options.json)
     if len(rows) > len(shown):
         tell(f"the first {counted(len(shown), 'row')}; --limit 0 shows all")
     return DONE

@@ -6,7 +6,7 @@ import argparse
 
 from headwater.commands.schemas.arguments import add_home, at_version, named_entity
 from headwater.exit_codes import DONE
-from headwater.output import show_json, show_table, tell
+from headwater.output import emit, tell
 from headwater.parsing import Commands, add_command, add_json, count
 from schemas.catalog.described import type_of
 from schemas.errors import ConfigurationError
@@ -38,11 +38,10 @@ def run(options: argparse.Namespace) -> int:
     rows = []
     for change in entity.evolution.changes(options.older, options.newer):
         sides = [each and f"{each.name} {type_of(each)}" for each in entity.evolution.sides(change)]
-        rows.append((change.field, *sides, change.rule.name, change.rule.category.word, change.rule.what))
-    if options.json:
-        show_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
-    elif rows:
-        show_table(_COLUMNS, rows)
+        values = (change.field, *sides, change.rule.name, change.rule.category.word, change.rule.what)
+        rows.append(dict(zip(_COLUMNS, values, strict=True)))
+    if rows or options.json:
+        emit(rows, _COLUMNS, options.json)
     else:
         tell("nothing changes")
     return DONE

@@ -6,8 +6,9 @@ import argparse
 
 from headwater.exit_codes import DONE
 from headwater.installation import load
-from headwater.output import show_json, show_table
+from headwater.output import emit
 from headwater.parsing import Commands, add_command, add_json
+from schemas.catalog.drift import Drift
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -35,8 +36,5 @@ def run(options: argparse.Namespace) -> int:
     here = load()
     entity = here.catalog.entity(options.entity).name if options.entity else None
     found = read_drift(here.aws(), here.settings, entity)
-    if options.json:
-        show_json([as_json(each) for each in found])
-    else:
-        show_table(("entity", "source", "name", "days", "first", "last"), [list(each) for each in found])
+    emit([as_json(drift) for drift in found], Drift._fields, options.json)
     return DONE
