@@ -1,1 +1,1 @@
-"""The command line and the local runtime: wires the rooms together; nothing imports it."""
+"""The command line and the local runtime, which wire the other packages together. Nothing imports it."""

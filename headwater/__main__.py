@@ -1,4 +1,4 @@
-"""`python -m headwater`: the same as the console script."""
+"""Entry point of `python -m headwater`, equivalent to the console script."""
 
 import sys
 

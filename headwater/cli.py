@@ -1,6 +1,6 @@
-"""The command line: one parser, and the one place where an outcome becomes an exit code.
+"""The command line: one parser, and the only place that maps an outcome to an exit code.
 
-exit_codes.py says what each code means.
+The codes are defined in exit_codes.py.
 """
 
 from __future__ import annotations
@@ -46,21 +46,22 @@ _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
     (LogIntegrityError, DAMAGED_LOG),
     (TransientError, GAVE_UP),
-    (ConflictError, GAVE_UP),  # somebody else was first: look again
+    (ConflictError, GAVE_UP),  # another process won the race: a second attempt starts from its result
 )
 _UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
-_NOBODY = {"NoCredentialsError", "ProfileNotFound"}
+_NO_CREDENTIALS = {"NoCredentialsError", "ProfileNotFound"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code."""
+    """Run one command and return its exit code."""
     options = parser().parse_args(argv)
     output.log_to_stderr(options.verbose)
     try:
         _name_warehouse(options)
         with aws_errors(f"running `{options.command}`"):
             return int(options.run(options))
-    except BrokenPipeError:  # `| head` has read enough
+    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
+        # Otherwise the interpreter flushes stdout once more at exit and prints a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except KeyboardInterrupt:
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _name_warehouse(options: argparse.Namespace) -> None:
-    """`--warehouse` as if the environment said it: the handlers read theirs there."""
+    """Put the value of `--warehouse` into the environment, where the Lambda handlers read it."""
     if getattr(options, "warehouse", None):
         from consumers.warehouse.address import URL, from_command_line
 
@@ -79,7 +80,7 @@ def _name_warehouse(options: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the parser of the whole command line."""
     top = Parser(
         prog="headwater",
         description="Event-sourced ingestion with a replayable audit log: DynamoDB and CSV in, tables out.",
@@ -87,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument(
-        "-v", "--verbose", action="store_true", help="say more, and show the traceback of an error"
+        "-v", "--verbose", action="store_true", help="log more, and show the traceback of an error"
     )
     top.add_argument("--version", action="version", version=f"headwater {version('headwater')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -103,13 +104,13 @@ def _failed(error: Exception, verbose: bool) -> int:
         if isinstance(error, kind):
             output.tell(f"headwater: {error}{_advice(error)}")
             return code
-    # The text of a foreign exception may hold a field value (INV-7): only its type is told.
+    # The message of an unexpected exception may contain a field value (INV-7): print its type only.
     output.tell(f"headwater: a bug in Headwater ({type(error).__name__}): run it again with -v to see where")
     return BUG
 
 
 def _advice(error: HeadwaterError) -> str:
-    """What to do about AWS being out of reach, whatever was asked of it."""
+    """Return a hint on how to reach AWS, or "" if `error` has another cause."""
     cause = type(error.__cause__).__name__
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if cause in _UNREACHABLE and endpoint:
@@ -124,6 +125,6 @@ def _advice(error: HeadwaterError) -> str:
             "\nNo region is set: set AWS_DEFAULT_REGION, such as `eu-west-2`; or start `headwater up` and "
             "run the `export` lines that it prints."
         )
-    if cause in _NOBODY:
+    if cause in _NO_CREDENTIALS:
         return "\nStart `headwater up` and run the `export` lines that it prints, or set AWS's own variables."
     return ""

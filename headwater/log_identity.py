@@ -1,8 +1,8 @@
-"""Which log a warehouse belongs to. Both keep the log's id: rows of another log are not to be compared with
-this one's, or replaced by them.
+"""The id of the log, kept in the log's bucket and in the warehouse, to detect that the two do not match.
 
-The id is an object in the log's bucket. In the warehouse it is a checkpoint of the reader "log", so that it
-needs no table of its own; of several the one of the greatest sequence counts.
+Replay must not compare or replace the tables of one log with the rows of another. In the bucket the id is an
+object. In the warehouse it is a checkpoint of the reader "log", which saves a table; if there are several,
+the one with the greatest sequence applies.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ READER = "log"
 
 
 def check(aws: Aws, bucket: str, warehouse: Warehouse) -> None:
-    """Raise ConfigurationError where the tables are those of another log. Writes nothing: what has no id yet
-    passes."""
-    theirs, ours = marked(warehouse), read_id(aws, bucket)
-    if theirs and ours and theirs != ours:
+    """Raise ConfigurationError if the tables were built from another log.
+
+    Writes nothing. A log or a warehouse without an id passes.
+    """
+    in_warehouse, in_bucket = marked(warehouse), read_id(aws, bucket)
+    if in_warehouse and in_bucket and in_warehouse != in_bucket:
         raise ConfigurationError(other_log(bucket))
 
 
 def other_log(bucket: str) -> str:
-    """What is wrong, and what to do."""
+    """Return the error text for tables of another log."""
     return (
         f"the tables of this warehouse were made from another log than the one in s3://{bucket}. Name that "
         "log's bucket in HEADWATER_LOG_BUCKET, or an empty database in HEADWATER_WAREHOUSE. If it is the "
@@ -40,45 +42,47 @@ def other_log(bucket: str) -> str:
 
 
 def claim(aws: Aws, bucket: str, warehouse: Warehouse) -> bool:
-    """Give log and warehouse their ids where they have none; whether they belong together."""
-    ours = read_id(aws, bucket) or _make_id(aws, bucket)
-    theirs = marked(warehouse)
-    if theirs is None:
-        adopt(warehouse, ours)
-    return theirs in (None, ours)
+    """Write the id to the log and to the warehouse where it is missing. Return True if the two match."""
+    in_bucket = read_id(aws, bucket) or _create_id(aws, bucket)
+    in_warehouse = marked(warehouse)
+    if in_warehouse is None:
+        adopt(warehouse, in_bucket)
+    return in_warehouse in (None, in_bucket)
 
 
 def adopt_log(aws: Aws, bucket: str, warehouse: Warehouse) -> None:
-    """Record that these tables are those of this log, whatever was recorded before."""
-    adopt(warehouse, read_id(aws, bucket) or _make_id(aws, bucket))
+    """Record in the warehouse that its tables belong to this log, whatever was recorded before."""
+    adopt(warehouse, read_id(aws, bucket) or _create_id(aws, bucket))
 
 
 def read_id(aws: Aws, bucket: str) -> str | None:
-    """The log's id; None where it has none yet."""
+    """Return the id of the log, or None if it has none yet."""
     from consumers.log_documents import LogDocuments
 
-    found = LogDocuments(aws.s3, bucket).read(KEY)
-    return found.decode().strip() if found else None
+    document = LogDocuments(aws.s3, bucket).read(KEY)
+    return document.decode().strip() if document else None
 
 
-def _make_id(aws: Aws, bucket: str) -> str:
-    made = uuid.uuid4().hex
+def _create_id(aws: Aws, bucket: str) -> str:
+    new_id = uuid.uuid4().hex
+    # IfNoneMatch lets one of several processes win; the others get a ConflictError and read its id.
     with suppress(ConflictError), aws_errors(f"writing s3://{bucket}/{KEY}"):
-        aws.s3.put_object(Bucket=bucket, Key=KEY, Body=made.encode(), IfNoneMatch="*")
-    return read_id(aws, bucket) or made
+        aws.s3.put_object(Bucket=bucket, Key=KEY, Body=new_id.encode(), IfNoneMatch="*")
+    return read_id(aws, bucket) or new_id
 
 
 def marked(warehouse: Warehouse) -> str | None:
-    """The id of the log that the tables belong to; None where that was not recorded yet."""
+    """Return the id of the log that the tables belong to, or None if it was not recorded yet."""
     with warehouse.transaction() as transaction:
         points = transaction.checkpoints(READER)
     return max(points, key=lambda point: point.sequence).stream if points else None
 
 
 def adopt(warehouse: Warehouse, log: str) -> None:
-    """Record a log's id in the warehouse."""
+    """Record the id of a log in the warehouse."""
     from consumers.warehouse.port import Checkpoint, padded
 
     with warehouse.transaction() as transaction:
+        # The greatest sequence applies, also when an id that was recorded earlier is adopted again.
         greatest = max((point.sequence for point in transaction.checkpoints(READER)), default="0")
         transaction.save_checkpoints([Checkpoint(READER, log, "id", padded(str(int(greatest) + 1)))])

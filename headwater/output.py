@@ -1,4 +1,4 @@
-"""What a person or a machine reads: results on stdout, everything else on stderr."""
+"""Output of the command line: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from uuid import UUID
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Columns = Sequence[str] | Mapping[str, str]
-"""Names of members, or names of members with the headings of their columns."""
+"""Names of members, or a mapping from names of members to column headings."""
 
 OURS = ("headwater", "schemas", "producers", "consumers", "replay")
 
 
 def show(text: str) -> None:
-    """One result on stdout, at once: it may be a pipe that another program waits on."""
+    """Write a result to stdout and flush: another program may be waiting at the end of a pipe."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def tell(text: str) -> None:
-    """One line of progress on stderr."""
+    """Write a line of progress to stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def show_json(value: object) -> None:
-    """A result for a machine: decimals as text, times in ISO 8601, bytes in base64."""
+    """Write a result as JSON: decimals as text, times in ISO 8601, bytes in base64."""
     show(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
 def emit(rows: Sequence[Mapping[str, object]], columns: Columns, as_json: bool) -> None:
-    """Print a command's rows: all their members as JSON, or the members named by `columns` as a table."""
+    """Write the rows of a command: all their members as JSON, or the members in `columns` as a table."""
     if as_json:
         show_json(rows)
         return
@@ -46,7 +46,7 @@ def emit(rows: Sequence[Mapping[str, object]], columns: Columns, as_json: bool) 
 
 
 def emit_record(record: Mapping[str, object], as_json: bool) -> None:
-    """Print one record: as a JSON object, or a line for each member."""
+    """Write one record: as a JSON object, or as one line for each member."""
     if as_json:
         show_json(record)
         return
@@ -55,73 +55,74 @@ def emit_record(record: Mapping[str, object], as_json: bool) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Aligned columns under their names; numbers to the right."""
+    """Write a table with aligned columns; numbers are right-aligned."""
     for line in table_lines(columns, rows):
         show(line)
 
 
 def table_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of `show_table`. A value takes one line: a line break in it, or another control character, is
-    shown as \\n."""
+    """Return the lines of `show_table`. Each row takes one line: line breaks and other control characters of
+    a value are escaped, such as \\n."""
     values = [list(row) for row in rows]
     cells = [list(columns), *([cell(value) for value in row] for row in values)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    to_right = [_is_numeric(column) for column in zip(*values, strict=True)] or [False] * len(columns)
-    return [_line(row, widths, to_right) for row in [cells[0], ["-" * width for width in widths], *cells[1:]]]
+    right_aligned = [_is_numeric(column) for column in zip(*values, strict=True)] or [False] * len(columns)
+    return [
+        _line(row, widths, right_aligned) for row in [cells[0], ["-" * width for width in widths], *cells[1:]]
+    ]
 
 
 def cell(value: object) -> str:
-    """One value as a person reads it."""
+    """Return a value as text for a table; None is empty."""
     if value is None:
         return ""
     text = str(_plain(value)) if isinstance(value, (bytes, datetime, date, time)) else str(value)
-    return _harmless(text) if _CONTROLS.search(text) else text
+    return _escaped(text) if _CONTROLS.search(text) else text
 
 
-def _harmless(text: str) -> str:
-    """What would break the line, or be an order to the terminal, as Python writes it."""
-    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text.replace("\\", "\\\\"))
+def _escaped(text: str) -> str:
+    """Return `text` with its control characters as Python escapes."""
+    # A value with terminal escape sequences could otherwise move the cursor or rewrite earlier output.
+    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text.replace("\\", "\\\\"))
 
 
 def instant(micros: int | None) -> str | None:
-    """Microseconds since the epoch as ISO 8601 in UTC, to the second."""
+    """Return microseconds since the epoch as ISO 8601 in UTC, truncated to the second."""
     if micros is None:
         return None
     return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 row`, `2 rows`, `1,234 rows`."""
+    """Return a number with its noun: `1 row`, `2 rows`, `1,234 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def log_to_stderr(verbose: bool) -> None:
-    """Warnings of everything, and with `verbose` all that this project says.
-
-    Never more of botocore: its debug log holds request bodies (INV-7).
-    """
+    """Log warnings to stderr, and with `verbose` also the debug messages of this project."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     if verbose:
-        log_ours(logging.DEBUG)
+        log_ours(logging.DEBUG)  # not the root logger: botocore logs request bodies at DEBUG (INV-7)
 
 
 def log_ours(level: int) -> None:
-    """What this project says from that level on."""
+    """Set the level of this project's loggers."""
     for name in OURS:
         logging.getLogger(name).setLevel(level)
 
 
-def _line(row: Sequence[str], widths: Sequence[int], to_right: Sequence[bool]) -> str:
+def _line(row: Sequence[str], widths: Sequence[int], right_aligned: Sequence[bool]) -> str:
     padded = [
         text.rjust(width) if right else text.ljust(width)
-        for text, width, right in zip(row, widths, to_right, strict=True)
+        for text, width, right in zip(row, widths, right_aligned, strict=True)
     ]
     return "  ".join(padded).rstrip()
 
 
 def _is_numeric(column: Sequence[object]) -> bool:
+    # bool is a subclass of int, but is printed as a word.
     return all(
         value is None or (isinstance(value, (int, float, Decimal)) and not isinstance(value, bool))
         for value in column

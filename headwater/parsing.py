@@ -1,4 +1,4 @@
-"""How every command's part of the parser is made."""
+"""Building blocks of the argument parsers of all commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from textwrap import fill
 from typing import NoReturn
 
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+Commands = argparse._SubParsersAction  # the return type of add_subparsers() has no public name
 
 _ADDRESS = re.compile(
     r"""['"]?[\w+]*://.*|['"]?\b(server|data source|driver|uid|user id|pwd|password)\s*=.*""",
@@ -18,9 +18,11 @@ _ADDRESS = re.compile(
 
 
 class Parser(argparse.ArgumentParser):
-    """Quotes an argument in an error, unless that may be an address with a password: it is cut off there."""
+    """An argument parser whose errors do not quote a database address, which may contain a password."""
 
     def error(self, message: str) -> NoReturn:
+        # argparse quotes the offending argument. The pattern matches up to the end of the message, since a
+        # password may contain any character, quotes and blanks included.
         super().error(_ADDRESS.sub("(an address, which is not shown)", message))
 
 
@@ -32,7 +34,7 @@ def add_command(
     run: Callable[[argparse.Namespace], int] | None = None,
     description: str | None = None,
 ) -> argparse.ArgumentParser:
-    """A parser with a summary and an example in its help; `-v` may stand before or after its name."""
+    """Add a command whose help has a summary and an example, and which accepts `-v` as well."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -44,8 +46,8 @@ def add_command(
         "-v",
         "--verbose",
         action="store_true",
-        default=argparse.SUPPRESS,
-        help="say more, and show the traceback of an error",
+        default=argparse.SUPPRESS,  # otherwise False here would overwrite a `-v` before the command
+        help="log more, and show the traceback of an error",
     )
     if run is not None:
         parser.set_defaults(run=run)
@@ -53,12 +55,12 @@ def add_command(
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """`--json`."""
+    """Add the option `--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def add_warehouse(parser: argparse.ArgumentParser) -> None:
-    """`--warehouse`."""
+    """Add the option `--warehouse`."""
     parser.add_argument(
         "--warehouse",
         metavar="URL",
@@ -66,13 +68,15 @@ def add_warehouse(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_reason(parser: argparse.ArgumentParser, what: str = "why, for who reads it in a year") -> None:
-    """`--reason`, without which nothing is put aside."""
+def add_reason(
+    parser: argparse.ArgumentParser, what: str = "the reason, for someone who reads it in a year"
+) -> None:
+    """Add the mandatory option `--reason`."""
     parser.add_argument("--reason", required=True, type=_reason, metavar="TEXT", help=what)
 
 
 def port(text: str) -> int:
-    """A TCP port; 0 means any free one."""
+    """Parse a TCP port; 0 means any free one."""
     number = int(text)
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"{number} is not a port: 0 to 65535")
@@ -80,7 +84,7 @@ def port(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """A number of things: 0 or more."""
+    """Parse a whole number of 0 or more."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{number} is below 0")
@@ -88,22 +92,22 @@ def count(text: str) -> int:
 
 
 def _reason(text: str) -> str:
-    """A person's words."""
+    """Parse a text that is not blank."""
     if not text.strip():
         raise argparse.ArgumentTypeError("say why, in a few words")
     return text.strip()
 
 
 def seconds(text: str) -> float:
-    """A length of time above 0."""
+    """Parse a number of seconds above 0."""
     number = float(text)
-    if not number > 0:
+    if not number > 0:  # also true of nan
         raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
     return number
 
 
 def days(text: str) -> timedelta:
-    """A length of time in days, above 0."""
+    """Parse a number of days above 0."""
     number = float(text)
     if not 0 < number <= 36_500:
         raise argparse.ArgumentTypeError(f"{text} is not a number of days, from above 0 to 36,500")
@@ -111,11 +115,11 @@ def days(text: str) -> timedelta:
 
 
 def moment(text: str) -> datetime:
-    """A moment in ISO 8601 with its time zone."""
+    """Parse a moment in ISO 8601 with a time zone."""
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a moment with its time zone: 2026-01-31T12:00:00Z")
-    return found
+    return parsed

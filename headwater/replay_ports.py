@@ -1,4 +1,4 @@
-"""What replay talks to, put together for one installation."""
+"""The ports of replay, wired for one installation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPORT_SECONDS = 1.0
 
 
 def replay_ports(here: Installation, aws: Aws, warehouse: Warehouse) -> Ports:
-    """The tables, the log and the stream of an installation; progress goes to stderr."""
+    """Return the ports to the tables, log and stream of an installation. Progress goes to stderr."""
     return Ports(
         warehouse,
         S3Log(aws.s3, here.settings.log_bucket),
@@ -28,7 +28,7 @@ def replay_ports(here: Installation, aws: Aws, warehouse: Warehouse) -> Ports:
 
 
 def progress_line(progress: Progress) -> str:
-    """Done, rate and time left of one stage."""
+    """Return the progress of one stage as text: done, rate and time left."""
     about = " about" if progress.unit == "row" else ""
     events = f", {counted(progress.events, 'event')}" if progress.unit == "object" else ""
     total = "" if progress.total is None else f" of{about} {progress.total:,}"
@@ -38,15 +38,15 @@ def progress_line(progress: Progress) -> str:
 
 
 def _reporter() -> Callable[[Progress], None]:
-    """Tells how far a run is, once a second: a short run says nothing."""
-    told = 0.0
+    """Return a callback that prints the progress at most once a second; a shorter run prints nothing."""
+    reported_at = 0.0
 
     def report(progress: Progress) -> None:
-        nonlocal told
-        if progress.seconds < told:  # another stage has begun
-            told = 0.0
-        if progress.seconds >= told + _REPORT_SECONDS:
+        nonlocal reported_at
+        if progress.seconds < reported_at:  # the clock starts at 0 again with each stage
+            reported_at = 0.0
+        if progress.seconds >= reported_at + _REPORT_SECONDS:
             tell(progress_line(progress))
-            told = progress.seconds
+            reported_at = progress.seconds
 
     return report

@@ -1,4 +1,4 @@
-"""One module per noun: `add_parser` says what the command takes, `run` does it and returns the exit code.
+"""Commands, one module for each: `add_parser` defines the arguments, `run` returns the exit code.
 
-Heavy imports stand inside `run`, so that help and errors of usage come at once.
+Slow imports are inside the functions that need them, so that help and usage errors are printed at once.
 """

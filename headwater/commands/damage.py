@@ -1,4 +1,4 @@
-"""`headwater replay damage`: bytes of the log that are no frames, named and acknowledged."""
+"""`headwater replay damage`: list and acknowledge bytes of the log that are not valid frames."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _COLUMNS = {
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands,
         "damage",
-        "name the bytes of the log that are no events, and acknowledge them",
+        "list the bytes of the log that are not events, and acknowledge them",
         "headwater replay damage list",
         description="Replay stops at bytes of the log that it cannot read, whatever the entity: an event "
         "may be lost there. Put back the object if it was damaged. Where the bytes never were an event, such "
@@ -48,11 +48,11 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "list",
-        "read the whole log and name each damage",
+        "read the whole log and list the damaged ranges",
         "headwater replay damage list",
         _list,
-        "Reads the whole log. Names object, byte range after decompression, and reason. Exit code 4 when "
-        "some damage is not acknowledged.",
+        "Reads the whole log. Lists the object, the byte range after decompression, and the reason. Exit "
+        "code 4 when some damage is not acknowledged.",
     )
     add_json(parser)
 
@@ -61,23 +61,23 @@ def _add_acknowledge(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "acknowledge",
-        "say that damaged bytes of an object are no events",
+        "record that damaged bytes of an object are not events",
         "headwater replay damage acknowledge log/2026/03/01/12/events-1 --reason 'a test record'",
         _acknowledge,
-        "Holds for this object as it is now: if its content changes, it needs a new acknowledgement. Kept in "
-        "the log's bucket under log/_acknowledged/.",
+        "Applies to the present content of the object: if it changes, it needs a new acknowledgement. Kept "
+        "in the log's bucket under log/_acknowledged/.",
     )
-    parser.add_argument("key", metavar="OBJECT", help="key of the object, as `damage list` names it")
-    parser.add_argument("--range", type=_span, metavar="START-END", help="this byte range alone")
+    parser.add_argument("key", metavar="OBJECT", help="key of the object, as `damage list` shows it")
+    parser.add_argument("--range", type=_span, metavar="START-END", help="only this byte range")
     add_reason(parser, "what these bytes are")
-    parser.add_argument("--by", metavar="NAME", help="who says so (the name of this machine's user)")
+    parser.add_argument("--by", metavar="NAME", help="who acknowledges (the name of this machine's user)")
     add_json(parser)
 
 
 def _span(text: str) -> tuple[int, int]:
-    if not (found := re.fullmatch(r"(\d+)-(\d+)", text)):
+    if not (match := re.fullmatch(r"(\d+)-(\d+)", text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a byte range, such as 376-405")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _list(options: argparse.Namespace) -> int:
 
     log = _log()
     found = list(damages_of(log, log.objects()))
-    waiting = sum(each.acknowledged is None for each in found)
+    waiting = sum(damage.acknowledged is None for damage in found)
     if found or options.json:
         emit(_rows(found), _COLUMNS, options.json)
     if not options.json:

@@ -1,4 +1,4 @@
-"""`headwater dead-letters`: what could not be used, why, its payload; once more, or never."""
+"""`headwater dead-letters`: list, show, redrive and discard dead letters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands,
         "dead-letters",
@@ -57,14 +57,14 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         "list dead letters with their reasons",
         "headwater dead-letters list --entity school --since 2026-01-31T00:00:00Z",
         _list,
-        "Those that wait for a person, unless --state asks for others.",
+        "Lists the letters that wait for a person, unless --state selects others.",
     )
     _add_filters(listing)
     listing.add_argument(
         "--state",
         choices=(_WAITING, *STATES, _ALL),
         default=_WAITING,
-        help="waiting (open or failed-again) unless told otherwise",
+        help="the state of the letters; by default waiting (open or failed-again)",
     )
     listing.add_argument(
         "--limit", type=count, default=1_000, metavar="N", help="at most N letters (1,000); 0: all"
@@ -89,16 +89,17 @@ def _add_redrive(actions: Commands[argparse.ArgumentParser]) -> None:
     redriving = add_command(
         actions,
         "redrive",
-        "take dead letters through the normal path once more",
+        "process dead letters once more in the normal way",
         "headwater dead-letters redrive --entity school --dry-run",
         _redrive,
-        "Those with these ids, or all that wait for a person and fit the filters. A letter that fails again "
-        "keeps its new reason, and the exit code is 3. Harmless to repeat, and for two people at once.",
+        "Redrives the letters with these ids, or all that wait for a person and match the filters. A letter "
+        "that fails again keeps its new reason, and the exit code is 3. Safe to repeat, also by two people "
+        "at once.",
     )
     redriving.add_argument("ids", metavar="ID", nargs="*", type=_id, help="an id, or the beginning of it")
     _add_filters(redriving)
     redriving.add_argument(
-        "--dry-run", action="store_true", help="say how many letters would be redriven, and do nothing"
+        "--dry-run", action="store_true", help="print how many letters would be redriven, and change nothing"
     )
     add_json(redriving)
     add_warehouse(redriving)
@@ -108,10 +109,10 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
     discarding = add_command(
         actions,
         "discard",
-        "say why nothing will be done about a dead letter",
+        "record why nothing will be done about a dead letter",
         'headwater dead-letters discard 3f2a91c0 --reason "a test row of the platform"',
         _discard,
-        "The letter stays as a record with its payload, and is no longer among those that wait.",
+        "The letter and its payload are kept as a record, but no longer wait for a person.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", type=_id, help="an id, or the beginning of it")
     add_reason(discarding)
@@ -120,20 +121,23 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--entity", help="those of this entity")
-    parser.add_argument("--cause", choices=("data", "schema"), help="those with this cause")
+    parser.add_argument("--entity", help="only letters of this entity")
+    parser.add_argument("--cause", choices=("data", "schema"), help="only letters with this cause")
     parser.add_argument(
-        "--since", type=moment, metavar="TIME", help="those whose source changed at TIME or later"
+        "--since", type=moment, metavar="TIME", help="only letters whose source changed at TIME or later"
     )
     _add_stage(parser)
 
 
 def _add_stage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stage", choices=("dynamodb", "csv", "consumer"), help="those refused there")
+    parser.add_argument(
+        "--stage", choices=("dynamodb", "csv", "consumer"), help="only letters that this stage refused"
+    )
 
 
 def _id(text: str) -> str:
-    """Every id begins with no text: an empty variable of a script is not to name the only letter there is."""
+    """Parse the beginning of an id."""
+    # Every id begins with "", so that an empty variable of a script would select the only letter.
     if not text.strip():
         raise argparse.ArgumentTypeError("an id, or the beginning of one, has at least one character")
     return text.strip().lower()
@@ -148,17 +152,18 @@ def _list(options: argparse.Namespace) -> int:
     if shown or options.json:
         emit([_members(each) for each in shown], _LISTED_COLUMNS, options.json)
     else:
-        tell(_none(options))
+        tell(_no_letters(options))
     if len(shown) < len(letters):
         tell(f"the first {len(shown):,} of {counted(len(letters), 'letter')}; --limit 0 shows all")
     return DONE
 
 
-def _none(options: argparse.Namespace) -> str:
-    """There may be others: a misspelt entity is not to look as if nothing waited."""
+def _no_letters(options: argparse.Namespace) -> str:
+    """Return the text for an empty list."""
+    # It mentions the filters: with a misspelt entity it must not look as if there were no letters at all.
     filters = options.entity, options.cause, options.since, options.stage
-    fitting = " that fit the filters" if any(filters) else ""
-    return f"no dead letters{fitting}" + ("" if options.state == _ALL else f" are {options.state}")
+    matching = " that fit the filters" if any(filters) else ""
+    return f"no dead letters{matching}" + ("" if options.state == _ALL else f" are {options.state}")
 
 
 def _members(each: ListedLetter) -> dict[str, Any]:
@@ -186,17 +191,18 @@ def _redrive(options: argparse.Namespace) -> int:
     stores = _ledgers(here)
     choice = _named(stores, options) if options.ids else _choice(options, WAITING)
     if options.dry_run:
-        return _tell_plan(stores, choice, options.json)
+        return _report_plan(stores, choice, options.json)
     with here.warehouse() as warehouse:
         from headwater.redrivers import redrivers
 
-        done = redrive(stores, redrivers(here, here.aws(), warehouse), choice, _report)
+        done = redrive(stores, redrivers(here, here.aws(), warehouse), choice, _report_progress)
     _refresh(here, stores)
-    return _tell_end(done, options.json)
+    return _report_end(done, options.json)
 
 
 def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> LetterFilter:
-    """Whoever names a discarded letter wants it after all; a redriven one is done."""
+    """Select the letters with the given ids, except those that were redriven already."""
+    # A discarded letter that is named explicitly is wanted after all.
     found = _names(stores, options.ids, _choice(options, frozenset(STATES)))
     for name in (name for name, state in found.items() if state == "redriven"):
         tell(f"{name[1]} is redriven already")
@@ -211,19 +217,19 @@ def _names(
     return {standing.letter.name: standing.state for standing in find_letters(stores, ids, choice)}
 
 
-def _tell_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool) -> int:
+def _report_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool) -> int:
     kinds, left = _plan(stores, choice)
     columns = ("stage", "entity", "cause", "letters")
     rows = [dict(zip(columns, (*kind, number), strict=True)) for kind, number in sorted(kinds.items())]
     if rows or as_json:
         emit(rows, columns, as_json)
     tell(f"dry run: {counted(sum(kinds.values()), 'letter')} would be redriven, and nothing was")
-    _tell_left(left)
+    _report_left(left)
     return DONE
 
 
 def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tuple[str, str, str]], int]:
-    """How many letters of each stage, entity and cause have a redrive, and how many have none."""
+    """Count the letters that can be redriven by stage, entity and cause, and those that cannot."""
     from producers.csv.redrive import has_redrive
     from schemas.letters.redriving import iter_letters
 
@@ -236,19 +242,19 @@ def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tup
     return kinds, left
 
 
-def _report(done: RedriveCounts, seconds: float) -> None:
+def _report_progress(done: RedriveCounts, seconds: float) -> None:
     rate = f"{done.letters / seconds:,.0f}/s" if seconds else ""
     tell(f"{counted(done.letters, 'letter')}, {done.failed_again:,} of them failed again, {rate}")
 
 
-def _tell_left(letters: int) -> None:
+def _report_left(letters: int) -> None:
     from producers.csv.redrive import CORRECT_IT
 
     if letters:
         tell(f"{counted(letters, 'letter')} of files left as they are: {CORRECT_IT}")
 
 
-def _tell_end(done: RedriveCounts, as_json: bool) -> int:
+def _report_end(done: RedriveCounts, as_json: bool) -> int:
     members = {
         "redriven": done.redriven,
         "failed_again": done.failed_again,
@@ -260,7 +266,7 @@ def _tell_end(done: RedriveCounts, as_json: bool) -> int:
         show(f"{counted(done.redriven, 'letter')} redriven, {done.failed_again:,} failed again")
     if done.failed_again:
         tell("see `headwater dead-letters list --state failed-again`")
-    _tell_left(done.not_redrivable)
+    _report_left(done.not_redrivable)
     return FINDINGS if done.failed_again or done.not_redrivable else DONE
 
 
@@ -307,7 +313,7 @@ def _choice(
 
 
 def _payload(payload: bytes) -> dict[str, Any]:
-    """The payload in the clearest form that it has: an event's fields, text, else base64."""
+    """Return the payload in the most readable form: the fields of an event, text, or else base64."""
     try:
         if check_frame(payload) is None:
             return {"event": decode_event(payload)._asdict()}

@@ -1,4 +1,4 @@
-"""`headwater demo`: the main job on this machine, told step by step."""
+"""`headwater demo`: the main use case on this machine, step by step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headwater.parsing import Commands, add_command
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     add_command(
         commands,
         "demo",
@@ -19,16 +19,16 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "headwater demo",
         run,
         "DynamoDB tables change and CSV files are dropped; every change becomes an event on Kinesis, is kept "
-        "in S3 and changes a row of a table; a table is made again from S3 alone and proved equal. Needs no "
+        "in S3 and changes a row of a table; a table is rebuilt from S3 alone and proved equal. Needs no "
         "account and no Docker, and leaves nothing running.",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     from headwater.local.demo import demonstrate
 
     if not options.verbose:
-        log_ours(logging.ERROR)  # it tells of the bad row itself
+        log_ours(logging.ERROR)  # the demo prints the rejected row itself
     demonstrate()
     return DONE

@@ -10,11 +10,11 @@ from headwater.output import counted, show, show_json
 from headwater.parsing import Commands, add_command, add_json, add_warehouse, seconds
 
 PATIENCE = 420.0
-"""Seconds. A file that a killed runtime had taken is hidden in its queue for 300 (queue_poller.py)."""
+"""Default timeout in seconds. The queue hides a file that a killed runtime had received for 300 s."""
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands,
         "drain",
@@ -31,13 +31,13 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         type=seconds,
         default=PATIENCE,
         metavar="SECONDS",
-        help=f"give up after this long ({PATIENCE:.0f}: what a killed `up` had taken is hidden for 300)",
+        help=f"give up after this long ({PATIENCE:.0f}: what a killed `up` had received is hidden for 300)",
     )
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0, or 3 when dead letters or rejected rows wait for a person."""
+    """Return exit code 0, or 3 if dead letters or rejected rows wait for a person."""
     from headwater.local.draining import drain
     from headwater.views.letter_ledgers import count_letters
     from headwater.views.letter_summary import waiting
@@ -48,14 +48,14 @@ def run(options: argparse.Namespace) -> int:
     drain(here, aws, options.timeout)
     letters = waiting(count_letters(aws, here.settings))
     rejected = count_rejects(aws, here.settings).rows
-    found = [
+    waiting_parts = [
         *([f"{counted(letters, 'dead letter')} (`headwater dead-letters list`)"] if letters else ()),
         *([f"{counted(rejected, 'rejected row')} (`headwater rejects list`)"] if rejected else ()),
     ]
     if options.json:
         show_json({"drained": True, "dead_letters": letters, "rejected_rows": rejected})
-    elif found:
-        show(f"drained, with {' and '.join(found)}")
+    elif waiting_parts:
+        show(f"drained, with {' and '.join(waiting_parts)}")
     else:
         show("drained: everything accepted so far is in the tables and in the log")
-    return FINDINGS if found else DONE
+    return FINDINGS if waiting_parts else DONE

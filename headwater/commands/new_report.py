@@ -1,4 +1,4 @@
-"""`headwater reports new`: a report file proposed for some entities."""
+"""`headwater reports new`: propose a report file for some entities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.refusals import snake_case
 
 
 def add_new(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "new",
@@ -24,20 +24,28 @@ def add_new(actions: Commands[argparse.ArgumentParser]) -> None:
         "headwater reports new paid_by_school --from subscription school",
         run,
         "Writes reports/NAME.sql under your home: the key, and a SELECT of all columns of the entities, "
-        "joined where a column of a key is in both. It is right as it is; make of it what you need. Nothing "
-        "that is there is overwritten.",
+        "joined by the key columns that they share. The file is valid as it is; change it as you need. An "
+        "existing file is never overwritten.",
     )
-    parser.add_argument("name", metavar="NAME", help="what the table is called, such as paid_by_school")
+    parser.add_argument("name", metavar="NAME", help="the name of the table, such as paid_by_school")
     parser.add_argument(
-        "--from", dest="entities", metavar="ENTITY", nargs="+", help="the first stands in FROM; else any one"
+        "--from",
+        dest="entities",
+        metavar="ENTITY",
+        nargs="+",
+        help="the first is in FROM; by default any one",
     )
     parser.add_argument(
-        "--out", dest="home", type=Path, metavar="HOME", help="where reports/ is, or is made (HEADWATER_HOME)"
+        "--out",
+        dest="home",
+        type=Path,
+        metavar="HOME",
+        help="the folder of reports/, which is created if missing (HEADWATER_HOME)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     from consumers.reporting.definition.report import read_report
     from headwater.scaffold.report_proposal import propose
 
@@ -45,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     home = settings_of(options).home
     file = _new_file(home, name)
     catalog = load_catalog(home)
-    names = options.entities or [next(each.name for each in catalog.entities.values() if each.key)]
+    names = options.entities or [next(entity.name for entity in catalog.entities.values() if entity.key)]
     text = propose(names, catalog)
     report = read_report(name, text, catalog)
     _write(file, text)
@@ -58,13 +66,13 @@ def run(options: argparse.Namespace) -> int:
 def _new_file(home: Path | None, name: str) -> Path:
     if home is None:
         raise ConfigurationError(
-            "--out: say the folder that holds your entities/ and reports/, or set HEADWATER_HOME: the "
+            "--out: name the folder that holds your entities/ and reports/, or set HEADWATER_HOME: the "
             "samples are part of Headwater"
         )
     file = home / "reports" / f"{name}.sql"
     if file.exists():
         raise ConfigurationError(
-            f"{file}: is there already and is never overwritten: change it, or say another NAME"
+            f"{file}: is there already and is never overwritten: change it, or choose another NAME"
         )
     return file
 
@@ -72,7 +80,7 @@ def _new_file(home: Path | None, name: str) -> Path:
 def _write(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as made:
-            made.write(text)
+        with file.open("x", encoding="utf-8") as target:  # "x": another process may have written it
+            target.write(text)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""`headwater rejects`: rows of files that became no event, and why."""
+"""`headwater rejects`: list, show and discard rows of files that were rejected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXAMPLE = "20250422T093000Z-0123456789abcdef-000000000007"
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands, "rejects", "list, show or discard rejected rows of files", "headwater rejects list"
     )
@@ -39,11 +39,13 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         "list rejected rows with their reasons",
         "headwater rejects list --feed school",
         _list,
-        "Those that are open, unless --state asks for others. A row is open until a file under corrections/ "
-        "has put it right, or it is discarded. The cells are in the bucket's rejects/, and in `show`.",
+        "Lists the open rows, unless --state selects others. A row is open until a file under corrections/ "
+        "corrects it, or it is discarded. The cells are in the bucket's rejects/, and in `show`.",
     )
-    listing.add_argument("--feed", metavar="F", help="those of this feed")
-    listing.add_argument("--state", choices=_STATES, default=_OPEN, help="open unless named otherwise")
+    listing.add_argument("--feed", metavar="F", help="only rows of this feed")
+    listing.add_argument(
+        "--state", choices=_STATES, default=_OPEN, help="the state of the rows; by default open"
+    )
     listing.add_argument("--limit", type=count, default=1_000, metavar="N", help="at most N (1,000); 0: all")
     add_json(listing)
 
@@ -64,10 +66,10 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
     discarding = add_command(
         actions,
         "discard",
-        "say why nothing will be done about rejected rows",
+        "record why nothing will be done about rejected rows",
         f'headwater rejects discard {_EXAMPLE} --reason "a test row"',
         _discard,
-        "The rows stay in rejects/ as a record, and are no longer open.",
+        "The rows are kept in rejects/ as a record, and are no longer open.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", help="as `headwater rejects list` shows it")
     add_reason(discarding)
@@ -77,18 +79,18 @@ def _list(options: argparse.Namespace) -> int:
     from headwater.views.rejected_rows import PREFIX, rejected
 
     here = load()
-    found = (
+    matching = (
         row
         for row in rejected(here.aws(), here.settings)
         if options.state in (_ALL, _state(row))
         and (options.feed is None or row.key.startswith(f"{PREFIX}{options.feed}/"))
     )
-    shown = list(islice(found, options.limit or None))
+    shown = list(islice(matching, options.limit or None))
     if shown or options.json:
         emit([_described(row) for row in shown], _COLUMNS, options.json)
     else:
         tell(f"no rejected rows{'' if options.state == _ALL else f' are {options.state}'}")
-    if next(found, None):
+    if next(matching, None):
         tell(f"the first {len(shown):,}; --limit 0 shows all")
     return DONE
 
@@ -98,7 +100,7 @@ def _state(row: RejectedRow) -> str:
 
 
 def _described(row: RejectedRow) -> dict[str, Any]:
-    """Without the cells: a list is for everybody's eyes."""
+    """Return the row without its cells, which may be private."""
     return {
         "id": row.id,
         "rejects": row.key,
@@ -114,11 +116,11 @@ def _show(options: argparse.Namespace) -> int:
     from headwater.views.rejected_rows import rejected
 
     here = load()
-    found = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
-    if found is None:
+    row = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
+    if row is None:
         raise ConfigurationError(f"{options.id} is no rejected row: see `headwater rejects list --state all`")
-    cells = {"cells": found.cells} if options.json else found.cells
-    emit_record({**_described(found), **cells}, options.json)
+    cells = {"cells": row.cells} if options.json else row.cells
+    emit_record({**_described(row), **cells}, options.json)
     return DONE
 
 

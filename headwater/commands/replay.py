@@ -27,7 +27,7 @@ _NAMED = 100  # rows that differ
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands, "replay", "make a table again from the log, or check it", "headwater replay compare school"
     )

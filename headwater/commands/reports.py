@@ -32,7 +32,7 @@ _COLUMNS = {name: name.replace("_", " ") for name in _MEMBERS}
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands,
         "reports",

@@ -21,7 +21,7 @@ _COLUMNS = {"entity": "table"} | {name: name for name in ("revision", "state", "
 
 
 def add_parsers(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds both commands."""
+    """Add both commands."""
     listing = add_command(
         actions,
         "revisions",

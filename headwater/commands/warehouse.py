@@ -11,7 +11,7 @@ from headwater.parsing import Commands, add_command, add_warehouse
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands, "warehouse", "make a database ready, or say what it lacks", "headwater warehouse check"
     )

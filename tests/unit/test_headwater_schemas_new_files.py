@@ -278,7 +278,7 @@ def test_what_is_there_is_never_overwritten(new: New) -> None:
 def test_without_a_home_it_asks_for_one(new: New) -> None:
     (new.folder / "sample.csv").write_text("a\n1\n")
     done = new.schemas.run("new", "thing", "--from", new.folder / "sample.csv", home=False)
-    assert done.err == "headwater: --out: say the folder that holds your entities/, or set HEADWATER_HOME\n"
+    assert done.err == "headwater: --out: name the folder that holds your entities/, or set HEADWATER_HOME\n"
 
 
 def test_a_name_that_no_entity_may_have(new: New) -> None:

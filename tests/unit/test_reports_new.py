@@ -156,7 +156,7 @@ def test_samples_are_nobodys_to_add_to(
 ) -> None:
     monkeypatch.delenv("HEADWATER_HOME")
     assert main(["reports", "new", "mine"]) == REFUSED
-    assert "--out: say the folder that holds your entities/ and reports/, or set HEADWATER_HOME" in (
+    assert "--out: name the folder that holds your entities/ and reports/, or set HEADWATER_HOME" in (
         capsys.readouterr().err
     )
     assert main(["reports", "new", "mine", "--out", str(home)]) == DONE

@@ -12,7 +12,7 @@ _ACTIONS = (check, new, show, diff, history, drift, publish, rules)
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands, "schemas", "make, show, check and publish versions of schemas", "headwater schemas check"
     )

@@ -29,7 +29,7 @@ _COLUMNS = ("entity", "from", "to", "field", "rule", "category", "remedy")
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "check",

@@ -15,7 +15,7 @@ _COLUMNS = ("field", "before", "after", "rule", "category", "what")
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions, "diff", "show what changes between two versions", "headwater schemas diff school 1 2", run
     )

@@ -12,7 +12,7 @@ from schemas.catalog.drift import Drift
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "drift",
@@ -30,7 +30,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     from headwater.views.sightings import as_json, read_drift
 
     here = load()

@@ -13,7 +13,7 @@ from schemas.catalog.published import read_published
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "history",
@@ -29,7 +29,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     folder, entity = named_entity(options)
     lines = list(version_lines(entity, read_published(folder)))
     if options.json:

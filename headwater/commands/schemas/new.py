@@ -30,7 +30,7 @@ _Proposed: TypeAlias = tuple[Proposal, dict[str, object], Sequence[str]]
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "new",
@@ -77,7 +77,7 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     entity = snake_case("ENTITY", options.entity)
     folder = _new_folder(settings_of(options).home, entity)
     proposal, source, remarks = _of_file(options) if options.file else _of_table(options)
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _new_folder(home: Path | None, entity: str) -> Path:
     if home is None:
-        raise ConfigurationError("--out: say the folder that holds your entities/, or set HEADWATER_HOME")
+        raise ConfigurationError("--out: name the folder that holds your entities/, or set HEADWATER_HOME")
     folder = home / "entities" / entity
     if folder.exists():
         raise ConfigurationError(

@@ -15,7 +15,7 @@ from schemas.evolution.rules import Category
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "publish",

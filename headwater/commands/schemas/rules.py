@@ -13,7 +13,7 @@ from schemas.payload.conversions import casts_as_markdown
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "rules",
@@ -29,7 +29,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     if options.settings:
         show(settings_as_markdown())
     else:

@@ -12,7 +12,7 @@ from schemas.catalog.described import FieldLine, field_lines
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         actions,
         "show",
@@ -29,7 +29,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     _, entity = named_entity(options)
     entity = at_version(entity, len(entity.versions) if options.version is None else options.version)
     lines, schema = field_lines(entity), entity.schema
