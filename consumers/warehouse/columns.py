@@ -39,6 +39,8 @@ def typed_rows(
             *chunk, strict=True
         )
         columns = [converted(column, read) for column, read in zip(business, reads, strict=True)]
+        # `map` over the columns builds each row without a Python-level loop. The order is that of Row's
+        # fields.
         yield from map(
             Row,
             key_hashes,

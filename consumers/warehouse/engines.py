@@ -10,6 +10,7 @@ from consumers.warehouse.urls import named, parse_url
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
+# The key is SQLAlchemy's backend name, the part of the scheme before "+".
 _ENGINES: dict[str, Callable[[str, Iterable[Entity]], Warehouse]] = {
     "sqlite": sqlite.open_warehouse,
     "mssql": mssql.open_warehouse,

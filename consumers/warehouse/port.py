@@ -1,8 +1,8 @@
-"""The warehouse as the rest of Headwater sees it: values, and the two Protocols that every SQL engine keeps.
+"""The warehouse as the rest of Headwater sees it: its values, and the Protocols that SQL engines implement.
 
-Names of what an engine holds: the physical table `staging_<entity>__r<n>` (revision n), the view
+An engine has these objects: the physical table `staging_<entity>__r<n>` of revision n, the view
 `staging_<entity>` over the live revision, and for an as-of revision the view
-`staging_<entity>__as_of_<name>`. An engine with schemas says `staging.<entity>` and so on.
+`staging_<entity>__as_of_<name>`. An engine with schemas names them `staging.<entity>` and so on.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,23 +13,27 @@ from typing import Literal, NamedTuple, Protocol
 from schemas.errors import PoisonEventError, TransientError
 
 LIVE_READER = "live"
-"""Reader name of the consumers that write whichever revision is live."""
+"""Reader name of the consumers, which write the revision that is live at the time."""
 
 SEQUENCE_DIGITS = 129
-"""A Kinesis sequence number has up to 128 digits (API_Record: `0|([1-9]\\d{0,128})`): 129, zero-padded."""
+"""The most digits of a Kinesis sequence number (API_Record: `0|([1-9]\\d{0,128})`)."""
 
 MAX_POSITION = 378
-"""Characters of ASCII. A rank adds 22 to it, and an index of SQL Server takes ranks of up to 400."""
+"""ASCII characters. A rank is 22 characters longer: at most 400, so that SQL Server can index it."""
 MAX_SOURCE = 300
-"""Characters of ASCII. The key of a floor holds a source and an entity within the 900 bytes of an index."""
+"""ASCII characters.
+
+The key of a floor, which includes source and entity, must fit in the 900 bytes of an index.
+"""
 
 
 class Row(NamedTuple):
-    """One row of a staging table, as its winning event makes it.
+    """One row of a staging table, derived from its winning event.
 
-    On the way in `deleted` says that the operation was a delete; the engine adds the floors of sweeps. On the
-    way out `deleted` is what the table holds. `values` are the business columns in schema order, typed as
-    `Schema.decode` gives them. `occurred_at` is in microseconds since the epoch, UTC.
+    In a row to be written, `deleted` is True if the operation was a delete; the engine also applies the
+    floors of sweeps. In a row that was read, `deleted` is the value in the table. `values` are the business
+    columns in schema order, typed as `Schema.decode` returns them. `occurred_at` is in microseconds since the
+    epoch, UTC.
     """
 
     key_hash: bytes
@@ -43,7 +47,10 @@ class Row(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """Every row of this source and bucket whose position is below this one is a tombstone, now and later."""
+    """Statement that every row of this source and bucket with a lower position is deleted.
+
+    It also applies to rows that arrive later.
+    """
 
     source: str
     bucket: int
@@ -51,7 +58,10 @@ class Sweep(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """A `Row` with the operation of its event: what history keeps of every fact. `deleted` is the event's."""
+    """A `Row` with the operation of its event, as history keeps every fact.
+
+    `deleted` is True if the operation was a delete; sweeps do not change it.
+    """
 
     key_hash: bytes
     rank: str
@@ -65,7 +75,7 @@ class HistoryRow(NamedTuple):
 
 
 class HistorySweep(NamedTuple):
-    """A `Sweep` with its event's moment, in microseconds since the epoch, UTC, and id."""
+    """A `Sweep` with the id and moment of its event, in microseconds since the epoch, UTC."""
 
     source: str
     bucket: int
@@ -75,14 +85,17 @@ class HistorySweep(NamedTuple):
 
 
 class History(NamedTuple):
-    """Every fact of an entity in a batch, also those that lose to others; each row and sweep once."""
+    """All facts of an entity in a batch, including those that lose; without duplicates."""
 
     rows: Sequence[HistoryRow] = ()
     sweeps: Sequence[HistorySweep] = ()
 
 
 class Checkpoint(NamedTuple):
-    """How far a reader has read one shard. `stream` is ARN and creation time, `sequence` has 129 digits."""
+    """The last record of a shard that a reader has processed.
+
+    `stream` is ARN and creation time, `sequence` a `padded` sequence number.
+    """
 
     reader: str
     stream: str
@@ -91,18 +104,21 @@ class Checkpoint(NamedTuple):
 
 
 def padded(sequence: str) -> str:
-    """A Kinesis sequence number in the fixed width in which text compares as numbers do."""
+    """Return a Kinesis sequence number in a fixed width, so that texts compare as the numbers do."""
     return sequence.zfill(SEQUENCE_DIGITS)
 
 
 def revision_reader(entity: str, revision: int) -> str:
-    """Reader name under which a revision that is not live keeps its checkpoints."""
+    """Return the reader name for the checkpoints of a revision that is not live."""
     return f"{entity}__r{revision}"
 
 
 class Batch(NamedTuple):
-    """What one transaction writes: at most one row of each (entity, key hash), the greatest of its rank; and
-    all facts of the entities of which history is kept."""
+    """The content of one transaction.
+
+    `rows` and `history` are by entity. `rows` has at most one row per key hash, the one with the greatest
+    rank; `history` has all facts of the entities that keep one.
+    """
 
     rows: Mapping[str, Sequence[Row]]
     sweeps: Mapping[str, Sequence[Sweep]] = MappingProxyType({})
@@ -110,13 +126,16 @@ class Batch(NamedTuple):
     history: Mapping[str, History] = MappingProxyType({})
 
     def entities(self) -> list[str]:
-        """The entities that it writes, in the name order in which locks are taken."""
+        """Return the entities to be written, in name order, which is the order of locking."""
         return sorted(self.rows.keys() | self.sweeps.keys())
 
 
 class Counts(NamedTuple):
-    """What became of events (INV-4): a row or sweep changed the table, lost to a greater one, had been there
-    already, or is a dead letter. The four add up to the events accepted."""
+    """Numbers of events by result (INV-4).
+
+    `applied` events changed the table, `superseded` ones lost to a greater rank, a `duplicate` was applied
+    before, and `dead` ones became dead letters.
+    """
 
     applied: int = 0
     superseded: int = 0
@@ -124,13 +143,14 @@ class Counts(NamedTuple):
     dead: int = 0
 
     def __add__(self, other: object) -> "Counts":
+        # Overrides tuple concatenation, which would make a tuple of eight numbers.
         if not isinstance(other, Counts):
             return NotImplemented
         return Counts(*map(sum, zip(self, other, strict=True)))
 
     @property
     def accepted(self) -> int:
-        """How many events they stand for."""
+        """Number of events accepted: the sum of all four."""
         return sum(self)
 
 
@@ -138,7 +158,10 @@ RevisionState = Literal["building", "live", "retired", "as_of"]
 
 
 class Revision(NamedTuple):
-    """One physical table of an entity. `created_at` is ISO 8601, UTC; `as_of` the name of its as-of view."""
+    """One physical table of an entity.
+
+    `created_at` is ISO 8601 in UTC; `as_of` is the name of its as-of view, if it has one.
+    """
 
     number: int
     state: RevisionState
@@ -149,7 +172,11 @@ class Revision(NamedTuple):
 
 
 class TableStatus(NamedTuple):
-    """One live staging table in figures. `newest` is the greatest occurred_at in it, microseconds, UTC."""
+    """Size and age of a live staging table.
+
+    `live` and `tombstones` are numbers of rows. `newest` is the greatest `occurred_at` in the table, in
+    microseconds since the epoch, UTC; None for an empty table.
+    """
 
     entity: str
     revision: int
@@ -160,8 +187,11 @@ class TableStatus(NamedTuple):
 
 
 class LetterCount(NamedTuple):
-    """How many dead letters of one kind there are. `entity` is empty where a letter knows none; `state` as in
-    schemas.letters.outcomes. `oldest` and `newest` moment in microseconds since the epoch, UTC."""
+    """Number of dead letters with equal entity, stage, cause and state.
+
+    `entity` is empty for letters without one; `state` is as in schemas.letters.outcomes. `oldest` and
+    `newest` are in microseconds since the epoch, UTC.
+    """
 
     entity: str
     stage: str
@@ -173,8 +203,11 @@ class LetterCount(NamedTuple):
 
 
 class RefusedRowError(PoisonEventError):
-    """The engine refuses this row whatever is retried, and the rows of `more` as well. The transaction is to
-    be rolled back and made again without them. With its rank, since history has the rows that lost, too."""
+    """The engine refuses this row, and the rows of `more`, for their values: a retry does not help.
+
+    The transaction must be rolled back and repeated without these rows. A row is identified by entity, key
+    hash and rank, since history contains several rows of one key.
+    """
 
     def __init__(
         self, entity: str, row: Row | HistoryRow, reason: str, more: Sequence["RefusedRowError"] = ()
@@ -187,120 +220,129 @@ class RefusedRowError(PoisonEventError):
 
     @classmethod
     def of(cls, entity: str, refused: Sequence[tuple[Row | HistoryRow, str]]) -> "RefusedRowError":
-        """One error for all of these rows of one table, each with its reason; at least one."""
+        """Return one error for all these rows of one table, with their reasons. `refused` is not empty."""
         first, *others = refused
-        return cls(entity, *first, [cls(entity, *each) for each in others])
+        return cls(entity, *first, [cls(entity, row, reason) for row, reason in others])
 
 
 class TransactionLostError(TransientError):
-    """The transaction was undone by another one, or its connection is gone and its end not known. Made again
-    at once it may well succeed, and does no harm (INV-2)."""
+    """The transaction was rolled back because of another one, or its connection broke and the outcome is
+    unknown.
+
+    Repeating it at once is likely to succeed, and harmless if it had committed after all (INV-2).
+    """
 
 
 NO_REVISIONS: Mapping[str, int] = MappingProxyType({})
 
 
 class Transaction(Protocol):
-    """One unit of work: all of it is seen by readers at its commit, or none (INV-8).
+    """One unit of work: at its commit readers see all of it, and before that nothing (INV-8)."""
 
-    The live revision, its schema version and the floors are read inside, never kept between transactions.
-    """
+    # The live revision, its schema version and the floors are read inside the transaction, under its locks. A
+    # value kept from an earlier one could name a table that a rebuild has replaced in the meantime.
 
     def apply(self, batch: Batch, revisions: Mapping[str, int] = NO_REVISIONS) -> Counts:
-        """Write a batch through the guard; count what became of each row and sweep (`dead` is 0).
+        """Write a batch through the guard, and count the results of its rows and sweeps (`dead` is 0).
 
-        `revisions` names the table of an entity where it is not the live one. History is written where the
-        revision was made with one. Order of the calls does not
-        matter to what the tables end as (INV-2). Raises RefusedRowError; ConfigurationError where a table was
-        made by a newer schema than this process has; ValueError for an entity whose lock is not held.
+        `revisions` names the target revision of an entity if it is not the live one. History is written if
+        the revision was created with a history. The final tables do not depend on the order of calls (INV-2).
+        Raises RefusedRowError; ConfigurationError if the table has a newer schema version than this process
+        knows; ValueError for an entity whose lock is not held.
         """
 
     def checkpoints(self, reader: str) -> list[Checkpoint]:
-        """Where this reader is, ordered by stream and shard."""
+        """Return the checkpoints of a reader, ordered by stream and shard."""
 
     def save_checkpoints(self, checkpoints: Iterable[Checkpoint]) -> None:
-        """Move checkpoints forward; one that would go back stays."""
+        """Move checkpoints forward; a checkpoint that is already further on is kept."""
 
     def live_revision(self, entity: str) -> int:
-        """Number of the revision that readers see now."""
+        """Return the number of the revision that readers see now."""
 
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
-        """The rows with these key hashes, tombstones too; a key that is not there is left out."""
+        """Return the rows with these key hashes, including tombstones. Absent keys are left out."""
 
     def swap(self, entity: str, revision: int) -> int:
-        """Make this revision the live one: readers and writers see it from the commit on.
+        """Make this revision the live one for readers and writers from the commit on; return the old number.
 
-        The revision that was live becomes `retired` and keeps the live checkpoints of this moment as those of
-        `revision_reader(entity, old)`, which is where a rollback begins to read. Returns the old number.
-        Needs the exclusive lock. ConflictError unless the target is `building` or `retired`.
+        The old revision becomes `retired`. The live checkpoints of this moment are copied to
+        `revision_reader(entity, old)`; a rollback starts reading there. Needs the exclusive lock. Raises
+        ConflictError unless the target is `building` or `retired`.
         """
 
 
 class Transactions(Protocol):
-    """Where transactions are opened: a warehouse, or a part of it that looks at something first."""
+    """Anything that opens transactions: a warehouse, or a wrapper that checks a condition first."""
 
     def transaction(
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
     ) -> AbstractContextManager[Transaction]:
-        """Commit on leaving, roll back on an exception.
+        """Open a transaction that is committed at the end of the block, or rolled back on an exception.
 
-        Takes the locks of these entities in name order: shared (or exclusive) for rows, exclusive for a sweep
-        of the live revision and for a swap.
+        Takes the locks of these entities in name order, so that transactions do not deadlock over them. Rows
+        need a shared or exclusive lock; a sweep of the live revision and a swap need an exclusive one.
         """
 
 
 class Warehouse(Transactions, Protocol):
-    """An SQL database with the staging tables of a catalog's entities. Safe to use from several threads and,
-    two objects on one database, from several processes.
+    """An SQL database with the staging tables of a catalog's entities.
 
-    Every method may raise TransientError (busy, away, full: retry) and ConfigurationError.
+    Safe for use by several threads, and by several processes that each open the database. Every method may
+    raise TransientError (busy, unreachable or full: retry) and ConfigurationError.
     """
 
     def ensure(self) -> None:
-        """Make what is missing: system tables, revision 1 and view of each entity. Repeating is harmless."""
+        """Create what is missing: system tables, and revision 1 and the view of each entity. Idempotent."""
 
     def init(self) -> None:
-        """`ensure`, and what else the database needs for readers and writers of their own: settings, roles.
-        Needs the rights of an administrator. Repeating is harmless."""
+        """Do `ensure`, and create the settings and roles for separate readers and writers. Idempotent.
+
+        Needs the rights of an administrator.
+        """
 
     def lacks(self) -> list[str]:
-        """What `init` would make, in words; empty where all is there."""
+        """Return descriptions of what `init` would create or change; empty if nothing is missing."""
 
     def create_revision(self, entity: str) -> int:
-        """An empty table in state `building`. A number is never used twice, not even after a drop."""
+        """Create an empty table in state `building`; return its number, which is never reused after a
+        drop."""
 
     def drop_revision(self, entity: str, revision: int) -> None:
-        """Remove a revision: its table, floors, checkpoints and as-of view. ConflictError if it is live."""
+        """Drop a revision with its table, floors, checkpoints and as-of view.
+
+        Raises ConflictError if it is live.
+        """
 
     def revisions(self, entity: str) -> list[Revision]:
-        """The revisions that are there, by number."""
+        """Return the revisions that have not been dropped, by number."""
 
     def publish_as_of(self, entity: str, revision: int, name: str) -> str:
-        """Show a `building` revision as the view `staging_<entity>__as_of_<name>`; returns the view's name.
+        """Show a `building` revision as the view `staging_<entity>__as_of_<name>`; return the view's name.
 
-        A view of that name that is there already shows this revision from now on; the one it showed is
-        dropped. ConflictError for a revision that is not `building`.
+        An existing view of that name is replaced, and the revision that it showed is dropped. Raises
+        ConflictError for a revision that is not `building`.
         """
 
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
-        """Every row, tombstones too, in key-hash order, from one snapshot; memory does not grow with them."""
+        """Yield every row, including tombstones, in key-hash order from one snapshot, in constant memory."""
 
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None
     ) -> tuple[list[str], list[tuple[object, ...]]]:
-        """What a reader of the view sees: column names and rows, as the engine stores the values.
+        """Return column names and rows of the view, with the values as the engine stores them.
 
-        Rows come in the order of the key columns. ConfigurationError for a view that is not there.
+        Rows are ordered by the key columns. Raises ConfigurationError if the view does not exist.
         """
 
     def status(self) -> list[TableStatus]:
-        """Figures of each live table, in name order."""
+        """Return the status of each live table, in name order."""
 
     def save_letter_counts(self, counts: Sequence[LetterCount]) -> None:
-        """Replace the summary of dead letters that report people read, in one transaction (INV-8)."""
+        """Replace the summary of dead letters in one transaction (INV-8)."""
 
     def letter_counts(self) -> list[LetterCount]:
-        """The summary as it was last saved, by entity, stage, cause and state."""
+        """Return the summary that was saved last, ordered by entity, stage, cause and state."""
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""

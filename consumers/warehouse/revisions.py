@@ -1,9 +1,10 @@
-"""Revisions of staging tables: made, shown through a view, retired, dropped. For every engine."""
+"""Life cycle of the revisions of a staging table, for every engine: create, show, swap, retire, drop."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, literal, select, update
+from sqlalchemy import Row as SqlRow
 
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.history import HistoryTable, history_table
@@ -14,42 +15,45 @@ from consumers.warehouse.tables import StagingTable
 from schemas.errors import ConfigurationError, ConflictError
 from schemas.evolution.rules import Category
 
-RevisionRow: TypeAlias = "Row[*tuple[Any, ...]]"
+RevisionRow: TypeAlias = "SqlRow[*tuple[Any, ...]]"
 """A row of `Revisions.selected`."""
 
 DROPPED = "dropped"
-"""The row of a dropped revision stays, so that its number is never used again."""
+"""State of a dropped revision. Its row is kept so that its number is never reused."""
 
 
 class Ddl(Protocol):
-    """How an engine makes tables and views, inside the transaction of a connection."""
+    """Tables and views of an engine, changed inside the transaction of a connection."""
 
     def create_table(self, table: StagingTable, number: int) -> None: ...
 
     def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
-        """Add the columns that the old table has not got, with their defaults in the rows that are there, and
-        give the others their new types. Every value stays as it is."""
+        """Add the columns that are new, with their defaults in existing rows, and widen the types of others.
+
+        No existing value changes.
+        """
 
     def drop_table(self, table: StagingTable, number: int) -> None: ...
 
     def indexes(self, table: StagingTable, number: int) -> Indexes:
-        """Those of all rows."""
+        """Return the indexes of the table, without partial ones."""
 
     def create_index(self, table: StagingTable, number: int, columns: IndexColumns) -> None:
-        """As far as the engine has indexes of such columns."""
+        """Create an index on these columns, or on as many of them as the engine can index."""
 
     def create_history(self, table: HistoryTable, number: int) -> None: ...
 
     def has_history(self, table: HistoryTable, number: int) -> bool:
-        """Whether the revision was made with a history."""
+        """Return whether the revision has a history table."""
 
     def shows_history(self, table: HistoryTable, number: int | None) -> bool:
-        """Whether view and function are there and show this revision; for None, whether neither is there."""
+        """Return whether view and function show this revision; for None, whether neither exists."""
 
-    def show_history(self, table: HistoryTable, number: int | None) -> None: ...
+    def show_history(self, table: HistoryTable, number: int | None) -> None:
+        """Create or replace view and function for this revision; for None, drop them."""
 
     def shows(self, table: StagingTable, view: str, number: int) -> bool:
-        """Whether the view is there and shows this revision as its entity wants it."""
+        """Return whether the view exists and has the definition for this revision and entity."""
 
     def show(self, table: StagingTable, view: str, number: int) -> None: ...
 
@@ -57,7 +61,7 @@ class Ddl(Protocol):
 
 
 class Revisions:
-    """The table of revisions, inside the transaction of this connection."""
+    """The revisions of a warehouse, inside the transaction of a connection."""
 
     def __init__(self, connection: Connection, system: SystemTables, ddl: Ddl) -> None:
         self._connection = connection
@@ -65,68 +69,74 @@ class Revisions:
         self._ddl = ddl
 
     def is_ensured(self, table: StagingTable) -> bool:
-        """Whether `ensure` would change nothing. Raises as `known` does."""
+        """Return whether `ensure` would change nothing. Raises as `find_revision` does."""
         if not any(revision.state == "live" for revision in self.of(table)):
             return False
-        if any(self._widened(table)) or any(self._unwanted_histories(table)):
+        if any(self._widenable(table)) or any(self._unwanted_histories(table)):
             return False
-        live, made = self._known(table, "live")
-        if made is not table:
-            return True
+        live, stored = self._find(table, "live")
+        if stored is not table:
+            return True  # only a rebuild helps, which `ensure` does not do
         shown = self._shown_history(table, live.number)
         return self._ddl.shows(table, table.view, live.number) and self._ddl.shows_history(
             history_table(table), shown
         )
 
     def ensure(self, table: StagingTable, now: str) -> None:
-        """Revision 1 where the entity is new; the table of an older version of the schema widened where that
-        is enough (a rebuild makes the others); and the views as the entity wants them now. A history that is
-        no longer wanted goes: it would have a hole if it were wanted again."""
+        """Create revision 1 of a new entity, widen tables of older schema versions, and update the views.
+
+        A schema change that needs a rebuild is left alone. Drops histories that the entity no longer keeps.
+        """
         if not any(revision.state == "live" for revision in self.of(table)):
             self.create(table, "live", now)
+        # A history that was switched off must go: switched on again, it would have a gap.
         for number in list(self._unwanted_histories(table)):
             self._ddl.show_history(history_table(table), None)
             self._drop_history(table, number)
-        for revision, made in list(self._widened(table)):
-            self._widen(made, table, revision)
-        live, made = self._known(table, "live")
-        if made is table:
+        for revision, stored in list(self._widenable(table)):
+            self._widen(stored, table, revision)
+        live, stored = self._find(table, "live")
+        if stored is table:
             self._show(table, table.view, live.number)
             self._show_history(table, live.number)
 
-    def _widen(self, made: StagingTable, table: StagingTable, revision: Revision) -> None:
+    def _widen(self, stored: StagingTable, table: StagingTable, revision: Revision) -> None:
         number, history = revision.number, history_table(table)
-        self._ddl.widen(made, table, number)
+        self._ddl.widen(stored, table, number)
         if self._ddl.has_history(history, number):
-            self._ddl.widen(history_table(made), history, number)
+            self._ddl.widen(history_table(stored), history, number)
         self._set(table, number, **_schema(table))
-        if revision.state == "live":  # a view goes on telling the types that the columns had
+        if revision.state == "live":  # SQL Server caches the column types of a view when it is created
             self._ddl.show(table, table.view, number)
             self._ddl.show_history(history, self._shown_history(table, number))
 
-    def _widened(self, table: StagingTable) -> Iterator[tuple[Revision, StagingTable]]:
-        """The revisions that are, or may be again, the live one, and want new columns and types alone."""
+    def _widenable(self, table: StagingTable) -> Iterator[tuple[Revision, StagingTable]]:
+        """Yield the live and retired revisions that only need new columns or wider types, with their
+        tables."""
+        # Retired ones too: a rollback may make them live again.
         for row in self._connection.execute(self.selected([table])).all():
             if row.state in ("live", "retired") and table.entity.evolution.has(row.schema_fingerprint):
-                revision, made = known(table, [row], row.number)
-                if made is not table and not _needs_rebuild(made, table):
-                    yield revision, made
+                revision, stored = find_revision(table, [row], row.number)
+                if stored is not table and not _needs_rebuild(stored, table):
+                    yield revision, stored
 
     def lacks(self, table: StagingTable, missing: str = "missing") -> list[str]:
-        """What `ensure` would make, and a rebuild that only a person begins; `missing`: what a view is called
-        that is not found. Raises as `known` does."""
+        """Return descriptions of what `ensure` would change, and of a rebuild that the user has to start.
+
+        `missing` describes a view that is not found. Raises as `find_revision` does.
+        """
         if not self.is_ensured(table):
-            return [f"the view {table.view} is {missing}, or not as its entity wants it"]
-        live, made = self._known(table, "live")
-        if made is not table:
-            return [_outdated(live, made, table)]
+            return [f"the view {table.view} is {missing}, or does not match its entity"]
+        live, stored = self._find(table, "live")
+        if stored is not table:
+            return [_outdated(live, stored, table)]
         if table.entity.history and self._shown_history(table, live.number) is None:
             name = table.entity.name
-            return [f"entity {name}: its history begins with `headwater replay rebuild {name}`"]
+            return [f"entity {name}: it has no history yet: run `headwater replay rebuild {name}`"]
         return []
 
     def create(self, table: StagingTable, state: str, now: str) -> int:
-        """An empty table under the next number."""
+        """Create an empty table under the next number, and return the number."""
         schema, revisions = table.entity.schema, self._system.revisions
         number: int = self._connection.execute(
             select(func.coalesce(func.max(revisions.c.number), 0) + 1).where(
@@ -149,48 +159,50 @@ class Revisions:
         return number
 
     def _carry_indexes(self, table: StagingTable, number: int) -> None:
-        """What the reports over the live revision have, they have over this one."""
-        for live in (each for each in self.of(table) if each.state == "live" and each.number != number):
+        """Create the report indexes of the live revision on this one."""
+        live_ones = [rev for rev in self.of(table) if rev.state == "live" and rev.number != number]
+        for live in live_ones:
             for columns in of_reports(self._ddl.indexes(table, live.number)):
+                # A newer schema version may have lost a column.
                 if set(columns) <= set(table.columns):
                     self._ddl.create_index(table, number, columns)
 
     def indexes(self, table: StagingTable) -> Indexes:
-        """Of the live revision."""
+        """Return the indexes of the live revision."""
         return self._ddl.indexes(table, self.live(table).number)
 
     def create_index(self, table: StagingTable, columns: IndexColumns) -> None:
-        """For reports, on the live revision; it goes over to those that are made later."""
+        """Create an index for reports on the live revision; later revisions get it too."""
         self._ddl.create_index(table, self.live(table).number, columns)
 
     def of(self, table: StagingTable) -> list[Revision]:
-        """Those that are there, by number."""
+        """Return the revisions that have not been dropped, by number."""
         number = self._system.revisions.c.number
         rows = self._connection.execute(self.selected([table]).order_by(number))
         return [_revision(row) for row in rows]
 
     def selected(self, tables: Iterable[StagingTable]) -> "Select[*tuple[Any, ...]]":
-        """The revisions of these entities that are there, as `checked` takes them."""
+        """Return the SELECT of these entities' revisions that have not been dropped."""
         c = self._system.revisions.c
         return select(
             c.number, c.state, c.created_at, c.schema_version, c.as_of, c.schema_fingerprint, c.entity
         ).where(c.entity.in_([table.entity.name for table in tables]), c.state != DROPPED)
 
     def live(self, table: StagingTable) -> Revision:
-        """The one that readers see. Raises as `known` does."""
-        return self._known(table, "live")[0]
+        """Return the revision that readers see. Raises as `find_revision` does."""
+        return self._find(table, "live")[0]
 
-    def made(self, table: StagingTable, number: int) -> StagingTable:
-        """The table as the version that made this revision has it. Raises as `known` does."""
-        return self._known(table, number)[1]
+    def stored(self, table: StagingTable, number: int) -> StagingTable:
+        """Return the table with the schema version of this revision. Raises as `find_revision` does."""
+        return self._find(table, number)[1]
 
     def target(self, table: StagingTable, number: int | None = None) -> Revision:
-        """The live one, or this one, to be written into. Raises as `checked` does."""
+        """Return the revision to write to: this one, or the live one. Raises as `current_revision` does."""
         wanted = "live" if number is None else number
-        return checked(table, self._rows(table, wanted), wanted)
+        return current_revision(table, self._rows(table, wanted), wanted)
 
-    def _known(self, table: StagingTable, wanted: str | int) -> tuple[Revision, StagingTable]:
-        return known(table, self._rows(table, wanted), wanted)
+    def _find(self, table: StagingTable, wanted: str | int) -> tuple[Revision, StagingTable]:
+        return find_revision(table, self._rows(table, wanted), wanted)
 
     def _rows(self, table: StagingTable, wanted: str | int) -> Sequence[RevisionRow]:
         c = self._system.revisions.c
@@ -198,7 +210,7 @@ class Revisions:
         return self._connection.execute(self.selected([table]).where(which)).all()
 
     def floors(self, table: StagingTable, number: int) -> Floors:
-        """The floors of this revision."""
+        """Return the floors of this revision."""
         c = self._system.floors.c
         rows = self._connection.execute(
             select(c.source, c.bucket, c.position).where(c.entity == table.entity.name, c.revision == number)
@@ -206,7 +218,7 @@ class Revisions:
         return {(source, bucket): position for source, bucket, position in rows}
 
     def swap(self, table: StagingTable, number: int) -> int:
-        """Make this revision the live one; returns the number of the one that was."""
+        """Make this revision the live one, and return the number of the one before."""
         old, new = self.live(table), self.target(table, number)
         if new.state not in ("building", "retired"):
             raise ConflictError(f"entity {table.entity.name}: revision {number} is {new.state}")
@@ -214,11 +226,12 @@ class Revisions:
         self._set_state(table, number, "live")
         self._show(table, table.view, number)
         self._show_history(table, number)
-        self._keep_checkpoints(table, old.number, number)
+        self._copy_checkpoints(table, old.number, number)
         return old.number
 
-    def _keep_checkpoints(self, table: StagingTable, old: int, new: int) -> None:
-        """What the old one has seen is what the live consumers have: a rollback reads on from there."""
+    def _copy_checkpoints(self, table: StagingTable, old: int, new: int) -> None:
+        """Copy the live checkpoints to the old revision, so that a rollback resumes there."""
+        # The live checkpoints themselves stay: the live reader continues into whichever revision is live.
         name, kept = table.entity.name, self._system.checkpoints
         for number in (old, new):
             self._forget_checkpoints(name, number)
@@ -230,12 +243,12 @@ class Revisions:
         )
 
     def publish_as_of(self, table: StagingTable, number: int, name: str) -> str:
-        """Show a building revision under a name of its own."""
+        """Show a building revision as an as-of view, and return the name of the view."""
         target = self.target(table, number)
         if target.state != "building":
             raise ConflictError(f"entity {table.entity.name}: revision {number} is {target.state}")
         for revision in self.of(table):
-            if revision.as_of == name:
+            if revision.as_of == name:  # replaced by this one
                 self.drop(table, revision.number)
         self._set_state(table, number, "as_of", name)
         view = table.as_of_view(name)
@@ -243,18 +256,18 @@ class Revisions:
         return view
 
     def as_of_view(self, table: StagingTable, name: str) -> str:
-        """The view of that name. Raises ConfigurationError that tells the names there are."""
+        """Return the as-of view of that name. Raises ConfigurationError, which lists the existing names."""
         names = [revision.as_of for revision in self.of(table) if revision.as_of is not None]
         if name not in names:
-            there = ", ".join(sorted(names)) or "none"
+            existing = ", ".join(sorted(names)) or "none"
             raise ConfigurationError(
-                f"entity {table.entity.name}: no as-of view {name!r}; there are: {there}"
+                f"entity {table.entity.name}: no as-of view {name!r}; there are: {existing}"
             )
         return table.as_of_view(name)
 
     def drop(self, table: StagingTable, number: int) -> None:
-        """Remove all of a revision but its number."""
-        name, (revision, _) = table.entity.name, self._known(table, number)
+        """Drop everything of a revision but its row, which keeps the number in use."""
+        name, (revision, _) = table.entity.name, self._find(table, number)
         if revision.state == "live":
             raise ConflictError(f"entity {name}: revision {number} is live")
         if revision.as_of is not None:
@@ -267,12 +280,13 @@ class Revisions:
         self._set_state(table, number, DROPPED)
 
     def has_history(self, table: HistoryTable, number: int) -> bool:
-        """Whether this revision was made with a history."""
+        """Return whether this revision has a history table."""
         return self._ddl.has_history(table, number)
 
     def _shown_history(self, table: StagingTable, live: int) -> int | None:
-        """The revision whose history readers are to see: a live one that was made without has none, until it
-        is rebuilt. What they see is right, or not there."""
+        """Return the revision whose history readers see, or None."""
+        # A live revision that was created without a history would show an incomplete one. Readers see a
+        # complete history, which a rebuild creates, or none.
         return live if table.entity.history and self._ddl.has_history(history_table(table), live) else None
 
     def _show_history(self, table: StagingTable, live: int) -> None:
@@ -281,6 +295,7 @@ class Revisions:
             self._ddl.show_history(history, shown)
 
     def _unwanted_histories(self, table: StagingTable) -> Iterator[int]:
+        """Yield the revisions with a history table although the entity keeps no history."""
         for revision in [] if table.entity.history else self.of(table):
             if self._ddl.has_history(history_table(table), revision.number):
                 yield revision.number
@@ -309,51 +324,58 @@ class Revisions:
         )
 
     def _show(self, table: StagingTable, view: str, number: int) -> None:
-        """Point a view at a revision; an equal view is left alone."""
+        """Point a view at a revision, unless it already has that definition."""
+        # SQL Server replaces a view under a schema lock, which waits for the readers of the view.
         if not self._ddl.shows(table, view, number):
             self._ddl.show(table, view, number)
 
 
-def known(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> tuple[Revision, StagingTable]:
-    """The one revision among these rows of `Revisions.selected`, and the table as the version that made it
-    has it: `table` itself where that is the newest.
+def find_revision(
+    table: StagingTable, rows: Iterable[RevisionRow], wanted: object
+) -> tuple[Revision, StagingTable]:
+    """Return the revision in `rows`, and the table with the schema version of that revision.
 
-    Raises ConfigurationError where it is not there, or was made by a schema that is none of the table's
-    versions: an older process must not write into a newer table.
+    `rows` are from `Revisions.selected`, at most one. The table is `table` itself if the version is the
+    newest. Raises ConfigurationError if `rows` is empty, or if the schema is not among the table's versions.
     """
     entity = table.entity
     row = next(iter(rows), None)
     if row is None:
         raise ConfigurationError(f"entity {entity.name}: the warehouse has no revision {wanted}")
     revision, fingerprint = _revision(row), bytes(row.schema_fingerprint)
+    # An unknown schema means that a newer process created the table: this one must not write to it.
     if not entity.evolution.has(fingerprint):
         raise ConfigurationError(
-            f"entity {entity.name}: revision {revision.number} was made by schema version "
+            f"entity {entity.name}: revision {revision.number} was created by schema version "
             f"{revision.schema_version}, {fingerprint.hex()}; this process has version "
             f"{entity.schema.version}, {entity.schema.fingerprint.hex()}"
         )
     return revision, table if fingerprint == entity.schema.fingerprint else table.until(fingerprint)
 
 
-def checked(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
-    """The same, of the newest version. Raises ConfigurationError, too, where it is of an older one."""
-    revision, made = known(table, rows, wanted)
-    if made is not table:
-        raise ConfigurationError(_outdated(revision, made, table))
+def current_revision(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
+    """Return the revision in `rows`, as `find_revision` does.
+
+    Raises ConfigurationError also if its schema version is not the newest.
+    """
+    revision, stored = find_revision(table, rows, wanted)
+    if stored is not table:
+        raise ConfigurationError(_outdated(revision, stored, table))
     return revision
 
 
-def _outdated(revision: Revision, made: StagingTable, table: StagingTable) -> str:
+def _outdated(revision: Revision, stored: StagingTable, table: StagingTable) -> str:
     name = table.entity.name
-    command = f"replay rebuild {name}" if _needs_rebuild(made, table) else "warehouse init"
+    command = f"replay rebuild {name}" if _needs_rebuild(stored, table) else "warehouse init"
     return (
         f"entity {name}: revision {revision.number} is of schema version {revision.schema_version}, and this "
         f"process has version {table.entity.schema.version}: run `headwater {command}`"
     )
 
 
-def _needs_rebuild(made: StagingTable, table: StagingTable) -> bool:
-    older, newer = len(made.entity.versions), len(table.entity.versions)
+def _needs_rebuild(stored: StagingTable, table: StagingTable) -> bool:
+    """Return whether the schema change is more than new columns and wider types."""
+    older, newer = len(stored.entity.versions), len(table.entity.versions)
     return (table.entity.evolution.cost(older, newer) or Category.ADDITIVE) >= Category.REBUILD
 
 
@@ -364,4 +386,11 @@ def _schema(table: StagingTable) -> dict[str, object]:
 
 def _revision(row: RevisionRow) -> Revision:
     number, state, created_at, schema_version, as_of, fingerprint, *_ = row
-    return Revision(number, state, created_at, schema_version, as_of, bytes(fingerprint))
+    return Revision(
+        number=number,
+        state=state,
+        created_at=created_at,
+        schema_version=schema_version,
+        as_of=as_of,
+        schema_fingerprint=bytes(fingerprint),
+    )

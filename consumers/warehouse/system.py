@@ -1,5 +1,4 @@
-"""The tables in which a warehouse keeps what it knows of itself: the same in every engine but for their
-names."""
+"""System tables, in which a warehouse keeps its own state. Engines differ only in their names and types."""
 
 from typing import NamedTuple
 
@@ -8,11 +7,12 @@ from sqlalchemy import LargeBinary, TableClause, column, table
 from consumers.warehouse.port import LetterCount
 
 LETTER_COLUMNS = (*LetterCount._fields, "refreshed_at")
-"""`oldest`, `newest` and `refreshed_at` are text, ISO 8601 in UTC: as wide as microseconds make it."""
+"""Columns of the summary of dead letters. The last three are timestamps with microseconds, in UTC."""
 
 
 PENDING = "pending_"
-"""What the names of reports' pending tables and triggers begin with."""
+"""Prefix of the names of the reports' pending tables and triggers."""
+
 REPORT_COLUMNS = (
     "name",
     "number",
@@ -26,46 +26,45 @@ REPORT_COLUMNS = (
     "refreshed_at",
     "problem",
 )
-"""Of the table of reports: see consumers.reporting.refresh.freshness."""
+"""Columns of the table of reports; see consumers.reporting.refresh.freshness."""
 
 
 class SystemTables(NamedTuple):
-    """Revisions of staging tables, floors of sweeps, the sweeps of histories, checkpoints of readers, the
-    summary of dead letters, revisions of reports."""
+    """The system tables of one engine."""
 
-    revisions: TableClause
-    floors: TableClause
-    sweeps: TableClause
+    revisions: TableClause  # of staging tables
+    floors: TableClause  # the highest sweep of each source and bucket
+    sweeps: TableClause  # every sweep of an entity with history
     checkpoints: TableClause
-    dead_letters: TableClause
-    reports: TableClause
+    dead_letters: TableClause  # a summary; the letters themselves are in S3
+    reports: TableClause  # revisions of reports
 
 
 def system_tables(prefix: str = "", schema: str | None = None) -> SystemTables:
-    """For use in statements. The engine makes them: types are its own affair."""
+    """Return the tables for use in SQLAlchemy statements; the engine creates them, with its own types."""
     return SystemTables(
-        table(
+        revisions=table(
             f"{prefix}revisions",
             *map(column, ("entity", "number", "state", "schema_version")),
-            column("schema_fingerprint", LargeBinary),
+            column("schema_fingerprint", LargeBinary),  # typed, so that SQLAlchemy binds bytes as binary
             *map(column, ("created_at", "as_of")),
             schema=schema,
         ),
-        table(
+        floors=table(
             f"{prefix}floors",
             *map(column, ("entity", "revision", "source", "bucket", "position")),
             schema=schema,
         ),
-        table(
+        sweeps=table(
             f"{prefix}sweeps",
             *map(column, ("entity", "revision", "source", "bucket", "position", "occurred_at", "event_id")),
             schema=schema,
         ),
-        table(
+        checkpoints=table(
             f"{prefix}checkpoints",
             *map(column, ("reader", "stream", "shard", "sequence")),
             schema=schema,
         ),
-        table(f"{prefix}dead_letters", *map(column, LETTER_COLUMNS), schema=schema),
-        table(f"{prefix}reports", *map(column, REPORT_COLUMNS), schema=schema),
+        dead_letters=table(f"{prefix}dead_letters", *map(column, LETTER_COLUMNS), schema=schema),
+        reports=table(f"{prefix}reports", *map(column, REPORT_COLUMNS), schema=schema),
     )

@@ -1,4 +1,4 @@
-"""What the staging tables are called and made of, whatever the engine."""
+"""Names and columns of the staging tables, for every engine."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,23 +18,25 @@ SYSTEM_COLUMNS = (
     "_schema_version",
     "_applied_at",
 )
-"""In this order after the business columns; `_key_hash`, the primary key, stands before them."""
+"""In this order after the business columns; `_key_hash`, the primary key, comes before them."""
 
-
+# UUIDs are text in SQLite only; T-SQL has UNIQUEIDENTIFIER.
 _TEXT = (FieldType.STRING, FieldType.ENUM, FieldType.JSON)
 
 
 @dataclass(frozen=True, slots=True)
 class StagingTable:
-    """Names and columns of one entity's tables and views. `prefix` stands before each name: where an engine
-    has schemas it ends with a dot."""
+    """Names and columns of one entity's tables and views.
+
+    `prefix` comes before every name; it ends with a dot if the engine has schemas.
+    """
 
     entity: Entity
     prefix: str = "staging_"
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """Of the business columns, under the names of the SQL columns."""
+        """Fields of the business columns, under the names of the SQL columns."""
         return tuple(column.stored for column in self.entity.columns)
 
     @property
@@ -43,7 +45,7 @@ class StagingTable:
 
     @property
     def shown(self) -> tuple[tuple[str, str], ...]:
-        """What the view shows: SQL column and the name that readers see."""
+        """Columns of the view: the SQL column, and the name that readers see."""
         business = [(column.name, column.field.name) for column in self.entity.columns]
         return (*business, ("_source", "_source"))
 
@@ -55,21 +57,25 @@ class StagingTable:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The business columns that are text to T-SQL. A date or a decimal, which SQLite stores as text, is
-        none."""
+        """The business columns that are text in T-SQL.
+
+        Without dates and decimals, which only SQLite stores as text.
+        """
         return frozenset(field.name for field in self.fields if field.kind in _TEXT)
 
     def until(self, fingerprint: bytes) -> "StagingTable":
-        """As it was when this version of the schema was the newest."""
+        """Return the table as it was when this version of the schema was the newest."""
+        # `replace` keeps the class, which may be HistoryTable.
         return replace(self, entity=self.entity.until(fingerprint))
 
     def added_since(self, older: "StagingTable") -> list[Field]:
-        """Fields of the columns that the older table has not got."""
-        there = set(older.business_columns)
-        return [field for field in self.fields if field.name not in there]
+        """Return the fields of the columns that the older table does not have."""
+        existing = set(older.business_columns)
+        return [field for field in self.fields if field.name not in existing]
 
     def rows_onto(self, newer: "StagingTable", rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows of this table as those of the table of more versions; none is changed where it is the same."""
+        """Convert rows of this table to the columns of a newer version of it."""
+        # Rows of the same version pass unchanged: converting each would cost a dict per row.
         if newer is self:
             yield from rows
             return
@@ -93,7 +99,9 @@ class StagingTable:
 
 
 class StagingTables:
-    """The tables of a catalog's entities, in name order. schemas/ takes only names that SQL takes."""
+    """The tables of a catalog's entities, in name order, which is the order of locking."""
+
+    # Names need no check here: schemas/ accepts only names that are valid in SQL.
 
     def __init__(self, entities: Iterable[Entity], prefix: str = "staging_") -> None:
         self._tables = {
@@ -102,7 +110,7 @@ class StagingTables:
         }
 
     def __getitem__(self, entity: str) -> StagingTable:
-        """Raises ConfigurationError for an entity that is not in the catalog."""
+        """Return the table of an entity. Raises ConfigurationError if it is not in the catalog."""
         if entity not in self._tables:
             raise ConfigurationError(f"no entity {entity!r}; there are: {', '.join(self._tables)}")
         return self._tables[entity]

@@ -1,7 +1,7 @@
-"""Database URLs, no part of which gets into a log, an error or a traceback: the one place that reads them.
+"""Parsing and checking of database URLs, without showing any part of them in a log, an error or a traceback.
 
-A password that is written without its escapes is taken for a host, a port or a database by any parser, whose
-errors quote it. So a URL that may be read in two ways is refused, and what a parser raises is not passed on.
+Any parser takes part of a password with unescaped characters for a host, a port or a database, and quotes it
+in its error. So an ambiguous URL is refused, and the errors of the parser are not passed on.
 """
 
 import re
@@ -25,8 +25,9 @@ MSSQL_OPTIONS: Mapping[str, str] = {
     "timeout": r"\d{1,6}",
     "user": r".*",
 }
-"""Of pymssql.connect, and SQLAlchemy's own, each with the values that it takes."""
+"""Options of pymssql.connect and of SQLAlchemy, with patterns of their values."""
 SQLITE_OPTIONS: Mapping[str, str] = {
+    # https://www.sqlite.org/uri.html, and the timeout of sqlite3.connect
     **dict.fromkeys(("cache", "immutable", "mode", "nolock", "uri", "vfs"), r"\w{1,30}"),
     "timeout": r"\d{1,6}(\.\d{1,6})?",
 }
@@ -38,7 +39,7 @@ _SECRET = re.compile("pass|pwd|secret|token|odbc|conn_properties", re.IGNORECASE
 
 
 def parse_url(url: str) -> URL:
-    """The parts of a URL of SQLite or of a server. Raises ConfigurationError, which shows none of them."""
+    """Return the parts of a database URL. Raises ConfigurationError, which shows none of them."""
     parsed = _parsed(url)
     if parsed is None or not _is_plain(url, parsed):
         raise malformed()
@@ -48,19 +49,20 @@ def parse_url(url: str) -> URL:
 def _parsed(url: str) -> URL | None:
     try:
         return make_url(url)
-    except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
+    except Exception:  # noqa: BLE001 - the text of any error may contain the password
         return None
 
 
 def _is_plain(url: str, parsed: URL) -> bool:
-    """Whether there is one way to read it: the only @ stands before the host."""
+    """Return whether the URL is unambiguous: it has no @ but the one before the host."""
     if parsed.get_backend_name() == "sqlite":
+        # `sqlite://host/path` is a mistyped `sqlite:///path`.
         return not (parsed.username or parsed.password or parsed.host or parsed.port)
     return url.count("@") <= 1 and (not parsed.host or _HOST.fullmatch(parsed.host) is not None)
 
 
 def malformed() -> ConfigurationError:
-    """What is told of a URL that can't be used."""
+    """Return the error for a URL that can't be used; it shows no part of the URL."""
     return ConfigurationError(
         "HEADWATER_WAREHOUSE, or --warehouse, is not a database URL: sqlite:///path, or "
         "mssql+pymssql://user:password@host:1433/database, in which user and password have %40 for @, %3A "
@@ -69,26 +71,27 @@ def malformed() -> ConfigurationError:
 
 
 def check_options(parsed: URL, allowed: Mapping[str, str]) -> None:
-    """Raise ConfigurationError, which shows no part of the URL, unless what follows its ? is among these."""
+    """Raise ConfigurationError, which shows no part of the URL, unless its query options are allowed."""
     for name, value in parsed.query.items():
+        # SQLAlchemy returns a tuple for an option that is given twice.
         if not isinstance(value, str) or not re.fullmatch(allowed.get(name, "(?!)"), value, re.DOTALL):
             raise ConfigurationError(
-                "the warehouse's URL has an option after ? that is unknown, given twice, or of a wrong "
-                f"value; there are: {', '.join(sorted(allowed))}"
+                "the warehouse's URL has an option after ? that is unknown, repeated, or has an invalid "
+                f"value; the options are: {', '.join(sorted(allowed))}"
             )
 
 
 def has_secret(url: str) -> bool:
-    """Whether this holds, or may hold, a password."""
+    """Return whether a URL contains, or may contain, a password."""
     try:
         parsed = parse_url(url)
     except ConfigurationError:
-        return True
+        return True  # unreadable: the password may be anywhere in it
     return parsed.password is not None or any(map(_SECRET.search, parsed.query))
 
 
 def shown(url: str) -> str:
-    """What may be told of a URL: the file, or server and database."""
+    """Return the printable part of a URL: the file, or server and database."""
     try:
         parsed = parse_url(url)
     except ConfigurationError:
@@ -100,6 +103,7 @@ def shown(url: str) -> str:
 
 
 def named(parsed: URL) -> str:
-    """The database that the URL names, where that is one that people use: it may be anything."""
+    """Return the backend that a URL names, quoted, or a phrase for one that SQLAlchemy does not know."""
+    # A mistyped URL may have its password in this place.
     name = parsed.get_backend_name()
-    return repr(name) if name in dialects.__all__ else "a URL that begins so"
+    return repr(name) if name in dialects.__all__ else "this kind of URL"

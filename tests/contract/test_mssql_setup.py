@@ -127,9 +127,9 @@ def test_check_says_of_a_view_that_it_may_be_there_unseen_unless_it_is_the_owner
         connection.cursor().execute("DROP VIEW staging.item")
     member = open_warehouse(user("headwater_refresher"), ENTITIES)
     assert member.lacks() == [
-        "the view staging.item is missing, or not to be seen by this login, or not as its entity wants it"
+        "the view staging.item is missing, or not to be seen by this login, or does not match its entity"
     ]
-    assert warehouse.lacks() == ["the view staging.item is missing, or not as its entity wants it"]
+    assert warehouse.lacks() == ["the view staging.item is missing, or does not match its entity"]
     member.close()
 
 

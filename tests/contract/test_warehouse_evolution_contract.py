@@ -86,7 +86,7 @@ def test_a_table_that_needs_a_rebuild_is_left_until_then(connect: Connect, step:
     assert table(newest, revision) == as_if
     assert lacks(newest) == []
     consume(newest, newer, after)
-    with pytest.raises(ConfigurationError, match="was made by schema version 2"):
+    with pytest.raises(ConfigurationError, match="was created by schema version 2"):
         consume(lived, older, before)
 
 

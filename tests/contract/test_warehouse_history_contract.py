@@ -178,7 +178,7 @@ def test_history_that_is_wanted_later_is_not_there_until_a_rebuild(connect: Conn
     warehouse.ensure()
     consume(warehouse, second)
     assert [each for each in warehouse.lacks() if "past" in each] == [
-        "entity past: its history begins with `headwater replay rebuild past`"
+        "entity past: it has no history yet: run `headwater replay rebuild past`"
     ]
     assert tables_of(warehouse) == []
     number = warehouse.create_revision("past")

@@ -148,7 +148,7 @@ def test_a_change_has_its_rules_and_its_category(step: Step) -> None:
 @by_name
 def test_a_consumer_of_the_older_version_stops_at_the_newer_table(step: Step) -> None:
     older, newer = step.entities()
-    refused = pytest.raises(ConfigurationError, match="was made by schema version 2")
+    refused = pytest.raises(ConfigurationError, match="was created by schema version 2")
     with folder() as url, opened(url, newer), opened_only(url, older) as behind, refused:
         apply(behind, older)
 

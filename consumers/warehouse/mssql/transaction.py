@@ -28,7 +28,7 @@ from consumers.warehouse.port import (
     Row,
     Sweep,
 )
-from consumers.warehouse.revisions import RevisionRow, checked
+from consumers.warehouse.revisions import RevisionRow, current_revision
 from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
 
@@ -85,9 +85,9 @@ class MssqlTransaction:
         self._locks.need(entity)
         if number is None:
             wanted = [row for row in self._known if row.entity == entity and row.state == "live"]
-            return table, checked(table, wanted, "live")
+            return table, current_revision(table, wanted, "live")
         wanted = [row for row in self._known if row.entity == entity and row.number == number]
-        return table, checked(table, wanted, number)
+        return table, current_revision(table, wanted, number)
 
     def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep]) -> Counts:
         """Raise the floors and bury what is below."""
@@ -196,12 +196,12 @@ class MssqlTransaction:
 
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
         table, wanted = self._tables[entity], [(binary_text(each),) for each in key_hashes]
-        made = self._revisions.made(table, revision)
+        stored = self._revisions.stored(table, revision)
         found: dict[bytes, Row] = {}
         for start in range(0, len(wanted), _KEYS):
             some = json_text(wanted[start : start + _KEYS])
-            rows = read_rows(made, self._send(sql.select_some(made, revision), (some,)))
-            found.update((row.key_hash, row) for row in made.rows_onto(table, rows))
+            rows = read_rows(stored, self._send(sql.select_some(stored, revision), (some,)))
+            found.update((row.key_hash, row) for row in stored.rows_onto(table, rows))
         return found
 
     def swap(self, entity: str, revision: int) -> int:

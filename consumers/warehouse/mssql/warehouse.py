@@ -147,9 +147,9 @@ class MssqlWarehouse:
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
         with self.reading("rows") as connection:
             table = self.tables[entity]
-            made = revisions_in(connection).made(table, revision)
-            result = run(connection, f"{sql.select_rows(made, revision)} ORDER BY t.[_key_hash]")
-            yield from made.rows_onto(table, read_rows(made, result))
+            stored = revisions_in(connection).stored(table, revision)
+            result = run(connection, f"{sql.select_rows(stored, revision)} ORDER BY t.[_key_hash]")
+            yield from stored.rows_onto(table, read_rows(stored, result))
 
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None

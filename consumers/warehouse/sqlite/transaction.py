@@ -155,13 +155,13 @@ class SqliteTransaction:
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
         table, wanted = self._tables[entity], list(key_hashes)
         found: dict[bytes, Row] = {}
-        made = self._revisions.made(table, revision)
-        select = sql.select_rows(made, revision)
+        stored = self._revisions.stored(table, revision)
+        select = sql.select_rows(stored, revision)
         for start in range(0, len(wanted), _VARIABLES):
             some = tuple(wanted[start : start + _VARIABLES])
             places = ", ".join("?" * len(some))
-            rows = read_rows(self._connection, made, f"{select} WHERE _key_hash IN ({places})", some)
-            rows = made.rows_onto(table, rows)
+            rows = read_rows(self._connection, stored, f"{select} WHERE _key_hash IN ({places})", some)
+            rows = stored.rows_onto(table, rows)
             found.update((row.key_hash, row) for row in rows)
         return found
 

@@ -147,9 +147,9 @@ class SqliteWarehouse:
     def rows(self, entity: str, revision: int) -> Iterator[Row]:
         with self.reading("rows") as connection:
             table = self.tables[entity]
-            made = revisions_in(connection).made(table, revision)
-            rows = read_rows(connection, made, f"{sql.select_rows(made, revision)} ORDER BY _key_hash")
-            yield from made.rows_onto(table, rows)
+            stored = revisions_in(connection).stored(table, revision)
+            rows = read_rows(connection, stored, f"{sql.select_rows(stored, revision)} ORDER BY _key_hash")
+            yield from stored.rows_onto(table, rows)
 
     def select(
         self, entity: str, limit: int | None = None, as_of: str | None = None
