@@ -1,7 +1,6 @@
-"""Avro's binary encoding by fastavro, strict where it is not.
+"""Avro's binary encoding by fastavro, with the checks that fastavro leaves out.
 
 https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
-Errors carry no cause: fastavro's and Python's own hold bytes and values (INV-7).
 """
 
 from collections.abc import Mapping
@@ -12,13 +11,16 @@ from fastavro import schemaless_reader, schemaless_writer
 
 from schemas.errors import PoisonEventError
 
-# What fastavro raises for bytes that are not of the schema, and for values that it can't write.
+# Errors of fastavro for bytes that do not match the schema, and for values that it cannot write.
 _MALFORMED = (ValueError, IndexError, EOFError, OverflowError, TypeError, MemoryError)
 _UNWRITABLE = (ValueError, OverflowError, TypeError, AttributeError)
 
 
 def write_avro(schema: Any, record: Mapping[str, object]) -> bytes:
-    """The record's bytes. Raises PoisonEventError; checks of values are the caller's: fastavro's are lax."""
+    """Return the Avro bytes of the record.
+
+    The caller checks the values, since fastavro's own checks are lax. Raises PoisonEventError.
+    """
     body = BytesIO()
     try:
         schemaless_writer(body, schema, record)
@@ -26,13 +28,14 @@ def write_avro(schema: Any, record: Mapping[str, object]) -> bytes:
         reason = f"not writable as Avro ({type(error).__name__})"
     else:
         return body.getvalue()
+    # Raised outside the handler, without a cause: errors of fastavro and Python contain values (INV-7).
     raise PoisonEventError(reason)
 
 
 def read_avro(schema: Any, encoded: bytes, start: int, end: int) -> dict[str, Any]:
-    """The record in `encoded[start:end]`, its fields in the schema's order.
+    """Return the record in `encoded[start:end]`, with its fields in the order of the schema.
 
-    Raises PoisonEventError for malformed bytes and for bytes left over, which fastavro ignores.
+    Raises PoisonEventError for malformed bytes and for trailing bytes, which fastavro ignores.
     """
     body = BytesIO(encoded)
     body.seek(start)
@@ -42,6 +45,7 @@ def read_avro(schema: Any, encoded: bytes, start: int, end: int) -> dict[str, An
         reason = f"malformed Avro ({type(error).__name__})"
     else:
         if body.tell() == end:
-            return cast("dict[str, Any]", record)  # quoted: else it is made each time
+            # Quoted: an unquoted type would be built again in every call.
+            return cast("dict[str, Any]", record)
         reason = "the Avro record does not end where its bytes do"
     raise PoisonEventError(reason)

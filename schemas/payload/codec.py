@@ -1,4 +1,4 @@
-"""Payload schemas: values to bytes and back, strict and exact."""
+"""Payload schemas, and the strict and exact encoding of values as bytes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,10 @@ from schemas.refusals import only_known, refused
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """One version of one entity's payload. Made of its Avro record alone, which says entity, version and key.
+    """One version of an entity's payload.
 
-    Two schemas are equal when entity, version, key and fingerprint are.
+    Derived from its Avro record alone, which contains entity, version and key. Two schemas are equal if these
+    and the fingerprint are equal.
     """
 
     avro: Mapping[str, Any] = field(compare=False, repr=False)
@@ -31,7 +32,7 @@ class Schema:
     key: tuple[str, ...] = field(init=False)
     fields: tuple[Field, ...] = field(init=False, compare=False, repr=False)
     dropped: Mapping[str, Any] = field(init=False, compare=False, repr=False)
-    """Fields that never leave their source: name to `from`."""
+    """Fields that never leave their source, as a mapping of name to `from`."""
     fingerprint: bytes = field(init=False)
     _codec: Any = field(init=False, compare=False, repr=False)
     _packers: tuple[tuple[str, Pack], ...] = field(init=False, compare=False, repr=False)
@@ -47,23 +48,25 @@ class Schema:
             "fields": fields,
             "dropped": self.avro.get(DROPPED, {}),
             "fingerprint": fingerprint(self.avro),
-            # Without logical types: values come here as their base types (schemas.payload.values).
+            # The canonical form drops logical types. Values are reduced to base types before fastavro sees
+            # them (schemas.payload.values).
             "_codec": parse_schema(json.loads(to_parsing_canonical_form({**self.avro}))),
             "_packers": tuple((f.name, f.pack) for f in fields),
             "_unpackers": tuple((f.name, f.unpack) for f in fields if f.unpack is not identity),
             "_defaults": {f.name: f.default for f in fields if f.default is not NO_DEFAULT},
         }.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def encode(self, values: Mapping[str, object]) -> bytes:
-        """The Avro bytes of the values; equal values give equal bytes (INV-5). A field left out takes
-        its default.
+        """Return the Avro bytes of the values. Equal values give equal bytes (INV-5).
 
-        Raises PoisonEventError, naming field and rule, for a value that does not fit exactly, a missing field
-        without a default, and a name that the schema does not have.
+        A field that is left out takes its default. Raises PoisonEventError, naming field and rule, for a
+        value that does not fit exactly, a missing field without a default, and a name that the schema does
+        not have.
         """
         if len(values) != len(self._packers):
             values = {**self._defaults, **values}
+        # The fast path only detects that a record is wrong; _broken_rule then determines what is wrong.
         try:
             packed = {name: pack(values[name]) for name, pack in self._packers}
         except (ValueError, KeyError):
@@ -73,26 +76,28 @@ class Schema:
         return self.write(packed)
 
     def write(self, packed: Mapping[str, object]) -> bytes:
-        """The Avro bytes of what each field's `pack` gave: for a caller that has them already."""
+        """Return the Avro bytes of values that were already packed by the fields' `pack`."""
         return write_avro(self._codec, packed)
 
     def _broken_rule(self, values: Mapping[str, object]) -> str:
-        """The slow way round, for the one record that is wrong: which field, which rule."""
-        given = {**self._defaults, **values}
-        for made in self.fields:
-            if made.name not in given:
-                return f"{self.entity}: field {made.name}: has no value and no default"
+        """Return the first field and rule that the values break."""
+        complete = {**self._defaults, **values}
+        for schema_field in self.fields:
+            if schema_field.name not in complete:
+                return f"{self.entity}: field {schema_field.name}: has no value and no default"
             try:
-                made.pack(given[made.name])
+                schema_field.pack(complete[schema_field.name])
             except ValueError as broken_rule:
-                return f"{self.entity}: field {made.name}: {broken_rule}"
-        unknown = sorted(str(name) for name in given.keys() - {made.name for made in self.fields})
+                return f"{self.entity}: field {schema_field.name}: {broken_rule}"
+        unknown = sorted(
+            str(name) for name in complete.keys() - {schema_field.name for schema_field in self.fields}
+        )
         return f"{self.entity}: the schema has no field {', '.join(unknown)}"
 
     def decode(self, payload: bytes) -> dict[str, object]:
-        """The values of all fields, in the schema's order.
+        """Return the values of all fields, in the order of the schema.
 
-        Raises PoisonEventError for bytes that end too early or too late, or that no value has.
+        Raises PoisonEventError for bytes that end too early or too late, or that encode no valid value.
         """
         values = read_avro(self._codec, payload, 0, len(payload))
         name = ""
@@ -103,22 +108,23 @@ class Schema:
             reason = f"{self.entity}: field {name}: {broken_rule}"
         else:
             return values
+        # Raised outside the handler, so that the ValueError is not its context (INV-7).
         raise PoisonEventError(reason)
 
 
 def make_schema(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
-    """The schema of an entity from its plain Avro record. Raises ConfigurationError."""
+    """Return the schema of an entity, given its plain Avro record. Raises ConfigurationError."""
     only_known("record", avro, RECORD_PROPERTIES)
-    read_fields(avro)  # what is dropped is checked, too
+    read_fields(avro)  # dropped fields are checked here: the schema below does not contain them
     return schema_of_checked(entity, version, key, avro)
 
 
 def schema_of_checked(entity: str, version: int, key: Sequence[str], avro: Mapping[str, Any]) -> Schema:
-    """The same from a record that `schemas.payload.avsc` has taken already: reading its fields takes time."""
-    dropped = {each["name"]: each.get("from", each["name"]) for each in avro["fields"] if _is_dropped(each)}
+    """Return the same as `make_schema`, for a record that `read_fields` has accepted already."""
+    dropped = {spec["name"]: spec.get("from", spec["name"]) for spec in avro["fields"] if _is_dropped(spec)}
     added: dict[str, Any] = dict(zip(ADDED_PROPERTIES, (entity, version, list(key)), strict=True))
     if dropped:
-        fields = [each for each in avro["fields"] if not _is_dropped(each)]
+        fields = [spec for spec in avro["fields"] if not _is_dropped(spec)]
         if not fields:
             raise refused(f"v{version}.avsc, fields", list(dropped), "at least one that is not dropped")
         added |= {"fields": fields, DROPPED: dropped}
@@ -130,7 +136,7 @@ def _is_dropped(spec: Mapping[str, Any]) -> bool:
 
 
 def schema_document(schema: Schema) -> bytes:
-    """The schema as it stands in the log: Avro JSON that any Avro reader takes.
+    """Return the schema as the log stores it: Avro JSON that any Avro reader accepts.
 
     Entity, version and key are properties of the record, so that S3 alone is enough (INV-6).
     """
@@ -138,7 +144,10 @@ def schema_document(schema: Schema) -> bytes:
 
 
 def schema_from_document(document: bytes) -> Schema:
-    """The inverse of schema_document. Raises LogIntegrityError for a document that none of ours is."""
+    """Return the schema of a document: the inverse of `schema_document`.
+
+    Raises LogIntegrityError for a document that Headwater did not write.
+    """
     try:
         avro = json.loads(document)
         return Schema(avro)
@@ -147,7 +156,7 @@ def schema_from_document(document: bytes) -> Schema:
 
 
 def schema_log_key(fingerprint: bytes) -> str:
-    """Where the log holds the schema of a fingerprint."""
+    """Return the key under which the log stores the schema of a fingerprint."""
     return f"log/_schemas/{fingerprint.hex()}.avsc"
 
 
@@ -161,7 +170,10 @@ class SchemaRegistry:
         self._schemas[schema.fingerprint] = schema
 
     def find(self, fingerprint: bytes) -> Schema:
-        """Raises PoisonEventError with cause "schema": the event may be fine, we cannot tell yet."""
+        """Return the schema of a fingerprint.
+
+        Raises PoisonEventError with cause "schema" if it is unknown: the event may be valid.
+        """
         try:
             return self._schemas[fingerprint]
         except KeyError:

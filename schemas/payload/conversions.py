@@ -1,7 +1,8 @@
-"""How the values of one version of a field become those of the next. Pure, and total where there is a rule.
+"""Conversions of a field's values from one schema version to the next. Pure.
 
-A conversion takes every value that the older field takes to one that the newer takes. NULL stays NULL, and is
-not given to it. What is no conversion is refused by its rule (schemas.evolution.rules).
+A conversion is total: it converts every value of the older field to one that the newer field accepts. NULL
+stays NULL and is not passed to it. A change without a conversion is refused by its rule
+(schemas.evolution.rules).
 """
 
 from collections.abc import Callable
@@ -19,9 +20,9 @@ Convert = Callable[[Any], object]
 
 
 class Conversion(NamedTuple):
-    """The rules that a change of a field meets, and what its values become; no function where it is refused.
+    """The rules that apply to a change of a field, and the function that converts its values.
 
-    `rules`: names in `schemas.evolution.rules.RULES`.
+    `rules` are names in `schemas.evolution.rules.RULES`. `convert` is None if the change is refused.
     """
 
     rules: tuple[str, ...]
@@ -29,14 +30,14 @@ class Conversion(NamedTuple):
 
 
 def conversion(old: Field, new: Field) -> Conversion:
-    """From a field to the same field in the next version."""
-    rules = [rule for rule in _beside_the_kind(old, new) if rule]
+    """Return the conversion from a field to the same field in the next version."""
+    rules = [rule for rule in _rules_besides_kind(old, new) if rule]
     privacy = _privacy(old, new)
     kind = privacy or _kind(old, new)
     return Conversion((*rules, *kind.rules), kind.convert)
 
 
-def _beside_the_kind(old: Field, new: Field) -> list[str]:
+def _rules_besides_kind(old: Field, new: Field) -> list[str]:
     return [
         "field renamed" if old.name != new.name else "",
         "null allowed" if new.nullable and not old.nullable else "",
@@ -51,10 +52,12 @@ def _beside_the_kind(old: Field, new: Field) -> list[str]:
 
 
 def _privacy(old: Field, new: Field) -> Conversion | None:
-    """A value that was protected otherwise is no value of the field: only a mask can be put on later."""
+    """Return the conversion of a change of privacy, or None if the privacy is the same."""
     if old.private == new.private:
         return None
     rule = "made private" if new.private > old.private else "made less private"
+    # Only a mask can be computed from values in the log: hashing needs a key that the reporting account does
+    # not have, and hidden values cannot be restored. All others become NULL.
     if (old.private, new.private) != (Privacy.PUBLIC, Privacy.MASK):
         return Conversion((rule,), _nothing)
     kind = _kind(old, new)
@@ -62,12 +65,13 @@ def _privacy(old: Field, new: Field) -> Conversion | None:
 
 
 def _masking(new: Field) -> Convert:
-    """A mail address of one character before its @ has a longer mask: where that is too long, its length
-    alone."""
+    """Return a function that masks values, within the maximum length of the field."""
 
     def masked(value: object) -> str:
+        # A mail address of one character before the @ has a mask longer than itself. If the field is too
+        # short for that, the value is masked like other text.
         text = mask(str(value))
-        return text if _holds(new, len(text)) else mask(str(value).replace("@", "."))
+        return text if _fits(new, len(text)) else mask(str(value).replace("@", "."))
 
     return masked
 
@@ -92,6 +96,7 @@ for _old, _new in (
     _STEPS |= {(_old, _new): ("finer time", identity), (_new, _old): ("coarser time", None)}
 
 _WHOLE_DIGITS = {FieldType.INT: 10, FieldType.LONG: 19}
+"""Digits before the point that a decimal needs for every value of the kind."""
 
 
 def _kind(old: Field, new: Field) -> Conversion:
@@ -100,11 +105,7 @@ def _kind(old: Field, new: Field) -> Conversion:
     if step := _STEPS.get((old.kind, new.kind)):
         rule, convert = step
         return Conversion((rule,), convert)
-    if (
-        old.kind == FieldType.ENUM
-        and new.kind == FieldType.STRING
-        and _holds(new, max(map(len, old.symbols)))
-    ):
+    if old.kind == FieldType.ENUM and new.kind == FieldType.STRING and _fits(new, _longest(old)):
         return Conversion(("enum to string",), identity)
     if new.kind == FieldType.DECIMAL and new.precision - new.scale >= _WHOLE_DIGITS.get(old.kind, 99):
         return Conversion(("exact number",), _scaled(new.scale))
@@ -126,16 +127,19 @@ def _same_kind(old: Field, new: Field) -> Conversion:
 
 
 def _digits(old: Field, new: Field) -> Conversion:
-    before, behind = (new.precision - new.scale) - (old.precision - old.scale), new.scale - old.scale
-    if before < 0 or behind < 0:
+    more_whole = (new.precision - new.scale) - (old.precision - old.scale)
+    more_scale = new.scale - old.scale
+    if more_whole < 0 or more_scale < 0:
         return Conversion(("fewer digits",), None)
-    if behind:
+    # Values must have the scale of their column, so that a rebuilt table equals the live one (INV-3).
+    if more_scale:
         return Conversion(("finer scale",), _scaled(new.scale))
-    return Conversion(("more digits",) if before else (), identity)
+    return Conversion(("more digits",) if more_whole else (), identity)
 
 
 def _scaled(scale: int) -> Convert:
     def scaled(value: int | Decimal) -> Decimal:
+        # Appending zeros is exact for any precision; quantize() would be limited by the decimal context.
         sign, digits, exponent = Decimal(value).as_tuple()
         assert isinstance(exponent, int)
         return Decimal((sign, digits + (0,) * (exponent + scale), -scale))
@@ -152,12 +156,12 @@ def _symbols(old: Field, new: Field) -> Conversion:
 def _length(old: Field, new: Field) -> Conversion:
     if old.max_length == new.max_length:
         return Conversion((), identity)
-    if old.max_length is not None and _holds(new, old.max_length):
+    if old.max_length is not None and _fits(new, old.max_length):
         return Conversion(("longer",), identity)
     return Conversion(("shorter",), None)
 
 
-def _holds(field: Field, length: int) -> bool:
+def _fits(field: Field, length: int) -> bool:
     return field.max_length is None or field.max_length >= length
 
 
@@ -188,8 +192,9 @@ _TEXTS: dict[FieldType, tuple[Convert, int]] = {
     FieldType.TIMESTAMP_MILLIS: (_iso_utc, 27),
     FieldType.TIMESTAMP_MICROS: (_iso_utc, 27),
 }
-"""Kind to its text, and the greatest length of that in characters."""
+"""For each kind, the conversion to text and the maximum length of that text in characters."""
 _JSON = (FieldType.STRING, FieldType.INT, FieldType.LONG, FieldType.DECIMAL, FieldType.BOOLEAN)
+# A date becomes midnight: of UTC if the new kind has a time zone.
 _MIDNIGHTS = {
     FieldType.LOCAL_TIMESTAMP_MILLIS: None,
     FieldType.LOCAL_TIMESTAMP_MICROS: None,
@@ -199,16 +204,17 @@ _MIDNIGHTS = {
 
 
 def cast_kinds(new: Field) -> tuple[FieldType, ...]:
-    """The kinds that the field may declare casts from."""
+    """Return the kinds from which the field may declare a cast."""
     if new.kind == FieldType.STRING:
-        return tuple(kind for kind, (_, length) in _TEXTS.items() if _holds(new, length))
+        return tuple(kind for kind, (_, length) in _TEXTS.items() if _fits(new, length))
     if new.kind == FieldType.JSON:
+        # JSON text has no useful bound on its length, so no cast to a limited field is total.
         return _JSON if new.max_length is None else ()
     return (FieldType.DATE,) if new.kind in _MIDNIGHTS else ()
 
 
 def cast(new: Field, kind: FieldType) -> Convert:
-    """From the values of one of its `cast_kinds`."""
+    """Return the conversion to the field from one of its `cast_kinds`."""
     if new.kind == FieldType.STRING:
         return _TEXTS[kind][0]
     if new.kind == FieldType.JSON:
@@ -243,7 +249,7 @@ _EXAMPLES: dict[FieldType, object] = {
 
 
 def casts_as_markdown() -> str:
-    """The table of all casts that a field may declare, each with an example, for docs/evolution.md."""
+    """Return the table of all casts that a field may declare, with examples, for docs/evolution.md."""
     lines = ["| to | from | for example | becomes | least `maxLength` |", "|---|---|---|---|---|"]
     for new in map(_plainest, (FieldType.STRING, FieldType.JSON, *_MIDNIGHTS)):
         for kind in cast_kinds(new):

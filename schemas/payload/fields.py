@@ -1,4 +1,4 @@
-"""One field of an entity: its kind, the strict check of its values, and their bytes.
+"""Fields of an entity: kinds, strict checks of values, and canonical JSON text.
 
 | kind | Python type |
 |---|---|
@@ -10,11 +10,11 @@
 | decimal | Decimal |
 | date | date |
 | time-millis, time-micros | time without a zone |
-| timestamp-millis, timestamp-micros | datetime with a zone; comes back in UTC |
+| timestamp-millis, timestamp-micros | datetime with a zone; decoded in UTC |
 | local-timestamp-millis, local-timestamp-micros | datetime without a zone |
 | uuid | UUID |
 
-The types are exact: a bool is no int, a datetime no date, a subclass of str no str.
+Types must match exactly: a bool is rejected as an int, a datetime as a date, a subclass of str as a str.
 """
 
 import json
@@ -32,7 +32,7 @@ from schemas.privacy import Privacy
 
 
 class FieldType(StrEnum):
-    """The kinds of field: the primitive types of Avro, its logical types, and JSON text."""
+    """The kinds of field: Avro's primitive types, its logical types, and JSON text."""
 
     STRING = "string"
     INT = "int"
@@ -60,17 +60,18 @@ class _NoDefault:
 
 
 NO_DEFAULT: Final = _NoDefault()
-"""The default of a field that has none: None is a default."""
+"""The `default` of a field without one, since None is a valid default."""
 
 ANY_SOURCE = "*"
+"""The key in `from_names` of a name that applies to every source without its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `from_names` maps a source's name, or ANY_SOURCE, to what that source calls the field.
+    """One field of a schema version.
 
-    `aliases`: names that it has in older versions. `casts`: kinds that it had there, beyond those that every
-    value of is one of this kind too.
+    `from_names` maps a source, or ANY_SOURCE, to the name that the source uses. `aliases` are names of the
+    field in older versions. `casts` are kinds that it had there and that need a declared conversion.
     """
 
     name: str
@@ -90,48 +91,49 @@ class Field:
     unpack: Unpack = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        made = coder(
+        field_coder = coder(
             self.kind,
             precision=self.precision,
             scale=self.scale,
             symbols=self.symbols,
             max_length=self.max_length,
         )
-        pack, unpack = nullable(made) if self.nullable else made
+        pack, unpack = nullable(field_coder) if self.nullable else field_coder
         object.__setattr__(self, "pack", pack)
         object.__setattr__(self, "unpack", unpack)
 
     @property
     def default_or_none(self) -> object:
-        """What a row has that says nothing of the field: its default, or NULL."""
+        """The value in a row that does not contain the field: its default, or None."""
         return None if self.default is NO_DEFAULT else self.default
 
     def source_name(self, source: str) -> str:
-        """What the source calls this field: an attribute of an item, a column of a file."""
+        """Return the name of this field in a source: an attribute of an item, or a column of a file."""
         names = self.from_names
         return names.get(source) or names.get(ANY_SOURCE) or self.name
 
     def check(self, value: object) -> None:
-        """Raise PoisonEventError, which names field and rule and never the value, unless the value fits."""
+        """Raise PoisonEventError unless the value fits. It names field and rule, never the value."""
         try:
             self.pack(value)
         except ValueError as broken_rule:
             reason = f"field {self.name}: {broken_rule}"
         else:
             return
+        # Raised outside the handler, without a cause or context (INV-7).
         raise PoisonEventError(reason)
 
 
 MAX_DIGITS = 400
-"""Of a number in JSON text, on either side of its point. DynamoDB has at most 168."""
+"""Most digits of a number in JSON text, on either side of its decimal point. DynamoDB has at most 168."""
 
 
 def canonical_json(value: object) -> str:
-    """Nested values as JSON text, the same for equal values (INV-5).
+    """Return nested values as JSON text. Equal values give equal text (INV-5).
 
-    Names sorted, no blanks, numbers as plain digits, sets as sorted arrays, bytes in base64. Raises
-    PoisonEventError for what has no exact form in JSON: binary floats, NaN, names that are not text, sets of
-    mixed types, nesting beyond Python's stack.
+    Names are sorted, without white space; numbers are plain digits, sets are sorted arrays, bytes are base64.
+    Raises PoisonEventError for values without an exact form in JSON: binary floats, NaN, names that are not
+    text, sets of mixed types, and nesting beyond Python's stack.
     """
     try:
         return _json(value)
@@ -140,14 +142,17 @@ def canonical_json(value: object) -> str:
 
 
 def canonical_json_of(text: str) -> str:
-    """JSON text from elsewhere, say a CSV column, in its canonical form. Raises PoisonEventError if not."""
+    """Return the canonical form of JSON text from elsewhere, such as a CSV column.
+
+    Raises PoisonEventError if the text is not JSON, or has no canonical form.
+    """
     try:
         value = json.loads(
             text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_without_duplicates
         )
     except json.JSONDecodeError as error:
         reason = f"is not JSON: {error.msg} at character {error.pos + 1}"
-    except (ValueError, RecursionError):  # a number of thousands of digits
+    except (ValueError, RecursionError):  # Python refuses to parse integers of more than 4,300 digits
         reason = "is JSON that is too large or too deep"
     else:
         return canonical_json(value)
@@ -156,7 +161,7 @@ def canonical_json_of(text: str) -> str:
 
 def _json(value: object) -> str:
     match value:
-        case None | True | False:
+        case None | True | False:  # before int(), which matches a bool
             return json.dumps(value)
         case str():
             return encode_basestring(value)
@@ -189,15 +194,17 @@ def _sorted(values: Iterable[object]) -> list[object]:
 
 
 def plain_digits(number: int | Decimal) -> str:
-    """The number without exponent, trailing zeros or a negative zero: equal numbers, one text.
+    """Return the number without exponent, trailing zeros or a negative zero.
 
-    Raises PoisonEventError for NaN, infinities, and more than MAX_DIGITS digits before or behind the point.
+    Equal numbers give equal text. Raises PoisonEventError for NaN, infinities, and more than MAX_DIGITS
+    digits before or behind the point.
     """
     exact = Decimal(number)
     if not exact.is_finite():
         raise PoisonEventError("NaN and infinity have no digits")
     if not exact:
         return "0"
+    # Checked first: 1E+1000000 is short as a Decimal, but a megabyte as plain digits.
     exponent = exact.as_tuple().exponent
     if exact.adjusted() >= MAX_DIGITS or (isinstance(exponent, int) and exponent < -MAX_DIGITS):
         raise PoisonEventError(f"a number takes at most {MAX_DIGITS} digits before and behind its point")
@@ -210,7 +217,7 @@ def _no_constant(_name: str) -> object:
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise PoisonEventError("an object of JSON names a member twice")
-    return made
+    return members

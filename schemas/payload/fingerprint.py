@@ -1,4 +1,4 @@
-"""A schema's fingerprint: which bytes and which values a payload can have, and where they come from."""
+"""The fingerprint of a schema: it identifies the bytes and values of a payload, and where they come from."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,13 @@ _KEPT = {"logicalType", "precision", "scale", "default", "aliases", "from", "max
 
 
 def fingerprint(avro: object) -> bytes:
-    """CRC-64-AVRO of the canonical form: 8 bytes, the least first, as single-object encoding has them.
+    """Return the CRC-64-AVRO of the canonical form: 8 bytes, little-endian as in single-object encoding.
 
-    Avro's own canonical form drops what decides a value: decimal(10,2) and decimal(10,4), milliseconds and
-    microseconds would have one fingerprint. Ours keeps logicalType, precision, scale, default and Headwater's
-    own properties. Documentation, the order of names and white space do not count.
+    The canonical form keeps logicalType, precision, scale, default and Headwater's own properties. It drops
+    documentation, the order of properties and white space.
     """
+    # Avro's own canonical form would give decimal(10,2) and decimal(10,4), or milliseconds and microseconds,
+    # the same fingerprint although equal bytes mean different values.
     return crc_64_avro(canonical_form(avro).encode())
 
 
@@ -33,7 +34,8 @@ _TABLE = tuple(map(_table_entry, range(256)))
 
 
 def crc_64_avro(text: bytes) -> bytes:
-    """Avro specification, "Schema Fingerprints". fastavro's makes its table again for each schema."""
+    """Return the CRC-64-AVRO of the text (Avro specification, "Schema Fingerprints")."""
+    # fastavro's function builds its table in every call, which costs more than the checksum.
     crc, table = _EMPTY, _TABLE
     for byte in text:
         crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
@@ -41,9 +43,10 @@ def crc_64_avro(text: bytes) -> bytes:
 
 
 def canonical_form(avro: object, namespace: str = "") -> str:
-    """Avro's parsing canonical form (specification, "Parsing Canonical Form for Schemas").
+    """Return Avro's parsing canonical form, with more properties.
 
-    After Avro's own attributes come the properties that fingerprint() keeps on top, sorted by name.
+    Those that `fingerprint` keeps come after Avro's own, sorted by name (Avro specification, "Parsing
+    Canonical Form for Schemas").
     """
     match avro:
         case list():
@@ -55,7 +58,10 @@ def canonical_form(avro: object, namespace: str = "") -> str:
 
 
 def full_name(name: str, namespace: str) -> str:
-    """A type's name with its namespace, unless it has one or is primitive (Avro specification, "Names")."""
+    """Return the name of a type with its namespace, unless it already has one or the type is primitive.
+
+    See the Avro specification, "Names".
+    """
     return name if "." in name or not namespace or name in _PRIMITIVES else f"{namespace}.{name}"
 
 
@@ -69,12 +75,14 @@ def _object(avro: Mapping[str, Any], namespace: str) -> str:
         parts = [f'"type":{_text(kind)}']
     if "fields" in avro:
         parts.append(f'"fields":[{",".join(_field(field, namespace) for field in avro["fields"])}]')
+    # The specification fixes this order: name, type, fields, symbols, items, values, size.
     parts += [f'"{part}":{_text(avro[part])}' for part in ("symbols",) if part in avro]
     parts += [
         f'"{part}":{canonical_form(avro[part], namespace)}' for part in ("items", "values") if part in avro
     ]
     parts += [f'"{part}":{_text(avro[part])}' for part in ("size",) if part in avro]
     parts += _kept(avro)
+    # {"type": "int"} and "int" are the same type.
     return _text(kind) if parts == [f'"type":{_text(kind)}'] else f"{{{','.join(parts)}}}"
 
 

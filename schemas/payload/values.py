@@ -1,11 +1,11 @@
-"""Strict values: what one kind of field takes, as Avro's base type, and back.
+"""Strict conversion between Python values and the Avro base types of one kind of field.
 
-fastavro is lax: it writes 1.7, True and 2**31 into an int and takes a naive datetime as host-local time. So
+fastavro is lax: it writes 1.7, True and 2**31 into an int and interprets a naive datetime as local time. So
 each value is checked and reduced to the base type that its logical type annotates before fastavro writes it,
-and restored after fastavro has read it. Base types are also where fastavro is fast.
+and restored after fastavro has read it. fastavro is also faster with base types.
 
-A `pack` takes a value and returns Avro's, or raises ValueError with the broken rule, not the value (INV-7).
-An `unpack` is its inverse, and raises ValueError for what no value has.
+A `pack` converts a value to Avro's base type, or raises ValueError with the broken rule but not the value
+(INV-7). An `unpack` is its inverse, and raises ValueError for input that encodes no valid value.
 https://avro.apache.org/docs/1.12.0/specification/#logical-types
 """
 
@@ -23,19 +23,22 @@ Coder: TypeAlias = tuple[Pack, Unpack]
 
 
 def identity(value: object) -> object:
-    """The unpack of what fastavro reads exactly, so that a codec may leave it out."""
+    """Return the value unchanged.
+
+    The `unpack` of kinds that fastavro reads exactly: a codec recognises this function and skips the call.
+    """
     return value
 
 
-def _wrong_type(wanted: str, value: object) -> ValueError:
-    return ValueError(f"takes {wanted}, got {type(value).__name__}")
+def _wrong_type(expected: str, value: object) -> ValueError:
+    return ValueError(f"takes {expected}, got {type(value).__name__}")
 
 
 def _whole(name: str, low: int, high: int) -> Coder:
     out_of_range = f"{name} takes {low} to {high}"
 
     def check(value: object) -> int:
-        if type(value) is not int:
+        if type(value) is not int:  # isinstance would accept a bool
             raise _wrong_type("int", value)
         if not low <= value <= high:
             raise ValueError(out_of_range)
@@ -63,6 +66,7 @@ def _floating(bits: int) -> Coder:
 
     def check_32(value: object) -> float:
         number = check(value)
+        # Avro rounds a float to 32 bits. That is accepted, an overflow is not.
         try:
             struct_pack("<f", number)
         except OverflowError:
@@ -78,7 +82,7 @@ def _text(limit: int | None) -> Coder:
             raise _wrong_type("str", value)
         if limit is not None and len(value) > limit:
             raise ValueError(f"takes at most {limit} characters, got {len(value)}")
-        if not value.isascii():
+        if not value.isascii():  # fast: most text is ASCII, which has no surrogates
             _refuse_surrogates(value)
         return value
 
@@ -118,7 +122,7 @@ def _enum(symbols: Sequence[str]) -> Coder:
 
 def _decimal(precision: int, scale: int) -> Coder:
     limit = 10**precision
-    # Wide enough for any value that fits; one that does not is Inexact, never rounded.
+    # The context is wide enough for every value that fits. For any other it raises Inexact and never rounds.
     scaleb = Context(prec=80, traps=[Inexact, InvalidOperation]).scaleb
     inexact = f"does not fit decimal({precision},{scale}) exactly"
 
@@ -135,6 +139,7 @@ def _decimal(precision: int, scale: int) -> Coder:
         if type(value) is not Decimal:
             raise _wrong_type("Decimal", value)
         number = unscaled(value)
+        # Fewest bytes in two's complement: equal values must give equal bytes (INV-5).
         size = (number if number >= 0 else ~number).bit_length() // 8 + 1
         return number.to_bytes(size, "big", signed=True)
 
@@ -152,7 +157,7 @@ _DAY_0 = date(1970, 1, 1).toordinal()
 
 def _date() -> Coder:
     def pack(value: object) -> int:
-        if type(value) is not date:
+        if type(value) is not date:  # a datetime is an instance of date
             raise _wrong_type("date", value)
         return value.toordinal() - _DAY_0
 
@@ -166,7 +171,7 @@ def _date() -> Coder:
 
 
 def _ticks(micros: int, unit: int) -> int:
-    """Microseconds as ticks of `unit` microseconds, never rounded."""
+    """Return microseconds as ticks of `unit` microseconds. Raises ValueError rather than round."""
     ticks, rest = divmod(micros, unit)
     if rest:
         raise ValueError("takes whole milliseconds")
@@ -209,6 +214,7 @@ def _timestamp(unit: int, *, aware: bool) -> Coder:
         if (value.utcoffset() is not None) is not aware:
             raise ValueError(wrong_zone)
         since = value - epoch
+        # Integer arithmetic: timedelta.total_seconds() is a float, which loses microseconds.
         micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         if not _FIRST_MICRO <= micros <= _LAST_MICRO:
             raise ValueError("is outside the years 1 to 9999 in UTC")
@@ -232,6 +238,8 @@ def _uuid() -> Coder:
     def unpack(text: str) -> UUID:
         try:
             value = UUID(text)
+            # UUID() also accepts braces, upper case and other forms, which would not encode to the same
+            # bytes.
             if str(value) == text:
                 return value
         except ValueError:
@@ -242,7 +250,7 @@ def _uuid() -> Coder:
 
 
 def nullable(coder: Coder) -> Coder:
-    """The same for the union [null, X]."""
+    """Return the coder for the union [null, X], given that of X."""
     pack, unpack = coder
     if unpack is not identity:
         inner = unpack
@@ -261,7 +269,7 @@ def coder(
     symbols: Sequence[str] = (),
     max_length: int | None = None,
 ) -> Coder:
-    """The pack and unpack of one kind of field (schemas.payload.fields.FieldType)."""
+    """Return `pack` and `unpack` of one kind of field (schemas.payload.fields.FieldType)."""
     match kind:
         case "string" | "json":
             return _text(max_length)
