@@ -17,12 +17,16 @@ MAY_IMPORT = {
 NOT_PURE = {"boto3", "botocore", "sqlalchemy", "sqlite3", "pymssql", "aws_kinesis_agg", "socket", "moto"}
 
 
-def imports(file: Path) -> Iterator[str]:
+def modules_imported_by(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports(file: Path) -> Iterator[str]:
+    return (name.split(".")[0] for name in modules_imported_by(file))
 
 
 def imported_by(room: str) -> dict[str, set[str]]:
@@ -44,6 +48,15 @@ def test_schemas_is_pure() -> None:
 def test_the_aggregation_library_is_imported_in_one_adapter_only() -> None:
     users = [f for room in MAY_IMPORT for f, names in imported_by(room).items() if "aws_kinesis_agg" in names]
     assert users == ["producers/aggregator.py"]
+
+
+@pytest.mark.parametrize("folder", ["consumers/reporting/definition", "consumers/reporting/refresh"])
+def test_engine_neutral_modules_import_no_engine(folder: str) -> None:
+    engines = {"mssql", "sqlite", "pymssql", "sqlite3"}
+    found = {f.name: set(modules_imported_by(f)) for f in (ROOT / folder).glob("*.py")}
+    assert found, f"no files in {folder}: the test would prove nothing"
+    by_engine = {f: {name for name in names if engines & set(name.split("."))} for f, names in found.items()}
+    assert {f: names for f, names in by_engine.items() if names} == {}
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)

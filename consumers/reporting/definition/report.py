@@ -37,7 +37,7 @@ from consumers.reporting.definition.flatten import Expression, Flattener, NotFla
 from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
 from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, outputs, settle
-from consumers.warehouse.mssql.values import storage_of
+from consumers.tsql_types import tsql_type_of
 from consumers.warehouse.port import MAX_SOURCE
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
@@ -211,7 +211,7 @@ def types_of(catalog: Catalog) -> Types:
 
 
 def _type_of(field: Field) -> str:
-    given = storage_of(field).sql_type
+    given = tsql_type_of(field)
     return Declared(given) if field.kind.startswith("timestamp-") else given
 
 

@@ -13,13 +13,11 @@ from functools import lru_cache
 from math import ldexp
 from typing import NamedTuple
 
+from consumers.tsql_types import tsql_type_of
 from consumers.warehouse.columns import Converter
 from schemas.payload.fields import Field
 
 BINARY_COLLATION = "Latin1_General_100_BIN2"
-MAX_NVARCHAR = 4_000
-"""UTF-16 code units. A character outside the BMP takes two: hence twice `maxLength`."""
-MAX_VARBINARY = 8_000
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
@@ -72,43 +70,30 @@ def _floating(least: float, type_name: str) -> Converter:
     return check
 
 
-_STORAGE = {
-    "json": Storage("NVARCHAR(MAX)", collated=True),
-    "enum": Storage("NVARCHAR(255)", collated=True),
-    "uuid": Storage("UNIQUEIDENTIFIER", str),
-    "int": Storage("INT"),
-    "long": Storage("BIGINT"),
-    "boolean": Storage("BIT"),
-    "float": Storage("REAL", _floating(_LEAST_REAL, "REAL")),
-    "double": Storage("FLOAT(53)", _floating(_LEAST_FLOAT, "FLOAT")),
-    "date": Storage("DATE", date.isoformat),
-    "time-millis": Storage("TIME(3)", _iso("milliseconds")),
-    "time-micros": Storage("TIME(6)", _iso("microseconds")),
-    "timestamp-millis": Storage("DATETIME2(3)", _utc("milliseconds"), _aware),
-    "timestamp-micros": Storage("DATETIME2(6)", _utc("microseconds"), _aware),
-    "local-timestamp-millis": Storage("DATETIME2(3)", _iso("milliseconds")),
-    "local-timestamp-micros": Storage("DATETIME2(6)", _iso("microseconds")),
+_CONVERSIONS: dict[str, tuple[Converter | None, Converter | None]] = {
+    "uuid": (str, None),
+    "float": (_floating(_LEAST_REAL, "REAL"), None),
+    "double": (_floating(_LEAST_FLOAT, "FLOAT"), None),
+    "date": (date.isoformat, None),
+    "time-millis": (_iso("milliseconds"), None),
+    "time-micros": (_iso("microseconds"), None),
+    "timestamp-millis": (_utc("milliseconds"), _aware),
+    "timestamp-micros": (_utc("microseconds"), _aware),
+    "local-timestamp-millis": (_iso("milliseconds"), None),
+    "local-timestamp-micros": (_iso("microseconds"), None),
 }
-"""https://learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql: no denormalised numbers."""
+"""`write` and `read` of the kinds that need them. REAL and FLOAT have no denormalised numbers:
+https://learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql"""
+_COLLATED = frozenset(["string", "json", "enum"])
 
 
 def storage_of(field: Field) -> Storage:
-    """Storage of this field's column."""
-    match field.kind:
-        case "string":
-            return Storage(f"NVARCHAR({_size(field.max_length, 2, MAX_NVARCHAR)})", collated=True)
-        case "bytes":
-            return Storage(f"VARBINARY({_size(field.max_length, 1, MAX_VARBINARY)})")
-        case "decimal":
-            digits = f".{field.scale}f"
-            return Storage(f"DECIMAL({field.precision},{field.scale})", lambda value: format(value, digits))
-    return _STORAGE[field.kind]
-
-
-def _size(max_length: int | None, units: int, limit: int) -> str:
-    if not max_length or max_length * units > limit:
-        return "MAX"
-    return str(max_length * units)
+    """Return the storage of this field's column."""
+    write, read = _CONVERSIONS.get(field.kind, (None, None))
+    if field.kind == "decimal":
+        digits = f".{field.scale}f"
+        return Storage(tsql_type_of(field), lambda value: format(value, digits))
+    return Storage(tsql_type_of(field), write, read, collated=field.kind in _COLLATED)
 
 
 def binary_text(value: bytes) -> str:
