@@ -127,6 +127,6 @@ def test_a_unit_that_no_index_has_is_remarked() -> None:
     outputs = [Output("town", "NVARCHAR(MAX)"), Output("name", "NVARCHAR(MAX)"), Output("urn", "INT")]
     (said,) = remarks(["town", "urn"], outputs)
     assert said.startswith(
-        "town is NVARCHAR(MAX), and no index has that: give its field a maxLength, or add to"
+        "town is NVARCHAR(MAX), and no index can hold that: set maxLength on its field, or add to"
     )
     assert said.endswith('types = { town = "NVARCHAR(400)" }')

@@ -16,7 +16,7 @@ COMMENT = '/* headwater\nkey = ["town"]\n*/\n'
 OFTEN = '/* headwater\nkey = ["town"]\nrefresh = "full every 5 minutes"\n*/\n'
 S = "staging.school AS s"
 GOOD = f"SELECT s.town, COUNT(*) AS n FROM {S} GROUP BY s.town"
-ONLY_FULL = 'So it can\'t be kept change by change: say refresh = "full every 30 minutes"'
+ONLY_FULL = 'So it can\'t be kept change by change: set refresh = "full every 30 minutes"'
 
 
 @pytest.fixture
@@ -50,13 +50,13 @@ ALWAYS = [
     (f"SELECT s.town FROM {S} /* why", "line 4, column 40: a comment begins here and has no end: */"),
     ("SELECT s.[town FROM x", "line 4, column 10: a name begins here and has no end: ]"),
     ("SELECT s.town FROM {{ ref('x') }} AS s", "line 4, column 20: Expected table name, near '{'"),
-    ("", "no SELECT stands after the comment: SELECT s.urn, s.name FROM staging.school AS s"),
-    ("-- later\n;", "no SELECT stands after the comment: SELECT s.urn, s.name FROM staging.school AS s"),
+    ("", "there is no SELECT after the comment: SELECT s.urn, s.name FROM staging.school AS s"),
+    ("-- later\n;", "there is no SELECT after the comment: SELECT s.urn, s.name FROM staging.school AS s"),
     (f"{GOOD};\nDROP TABLE x", "2 statements after the comment: a report is one SELECT"),
     (f"DECLARE @d DATE = 1; {GOOD}", "2 statements after the comment: a report is one SELECT"),
     (f"{GOOD}\nDROP TABLE x", "line 5, column 1: DROP begins another statement: a report is one SELECT"),
     (f"{GOOD}\nDELETE FROM x", "line 5, column 1: DELETE begins another statement: a report is one SELECT"),
-    (f"{GOOD}\nGO", "line 5, column 1: GO is a word of tools, not of T-SQL: leave it out"),
+    (f"{GOOD}\nGO", "line 5, column 1: GO is a command of SQL tools, not T-SQL: leave it out"),
     ("INSERT INTO x SELECT 1", "INSERT: a report is one SELECT, and changes nothing"),
     ("UPDATE staging.school SET town = 'x'", "UPDATE: a report is one SELECT, and changes nothing"),
     ("DELETE FROM staging.school", "DELETE: a report is one SELECT, and changes nothing"),
@@ -78,7 +78,7 @@ ALWAYS = [
         "WITH x AS (DELETE FROM staging.school OUTPUT deleted.town) SELECT x.town FROM x",
         "DELETE: a report is one SELECT, and changes nothing",
     ),
-    (f"{GOOD} ORDER BY s.town", "ORDER BY at the end: a table has no order, whoever reads it says one"),
+    (f"{GOOD} ORDER BY s.town", "ORDER BY at the end: a table has no order: sort when reading it"),
     (
         f"SELECT q.town FROM (SELECT s.town FROM {S} ORDER BY s.urn) AS q",
         "ORDER BY in an inner SELECT without TOP orders nothing: leave it out",
@@ -101,16 +101,16 @@ ALWAYS = [
         "a comment near line 4 holds what may be a statement, or another comment: take it out",
     ),
     # characters
-    (f"SELECT s.town\0 FROM {S}", "line 4, column 14: a NUL: the file is no text, or is cut"),
+    (f"SELECT s.town\0 FROM {S}", "line 4, column 14: a NUL character: the file is not text, or is damaged"),
     (
         f"SELECT\u200b s.town FROM {S}",
-        "line 4, column 1: a character that can't be seen, U+200B: write the line anew",
+        "line 4, column 1: a character that can't be seen, U+200B: retype the line",
     ),
     (
         f"SELECT s.town, \u2018a\u2019 AS n FROM {S}",
-        "line 4, column 16: \u2018 is no quote of SQL: write ' around texts, [ ] around names",
+        "line 4, column 16: \u2018 is not an SQL quote: write ' around texts, [ ] around names",
     ),
-    (f"SELECT s.town FROM {S} WHERE {'(' * 2000}1 = 1{')' * 2000}", "too deep to be read"),
+    (f"SELECT s.town FROM {S} WHERE {'(' * 2000}1 = 1{')' * 2000}", "too deeply to be parsed"),
     # what stands in FROM
     (
         "SELECT s.town FROM staging.scool AS s",
@@ -129,20 +129,20 @@ ALWAYS = [
     ("SELECT s.town FROM OPENROWSET('a', 'b', 'c') AS s", "reads another server: bring its rows in"),
     (
         "SELECT s.town FROM srv.db.staging.school AS s",
-        "srv.db.staging.school is in another database: say staging.<entity>, or a view of this one",
+        "srv.db.staging.school is in another database: use staging.<entity>, or a view of this one",
     ),
     ("SELECT s.town FROM db.staging.school AS s", "db.staging.school is in another database"),
-    ("SELECT s.town FROM #x AS s", "line 4, column 21: #x is a table of one session: a CTE takes its place"),
-    ("SELECT s.town FROM ##x AS s", "##x is a table of one session: a CTE takes its place"),
-    ("SELECT s.town FROM @x AS s", "@x is a variable: a CTE takes its place"),
+    ("SELECT s.town FROM #x AS s", "line 4, column 21: #x is a table of one session: use a CTE instead"),
+    ("SELECT s.town FROM ##x AS s", "##x is a table of one session: use a CTE instead"),
+    ("SELECT s.town FROM @x AS s", "@x is a variable: use a CTE instead"),
     (
         f"SELECT s.town FROM {S} WITH (NOLOCK)",
-        "WITH (NOLOCK): leave hints out: a refresh reads one snapshot, and waits for nobody",
+        "WITH (NOLOCK): leave hints out: a refresh reads one snapshot, and waits for no lock",
     ),
     ("SELECT s.town FROM staging.school s (NOLOCK)", "WITH (NOLOCK): leave hints out"),
     (
         "SELECT s.town FROM staging.school FOR SYSTEM_TIME AS OF '2020-01-01' AS s",
-        "FOR SYSTEM_TIME: staging has the present alone; an entity with history = true has ",
+        "FOR SYSTEM_TIME: staging holds the present only; an entity with history = true has ",
     ),
     (
         f"SELECT s.town FROM {S} INNER HASH JOIN staging.subscription AS u ON u.urn = s.urn",
@@ -150,9 +150,9 @@ ALWAYS = [
     ),
     (
         f"SELECT s.town FROM {S} INNER JOIN staging.subscription AS u",
-        "line 4, column 59: a JOIN without ON: say which columns must be the same",
+        "line 4, column 59: a JOIN without ON: add ON with the columns that must be equal",
     ),
-    (f"SELECT s.town FROM {S} NATURAL JOIN staging.subscription AS u", "NATURAL JOIN is not T-SQL: say ON"),
+    (f"SELECT s.town FROM {S} NATURAL JOIN staging.subscription AS u", "NATURAL JOIN is not T-SQL: use ON"),
     (f"SELECT s.town FROM {S} JOIN staging.subscription AS u USING (urn)", "JOIN ... USING is not T-SQL"),
     # the ends
     (
@@ -164,7 +164,7 @@ ALWAYS = [
         "FOR XML makes one text of a table: write its columns, or STRING_AGG(x.name, ',') for a list",
     ),
     (f"{GOOD} FOR JSON AUTO", "FOR JSON makes one text of a table"),
-    (GOOD.replace("GROUP BY", "GROUP BY ALL"), "GROUP BY ALL: say GROUP BY and the columns"),
+    (GOOD.replace("GROUP BY", "GROUP BY ALL"), "GROUP BY ALL: list the columns in GROUP BY"),
     # columns
     (
         f"SELECT s.twn FROM {S}",
@@ -177,7 +177,7 @@ ALWAYS = [
     (f"SELECT x.town FROM {S}", 'line 4, column 8: alias: found "x"; allowed: s'),
     (
         f"SELECT urn AS town FROM {S} INNER JOIN staging.subscription AS u ON u.urn = s.urn",
-        "line 4, column 8: column urn is in several tables: say s.urn or u.urn",
+        "line 4, column 8: column urn is in several tables: write s.urn or u.urn",
     ),
     (
         f"WITH a AS (SELECT s.town AS place FROM {S}) SELECT a.plase AS town FROM a",
@@ -192,19 +192,19 @@ ALWAYS = [
     (f"SELECT s.town, s._deleted AS n FROM {S}", 'column: found "_deleted"; allowed: urn, '),
     (
         f"SELECT s.town, s._source FROM {S}",
-        "line 4, column 18: _source: names of a report's columns begin with a letter: say s._source",
+        "line 4, column 18: _source: names of a report's columns begin with a letter: write s._source",
     ),
     (
         f"SELECT * FROM {S}",
-        "SELECT *: a report says its columns, so that one more in staging does not change its table: say ",
+        "SELECT *: a report lists its columns, so that a new one in staging does not change its table: write",
     ),
-    (f"SELECT s.*, 1 AS n FROM {S}", "SELECT *: a report says its columns"),
-    (f"WITH a AS (SELECT * FROM {S}) SELECT * FROM a", "SELECT *: a report says its columns"),
+    (f"SELECT s.*, 1 AS n FROM {S}", "SELECT *: a report lists its columns"),
+    (f"WITH a AS (SELECT * FROM {S}) SELECT * FROM a", "SELECT *: a report lists its columns"),
     (
         f"SELECT s.town, COUNT(*) FROM {S} GROUP BY s.town",
-        "line 4, column 16: COUNT(*) has no name: say COUNT(*) AS and a name",
+        "line 4, column 16: COUNT(*) has no name: write COUNT(*) AS and a name",
     ),
-    (f"SELECT s.town, 1 FROM {S}", "1 has no name: say 1 AS and a name"),
+    (f"SELECT s.town, 1 FROM {S}", "1 has no name: write 1 AS and a name"),
     (
         f"SELECT s.town, COUNT(*) AS [how many] FROM {S} GROUP BY s.town",
         'column: found "how many"; allowed: a letter of a-z, then letters, digits and _',
@@ -215,16 +215,17 @@ ALWAYS = [
     ),
     (
         f"SELECT s.town, s.Town FROM {S}",
-        "two columns have one name, Town: say another one for one, as in AS Town_2",
+        "two columns have one name, Town: rename one of them, as in AS Town_2",
     ),
     (
         f"SELECT s.town, s.name FROM {S} GROUP BY s.town",
-        "line 4, column 18: s.name is not what the rows are grouped by: say it in GROUP BY, or MAX(s.name)",
+        "line 4, column 18: s.name is neither in GROUP BY nor in an aggregate: add it to GROUP BY, or write "
+        "MAX(s.name)",
     ),
-    (f"SELECT s.town, COUNT(*) AS n FROM {S}", "s.town is not what the rows are grouped by"),
+    (f"SELECT s.town, COUNT(*) AS n FROM {S}", "s.town is neither in GROUP BY nor in an aggregate"),
     (
         f"SELECT s.town, s.name FROM {S} UNION ALL SELECT s.town FROM {S}",
-        "the SELECTs of a UNION have 2 and 1 columns: each has the same ones",
+        "the SELECTs of a UNION have 2 and 1 columns: give each the same columns",
     ),
     # values from outside
     (f"SELECT s.town, @day AS n FROM {S}", 'variable: found "@day"; allowed: @as_of'),
@@ -232,9 +233,9 @@ ALWAYS = [
     (f"SELECT s.town, @@SPID AS n FROM {S}", 'variable: found "@@SPID"; allowed: @as_of'),
     (
         f"SELECT s.town FROM {S} WHERE s.urn = ?",
-        "? stands for a value that nobody gives: write the value, or @as_of for the time of a refresh",
+        "? is a parameter, and a refresh passes none: write the value, or @as_of for the time of a refresh",
     ),
-    (f"SELECT s.town FROM {S} WHERE s.urn = :urn", ":urn stands for a value that nobody gives"),
+    (f"SELECT s.town FROM {S} WHERE s.urn = :urn", ":urn is a parameter, and a refresh passes none"),
     (f"SELECT s.town, NEXT VALUE FOR q AS n FROM {S}", "NEXT VALUE FOR changes its sequence: ROW_NUMBER()"),
 ]
 
@@ -255,28 +256,31 @@ def test_what_no_report_may_say_is_refused_with_what_to_write(
     [
         (
             "SELECT r.town FROM dbo.regions AS r",
-            "dbo.regions is no table of staging: its changes are not seen",
+            "dbo.regions is not a table of staging: its changes are not seen",
         ),
-        ("SELECT r.town FROM dbo.f(1) AS r", "dbo.f(1) is no table of staging"),
-        ("SELECT r.town FROM history.school_at('2020-01-01') AS r", "is no table of staging"),
+        ("SELECT r.town FROM dbo.f(1) AS r", "dbo.f(1) is not a table of staging"),
+        ("SELECT r.town FROM history.school_at('2020-01-01') AS r", "is not a table of staging"),
         (
             f"SELECT s.town, j.value AS n FROM {S} CROSS APPLY STRING_SPLIT(s.name, ',') AS j",
-            "STRING_SPLIT(s.name, ',') is a function that makes rows",
+            "STRING_SPLIT(s.name, ',') is a table-valued function",
         ),
         (f"SELECT s.town, dbo.f(s.urn) AS n FROM {S}", "dbo.f(s.urn) is a function of the database"),
         (f"SELECT s.town, REPLCATE(s.name, 2) AS n FROM {S}", "found REPLCATE; did you mean REPLICATE?"),
-        (f"SELECT s.town, HOST_NAME() AS n FROM {S}", "HOST_NAME gives another value each time"),
-        (f"SELECT s.town, SYSDATETIME() AS n FROM {S}", "gives another value each time; @as_of is the time"),
+        (f"SELECT s.town, HOST_NAME() AS n FROM {S}", "HOST_NAME returns a different value each time"),
+        (
+            f"SELECT s.town, SYSDATETIME() AS n FROM {S}",
+            "returns a different value each time; @as_of is the time",
+        ),
         (f"SELECT TOP 3 s.town FROM {S} ORDER BY town", "TOP picks from all rows"),
         (
             f"SELECT TOP 3 s.town, COUNT(*) AS n FROM {S} GROUP BY s.town ORDER BY n DESC",
             "TOP picks from all",
         ),
-        (f"SELECT s.town FROM {S} TABLESAMPLE (10 PERCENT)", "TABLESAMPLE gives other rows each time"),
+        (f"SELECT s.town FROM {S} TABLESAMPLE (10 PERCENT)", "TABLESAMPLE returns different rows each time"),
         (
             f"SELECT p.town, p.[a] AS n FROM (SELECT s.town, s.name, s.urn FROM {S}) AS q "
             "PIVOT (COUNT(urn) FOR name IN ([a])) AS p",
-            "PIVOT makes columns of rows, and is not followed: SUM(CASE WHEN x.kind = 'a' THEN 1 ELSE 0 END)",
+            "PIVOT can't be followed: use SUM(CASE WHEN x.kind = 'a' THEN 1 ELSE 0 END)",
         ),
     ],
 )
@@ -323,19 +327,22 @@ WRONG_COLUMN = (COMMENT + f"SELECT s.town,\n    s.nme AS n\nFROM {S}").encode()
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", "the file is empty: it begins so: /* headwater, key ="),
-        (b"\n \n", "the file is empty: it begins so: /* headwater, key ="),
+        (b"", "the file is empty: it begins like this: /* headwater, key ="),
+        (b"\n \n", "the file is empty: it begins like this: /* headwater, key ="),
         (
             GOOD.encode(),
-            "the file does not begin with a comment that says its key: it begins so: /* headwater",
+            "the file does not begin with a comment that sets its key: it begins like this: /* headwater",
         ),
         (
             b'/* headwater\nkey = ["town"]\n',
             "the comment at the beginning has no end: */ on a line of its own",
         ),
-        (b'/* headwater\nkey = ["town"\n*/\nSELECT', "not TOML, which looks so: key ="),
+        (b'/* headwater\nkey = ["town"\n*/\nSELECT', "not TOML, as in key ="),
         (b'\n\n/* headwater\nkey = ["town"]\nkey = 1\n*/\nSELECT', "at line 5, column 8"),
-        (b"/* headwater\n# /* \n*/ SELECT", "the comment at the beginning holds another one: take /* out"),
+        (
+            b"/* headwater\n# /* \n*/ SELECT",
+            "the comment at the beginning contains another one: remove the inner /*",
+        ),
         (b'/* headwater\nkye = ["town"]\n*/\nSELECT', 'unknown property: found "kye"; did you mean "key"?'),
         (
             COMMENT.replace('"town"', '"twon"').encode() + GOOD.encode(),
@@ -353,7 +360,7 @@ WRONG_COLUMN = (COMMENT + f"SELECT s.town,\n    s.nme AS n\nFROM {S}").encode()
             (COMMENT + GOOD).encode("utf-16"),
             "the file is UTF-16: save it as UTF-8 (in Management Studio: Save As",
         ),
-        (b"\0" * 20, "line 1, column 1: a NUL: the file is no text, or is cut"),
+        (b"\0" * 20, "line 1, column 1: a NUL character: the file is not text, or is damaged"),
         (
             COMMENT.encode() + b"-- x\n" * MAX_CHARACTERS,
             f"the file has 1,000,031 bytes: {MAX_CHARACTERS:,} characters are allowed",

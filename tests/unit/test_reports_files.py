@@ -16,7 +16,7 @@ from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 
 C, P = "staging.customer AS c", "staging.product AS p"
-FULL = 'say refresh = "full every 30 minutes" in the comment at the beginning, or change the SELECT'
+FULL = 'set refresh = "full every 30 minutes" in the comment at the beginning, or change the SELECT'
 GOOD = "SELECT c.region, COUNT(*) AS n FROM staging.customer AS c GROUP BY c.region"
 
 
@@ -158,16 +158,16 @@ def test_comments_and_lines_make_no_other_definition() -> None:
         ),
         (
             f"SELECT c.region, DATENAME(QUARTER, c.tier) AS n FROM {C}",
-            "line 5: DATENAME(QUARTER, ...): say DATEPART, as a text",
+            "line 5: DATENAME(QUARTER, ...): use DATEPART and CAST it to text",
         ),
         (
             "SELECT units.region FROM staging.customer AS Units",
-            "line 5, column 34: units is a name of Headwater's own",
+            "line 5, column 34: units is a name that Headwater itself uses",
         ),
         (f"{GOOD} ORDER BY c.region", "ORDER BY at the end: a table has no order"),
         (
             f"SELECT c.region, COUNT(*) FROM {C} GROUP BY c.region",
-            "line 5, column 18: COUNT(*) has no name: say COUNT(*) AS and a name",
+            "line 5, column 18: COUNT(*) has no name: write COUNT(*) AS and a name",
         ),
         (
             f"SELECT c.region, c.tier AS Region FROM {C}",
@@ -193,17 +193,17 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
         ("SELECT TOP 3 c.region FROM staging.customer AS c", "TOP picks from all rows"),
         (
             f"SELECT c.region, GETDATE() AS n FROM {C}",
-            "gives another value each time",
+            "returns a different value each time",
         ),
         (
             f"SELECT c.region, RAND() AS n FROM {C}",
-            "RAND() gives another value each time",
+            "RAND() returns a different value each time",
         ),
         (
             f"SELECT c.region, @as_of AS n FROM {C}",
-            "@as_of is another time each time",
+            "@as_of is a different time at each refresh",
         ),
-        ("SELECT d.region FROM dbo.regions AS d", "dbo.regions is no table of staging"),
+        ("SELECT d.region FROM dbo.regions AS d", "dbo.regions is not a table of staging"),
         (
             f"SELECT c.region, p.id FROM {C} CROSS JOIN {P}",
             "nothing joins staging.customer to staging.product",
@@ -240,10 +240,10 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
         ),
         (
             f"SELECT c.region, ORIGINAL_LOGIN() AS n FROM {C}",
-            "ORIGINAL_LOGIN gives another value each time",
+            "ORIGINAL_LOGIN returns a different value each time",
         ),
-        (f"SELECT c.region, SESSION_USER AS n FROM {C}", "gives another value each time"),
-        (f"SELECT c.region, CURRENT_TIMEZONE() AS n FROM {C}", "gives another value each time"),
+        (f"SELECT c.region, SESSION_USER AS n FROM {C}", "returns a different value each time"),
+        (f"SELECT c.region, CURRENT_TIMEZONE() AS n FROM {C}", "returns a different value each time"),
         (
             f"SELECT c.region, STRING_AGG(c.id, ',') AS n FROM {C} GROUP BY c.region",
             "STRING_AGG without WITHIN GROUP (ORDER BY ...)",
@@ -258,11 +258,11 @@ def test_a_select_that_is_wrong_is_told_where_and_why(body: str, said: str) -> N
         ),
         (
             f"SELECT c.region, AVG(DISTINCT CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
-            "of a FLOAT hangs on the order",
+            "of a FLOAT depends on the order",
         ),
         (
             f"SELECT c.region, SUM(CAST(c.tier AS FLOAT)) AS n FROM {C} GROUP BY c.region",
-            "of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first",
+            "of a FLOAT depends on the order in which rows are added: CAST it to a DECIMAL first",
         ),
         ("SELECT c.region FROM staging.customer AS c TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
         (
@@ -303,7 +303,7 @@ def test_a_comment_that_is_wrong_is_told_why(key: str, more: str, said: str) -> 
 
 
 def test_a_file_without_its_comment_is_told_how_one_looks() -> None:
-    with pytest.raises(ConfigurationError, match='begins so: /\\* headwater, key = \\["town"\\]'):
+    with pytest.raises(ConfigurationError, match='begins like this: /\\* headwater, key = \\["town"\\]'):
         read_report("sales", GOOD, CATALOG)
 
 

@@ -1,1 +1,2 @@
-"""A report's file, read: what it may say, and which of its rows a change of staging touches."""
+"""Definition of a report: parse its file, check its SELECT, and derive which rows a change of staging
+affects."""

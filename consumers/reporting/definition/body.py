@@ -1,5 +1,7 @@
-"""The text of a report file, read: its comment, and one SELECT. What is wrong is told with the line and the
-column of the file, which editors count from 1."""
+"""Parser of a report file: the comment with its properties, and one SELECT.
+
+Errors name the line and the column of the file, counted from 1 as in editors.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from schemas.refusals import only_known
 
 PROPERTIES = ("table", "key", "refresh", "types")
 MAX_CHARACTERS = 200_000
-"""Of a file. The longest SELECT that people write has a tenth of it; reading this many takes seconds."""
+"""Limit of a file. Hand-written SELECTs stay below a tenth of it; parsing this many takes seconds."""
 TOO_LONG = (
     f"{MAX_CHARACTERS:,} characters are allowed. A report is one SELECT: rows that it looks up belong into "
     "an entity"
@@ -27,7 +29,10 @@ TOO_LONG = (
 
 _HEADER = re.compile(r"\s*/\*\s*headwater\b(?P<properties>.*?)\*/", re.DOTALL | re.IGNORECASE)
 _OPEN_HEADER = re.compile(r"\s*/\*\s*headwater\b", re.IGNORECASE)
-_EXAMPLE = 'it begins so: /* headwater, key = ["town"], */, on lines of their own, and then comes the SELECT'
+_EXAMPLE = (
+    'it begins like this: /* headwater, key = ["town"], */, on lines of their own, followed by the SELECT'
+)
+# Matches statements, not prose: "update daily" and "delete nothing" in a comment are allowed.
 _STATEMENT = re.compile(
     r"""(?:^|;)\s*(?:
         (?:alter|create|drop)\s+(?:table|view|schema|proc\w*|function|trigger|\w*\s*index|database|login|user|role)\b
@@ -45,8 +50,10 @@ _BEGINS = (
     "ALTER BACKUP BULK CREATE DECLARE DELETE DENY DROP EXEC EXECUTE GRANT IF INSERT KILL MERGE PRINT RESTORE "
     "REVOKE SELECT SET SHUTDOWN TRUNCATE UPDATE USE WAITFOR WHILE WITH "
 )
-"""Words that begin a statement, each with a blank behind it."""
+"""Words that begin a statement, each followed by a blank."""
 _CHANGES = (exp.DML, exp.DDL, exp.Into, exp.Command, exp.Drop, exp.Alter, exp.Execute)
+# Control characters, soft hyphens, zero-width and bidirectional marks: pasted from documents, invisible in
+# editors.
 _UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _ODD_QUOTES = re.compile("[‘’‚‛“”„‟´`]")
 _TEXTS = frozenset([TokenType.STRING, TokenType.NATIONAL_STRING])
@@ -55,75 +62,84 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refu
 
 
 def split(text: str) -> tuple[Mapping[str, Any], str]:
-    """The properties of a file, and the rest with its lines where they stand in the file. Raises
-    ConfigurationError."""
+    """Return the properties of a file, and the rest of it padded so that line numbers stay those of the file.
+
+    Raises ConfigurationError.
+    """
     if len(text) > MAX_CHARACTERS:
         raise ConfigurationError(f"the file has {len(text):,} characters: {TOO_LONG}")
     if not text.strip():
         raise ConfigurationError(f"the file is empty: {_EXAMPLE}")
     if "\0" in text:
-        line, column = place_of(text, text.index("\0"))
-        raise ConfigurationError(f"line {line}, column {column}: a NUL: the file is no text, or is cut")
+        line, column = line_and_column(text, text.index("\0"))
+        raise ConfigurationError(
+            f"line {line}, column {column}: a NUL character: the file is not text, or is damaged"
+        )
     header = _HEADER.match(text)
     if header is None:
         if _OPEN_HEADER.match(text):
             raise ConfigurationError("the comment at the beginning has no end: */ on a line of its own")
-        raise ConfigurationError(f"the file does not begin with a comment that says its key: {_EXAMPLE}")
+        raise ConfigurationError(f"the file does not begin with a comment that sets its key: {_EXAMPLE}")
     return _properties(text, header), "\n" * text[: header.end()].count("\n") + text[header.end() :]
 
 
 def _properties(text: str, header: re.Match[str]) -> Mapping[str, Any]:
     if "/*" in header["properties"]:
-        raise ConfigurationError("the comment at the beginning holds another one: take /* out")
+        raise ConfigurationError("the comment at the beginning contains another one: remove the inner /*")
+    # tomllib counts lines from its own first line.
     above = "\n" * text[: header.start("properties")].count("\n")
     try:
         properties = tomllib.loads(above + header["properties"])
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(
-            f'the comment at the beginning is not TOML, which looks so: key = ["town", "plan"]: {error}'
+            f'the comment at the beginning is not TOML, as in key = ["town", "plan"]: {error}'
         ) from None
     only_known("the comment at the beginning", properties, PROPERTIES)
     return properties
 
 
-def place_of(text: str, start: int) -> tuple[int, int]:
-    """Line and column of a character."""
+def line_and_column(text: str, start: int) -> tuple[int, int]:
+    """Return line and column of a character, both counted from 1."""
     return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
 
 
-def place(identifier: exp.Expr | None) -> str:
-    """Where it begins, as the beginning of a sentence; empty where it is not known."""
+def location(identifier: exp.Expr | None) -> str:
+    """Return where an identifier begins as the prefix of an error text; empty where it is not known."""
     meta = identifier.meta if identifier is not None else {}
     if "line" not in meta:
         return ""
+    # sqlglot's `col` is the column of the token's last character.
     return f"line {meta['line']}, column {meta['col'] - meta['end'] + meta['start']}: "
 
 
-def place_within(tree: exp.Expr) -> str:
-    """Where the first name in it begins."""
-    return next(filter(None, (place(each) for each in tree.walk(bfs=False))), "")
+def location_within(tree: exp.Expr) -> str:
+    """Return the location of the first identifier within the tree."""
+    return next(filter(None, (location(node) for node in tree.walk(bfs=False))), "")
 
 
 def parsed(body: str) -> exp.Query:
-    """The one SELECT. Raises ConfigurationError."""
+    """Return the one SELECT of the body. Raises ConfigurationError."""
     try:
         tokens = sqlglot.tokenize(body, read="tsql")
+        # Token checks come first: after a stray character the parser's message would name a consequence of
+        # it.
         _check_tokens(tokens)
         _check_comments(tokens)
         _check_names_of_days(tokens)
-        statements = [each for each in sqlglot.parse(body, read="tsql") if each is not None]
+        statements = [statement for statement in sqlglot.parse(body, read="tsql") if statement is not None]
     except ParseError as error:
         raise _syntax(error) from None
     except TokenError as error:
         raise _without_end(body, error) from None
     except RecursionError:
-        raise ConfigurationError("the SELECT has brackets in brackets, too deep to be read") from None
+        raise ConfigurationError("the SELECT nests brackets too deeply to be parsed") from None
     except SqlglotError as error:
         raise ConfigurationError(f"the SELECT can't be read: {error}") from None
-    statements = [each for each in statements if not isinstance(each, exp.Semicolon)]
+    # A semicolon with a comment behind it is a statement of its own to sqlglot.
+    statements = [statement for statement in statements if not isinstance(statement, exp.Semicolon)]
     if not statements:
         raise ConfigurationError(
-            "no SELECT stands after the comment: SELECT s.urn, s.name FROM staging.school AS s"
+            "there is no SELECT after the comment: SELECT s.urn, s.name FROM staging.school AS s"
         )
     if len(statements) > 1:
         raise ConfigurationError(f"{len(statements)} statements after the comment: a report is one SELECT")
@@ -131,17 +147,17 @@ def parsed(body: str) -> exp.Query:
 
 
 def _check_names_of_days(tokens: list[Token]) -> None:
-    """sqlglot writes DATENAME as FORMAT, which has the same text of these parts alone."""
+    """Refuse DATENAME of parts whose text FORMAT, which sqlglot writes instead, renders differently."""
     for named, _, part in zip(tokens, tokens[1:], tokens[2:], strict=False):
         kept = ("month", "mm", "m", "weekday", "dw", "w", "year", "yyyy")
         if named.text.upper() == "DATENAME" and part.text.lower() not in kept:
             raise ConfigurationError(
-                f"line {named.line}: DATENAME({part.text}, ...): say DATEPART, as a text"
+                f"line {named.line}: DATENAME({part.text}, ...): use DATEPART and CAST it to text"
             )
 
 
 def selects_of(query: exp.Expr) -> Iterator[exp.Select]:
-    """The SELECTs of a UNION, or the one that it is."""
+    """Yield the SELECTs of a UNION from left to right, or the only SELECT."""
     query = query.unnest()
     if isinstance(query, exp.SetOperation):
         yield from selects_of(query.this)
@@ -159,34 +175,35 @@ def _one_select(statement: exp.Expr, first: str) -> exp.Query:
         named = first if changes is None or changes is query else changes.key.upper()
         raise ConfigurationError(f"{named}: a report is one SELECT, and changes nothing")
     if query.args.get("order") and not query.args.get("limit"):
-        raise ConfigurationError("ORDER BY at the end: a table has no order, whoever reads it says one")
+        raise ConfigurationError("ORDER BY at the end: a table has no order: sort when reading it")
     return query
 
 
 def _syntax(error: ParseError) -> ConfigurationError:
-    found = error.errors[0]
-    near, said = str(found["highlight"]), str(found["description"])
-    where = f"line {found['line']}, column {found['col'] - len(near) + 1}: "
+    details = error.errors[0]
+    near, description = str(details["highlight"]), str(details["description"])
+    where = f"line {details['line']}, column {details['col'] - len(near) + 1}: "
     word = near.upper()
     if word == "GO":
-        return ConfigurationError(f"{where}GO is a word of tools, not of T-SQL: leave it out")
-    if said.startswith("Invalid expression"):
+        return ConfigurationError(f"{where}GO is a command of SQL tools, not T-SQL: leave it out")
+    if description.startswith("Invalid expression"):
         if f"{word} " in _BEGINS:
             return ConfigurationError(f"{where}{word} begins another statement: a report is one SELECT")
         return ConfigurationError(f"{where}{near!r} is not expected here")
-    if said.startswith("Required keyword"):
+    if description.startswith("Required keyword"):
         return ConfigurationError(f"{where}something is missing at {near!r}")
-    return ConfigurationError(f"{where}{said.split(' but got')[0]}, near {near!r}")
+    return ConfigurationError(f"{where}{description.split(' but got')[0]}, near {near!r}")
 
 
 def _without_end(body: str, error: TokenError) -> ConfigurationError:
-    """A text, a name or a comment that goes on to the end of the file."""
+    """Return the error for a text, a name or a comment that is not closed before the end of the file."""
     missing = re.match(r"Missing (\S+) from", str(error.__cause__))
+    # The tokenizer reports no position for a text that is not closed.
     start = _last_opened(body)
-    line, column = place_of(body, start)
-    what = {"'": "a text", "*/": "a comment"}.get(missing[1] if missing else "*/", "a name")
+    line, column = line_and_column(body, start)
+    kind = {"'": "a text", "*/": "a comment"}.get(missing[1] if missing else "*/", "a name")
     return ConfigurationError(
-        f"line {line}, column {column}: {what} begins here and has no end: {missing[1] if missing else '*/'}"
+        f"line {line}, column {column}: {kind} begins here and has no end: {missing[1] if missing else '*/'}"
     )
 
 
@@ -195,7 +212,7 @@ _PIECES = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'?|\"[^\"]*\"?|\[[
 
 def _last_opened(body: str) -> int:
     pieces = list(_PIECES.finditer(body))
-    return next((each.start() for each in reversed(pieces) if not each[0].startswith("--")), len(body) - 1)
+    return next((piece.start() for piece in reversed(pieces) if not piece[0].startswith("--")), len(body) - 1)
 
 
 def _check_tokens(tokens: list[Token]) -> None:
@@ -205,16 +222,19 @@ def _check_tokens(tokens: list[Token]) -> None:
         where = f"line {token.line}, column {token.col - token.end + token.start}: "
         if unseen := _UNSEEN.search(token.text):
             raise ConfigurationError(
-                f"{where}a character that can't be seen, U+{ord(unseen[0]):04X}: write the line anew"
+                f"{where}a character that can't be seen, U+{ord(unseen[0]):04X}: retype the line"
             )
         if odd := _ODD_QUOTES.search(token.text):
             raise ConfigurationError(
-                f"{where}{odd[0]} is no quote of SQL: write ' around texts, [ ] around names"
+                f"{where}{odd[0]} is not an SQL quote: write ' around texts, [ ] around names"
             )
 
 
 def _check_comments(tokens: list[Token]) -> None:
-    """What stands in a comment is for people: a statement there is one that somebody may send."""
+    """Refuse comments that contain a statement.
+
+    The comment of a report reaches other tools; a statement in it is one that somebody may run.
+    """
     for token in tokens:
         for comment in token.comments:
             if "/*" in comment or _STATEMENT.search(comment):

@@ -1,12 +1,13 @@
-"""Which units of a report a changed row of an entity may touch.
+"""Derivation of the units of a report that a changed row of an entity may affect.
 
-A **unit** is a set of values of some of a report's key columns: all rows of the report that have them are
-made of the rows of staging that lead to them, and of no others. A change is followed by making units anew.
+A **unit** is a set of values of some of the report's key columns: all rows of the report with these values
+are computed from the staging rows that lead to them, and from no others. A refresh recomputes whole units.
 
-A combination of rows makes a difference only if one of its rows changed, and its unit is told by the rows as
-they were and as they are. Hence for each place in turn: the changed rows there; at later places rows as they
-are or were; at earlier ones as they are, since with a changed row there it is that place's turn. Where a left
-join found a row and finds none, or the reverse, its left side counts with it and without it.
+A combination of staging rows can change the report only if one of its rows changed, and the unit follows from
+the rows before and after. Hence one route for each table reference: it starts from the changed rows there;
+later references are joined before and after, earlier ones only after, since a combination with a changed row
+there is covered by that reference's own route. Where a left join gains or loses its match, the left side
+counts with and without it.
 """
 
 from __future__ import annotations
@@ -20,99 +21,111 @@ from sqlglot import exp
 
 from consumers.reporting.definition.flatten import Expression, Flat, NotFlatError, Part
 from consumers.reporting.definition.schedule import (
+    RouteParts,
     Step,
-    Wanted,
-    all_places,
+    all_refs,
     contains,
     is_in,
     needs,
-    places_of,
+    refs_of,
     schedule,
 )
 
 MOST_CHOICES = 6
-"""Left joins of which each choice is a way of its own."""
+"""Limit of left joins whose choices each become a route of their own (2 ** 6 routes)."""
 MOST_ALTERNATIVES = 100
 MOST_TABLES = 60
-"""SQLite joins 64."""
+"""Limit of tables in one join: SQLite allows 64."""
 Types = Mapping[str, Mapping[str, str]]
-"""SQL type, as T-SQL names it, by entity and column."""
+"""SQL type in T-SQL, by entity and column."""
 
 
-class Way(NamedTuple):
-    """To units: from a changed row at `changed`, by rows at the other places that meet `conditions`.
+class Route(NamedTuple):
+    """From a changed row at `changed`, through rows at the other table references that meet `conditions`, to
+    units.
 
-    At the places in `before` they may be as they were.
+    `before`: references whose rows may also be the ones before the change.
     """
 
     changed: str
-    places: Mapping[str, str]
+    refs: Mapping[str, str]
     before: frozenset[str]
     conditions: tuple[Expression, ...]
     unit: tuple[Expression, ...]
     steps: tuple[Step, ...]
-    """How to go from the changed row to units: the same places and conditions, in order."""
+    """The order in which to join: the same references and conditions, step by step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """Of one report: the columns of its unit, and all ways to units."""
+    """The unit columns of one report, and all routes to its units."""
 
     unit: tuple[str, ...]
-    ways: tuple[Way, ...]
+    routes: tuple[Route, ...]
     shared_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The key of each entity of which readers see one of several rows with one key, by source: there a row
-    that changes shows or hides others."""
+    """Key of each entity whose readers see only one of several rows with equal keys, by source.
+
+    There a changed row may show or hide other rows.
+    """
 
     @property
     def images(self) -> Mapping[str, tuple[str, ...]]:
-        """Of each entity: the columns that the ways read, in order of their names."""
-        entities = {entity for way in self.ways for entity in way.places.values()}
+        """Columns that the routes read, by entity, both in name order."""
+        entities = {entity for route in self.routes for entity in route.refs.values()}
         columns = {entity: set(self.shared_keys.get(entity, ())) for entity in entities}
-        for way in self.ways:
-            for expression in (*way.conditions, *way.unit):
+        for route in self.routes:
+            for expression in (*route.conditions, *route.unit):
                 for column in expression.find_all(exp.Column):
-                    columns[way.places[column.table]].add(column.name)
+                    columns[route.refs[column.table]].add(column.name)
         return {entity: tuple(sorted(columns[entity])) for entity in sorted(columns)}
 
 
 def derive(flats: Sequence[Flat], key: Sequence[str], types: Types) -> Derivation:
-    """Raises NotFlatError where a change can't be followed to units."""
+    """Derive the units and the routes to them. Raises NotFlatError where a change can't be followed to
+    units."""
+    # Only key columns that every alternative computes from one combination of rows can identify a unit.
     unit = tuple(name for name in key if all(flat.outputs[name] is not None for flat in flats))
-    ways: list[Way] = []
+    routes: list[Route] = []
     _check_size(flats)
     for flat in flats:
-        told = tuple(made for name in unit if (made := flat.outputs[name]) is not None)
-        if not any(each.find(exp.Column) for each in told):
+        unit_values = tuple(expression for name in unit if (expression := flat.outputs[name]) is not None)
+        # A unit of constants alone would be the whole report.
+        if not any(expression.find(exp.Column) for expression in unit_values):
             raise NotFlatError(
                 "no key column is a plain column of staging, or what the rows are grouped or partitioned by"
             )
-        ways += _ways(flat.part, told, types)
-    return Derivation(unit, tuple(ways))
+        routes += _routes(flat.part, unit_values, types)
+    return Derivation(unit, tuple(routes))
 
 
 def _check_size(flats: Sequence[Flat]) -> None:
-    """A SELECT within others stands for itself as often as it is named, UNION for each of its SELECTs."""
+    """Raise NotFlatError for too many alternatives or tables.
+
+    Flattening copies a CTE for each mention of it, and a UNION for each of its SELECTs.
+    """
     if len(flats) > MOST_ALTERNATIVES:
         raise NotFlatError(
-            f"the SELECTs of its UNIONs stand together in {len(flats):,} ways: {MOST_ALTERNATIVES} at most"
+            f"the SELECTs of its UNIONs combine in {len(flats):,} ways: at most {MOST_ALTERNATIVES}"
         )
     for flat in flats:
-        if (tables := len(set().union(*(path[-1].places for path in _paths(flat.part))))) > MOST_TABLES:
-            raise NotFlatError(f"it joins {tables:,} tables, as its CTEs are named: {MOST_TABLES} at most")
+        if (tables := len(set().union(*(path[-1].refs for path in _paths(flat.part))))) > MOST_TABLES:
+            raise NotFlatError(
+                f"it joins {tables:,} tables, counting each mention of a CTE: at most {MOST_TABLES}"
+            )
 
 
-def _ways(root: Part, unit: Sequence[Expression], types: Types) -> Iterator[Way]:
+def _routes(root: Part, unit: Sequence[Expression], types: Types) -> Iterator[Route]:
     seen: set[str] = set()
     for path in _paths(root):
-        for place in path[-1].places:
-            seen.add(place)
-            for way in _Walk(place, path, unit, types).ways():
-                yield way._replace(before=frozenset(way.places) - seen)
+        for ref in path[-1].refs:
+            # Added before use: the route's own reference is never joined as it was before.
+            seen.add(ref)
+            for route in _Walk(ref, path, unit, types).routes():
+                yield route._replace(before=frozenset(route.refs) - seen)
 
 
 def _paths(part: Part) -> Iterator[tuple[Part, ...]]:
-    """From the outermost part to each part."""
+    """Yield the chain of parts from the outermost part to every part."""
     yield (part,)
     for inner in (*part.optionals, *part.witnesses):
         for path in _paths(inner):
@@ -120,10 +133,10 @@ def _paths(part: Part) -> Iterator[tuple[Part, ...]]:
 
 
 class _Walk:
-    """From a changed row at one place to units."""
+    """Builder of the routes from a changed row at one table reference to units."""
 
-    def __init__(self, place: str, path: tuple[Part, ...], unit: Sequence[Expression], types: Types) -> None:
-        self._place = place
+    def __init__(self, ref: str, path: tuple[Part, ...], unit: Sequence[Expression], types: Types) -> None:
+        self._ref = ref
         self._path = path
         self._unit = unit
         self._types = types
@@ -131,41 +144,46 @@ class _Walk:
         self._check_joined()
 
     def _needed(self) -> list[Part]:
-        """Left joins beside the path that the unit, or the way to it, goes through; outer before inner."""
+        """Return left joins beside the path that the unit, or the route to it, goes through; outer before
+        inner."""
         asked = [*self._unit, *(condition for part in self._path[1:] for condition in part.conditions)]
-        found: list[Part] = []
-        while more := [part for part in self._beside(found) if _mentions(asked, all_places(part))]:
-            found += more
+        needed: list[Part] = []
+        # Fixed point: the conditions of a side may mention columns of further sides.
+        while more := [part for part in self._beside(needed) if _mentions(asked, all_refs(part))]:
+            needed += more
             asked += [condition for part in more for condition in part.conditions]
-        return found
+        return needed
 
-    def _beside(self, found: Sequence[Part]) -> list[Part]:
-        there = [*self._path, *found]
-        return [each for part in there for each in part.optionals if not is_in(each, there)]
+    def _beside(self, sides: Sequence[Part]) -> list[Part]:
+        visited = [*self._path, *sides]
+        return [part for part in visited for part in part.optionals if not is_in(part, visited)]
 
     def _check_joined(self) -> None:
         parts = [*self._path, *self._sides]
-        places = {place: entity for part in parts for place, entity in part.places.items()}
-        linked = [places_of(condition) & places.keys() for part in parts for condition in part.conditions]
-        reached = {self._place}
+        refs = {ref: entity for part in parts for ref, entity in part.refs.items()}
+        linked = [refs_of(condition) & refs.keys() for part in parts for condition in part.conditions]
+        reached = {self._ref}
+        # Flood fill over conditions; a reference that stays unreached would be a cross join.
         while more := [link for link in linked if link & reached and not link <= reached]:
             reached.update(*more)
-        if apart := sorted({places[place] for place in places.keys() - reached}):
+        if apart := sorted({refs[ref] for ref in refs.keys() - reached}):
             raise NotFlatError(
-                f"nothing joins staging.{places[self._place]} to staging.{', staging.'.join(apart)}: a "
+                f"nothing joins staging.{refs[self._ref]} to staging.{', staging.'.join(apart)}: a "
                 "change of one may touch all rows of the other"
             )
 
-    def ways(self) -> Iterator[Way]:
-        """One, step by step; where that can't be, one for each choice of left joins that find nothing."""
+    def routes(self) -> Iterator[Route]:
+        """Yield one route, step by step; where that can't be, one for each choice of left joins without a
+        match."""
         choices = [
             *self._optional(),
             *(side for side in self._sides if not is_in(side, self._needed_sides())),
         ]
-        way = self._way((), choices)
-        if way is not None:
-            yield way
+        route = self._route((), choices)
+        if route is not None:
+            yield route
             return
+        # Step by step failed: enumerate which left joins find no match.
         choices = [*self._optional(), *self._sides]
         if len(choices) > MOST_CHOICES:
             raise NotFlatError(
@@ -175,17 +193,18 @@ class _Walk:
         for chosen in product((False, True), repeat=len(choices)):
             hidden = [part for part, is_hidden in zip(choices, chosen, strict=True) if is_hidden]
             if all(
+                # Without a match in the outer left join there is none in a left join within it.
                 is_in(outer, hidden) <= is_in(part, hidden)
                 for part in self._sides
                 for outer in self._sides
                 if is_in(part, outer.optionals)
             ):
-                chosen_way = self._way(hidden, ())
+                chosen_way = self._route(hidden, ())
                 assert chosen_way is not None
                 yield chosen_way
 
     def _optional(self) -> list[Part]:
-        """Left joins on the way itself."""
+        """Return the left joins on the path itself."""
         return [
             part
             for outer, part in zip(self._path, self._path[1:], strict=False)
@@ -193,39 +212,46 @@ class _Walk:
         ]
 
     def _needed_sides(self) -> list[Part]:
-        """Sides without a row of which the way leads nowhere: what must hold on it compares their columns."""
+        """Return the sides that must have a row: a condition of the route compares their columns and fails on
+        NULL."""
         asked = [condition for part in self._path[1:] for condition in part.conditions]
-        found: list[Part] = []
+        needed: list[Part] = []
         while more := [
             side
             for side in self._sides
-            if not is_in(side, found)
-            and (needs(asked, side) or any(is_in(each, side.optionals) for each in found))
+            if not is_in(side, needed)
+            and (needs(asked, side) or any(is_in(outer, side.optionals) for outer in needed))
         ]:
-            found += more
+            needed += more
             asked = [*asked, *(condition for part in more for condition in part.conditions)]
-        return found
+        return needed
 
-    def _way(self, hidden: Sequence[Part], optional: Sequence[Part]) -> Way | None:
-        """With these parts hidden, and those that may find nothing left to the steps; None where the steps
-        can't tell."""
+    def _route(self, hidden: Sequence[Part], optional: Sequence[Part]) -> Route | None:
+        """Return the route with the `hidden` parts as NULL and the `optional` parts left to the steps.
+
+        None where the steps can't decide an optional part.
+        """
         parts = [*self._path, *(side for side in self._sides if not is_in(side, hidden))]
-        places = {place: entity for part in parts for place, entity in part.places.items()}
-        asked = [(part, self._as_null(each, hidden, part)) for part in parts for each in part.conditions]
-        known = [(part, each) for part, each in asked if places_of(each) <= places.keys()]
-        unit = tuple(self._as_null(each, hidden, self._path[0]) for each in self._unit)
-        wanted = Wanted(self._path, parts[len(self._path) :], optional, known)
-        steps = schedule(self._place, wanted)
+        refs = {ref: entity for part in parts for ref, entity in part.refs.items()}
+        asked = [
+            (part, self._as_null(condition, hidden, part)) for part in parts for condition in part.conditions
+        ]
+        # Conditions on references that this route does not join are dropped: that only yields more units.
+        known = [(part, condition) for part, condition in asked if refs_of(condition) <= refs.keys()]
+        unit = tuple(self._as_null(expression, hidden, self._path[0]) for expression in self._unit)
+        route_parts = RouteParts(self._path, parts[len(self._path) :], optional, known)
+        steps = schedule(self._ref, route_parts)
         if steps is None:
             return None
-        return Way(self._place, places, frozenset(), tuple(each for _, each in known), unit, steps)
+        return Route(self._ref, refs, frozenset(), tuple(condition for _, condition in known), unit, steps)
 
-    def _as_null(self, expression: Expression, hidden: Sequence[Part], of: Part) -> Expression:
-        """With NULL in place of what is hidden from this part: its own columns and those around are not."""
+    def _as_null(self, expression: Expression, hidden: Sequence[Part], viewer: Part) -> Expression:
+        """Return the expression with NULL for columns of the hidden parts, except for those that contain
+        `viewer`."""
         gone: dict[str, str] = {}
         for part in hidden:
-            if not contains(part, of):
-                gone |= all_places(part)
+            if not contains(part, viewer):
+                gone |= all_refs(part)
 
         def replaced(node: Expression) -> Expression:
             if isinstance(node, exp.Column) and node.table in gone:
@@ -235,5 +261,5 @@ class _Walk:
         return expression.transform(replaced)
 
 
-def _mentions(expressions: Sequence[Expression], places: Mapping[str, str]) -> bool:
-    return any(places_of(expression) & places.keys() for expression in expressions)
+def _mentions(expressions: Sequence[Expression], refs: Mapping[str, str]) -> bool:
+    return any(refs_of(expression) & refs.keys() for expression in expressions)

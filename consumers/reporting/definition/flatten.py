@@ -1,7 +1,8 @@
-"""A report's SELECT taken apart: which rows of which entities stand together in it, and by what conditions.
+"""A report's SELECT, flattened: combinations of table references, and the conditions that join them.
 
-What comes out has every combination of rows that the SELECT looks at, and more: a condition that the columns
-of one combination do not tell is left out. It is for finding what a change may touch, where more is harmless.
+The result covers every combination of rows that the SELECT reads, and more: a condition that can't be
+evaluated on the columns of one combination is left out. It serves to find what a change may affect, where too
+much is harmless.
 """
 
 from __future__ import annotations
@@ -18,44 +19,48 @@ from schemas.errors import ConfigurationError
 
 Expression: TypeAlias = exp.Expr
 Outputs: TypeAlias = Mapping[str, "Expression | None"]
-"""What a query gives under which name, in columns of places. None: not told by the columns of one combination
-of rows, as an aggregate, a window and a sub-query are not."""
+"""Output expressions by name, in columns of table references.
+
+None where the value does not follow from one combination of rows, as for an aggregate, a window or a
+sub-query.
+"""
 Environment: TypeAlias = Mapping[str, Outputs]
-"""What may be named, by alias."""
+"""Outputs of the relations in scope, by alias."""
 
 
 class NotFlatError(ConfigurationError):
-    """Why a query can't be kept up to date change by change."""
+    """A query that can't be kept up to date change by change."""
 
 
 @dataclass(slots=True)
 class Part:
-    """Rows that stand together. A place is one mention of an entity; its columns are `place.column`."""
+    """Rows that are joined. A table reference is one mention of an entity, and `ref.column` one of its
+    columns."""
 
-    places: dict[str, str] = field(default_factory=dict)
-    """The entity of each place."""
+    refs: dict[str, str] = field(default_factory=dict)
+    """Entity by table reference."""
     conditions: list[Expression] = field(default_factory=list)
     optionals: list[Part] = field(default_factory=list)
     """Right sides of left joins, each with its ON among the conditions."""
     witnesses: list[Part] = field(default_factory=list)
-    """What sub-queries look at: no column of it is seen outside, but its rows decide."""
+    """Rows of sub-queries: no column of theirs is visible outside, but they decide which rows are."""
 
     def add(self, other: Part) -> None:
-        """All of the other beside all of this."""
-        self.places.update(other.places)
+        """Join the other part to this one."""
+        self.refs.update(other.refs)
         self.conditions.extend(other.conditions)
         self.optionals.extend(other.optionals)
         self.witnesses.extend(other.witnesses)
 
     def copy(self) -> Part:
-        """One that can be added to."""
-        made = Part()
-        made.add(self)
-        return made
+        """Return a copy that can be added to."""
+        copy = Part()
+        copy.add(self)
+        return copy
 
 
 class Flat(NamedTuple):
-    """One alternative of a query: UNION makes several."""
+    """One alternative of a query: each SELECT of a UNION makes one."""
 
     part: Part
     outputs: Outputs
@@ -63,152 +68,179 @@ class Flat(NamedTuple):
 
 class _Cte(NamedTuple):
     query: Expression
-    seen: Mapping[str, _Cte]
+    ctes: Mapping[str, _Cte]
 
 
-class _Seen(NamedTuple):
-    """What a query sees: aliases of the queries around it, and CTEs."""
+class _Scope(NamedTuple):
+    """What a query can reference: aliases of the queries around it, and CTEs."""
 
     aliases: Environment
     ctes: Mapping[str, _Cte]
 
-    def beside(self, aliases: Environment) -> _Seen:
+    def beside(self, aliases: Environment) -> _Scope:
         return self._replace(aliases={**self.aliases, **aliases})
 
 
 class Flattener:
-    """Takes one qualified query apart."""
+    """Flattening of one qualified query."""
 
     def __init__(
         self, types: Mapping[str, Mapping[str, str]], nullable: Mapping[str, frozenset[str]]
     ) -> None:
-        """Of each entity: the columns of its view with their types, and those of them that may be NULL."""
+        """`types`: columns of each entity's view with their types. `nullable`: those of them that may be
+        NULL."""
         self._types = types
         self._nullable = nullable
         self._entity_of: dict[str, str] = {}
         self._optional: set[str] = set()
 
     def flatten(self, query: exp.Query) -> list[Flat]:
-        """Its alternatives. Raises NotFlatError."""
-        return self._whole(query, _Seen({}, {}))
+        """Return the alternatives of the query. Raises NotFlatError."""
+        return self._unlimited(query, _Scope({}, {}))
 
-    def _whole(self, node: Expression, seen: _Seen) -> list[Flat]:
-        """Of a query whose rows are all wanted."""
+    def _unlimited(self, node: Expression, scope: _Scope) -> list[Flat]:
+        """Flatten a query all of whose rows are used."""
+        # TOP over the whole query: any change may move any row in or out.
         if is_limited(node):
             raise NotFlatError("TOP picks from all rows")
-        return self._query(node, seen)
+        return self._query(node, scope)
 
-    def _query(self, node: Expression, seen: _Seen) -> list[Flat]:
+    def _query(self, node: Expression, scope: _Scope) -> list[Flat]:
         node = node.unnest()
         if with_ := node.args.get("with_"):
-            seen = seen._replace(ctes=_with(with_, seen.ctes))
+            scope = scope._replace(ctes=_with(with_, scope.ctes))
         if isinstance(node, exp.SetOperation):
-            return self._set_operation(node, seen)
+            return self._set_operation(node, scope)
         if not isinstance(node, exp.Select):
-            raise NotFlatError(f"{node.key.upper()} stands where a SELECT is known")
-        return [self._selected(node, part, seen.beside(aliases)) for part, aliases in self._from(node, seen)]
+            raise NotFlatError(f"{node.key.upper()} stands in place of a SELECT")
+        return [
+            self._selected(node, part, scope.beside(aliases)) for part, aliases in self._from(node, scope)
+        ]
 
-    def _set_operation(self, node: exp.SetOperation, seen: _Seen) -> list[Flat]:
+    def _set_operation(self, node: exp.SetOperation, scope: _Scope) -> list[Flat]:
         if not isinstance(node, exp.Union):
             raise NotFlatError(f"{node.key.upper()} compares whole tables: use EXISTS or NOT EXISTS")
-        left, right = self._whole(node.this, seen), self._whole(node.expression, seen)
+        left, right = self._unlimited(node.this, scope), self._unlimited(node.expression, scope)
+        # The first SELECT of a UNION names the columns.
         names = list(left[0].outputs)
-        return [*left, *(Flat(part, dict(zip(names, given.values(), strict=True))) for part, given in right)]
+        return [
+            *left,
+            *(Flat(part, dict(zip(names, outputs.values(), strict=True))) for part, outputs in right),
+        ]
 
     # FROM
 
-    def _from(self, node: exp.Select, seen: _Seen) -> Iterator[tuple[Part, Environment]]:
-        """Each way in which the tables of FROM stand together, and what can be named of them."""
-        made: list[tuple[Part, Environment]] = [(Part(), {})]
+    def _from(self, node: exp.Select, scope: _Scope) -> Iterator[tuple[Part, Environment]]:
+        """Yield the combinations of the relations in FROM, each with the aliases that it makes visible."""
+        combinations: list[tuple[Part, Environment]] = [(Part(), {})]
         for relation, on, is_optional in _relations(node):
             name = relation.alias_or_name
-            made = [
+            combinations = [
                 (
-                    _joined(part, {**seen.aliases, **aliases, name: added.outputs}, added, on, is_optional),
-                    {**aliases, name: self._missing(added) if is_optional else added.outputs},
+                    _joined(part, {**scope.aliases, **aliases, name: added.outputs}, added, on, is_optional),
+                    {**aliases, name: self._right_outputs(added) if is_optional else added.outputs},
                 )
-                for part, aliases in made
-                for added in self._relation(relation, seen, aliases)
+                for part, aliases in combinations
+                for added in self._relation(relation, scope, aliases)
             ]
-        yield from made
+        yield from combinations
 
-    def _missing(self, added: Flat) -> Outputs:
-        """What the right side of a left join gives, NULL in all of it where nothing is found: a constant or
-        COALESCE of it, too."""
-        self._optional.update(_all_places(added.part))
-        one = next(iter(added.part.places.items()), None)
+    def _right_outputs(self, added: Flat) -> Outputs:
+        """Return the outputs of a left join's right side, guarded so that they are NULL without a match.
+
+        A plain column is NULL then anyway; a constant or COALESCE is not.
+        """
+        self._optional.update(_all_refs(added.part))
+        ref_and_entity = next(iter(added.part.refs.items()), None)
         return {
-            name: given if given is None or isinstance(given, exp.Column) else self._if_there(given, one)
-            for name, given in added.outputs.items()
+            name: expression
+            if expression is None or isinstance(expression, exp.Column)
+            else self._null_without_match(expression, ref_and_entity)
+            for name, expression in added.outputs.items()
         }
 
-    def _if_there(self, given: Expression, one: tuple[str, str] | None) -> Expression | None:
-        """By a column that no row has NULL. None where there is no such column."""
-        if one is None:
+    def _null_without_match(
+        self, expression: Expression, ref_and_entity: tuple[str, str] | None
+    ) -> Expression | None:
+        """Return the expression guarded by `_source`, which no row has NULL. None where the part has no
+        table."""
+        if ref_and_entity is None:
             return None
-        place, entity = one
-        there = typed_column("_source", place, self._types[entity]["_source"])
-        made = exp.case().when(exp.Not(this=exp.Is(this=there, expression=exp.null())), given.copy())
-        made.type = given.type
-        return made
+        ref, entity = ref_and_entity
+        source = typed_column("_source", ref, self._types[entity]["_source"])
+        guarded = exp.case().when(exp.Not(this=exp.Is(this=source, expression=exp.null())), expression.copy())
+        guarded.type = expression.type
+        return guarded
 
-    def _relation(self, node: Expression, seen: _Seen, aliases: Environment) -> list[Flat]:
+    def _relation(self, node: Expression, scope: _Scope, aliases: Environment) -> list[Flat]:
         _check_plain(node)
         match node:
             case exp.Lateral():
-                return self._applied(node, seen.beside(aliases))
+                return self._applied(node, scope.beside(aliases))
             case exp.Subquery():
-                return self._whole(node.this, seen)
+                return self._unlimited(node.this, scope)
             case exp.Table() if not node.db:
-                cte = seen.ctes[node.name]
-                return self._whole(cte.query, _Seen({}, cte.seen))
+                cte = scope.ctes[node.name]
+                # A CTE does not see the aliases around the mention of it, only the CTEs before it.
+                return self._unlimited(cte.query, _Scope({}, cte.ctes))
             case exp.Table():
-                return [self._place(node.name)]
-        raise NotFlatError(f"{node.key.upper()} stands in FROM: entities and SELECTs are known there")
+                return [self._table(node.name)]
+        raise NotFlatError(f"{node.key.upper()} in FROM can't be followed: use entities and SELECTs")
 
-    def _applied(self, node: exp.Lateral, seen: _Seen) -> list[Flat]:
-        """CROSS APPLY, OUTER APPLY. With TOP the row that is chosen hangs on all that it is chosen from."""
-        made = self._query(node.this, seen)
+    def _applied(self, node: exp.Lateral, scope: _Scope) -> list[Flat]:
+        """Flatten CROSS APPLY or OUTER APPLY.
+
+        With TOP, which row is chosen depends on all candidates, so that no output follows from one of them.
+        """
+        flats = self._query(node.this, scope)
         if is_limited(node.this):
-            return [Flat(part, dict.fromkeys(outputs)) for part, outputs in made]
-        return made
+            return [Flat(part, dict.fromkeys(outputs)) for part, outputs in flats]
+        return flats
 
-    def _place(self, entity: str) -> Flat:
-        place = f"p{len(self._entity_of) + 1}"
-        self._entity_of[place] = entity
+    def _table(self, entity: str) -> Flat:
+        ref = f"p{len(self._entity_of) + 1}"
+        self._entity_of[ref] = entity
         return Flat(
-            Part({place: entity}),
-            {name: typed_column(name, place, given) for name, given in self._types[entity].items()},
+            Part({ref: entity}),
+            {name: typed_column(name, ref, sql_type) for name, sql_type in self._types[entity].items()},
         )
 
     # SELECT
 
-    def _selected(self, node: exp.Select, part: Part, seen: _Seen) -> Flat:
+    def _selected(self, node: exp.Select, part: Part, scope: _Scope) -> Flat:
         where = node.args.get("where")
-        part.conditions.extend(_inlined(where and where.this, seen.aliases))
+        part.conditions.extend(_inlined(where and where.this, scope.aliases))
         for sub_query in _sub_queries(node):
-            part.witnesses.extend(self._witnesses(sub_query, seen))
-        by = determining(node, seen.aliases)
+            part.witnesses.extend(self._witnesses(sub_query, scope))
+        by = determining(node, scope.aliases)
         outputs = {
-            each.alias_or_name: determined(inline(each.unalias(), seen.aliases), by) for each in node.selects
+            output.alias_or_name: determined(inline(output.unalias(), scope.aliases), by)
+            for output in node.selects
         }
+        # An aggregate without GROUP BY has a row where nothing matches, like the left side of a left join.
         return Flat(Part(optionals=[part]) if _is_one_row(node) else part, outputs)
 
-    def _witnesses(self, sub_query: Expression, seen: _Seen) -> Iterator[Part]:
-        asked = sub_query.find_ancestor(exp.In, exp.Select)
-        for part, outputs in self._query(sub_query, seen):
-            if isinstance(asked, exp.In) and _is_asked(asked, sub_query):
-                given = None if is_limited(sub_query) else next(iter(outputs.values()))
-                part.conditions.extend(self._asked(asked, given, seen))
+    def _witnesses(self, sub_query: Expression, scope: _Scope) -> Iterator[Part]:
+        membership = sub_query.find_ancestor(exp.In, exp.Select)
+        for part, outputs in self._query(sub_query, scope):
+            if isinstance(membership, exp.In) and _is_operand(membership, sub_query):
+                output = None if is_limited(sub_query) else next(iter(outputs.values()))
+                part.conditions.extend(self._equalities(membership, output, scope))
             yield part
 
-    def _asked(self, asked: exp.In, given: Expression | None, seen: _Seen) -> Iterator[Expression]:
-        """x IN (SELECT y ...) looks at rows where x = y; x NOT IN at all of them, where one may be NULL."""
-        wanted = inline(asked.this, seen.aliases)
-        if asked.find_ancestor(exp.Not) and (self._may_be_null(wanted) or self._may_be_null(given)):
-            raise NotFlatError("NOT IN with what may be NULL hangs on all rows: use NOT EXISTS")
-        if wanted is not None and given is not None:
-            yield exp.EQ(this=wanted, expression=given.copy())
+    def _equalities(
+        self, membership: exp.In, output: Expression | None, scope: _Scope
+    ) -> Iterator[Expression]:
+        """Yield `x = y` for x IN (SELECT y ...); x NOT IN depends on all rows where either may be NULL.
+
+        Raises NotFlatError for such a NOT IN.
+        """
+        value = inline(membership.this, scope.aliases)
+        # NOT IN (..., NULL) is never true, so one NULL anywhere decides for all rows.
+        if membership.find_ancestor(exp.Not) and (self._may_be_null(value) or self._may_be_null(output)):
+            raise NotFlatError("NOT IN with a value that may be NULL depends on all rows: use NOT EXISTS")
+        if value is not None and output is not None:
+            yield exp.EQ(this=value, expression=output.copy())
 
     def _may_be_null(self, expression: Expression | None) -> bool:
         if not isinstance(expression, exp.Column) or expression.table in self._optional:
@@ -217,49 +249,51 @@ class Flattener:
 
 
 def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
-    """A column whose T-SQL type is known: how an engine compares it hangs on that."""
-    made = exp.column(name, table)
-    made.type = exp.DataType.build(sql_type, dialect="tsql")
-    with_type(made, declared(sql_type))
-    return made
+    """Return a column with its T-SQL type, on which the comparisons of an engine depend."""
+    column = exp.column(name, table)
+    column.type = exp.DataType.build(sql_type, dialect="tsql")
+    with_type(column, declared(sql_type))
+    return column
 
 
 def inline(expression: Expression, aliases: Environment) -> Expression | None:
-    """The expression in columns of places; None where these do not tell it."""
+    """Return the expression in columns of table references; None where these do not determine it."""
     if expression.find(exp.AggFunc, exp.Window, exp.Query) is not None or any(_aggregates(expression)):
         return None
-    made = exp.paren(expression.copy(), copy=False)  # so that the column itself has a parent
-    for column in list(made.find_all(exp.Column)):
+    wrapper = exp.paren(expression.copy(), copy=False)  # so that the column itself has a parent
+    for column in list(wrapper.find_all(exp.Column)):
         if column.name not in aliases.get(column.table, ()):
-            raise NotFlatError(f"{column.sql('tsql')} is not seen to be a column of anything in FROM")
-        given = aliases[column.table][column.name]
-        if given is None:
+            raise NotFlatError(f"{column.sql('tsql')} is not a column of anything in FROM")
+        value = aliases[column.table][column.name]
+        if value is None:
             return None
-        column.replace(given.copy() if isinstance(given, exp.Column) else exp.paren(given))
-    inlined: Expression = made.this
+        column.replace(value.copy() if isinstance(value, exp.Column) else exp.paren(value))
+    inlined: Expression = wrapper.this
     return inlined
 
 
 def _with(with_: exp.With, ctes: Mapping[str, _Cte]) -> Mapping[str, _Cte]:
-    """A CTE sees those before it."""
-    made = dict(ctes)
+    """Return the CTEs in scope. A CTE sees those before it."""
+    visible = dict(ctes)
     for cte in with_.expressions:
+        # T-SQL has no RECURSIVE keyword: a CTE is recursive where it names itself.
         if any(table.name == cte.alias and not table.db for table in cte.this.find_all(exp.Table)):
             raise NotFlatError(f"the CTE {cte.alias} names itself: a recursive query walks through all rows")
-        made[cte.alias] = _Cte(cte.this, dict(made))
-    return made
+        visible[cte.alias] = _Cte(cte.this, dict(visible))
+    return visible
 
 
 def _relations(node: exp.Select) -> Iterator[tuple[Expression, Expression | None, bool]]:
-    """What FROM names, in order; its ON; and whether it may be missing."""
+    """Yield the relations of FROM in order, each with its ON and whether it may be without a match."""
     if first := node.args.get("from_"):
         yield first.this, None, False
     for join in node.args.get("joins") or ():
         if join.side not in ("", "LEFT") or join.args.get("using") or join.method:
-            raise NotFlatError(f"{join.side or 'this'} JOIN: inner and left joins with ON are known")
+            raise NotFlatError(f"{join.side or 'this'} JOIN: use INNER JOIN or LEFT JOIN with ON")
         on = join.args.get("on")
         if on is not None and on.find(exp.Query):
-            raise NotFlatError("a sub-query stands in ON: put it into WHERE, or into FROM")
+            raise NotFlatError("a sub-query in ON: move it to WHERE or to FROM")
+        # sqlglot marks CROSS APPLY; a Lateral without the mark is OUTER APPLY.
         outer_apply = isinstance(join.this, exp.Lateral) and not join.this.args.get("cross_apply")
         yield join.this, on, join.side == "LEFT" or outer_apply
 
@@ -268,11 +302,11 @@ _PLAIN = {"this", "db", "catalog", "alias", "with_"}
 
 
 def _check_plain(node: Expression) -> None:
-    """A relation of FROM with nothing behind its name that changes which rows it has."""
+    """Refuse a relation with anything behind its name that changes which rows it has."""
     if not isinstance(node, (exp.Table, exp.Subquery)):
         return
-    more = {name for name, given in node.args.items() if given and name not in _PLAIN}
-    if more:
+    unsupported = {name for name, value in node.args.items() if value and name not in _PLAIN}
+    if unsupported:
         raise NotFlatError(
             f"{node.sql('tsql')[:60]}: a join within a join, PIVOT, TABLESAMPLE or FOR SYSTEM_TIME; put it "
             "into a SELECT in FROM, with CASE in place of PIVOT"
@@ -280,15 +314,15 @@ def _check_plain(node: Expression) -> None:
 
 
 def _is_one_row(node: exp.Select) -> bool:
-    """Whether it is an aggregate of all its rows: a row, even of none."""
-    asked = (*node.selects, *filter(None, (node.args.get("having"),)))
-    return node.args.get("group") is None and any(any(_aggregates(one)) for one in asked)
+    """Return whether the SELECT aggregates all its rows: it then has one row, even of none."""
+    outputs = (*node.selects, *filter(None, (node.args.get("having"),)))
+    return node.args.get("group") is None and any(any(_aggregates(expression)) for expression in outputs)
 
 
-def _is_asked(asked: exp.In, sub_query: Expression) -> bool:
-    """Whether IN is followed by that query, and not by an expression with it somewhere within."""
-    given = asked.args.get("query")
-    return given is not None and given.unnest() is sub_query
+def _is_operand(membership: exp.In, sub_query: Expression) -> bool:
+    """Return whether the sub-query is the operand of IN itself, and not a part of some expression there."""
+    query = membership.args.get("query")
+    return query is not None and query.unnest() is sub_query
 
 
 def _joined(part: Part, named: Environment, added: Flat, on: Expression | None, is_optional: bool) -> Part:
@@ -303,17 +337,19 @@ def _joined(part: Part, named: Environment, added: Flat, on: Expression | None, 
     return part
 
 
-def _all_places(part: Part) -> set[str]:
-    return set(part.places).union(*map(_all_places, part.optionals))
+def _all_refs(part: Part) -> set[str]:
+    return set(part.refs).union(*map(_all_refs, part.optionals))
 
 
 def _inlined(condition: Expression | None, aliases: Environment) -> list[Expression]:
-    """What must all hold, as far as columns of places tell it."""
-    return [made for each in conjuncts_of(condition) if (made := inline(each, aliases)) is not None]
+    """Return the conjuncts of a condition that columns of table references determine."""
+    return [
+        inlined for conjunct in conjuncts_of(condition) if (inlined := inline(conjunct, aliases)) is not None
+    ]
 
 
 def conjuncts_of(condition: Expression | None) -> list[Expression]:
-    """What must all hold."""
+    """Return the conditions that AND combines."""
     if condition is None:
         return []
     condition = condition.unnest()
@@ -321,45 +357,48 @@ def conjuncts_of(condition: Expression | None) -> list[Expression]:
 
 
 def equal_columns(conditions: Iterable[Expression]) -> Iterator[tuple[exp.Column, exp.Column]]:
-    """Pairs that conditions say are equal, either way round."""
-    for each in conditions:
-        if isinstance(each, exp.EQ):
-            one, two = each.this.unnest(), each.expression.unnest()
-            if isinstance(one, exp.Column) and isinstance(two, exp.Column):
-                yield from ((one, two), (two, one))
+    """Yield pairs of columns that conditions state to be equal, in both directions."""
+    for condition in conditions:
+        if isinstance(condition, exp.EQ):
+            left, right = condition.this.unnest(), condition.expression.unnest()
+            if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+                yield from ((left, right), (right, left))
 
 
 def _sub_queries(node: exp.Select) -> Iterator[Expression]:
-    """The queries in its expressions: not those of FROM, nor those within others."""
-    for name, given in node.args.items():
+    """Yield the sub-queries in expressions of the SELECT: not those in FROM, nor those within others."""
+    for name, value in node.args.items():
         if name not in ("from_", "joins", "with_", "laterals"):
-            for each in given if isinstance(given, list) else [given]:
-                if isinstance(each, exp.Expression):
-                    yield from _outermost(each, exp.Select, exp.SetOperation)
+            for expression in value if isinstance(value, list) else [value]:
+                if isinstance(expression, exp.Expression):
+                    yield from _outermost(expression, exp.Select, exp.SetOperation)
 
 
 def _outermost(node: Expression, *kinds: type[Expression]) -> Iterator[Expression]:
-    """Those within it that are within no other query."""
-    for each in node.walk(prune=lambda inner: isinstance(inner, (exp.Select, exp.SetOperation))):
-        if isinstance(each, kinds):
-            yield each
+    """Yield nodes of these kinds that are not within a nested query."""
+    for inner in node.walk(prune=lambda inner: isinstance(inner, (exp.Select, exp.SetOperation))):
+        if isinstance(inner, kinds):
+            yield inner
 
 
 def determining(node: exp.Select, aliases: Environment) -> list[list[Expression]]:
-    """Each set of expressions by which its rows are put together: what they do not tell, one combination of
-    rows does not tell."""
-    made = []
+    """Return the key expressions of each grouping and partitioning of the SELECT.
+
+    An output that does not follow from them does not follow from one combination of rows.
+    """
+    keys = []
     group = node.args.get("group")
-    own = [*node.selects, *filter(None, (node.args.get("having"), node.args.get("order")))]
+    expressions = [*node.selects, *filter(None, (node.args.get("having"), node.args.get("order")))]
     if group is not None:
         if group.find(exp.Rollup, exp.Cube, exp.GroupingSets) or group.args.get("all"):
             raise NotFlatError("ROLLUP, CUBE and GROUPING SETS have totals of all rows: use UNION ALL")
-        made.append(_told(group.expressions, aliases))
-    elif any(any(_aggregates(one)) for one in own):
-        made.append([])
-    windows = (each for one in own for each in _outermost(one, exp.Window))
-    made.extend(_told(window.args.get("partition_by") or (), aliases) for window in windows)
-    return made
+        keys.append(_inlined_all(group.expressions, aliases))
+    # Aggregates without GROUP BY: one group, determined by no expression.
+    elif any(any(_aggregates(expression)) for expression in expressions):
+        keys.append([])
+    windows = (window for expression in expressions for window in _outermost(expression, exp.Window))
+    keys.extend(_inlined_all(window.args.get("partition_by") or (), aliases) for window in windows)
+    return keys
 
 
 def _is_aggregate(function: Expression) -> bool:
@@ -367,29 +406,29 @@ def _is_aggregate(function: Expression) -> bool:
 
 
 def _aggregates(node: Expression) -> Iterator[Expression]:
-    for each in _outermost(node, exp.AggFunc, exp.Anonymous):
-        named = isinstance(each, exp.Anonymous) and each.name.upper() not in AGGREGATES
-        if not named and _is_aggregate(each):
-            yield each
+    for function in _outermost(node, exp.AggFunc, exp.Anonymous):
+        named = isinstance(function, exp.Anonymous) and function.name.upper() not in AGGREGATES
+        if not named and _is_aggregate(function):
+            yield function
 
 
-def _told(expressions: Sequence[Expression], aliases: Environment) -> list[Expression]:
-    return [made for each in expressions if (made := inline(each, aliases)) is not None]
+def _inlined_all(expressions: Sequence[Expression], aliases: Environment) -> list[Expression]:
+    return [inlined for expression in expressions if (inlined := inline(expression, aliases)) is not None]
 
 
 def determined(expression: Expression | None, by: Sequence[Sequence[Expression]]) -> Expression | None:
-    """The expression, if each set tells it."""
-    if expression is None or all(_tells(each, expression) for each in by):
+    """Return the expression if every one of the keys determines it, else None."""
+    if expression is None or all(_determines(expressions, expression) for expressions in by):
         return expression
     return None
 
 
-def _tells(given: Sequence[Expression], expression: Expression) -> bool:
-    if expression in given:
+def _determines(key: Sequence[Expression], expression: Expression) -> bool:
+    if expression in key:
         return True
     if isinstance(expression, exp.Column):
         return False
-    return all(_tells(given, each) for each in expression.iter_expressions())
+    return all(_determines(key, operand) for operand in expression.iter_expressions())
 
 
 def is_limited(node: Expression) -> bool:

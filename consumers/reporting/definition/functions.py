@@ -1,4 +1,4 @@
-"""Functions of T-SQL: those that give the same for the same arguments, those that do not, and aggregates."""
+"""Functions of T-SQL: deterministic ones, those that are not, and aggregates."""
 
 from sqlglot import exp
 
@@ -8,13 +8,14 @@ def _names(text: str) -> frozenset[str]:
 
 
 _CHANGING = ("current", "localtime", "nextvalue", "rand", "session", "utc", "uuid")
-"""How sqlglot's own names begin of those that give another value at another time, or to another user."""
+"""Prefixes of sqlglot's keys for functions that depend on the time or the user."""
 CHANGING_NAMES = _names(
     "APP_NAME CONTEXT_INFO CRYPT_GEN_RANDOM CURRENT_TIMEZONE CURRENT_TIMEZONE_ID GETUTCDATE HOST_ID "
     "HOST_NAME NEWSEQUENTIALID ORIGINAL_LOGIN SESSION_CONTEXT SESSION_USER SUSER_NAME SUSER_SNAME "
     "SYSTEM_USER SYSUTCDATETIME USER USER_NAME"
 )
 ELSEWHERE = _names("OPENQUERY OPENROWSET OPENDATASOURCE")
+# sqlglot parses these as Anonymous, so that `exp.AggFunc` does not cover them.
 AGGREGATES = _names("CHECKSUM_AGG STDEV STDEVP VAR VARP GROUPING GROUPING_ID")
 KNOWN = AGGREGATES | _names(
     "_ ABS ACOS APPROX_COUNT_DISTINCT ASCII ASIN ATAN ATN2 AVG BINARY_CHECKSUM BIT_COUNT CEILING CHAR "
@@ -28,10 +29,12 @@ KNOWN = AGGREGATES | _names(
     "SOUNDEX SPACE SQRT SQUARE STR STRING_AGG STRING_ESCAPE STUFF SUBSTRING SWITCHOFFSET TAN "
     "TIMEFROMPARTS TODATETIMEOFFSET TRANSLATE TRIM TRY_PARSE UNICODE UPPER"
 )
-"""Beside those that sqlglot has names of its own for. What is none of them may be one of the database, which
-reads what nobody sees here."""
+"""Deterministic functions that sqlglot has no class for.
+
+Any other name may be a function of the database, which reads tables that Headwater does not watch.
+"""
 
 
 def is_changing(node: exp.Expr) -> bool:
-    """Whether a function that sqlglot has a name for gives another value each time."""
+    """Return whether a function that sqlglot has a class for gives a different value at each call."""
     return isinstance(node, exp.Func) and node.key.startswith(_CHANGING)

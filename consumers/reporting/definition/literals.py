@@ -1,4 +1,4 @@
-"""Texts as T-SQL reads them where another type is asked for, in the forms that hang on no setting of a login.
+"""Conversion of text as T-SQL does it, in forms that depend on no setting of a login.
 
 https://learn.microsoft.com/sql/t-sql/data-types/date-transact-sql#supported-string-literal-formats-for-date
 """
@@ -24,86 +24,93 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _FORMS = "write '20260131', '2026-01-31' or '2026-01-31T23:59:59.999'"
 NO_DAY = date(1900, 1, 1)
-"""What T-SQL takes where a text names no day."""
+"""The date that T-SQL assumes for a text without one."""
 
 
 class UnreadableError(ValueError):
-    """A text is none of the type; says what to write."""
+    """A text that is no value of the type; the message names a form that is."""
 
 
 def day_and_time(text: str) -> tuple[date, time, int]:
-    """A day, a time of it, and its tenths of a microsecond. Raises UnreadableError."""
+    """Return the day, the time of day, and tenths of a microsecond. Raises UnreadableError."""
     rest = text.strip(" ")
+    # DATETIME2 drops an offset silently, so that the moment would be off by it.
     if _OFFSET.search(rest) and not _UTC.search(rest):
-        raise UnreadableError("SQL Server overlooks the offset of a text: write the time in UTC without one")
+        raise UnreadableError("SQL Server ignores the offset of a text: write the time in UTC without one")
     rest = _UTC.sub("", rest)
-    found = _DAY.match(rest)
-    day = _day(found) if found else NO_DAY
-    clock = rest[found.end() + 1 :].strip(" ") if found else rest
-    if found and rest[found.end() :] == "T":
+    match = _DAY.match(rest)
+    day = _day(match) if match else NO_DAY
+    clock = rest[match.end() + 1 :].strip(" ") if match else rest
+    if match and rest[match.end() :] == "T":
         raise UnreadableError(_FORMS)
     return (day, *_clock(clock)) if clock else (day, time(), 0)
 
 
-def _day(found: re.Match[str]) -> date:
+def _day(match: re.Match[str]) -> date:
     try:
-        return date(int(found["y"]), int(found["m"] or found["m2"] or 1), int(found["d"] or found["d2"] or 1))
+        return date(int(match["y"]), int(match["m"] or match["m2"] or 1), int(match["d"] or match["d2"] or 1))
     except ValueError:
         raise UnreadableError("there is no such day") from None
 
 
 def _clock(text: str) -> tuple[time, int]:
-    found = _TIME.fullmatch(text)
-    if found is None or not (found["m"] or found["half"]):
+    match = _TIME.fullmatch(text)
+    # An hour alone, as in '10', is a time only with AM or PM.
+    if match is None or not (match["m"] or match["half"]):
         raise UnreadableError(f"SQL Server may read it in another way under another language: {_FORMS}")
-    hour, fraction = int(found["h"]), (found["f"] or "").ljust(7, "0")
-    if half := (found["half"] or "").upper():
+    # T-SQL keeps seven digits: six go into `time`, the seventh is returned beside it.
+    hour, fraction = int(match["h"]), (match["f"] or "").ljust(7, "0")
+    if half := (match["half"] or "").upper():
         if not 1 <= hour <= 12:
             raise UnreadableError("there is no such time")
         hour = hour % 12 + (12 if half == "PM" else 0)
     try:
-        made = time(hour, int(found["m"] or 0), int(found["s"] or 0), int(fraction[:6]))
+        clock = time(hour, int(match["m"] or 0), int(match["s"] or 0), int(fraction[:6]))
     except ValueError:
         raise UnreadableError("there is no such time") from None
-    return made, int(fraction[6])
+    return clock, int(fraction[6])
 
 
 def date_text(text: str) -> str:
+    """Return the day of a text as ISO 8601. Raises UnreadableError."""
     return day_and_time(text)[0].isoformat()
 
 
 def moment_text(text: str, digits: int, zoned: bool) -> str:
-    """As SQLite stores a moment with so many digits of a second."""
+    """Return the moment as SQLite stores it, with so many digits of a second. Raises UnreadableError."""
     day, clock, tenths = day_and_time(text)
     fraction = f"{clock.microsecond:06}{tenths}"
     if fraction[min(digits, 6) :].strip("0"):
-        raise UnreadableError(f"of a second it has more than {min(digits, 6)} digits: write no more")
+        raise UnreadableError(f"it has more than {min(digits, 6)} digits of a second: leave the others out")
     return f"{day.isoformat()}T{clock_text(clock, digits)}{'+00:00' if zoned else ''}"
 
 
 def time_text(text: str, digits: int) -> str:
-    """As SQLite stores a time of day with so many digits of a second."""
+    """Return the time of day as SQLite stores it, with so many digits of a second. Raises UnreadableError."""
     _, clock, tenths = day_and_time(text)
     if f"{clock.microsecond:06}{tenths}"[min(digits, 6) :].strip("0"):
-        raise UnreadableError(f"of a second it has more than {min(digits, 6)} digits: write no more")
+        raise UnreadableError(f"it has more than {min(digits, 6)} digits of a second: leave the others out")
     return clock_text(clock, digits)
 
 
 def clock_text(clock: time, digits: int) -> str:
+    """Return the time with so many digits of a second, at most six."""
     return clock.isoformat("microseconds")[: 9 + min(digits, 6) if digits else 8]
 
 
 def uuid_text(text: str) -> str:
-    found = _UUID.fullmatch(text.rstrip(" "))
-    if found is None:
-        raise UnreadableError("it is no UNIQUEIDENTIFIER: write '6f9619ff-8b86-d011-b42d-00cf4fc964ff'")
-    return str(UUID(found["uuid"]))
+    """Return a UNIQUEIDENTIFIER in lower case. Raises UnreadableError."""
+    match = _UUID.fullmatch(text.rstrip(" "))
+    if match is None:
+        raise UnreadableError("it is not a UNIQUEIDENTIFIER: write '6f9619ff-8b86-d011-b42d-00cf4fc964ff'")
+    return str(UUID(match["uuid"]))
 
 
 _LIMITS = {1: (0, 2**8), 2: (-(2**15), 2**15), 4: (-(2**31), 2**31), 8: (-(2**63), 2**63)}
 
 
 def fitting_int(value: int, size: int) -> int:
+    """Return the value if an int of `size` bytes holds it. Raises UnreadableError."""
     low, high = _LIMITS[size]
     if not low <= value < high:
         raise UnreadableError("the number is too large for its type")
@@ -111,35 +118,41 @@ def fitting_int(value: int, size: int) -> int:
 
 
 def int_of(text: str, size: int) -> int:
-    """T-SQL takes blanks around it, and nothing at all for 0."""
+    """Return a text as an int of `size` bytes.
+
+    As in T-SQL, blanks around it are ignored, and blank text is 0. Raises UnreadableError.
+    """
     if not re.fullmatch(r"[+-]?\d*", text.strip(" "), re.ASCII) or text.strip(" ") in ("+", "-"):
-        raise UnreadableError("it is no whole number: write digits alone")
+        raise UnreadableError("it is not a whole number: write digits only")
     return fitting_int(int(text.strip(" ") or 0), size)
 
 
 def decimal_of(text: str) -> Decimal:
+    """Return a text as a decimal. Raises UnreadableError."""
     if not _NUMBER.fullmatch(text.strip(" ")):
-        raise UnreadableError("it is no DECIMAL: write it as 1234.5")
+        raise UnreadableError("it is not a DECIMAL: write it as 1234.5")
     return Decimal(text.strip(" "))
 
 
 def float_of(text: str) -> float:
+    """Return a text as a float; blank text is 0, as in T-SQL. Raises UnreadableError."""
     if not text.strip(" "):
         return 0.0
     if not _FLOAT.fullmatch(text.strip(" ")):
-        raise UnreadableError("it is no FLOAT: write it as 1234.5")
+        raise UnreadableError("it is not a FLOAT: write it as 1234.5")
     return float(text)
 
 
 def bit_of(text: str) -> int:
+    """Return a text as 0 or 1; every number but 0 is 1. Raises UnreadableError."""
     known = {"true": 1, "false": 0}.get(text.strip(" ").lower())
     if known is not None:
         return known
     if not re.fullmatch(r"[+-]?\d*", text.strip(" "), re.ASCII):
-        raise UnreadableError("it is no BIT: write 1 or 0")
+        raise UnreadableError("it is not a BIT: write 1 or 0")
     return int(int(text.strip(" ") or 0) != 0)
 
 
 def moment_of(text: str) -> datetime:
-    """A moment or a day as SQLite stores it."""
+    """Return the moment or day that SQLite stores as this text."""
     return datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""The columns of a report as the database makes them: their types, and those that no report has."""
+"""Columns of a report's table: their types in the database, and types that no report can have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from consumers.reporting.definition.body import place, selects_of
+from consumers.reporting.definition.body import location, selects_of
 from schemas.errors import ConfigurationError
 
 INSTEAD: Mapping[str, str] = {
@@ -25,14 +25,14 @@ INSTEAD: Mapping[str, str] = {
     "timestamp": "BINARY(8)",
     "rowversion": "BINARY(8)",
 }
-"""Types whose values can't be compared, or that the server alone writes; and what takes the same values."""
+"""Types that can't be compared or that only the server writes, with a type that holds the same values."""
 _SIZED = frozenset(["char", "varchar", "nchar", "nvarchar", "binary", "varbinary"])
 _EXACT = frozenset(["decimal", "numeric"])
 _TIMES = frozenset(["datetime2", "datetimeoffset", "time"])
 _DIGITS = 7
-"""Of a second."""
+"""Digits of a second."""
 _CHARACTER = {"nchar": 2, "nvarchar": 2}
-"""Bytes."""
+"""Bytes of a character."""
 
 
 _TYPE = re.compile(
@@ -46,35 +46,39 @@ _LARGEST: Mapping[str, int] = {
     **dict.fromkeys(("nchar", "nvarchar"), 4_000),
     "float": 53,
 }
-"""The size that SQL Server takes."""
+"""The largest size that SQL Server allows."""
 
 
 class Output(NamedTuple):
-    """One column. `type` as T-SQL writes it; empty where it is not known."""
+    """One column, with its type as T-SQL writes it; empty where it is not known."""
 
     name: str
     type: str
 
     @property
-    def is_endless(self) -> bool:
-        """Whether no index has it."""
+    def is_unindexable(self) -> bool:
+        """True for a type that no index can hold."""
         return self.type.endswith("(MAX)")
 
 
-def is_type(given: object) -> bool:
-    """Whether it names a T-SQL type and nothing more: the parser would drop what follows a type, or fail."""
-    found = _TYPE.fullmatch(given) if isinstance(given, str) else None
-    if found is None:
+def is_type(name: object) -> bool:
+    """Return whether this is a T-SQL type and nothing more.
+
+    sqlglot alone would ignore what follows a type, or fail.
+    """
+    match = _TYPE.fullmatch(name) if isinstance(name, str) else None
+    if match is None:
         return False
     try:
-        exp.DataType.build(found[0].strip(), dialect="tsql", udt=False)
+        # sqlglot raises whatever its parser runs into, AttributeError among others.
+        exp.DataType.build(match[0].strip(), dialect="tsql", udt=False)
     except (SqlglotError, ValueError, AttributeError, TypeError):
         return False
-    return _is_sized(found["name"].lower(), found["size"] or "", found["scale"])
+    return _is_sized(match["name"].lower(), match["size"] or "", match["scale"])
 
 
 def _is_sized(name: str, size: str, scale: str | None) -> bool:
-    """Whether SQL Server takes these sizes."""
+    """Return whether SQL Server allows these sizes."""
     if not size.isdecimal():  # none, or MAX
         return not size or (name in _SIZED and "var" in name and scale is None)
     if scale is not None and (name not in ("decimal", "dec", "numeric") or int(scale) > int(size)):
@@ -85,7 +89,10 @@ def _is_sized(name: str, size: str, scale: str | None) -> bool:
 
 
 def of_table(rows: Iterable[Sequence[Any]]) -> list[Output]:
-    """Of INFORMATION_SCHEMA.COLUMNS: name, type, characters, precision, scale, digits of a second."""
+    """Return columns from INFORMATION_SCHEMA.COLUMNS.
+
+    Its rows have name, type, characters, precision, scale and digits of a second.
+    """
     return [
         Output(str(name), written(str(kind), characters, precision, scale if scale is not None else digits))
         for name, kind, characters, precision, scale, digits in rows
@@ -93,21 +100,25 @@ def of_table(rows: Iterable[Sequence[Any]]) -> list[Output]:
 
 
 def of_result(rows: Iterable[Sequence[Any]]) -> list[Output]:
-    """Of sp_describe_first_result_set, which gives bytes, and types of .NET in a column of their own."""
+    """Return columns from sp_describe_first_result_set.
+
+    It reports lengths in bytes, and .NET types in a column of their own.
+    """
     return [
-        Output(str(name), written(str(kind or other or ""), _characters(kind, size), precision, scale))
-        for _, _, name, _, _, kind, size, precision, scale, _, _, _, _, other, *_ in rows
+        Output(str(name), written(str(kind or clr_type or ""), _characters(kind, size), precision, scale))
+        for _, _, name, _, _, kind, size, precision, scale, _, _, _, _, clr_type, *_ in rows
     ]
 
 
 def _characters(kind: object, size: int | None) -> int | None:
+    # -1 stands for MAX.
     return size if size is None or size < 0 else size // _CHARACTER.get(str(kind), 1)
 
 
 def written(kind: str, characters: int | None, precision: int | None, scale: int | None) -> str:
-    """A type with its sizes, as T-SQL has it."""
+    """Return a type with its sizes as T-SQL writes it."""
     name = kind.partition("(")[0].lower()
-    if "(" in kind:  # SQL Server says it all itself
+    if "(" in kind:  # SQL Server reports it with its sizes
         return kind.upper()
     if name in _SIZED and characters is not None:
         return f"{name.upper()}({'MAX' if characters < 0 else characters})"
@@ -119,7 +130,7 @@ def written(kind: str, characters: int | None, precision: int | None, scale: int
 
 
 def shown_type(column: exp.Expr) -> str:
-    """As far as a qualified SELECT itself tells it."""
+    """Return the type that a qualified SELECT itself shows for a column; empty where it is not known."""
     known = column.unalias().type
     if known is None or known.is_type(exp.DType.UNKNOWN, exp.DType.NULL):
         return ""
@@ -127,23 +138,23 @@ def shown_type(column: exp.Expr) -> str:
 
 
 def check_stored(report: str, outputs: Sequence[Output]) -> None:
-    """Raises ConfigurationError that shows the line to add where a column has a type of INSTEAD."""
-    wrong = {each.name: each.type.lower() for each in outputs if each.type.lower() in INSTEAD}
+    """Raise ConfigurationError, with the line to add, where a column has a type of INSTEAD."""
+    wrong = {output.name: output.type.lower() for output in outputs if output.type.lower() in INSTEAD}
     if wrong:
-        said = ", ".join(f"{name} is {kind.upper()}" for name, kind in wrong.items())
+        columns = ", ".join(f"{name} is {kind.upper()}" for name, kind in wrong.items())
         line = ", ".join(f'{name} = "{INSTEAD[kind]}"' for name, kind in wrong.items())
         raise ConfigurationError(
-            f"report {report}: {said}: its values can't be compared, so that no refresh could tell "
+            f"report {report}: {columns}: its values can't be compared, so that a refresh can't detect "
             f"what changed: add to the comment at the beginning: types = {{ {line} }}"
         )
 
 
 def check_typed(query: exp.Query) -> None:
-    """Raises ConfigurationError where a column is NULL in every SELECT: that has no type."""
+    """Raise ConfigurationError where a column is NULL in every SELECT, and so has no type."""
     selects = list(selects_of(query))
     for number, first in enumerate(selects[0].selects if selects else ()):
-        if all(isinstance(each.selects[number].unalias(), exp.Null) for each in selects):
-            name, where = first.alias_or_name, place(first.args.get("alias"))
+        if all(isinstance(select.selects[number].unalias(), exp.Null) for select in selects):
+            name, where = first.alias_or_name, location(first.args.get("alias"))
             raise ConfigurationError(
                 f"{where}{name} is NULL without a type: CAST(NULL AS INT) AS {name}, "
                 f'or add to the comment at the beginning: types = {{ {name} = "INT" }}'
@@ -151,10 +162,10 @@ def check_typed(query: exp.Query) -> None:
 
 
 def remarks(unit: Sequence[str], outputs: Sequence[Output]) -> list[str]:
-    """What makes a refresh slow."""
+    """Return what makes a refresh slow: columns of the unit that no index can hold."""
     return [
-        f"{each.name} is {each.type}, and no index has that: give its field a maxLength, or add to the "
-        f'comment at the beginning: types = {{ {each.name} = "NVARCHAR(400)" }}'
-        for each in outputs
-        if each.name in unit and each.is_endless
+        f"{output.name} is {output.type}, and no index can hold that: set maxLength on its field, or add "
+        f'to the comment at the beginning: types = {{ {output.name} = "NVARCHAR(400)" }}'
+        for output in outputs
+        if output.name in unit and output.is_unindexable
     ]

@@ -1,6 +1,6 @@
-"""One report: a .sql file with what its table is called, its key, and a SELECT over staging.
+"""One report: a .sql file with its properties and a SELECT over staging.
 
-The file begins with a comment that editors and SQL tools leave alone:
+The properties are in a comment at the beginning, which editors and SQL tools ignore:
 
     /* headwater
     key = ["town", "plan"]
@@ -25,18 +25,18 @@ from sqlglot.optimizer.qualify import qualify
 
 from consumers.reporting.definition.allowed import (
     STAGING,
+    check_allowed,
     check_known,
-    check_said,
-    is_open,
     only_full,
-    unfound,
+    reads_unknown_columns,
+    unknown_column,
 )
 from consumers.reporting.definition.body import parsed, selects_of, split
 from consumers.reporting.definition.derive import Derivation, Types, derive
 from consumers.reporting.definition.flatten import Expression, Flattener, NotFlatError
 from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
-from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, outputs, settle
+from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, infer_types, output_types
 from consumers.tsql_types import tsql_type_of
 from consumers.warehouse.port import MAX_SOURCE
 from schemas.catalog.entity import Catalog
@@ -49,158 +49,172 @@ _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")
 
 @dataclass(frozen=True)
 class Report:
-    """A report that can be kept right."""
+    """A report whose table a refresh can keep up to date."""
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
     query: exp.Query
-    """With every column and table qualified; without comments."""
+    """The SELECT with every column and table qualified, without comments."""
     types: Mapping[str, str]
-    """T-SQL types that the file gives columns."""
+    """T-SQL types that the file declares for columns."""
     entities: tuple[str, ...]
-    """What its rows come from, in name order."""
+    """Entities that the report reads, in name order."""
     derivation: Derivation | None
-    """None where it is made anew each time."""
+    """None where every refresh is a full one."""
     minutes: int | None = None
-    """Between two times that it is made anew."""
+    """Interval of full refreshes; None where the report is kept change by change."""
 
     @property
     def unit(self) -> tuple[str, ...]:
-        """The columns of its unit: none where it is made anew each time."""
+        """Columns of the unit; empty where every refresh is a full one."""
         return self.derivation.unit if self.derivation else ()
 
     @cached_property
     def images(self) -> Mapping[str, tuple[str, ...]]:
-        """What pending rows keep of each entity."""
+        """Columns of each entity that pending rows keep."""
         return self.derivation.images if self.derivation else {}
 
     @cached_property
     def column_types(self) -> Mapping[str, SqlType | None]:
-        """As far as they are known."""
+        """T-SQL types of the columns, as far as they are known."""
         query = self.query.copy()
-        settle(query)
-        return outputs(query)
+        infer_types(query)
+        return output_types(query)
 
     @cached_property
     def definition(self) -> str:
-        """What its table is made of: two files with one definition need one table."""
-        types = ", ".join(f"{name} {given}" for name, given in sorted(self.types.items()))
+        """The definition of the table: two files with the same definition need only one table."""
+        types = ", ".join(f"{name} {sql_type}" for name, sql_type in sorted(self.types.items()))
         return f"{self.query.sql('tsql')} -- key {', '.join(self.key)}; types {types}; every {self.minutes}"
 
 
 def key_of(definition: str) -> tuple[str, ...]:
-    """The key of a report of this definition."""
-    told = definition.rpartition(" -- key ")[2].partition("; types ")[0]
-    return tuple(told.split(", "))
+    """Return the key in the definition of a report."""
+    key = definition.rpartition(" -- key ")[2].partition("; types ")[0]
+    return tuple(key.split(", "))
 
 
 def read_report(name: str, text: str, catalog: Catalog) -> Report:
-    """The report of a file of this name (without .sql). Raises ConfigurationError that names the line and
-    what would help."""
+    """Return the report of a file with this name (without .sql).
+
+    Raises ConfigurationError with the line of the fault and a remedy.
+    """
     properties, body = split(text)
     name = snake_case("table", properties.get("table", name))
     if name in catalog.entities:
         raise refused("table", name, "a name that no entity has")
     minutes = _minutes(properties.get("refresh"))
     query = _qualified(parsed(body), catalog, is_full=minutes is not None)
-    columns = tuple(each.alias_or_name for each in query.selects)
+    columns = tuple(column.alias_or_name for column in query.selects)
     _check_columns(columns)
     key = _key(properties, columns)
     query = _cast(query, types := _types(properties, columns))
     check_typed(query)
+    # A full refresh runs the SELECT, and needs to know nothing about it but the entities.
     derivation = None if minutes else _derived(query, key, catalog)
     entities = sorted(derivation.images if derivation else _staging(query))
     return Report(name, key, columns, query, types, tuple(entities), derivation, minutes)
 
 
-def _minutes(given: object) -> int | None:
-    if given is None:
+def _minutes(refresh: object) -> int | None:
+    if refresh is None:
         return None
-    found = _EVERY.fullmatch(given) if isinstance(given, str) else None
-    if found is None:
-        raise refused("refresh", given, '"full every 30 minutes", or none: then change by change')
-    return int(found["minutes"])
+    match = _EVERY.fullmatch(refresh) if isinstance(refresh, str) else None
+    if match is None:
+        raise refused("refresh", refresh, '"full every 30 minutes", or none: then change by change')
+    return int(match["minutes"])
 
 
 def _key(properties: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
     if "key" not in properties:
-        raise missing(
-            "the comment at the beginning", "key", 'columns that tell its rows apart: key = ["urn"]'
-        )
+        raise missing("the comment at the beginning", "key", 'columns that identify its rows: key = ["urn"]')
     key = properties["key"]
     if not isinstance(key, list) or not key or len(set(map(str, key))) != len(key):
         raise refused("key", key, 'a list of different columns, as in ["urn"]')
-    for each in key:
-        if each not in columns:
-            raise unknown("key", each, columns)
+    for column in key:
+        if column not in columns:
+            raise unknown("key", column, columns)
     return tuple(key)
 
 
 def _types(properties: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str, str]:
-    given = properties.get("types", {})
-    if not isinstance(given, dict):
-        raise refused("types", given, 'columns with their types, as in { price = "DECIMAL(12,2)" }')
-    only_known("types", given, columns)
-    for name, each in given.items():
-        if not is_type(each):
-            raise refused(f"types, {name}", each, "a type of T-SQL, such as DECIMAL(12,2), and nothing else")
-        if (instead := INSTEAD.get(each.strip().lower())) is not None:
-            raise refused(f"types, {name}", each, f"a type whose values can be compared, such as {instead}")
-    return given
+    types = properties.get("types", {})
+    if not isinstance(types, dict):
+        raise refused("types", types, 'columns with their types, as in { price = "DECIMAL(12,2)" }')
+    only_known("types", types, columns)
+    for name, sql_type in types.items():
+        if not is_type(sql_type):
+            raise refused(
+                f"types, {name}", sql_type, "a type of T-SQL, such as DECIMAL(12,2), and nothing else"
+            )
+        if (instead := INSTEAD.get(sql_type.strip().lower())) is not None:
+            raise refused(
+                f"types, {name}", sql_type, f"a type whose values can be compared, such as {instead}"
+            )
+    return types
 
 
 # The SELECT
 
 
 def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
-    labels = {each.alias_or_name.lower(): each.alias_or_name for each in query.selects}
+    # Taken before qualify, which normalizes the names.
+    labels = {column.alias_or_name.lower(): column.alias_or_name for column in query.selects}
     types = types_of(catalog)
     for node in query.walk():
         node.comments = None
-    check_said(query, types, is_full)
+    check_allowed(query, types, is_full)
     try:
-        made = qualify(
+        qualified = qualify(
             query,
-            schema={STAGING: {name: dict(each) for name, each in types.items()}},
+            schema={STAGING: {name: dict(columns) for name, columns in types.items()}},
             dialect="tsql",
             quote_identifiers=False,
             validate_qualify_columns=False,
         )
     except OptimizeError as error:
         _, unknown_, name = str(error).partition("Unknown column: ")
-        raise unfound(query, name) if unknown_ else ConfigurationError(f"the SELECT: {error}") from None
-    assert isinstance(made, exp.Query)
-    _relabel(made, labels)
-    _name_alike(made)
-    if not is_open(made):
-        check_known(made, types)
-        check_grouped(made)
-    annotate_types(made, schema={STAGING: types}, dialect="tsql")
-    annotate(made, types)
-    return made
+        raise (
+            unknown_column(query, name) if unknown_ else ConfigurationError(f"the SELECT: {error}")
+        ) from None
+    assert isinstance(qualified, exp.Query)
+    _relabel(qualified, labels)
+    _name_columns_alike(qualified)
+    if not reads_unknown_columns(qualified):
+        check_known(qualified, types)
+        check_grouped(qualified)
+    annotate_types(qualified, schema={STAGING: types}, dialect="tsql")
+    annotate(qualified, types)
+    return qualified
 
 
 def _relabel(query: exp.Query, labels: Mapping[str, str]) -> None:
-    """With the letters of names as they were written, and their places."""
-    for each in query.selects:
-        if isinstance(each, exp.Alias):
-            written = each.args["alias"].meta
-            each.set("alias", exp.to_identifier(labels.get(each.alias, each.alias)))
-            each.args["alias"].meta.update(written)
+    """Restore the case of output names, and their positions in the file.
+
+    sqlglot's qualify lowers unquoted names.
+    """
+    for column in query.selects:
+        if isinstance(column, exp.Alias):
+            written = column.args["alias"].meta
+            column.set("alias", exp.to_identifier(labels.get(column.alias, column.alias)))
+            column.args["alias"].meta.update(written)
 
 
-def _name_alike(query: exp.Query) -> None:
-    """The first SELECT of a UNION names the columns; the others may call two by one name."""
+def _name_columns_alike(query: exp.Query) -> None:
+    """Give all SELECTs of a UNION the column names of the first, which names the result in SQL."""
     for operation in query.find_all(exp.SetOperation):
-        first, *others = selects_of(operation)
-        for select in others:
+        first, *following = selects_of(operation)
+        for select in following:
             named = zip(select.selects, first.selects, strict=True)
-            select.set("expressions", [exp.alias_(one.unalias(), two.alias_or_name) for one, two in named])
+            select.set(
+                "expressions",
+                [exp.alias_(column.unalias(), named_column.alias_or_name) for column, named_column in named],
+            )
 
 
 def types_of(catalog: Catalog) -> Types:
-    """What the columns of each entity's view are in SQL Server."""
+    """Return the T-SQL types of the columns of each entity's view."""
     return {
         name: {
             **{column.field.name: _type_of(column.stored) for column in entity.columns},
@@ -211,8 +225,9 @@ def types_of(catalog: Catalog) -> Types:
 
 
 def _type_of(field: Field) -> str:
-    given = tsql_type_of(field)
-    return Declared(given) if field.kind.startswith("timestamp-") else given
+    sql_type = tsql_type_of(field)
+    # SQLite stores these moments with their zone, which comparisons there must take into account.
+    return Declared(sql_type) if field.kind.startswith("timestamp-") else sql_type
 
 
 def _staging(query: exp.Query) -> set[str]:
@@ -221,28 +236,30 @@ def _staging(query: exp.Query) -> set[str]:
 
 def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
+        # ASCII only: SQLite compares other letters with their case, SQL Server without it.
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", name):
             raise refused(
                 "column",
                 name,
                 "a letter of a-z, then letters, digits and _, as in COUNT(*) AS schools; 100 at most",
             )
+    # Both engines compare column names without case.
     names = [name.lower() for name in columns]
     if twice := [name for name in columns if names.count(name.lower()) > 1]:
         raise ConfigurationError(
-            f"two columns have one name, {twice[0]}: say another one for one, as in AS {twice[0]}_2"
+            f"two columns have one name, {twice[0]}: rename one of them, as in AS {twice[0]}_2"
         )
 
 
 def _cast(query: exp.Query, types: Mapping[str, str]) -> exp.Query:
-    """The types that the file gives, in every SELECT of a UNION."""
+    """Apply the types that the file declares, in every SELECT of a UNION."""
     for select in selects_of(query):
-        for name, each in zip(
-            [each.alias_or_name for each in query.selects], list(select.selects), strict=True
+        for name, column in zip(
+            [column.alias_or_name for column in query.selects], list(select.selects), strict=True
         ):
             if name in types:
-                made = exp.cast(each.unalias().copy(), types[name], dialect="tsql")
-                each.replace(exp.alias_(made, name))
+                cast = exp.cast(column.unalias().copy(), types[name], dialect="tsql")
+                column.replace(exp.alias_(cast, name))
     return query
 
 
@@ -254,7 +271,11 @@ def _derived(query: exp.Query, key: Sequence[str], catalog: Catalog) -> Derivati
     }
     try:
         flats = Flattener(types, nullable).flatten(query)
-        shared = {name: each.key for name, each in catalog.entities.items() if each.prefer and each.key}
+        # With `prefer`, readers see one source's row of a key, so that a change in one source shows or hides
+        # others.
+        shared = {
+            name: entity.key for name, entity in catalog.entities.items() if entity.prefer and entity.key
+        }
         derivation = replace(derive(flats, key, types), shared_keys=shared)
     except NotFlatError as error:
         raise only_full(str(error)) from None
@@ -267,25 +288,31 @@ _FLOATS = (exp.DType.FLOAT, exp.DType.DOUBLE)
 
 
 def unordered(query: Expression) -> Iterator[str]:
-    """What hangs on the order in which rows come, and that is open. Needs types."""
+    """Yield the parts of a SELECT whose value depends on an order of rows that the SELECT leaves open.
+
+    Needs annotated types.
+    """
     for node in query.walk():
         if isinstance(node, exp.GroupConcat) and not isinstance(node.this, exp.Order):
             yield "STRING_AGG without WITHIN GROUP (ORDER BY ...) gives texts in any order"
-        elif isinstance(node, exp.Window) and _is_open(node.args.get("order")):
+        elif isinstance(node, exp.Window) and _has_no_column(node.args.get("order")):
             yield f"{node.sql('tsql')[:60]} takes rows in any order: ORDER BY a column"
-        elif isinstance(node, exp.Select) and _is_picked(node) and not node.args.get("order"):
-            yield "TOP without ORDER BY takes rows in any order: ORDER BY columns that tell them apart"
+        elif isinstance(node, exp.Select) and _depends_on_order(node) and not node.args.get("order"):
+            yield "TOP without ORDER BY takes rows in any order: ORDER BY columns that identify them"
         elif isinstance(node, (exp.Sum, exp.Avg)) and _is_float(node.this):
-            name = node.sql("tsql")[:60]
-            yield f"{name} of a FLOAT hangs on the order in which rows are added: CAST it to a DECIMAL first"
+            # Floating-point addition is not associative: a rebuild could differ in the last digits.
+            yield (
+                f"{node.sql('tsql')[:60]} of a FLOAT depends on the order in which rows are added: "
+                "CAST it to a DECIMAL first"
+            )
 
 
-def _is_open(order: Expression | None) -> bool:
+def _has_no_column(order: Expression | None) -> bool:
     return order is not None and order.find(exp.Column) is None
 
 
-def _is_picked(node: exp.Select) -> bool:
-    """Whether the order of its rows shows: where EXISTS asks it does not."""
+def _depends_on_order(node: exp.Select) -> bool:
+    """Return whether the SELECT has TOP whose choice of rows shows; in EXISTS it does not."""
     return bool(node.args.get("limit")) and not isinstance(node.parent, exp.Exists)
 
 

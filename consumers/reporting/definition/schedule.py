@@ -1,7 +1,8 @@
-"""In which order the rows of a way to units are joined, so that a refresh goes step by step.
+"""Order in which the rows of a route to units are joined, so that a refresh can go step by step.
 
-A left join that finds nothing is an alternative with NULL in its columns. Taking every choice of alternatives
-as a SELECT of its own costs twice as much with each left join; taken step by step each costs one SELECT more.
+A left join without a match is an alternative with NULL in its columns. Enumerating all choices of
+alternatives as SELECTs of their own would double their number with each left join; step by step each left
+join adds one SELECT.
 """
 
 from __future__ import annotations
@@ -15,172 +16,198 @@ from consumers.reporting.definition.flatten import Expression, Part
 
 
 class Join(NamedTuple):
-    """Rows at a place beside what is there, and what must hold of them together."""
+    """Rows of one table reference, joined to the rows so far by these conditions."""
 
-    place: str
+    ref: str
     conditions: tuple[Expression, ...]
 
 
 class Step(NamedTuple):
-    """Joins; where there is `hidden`, the alternative to them: NULL in all columns of these places; and what
-    must hold in both."""
+    """Joins, and the conditions that hold after them.
+
+    With `hidden`, the step has an alternative to its joins: NULL in all columns of these references.
+    """
 
     joins: tuple[Join, ...] = ()
     hidden: frozenset[str] = frozenset()
     conditions: tuple[Expression, ...] = ()
 
 
-class Wanted(NamedTuple):
-    """What a way joins: its parts, from the outermost to that of the changed row, and left joins beside them.
-    `optional`: those parts that may find nothing. `conditions`: each with the part that says it."""
+class RouteParts(NamedTuple):
+    """The parts that a route joins, and the conditions among them."""
 
-    parts: Sequence[Part]
+    path: Sequence[Part]
+    """From the outermost part to that of the changed row."""
     sides: Sequence[Part]
+    """Left joins beside the path."""
     optional: Sequence[Part]
+    """Parts that may be without a match."""
     conditions: Sequence[tuple[Part, Expression]]
+    """Each with the part that contains it."""
 
 
-def schedule(changed: str, wanted: Wanted) -> tuple[Step, ...] | None:
-    """The steps from the changed row. None where a left join can't be decided step by step."""
-    return _Schedule(changed, wanted).made()
+def schedule(changed: str, route_parts: RouteParts) -> tuple[Step, ...] | None:
+    """Return the steps from the changed row; None where a left join can't be decided step by step."""
+    return _Schedule(changed, route_parts).build()
 
 
 class _Schedule:
-    def __init__(self, changed: str, wanted: Wanted) -> None:
-        self._wanted = wanted
-        everything = [*wanted.parts, *wanted.sides]
-        self._optional_sides = [side for side in wanted.sides if is_in(side, wanted.optional)]
-        self._undecided = list(wanted.optional)
+    def __init__(self, changed: str, route_parts: RouteParts) -> None:
+        self._route = route_parts
+        everything = [*route_parts.path, *route_parts.sides]
+        self._optional_sides = [side for side in route_parts.sides if is_in(side, route_parts.optional)]
+        self._undecided = list(route_parts.optional)
         fixed = [part for part in everything if not is_in(part, self._optional_sides)]
-        self._left = [place for part in fixed for place in part.places if place != changed]
+        self._left = [ref for part in fixed for ref in part.refs if ref != changed]
         self._known = {changed}
-        places = {place for part in everything for place in part.places}
-        self._places = places
-        self._waiting = [each for each in wanted.conditions if is_in(each[0], fixed)]
+        refs = {ref for part in everything for ref in part.refs}
+        self._refs = refs
+        self._waiting = [pair for pair in route_parts.conditions if is_in(pair[0], fixed)]
 
-    def made(self) -> tuple[Step, ...] | None:
+    def build(self) -> tuple[Step, ...] | None:
         steps = [Step(conditions=self._applicable())]
         while self._left or self._undecided:
-            step = self._decided() or self._reached() or self._beside() or self._apart()
+            # The order matters: decide left joins early, so that later steps carry fewer alternatives; cross
+            # joins come last.
+            step = (
+                self._decide_optional() or self._join_linked() or self._join_side() or self._join_unlinked()
+            )
             if step is None:
                 return None
             steps.append(step._replace(conditions=(*step.conditions, *self._applicable())))
+        # A condition that never became applicable would be lost: the caller enumerates the choices instead.
         return None if self._waiting else tuple(steps)
 
-    def _sees(self, part: Part, place: str) -> bool:
-        """Whether it is known what this place shows to conditions of a part."""
-        hiding = (each for each in self._undecided if place in all_places(each) and not contains(each, part))
-        return place in self._known and next(hiding, None) is None
+    def _is_visible(self, part: Part, ref: str) -> bool:
+        """Return whether conditions of the part can already use the columns of this reference."""
+        # An undecided left join shows its columns to itself and to parts within it only.
+        hiding = (
+            optional
+            for optional in self._undecided
+            if ref in all_refs(optional) and not contains(optional, part)
+        )
+        return ref in self._known and next(hiding, None) is None
 
     def _applicable(self) -> tuple[Expression, ...]:
-        """What can be asked by now, once."""
-        found = [
-            (part, each)
-            for part, each in self._waiting
-            if all(self._sees(part, place) for place in places_of(each))
+        """Return the conditions that can be evaluated by now, and remove them from those that wait."""
+        applicable = [
+            (part, condition)
+            for part, condition in self._waiting
+            if all(self._is_visible(part, ref) for ref in refs_of(condition))
         ]
-        self._waiting = [one for one in self._waiting if not any(one[1] is each for _, each in found)]
-        return tuple(each for _, each in found)
+        self._waiting = [
+            pair for pair in self._waiting if not any(pair[1] is owned for _, owned in applicable)
+        ]
+        return tuple(condition for _, condition in applicable)
 
-    def _decided(self) -> Step | None:
-        """A left join on the way itself, whose conditions all hold: its left side counts without it, too."""
+    def _decide_optional(self) -> Step | None:
+        """Return the step that adds the alternative without a left join on the path, once its conditions all
+        hold."""
+        # Inner parts come last in the path and are decided first.
         for part in reversed(self._undecided):
             mine = any(owner is part for owner, _ in self._waiting)
-            if is_in(part, self._wanted.parts) and not mine and part.places.keys() <= self._known:
-                self._undecided = [each for each in self._undecided if each is not part]
-                return Step(hidden=frozenset(all_places(part)) & self._places)
+            if is_in(part, self._route.path) and not mine and part.refs.keys() <= self._known:
+                self._undecided = [optional for optional in self._undecided if optional is not part]
+                return Step(hidden=frozenset(all_refs(part)) & self._refs)
         return None
 
-    def _reached(self) -> Step | None:
-        """The place that a condition joins to what is there."""
+    def _join_linked(self) -> Step | None:
+        """Return the step that joins a reference which a condition links to the rows so far."""
         for part, condition in self._waiting:
-            missing = [place for place in places_of(condition) if not self._sees(part, place)]
+            missing = [ref for ref in refs_of(condition) if not self._is_visible(part, ref)]
             if len(missing) == 1 and missing[0] in self._left:
-                return self._joined(missing[0])
+                return self._join(missing[0])
         return None
 
-    def _joined(self, place: str) -> Step:
-        self._left.remove(place)
-        self._known.add(place)
-        return Step(joins=(Join(place, self._applicable()),))
+    def _join(self, ref: str) -> Step:
+        self._left.remove(ref)
+        self._known.add(ref)
+        return Step(joins=(Join(ref, self._applicable()),))
 
-    def _beside(self) -> Step | None:
-        """A left join beside the way, with what it asks of what is there."""
+    def _join_side(self) -> Step | None:
+        """Return the step that joins a left join beside the path, if its conditions use only visible
+        references."""
         for side in self._undecided:
             if is_in(side, self._optional_sides) and self._can_be_joined(side):
-                joins = tuple(self._joins(side))
-                self._undecided = [each for each in self._undecided if each is not side]
-                return Step(joins, frozenset(all_places(side)) & self._places)
+                joins = tuple(self._joins_of(side))
+                self._undecided = [optional for optional in self._undecided if optional is not side]
+                return Step(joins, frozenset(all_refs(side)) & self._refs)
         return None
 
     def _can_be_joined(self, side: Part) -> bool:
-        asked = {place for each in self._of(side) for place in places_of(each)}
-        return all(place in side.places or self._sees(side, place) for place in asked)
+        asked = {ref for condition in self._conditions_of(side) for ref in refs_of(condition)}
+        return all(ref in side.refs or self._is_visible(side, ref) for ref in asked)
 
-    def _of(self, side: Part) -> list[Expression]:
-        return [each for part, each in self._wanted.conditions if part is side]
+    def _conditions_of(self, side: Part) -> list[Expression]:
+        return [condition for part, condition in self._route.conditions if part is side]
 
-    def _joins(self, side: Part) -> Iterator[Join]:
-        left = list(side.places)
-        waiting = self._of(side)
+    def _joins_of(self, side: Part) -> Iterator[Join]:
+        left = list(side.refs)
+        waiting = self._conditions_of(side)
         while left:
+            # Prefer a reference that some condition joins to known ones; a condition on one reference alone
+            # links nothing.
             linked = (
-                place
-                for each in waiting
-                for place in left
-                if places_of(each) - self._known == {place} and len(places_of(each)) > 1
+                ref
+                for condition in waiting
+                for ref in left
+                if refs_of(condition) - self._known == {ref} and len(refs_of(condition)) > 1
             )
-            place = next(linked, left[0])
-            left.remove(place)
-            self._known.add(place)
-            now = [each for each in waiting if places_of(each) <= self._known]
-            waiting = [each for each in waiting if not is_among(each, now)]
-            yield Join(place, tuple(now))
+            ref = next(linked, left[0])
+            left.remove(ref)
+            self._known.add(ref)
+            now = [condition for condition in waiting if refs_of(condition) <= self._known]
+            waiting = [condition for condition in waiting if not is_among(condition, now)]
+            yield Join(ref, tuple(now))
 
-    def _apart(self) -> Step | None:
-        """Where no choice is left: a place that no condition joins yet."""
+    def _join_unlinked(self) -> Step | None:
+        """Return the step that joins a reference without a condition, if no optional part is left to
+        decide."""
         if self._undecided or not self._left:
             return None
-        return self._joined(self._left[0])
+        return self._join(self._left[0])
 
 
-def all_places(part: Part) -> dict[str, str]:
-    """Its own and those of the left joins within."""
-    made = dict(part.places)
+def all_refs(part: Part) -> dict[str, str]:
+    """Return the references of a part and of the left joins within it, with their entities."""
+    refs = dict(part.refs)
     for inner in part.optionals:
-        made |= all_places(inner)
-    return made
+        refs |= all_refs(inner)
+    return refs
 
 
 def contains(outer: Part, part: Part) -> bool:
-    """Whether a part is that one, or within it."""
-    return outer is part or any(contains(each, part) for each in (*outer.optionals, *outer.witnesses))
+    """Return whether `part` is `outer` or within it."""
+    return outer is part or any(contains(inner, part) for inner in (*outer.optionals, *outer.witnesses))
 
 
 def is_in(part: Part, parts: Collection[Part]) -> bool:
-    """Whether it is one of them: equal ones are others."""
-    return any(each is part for each in parts)
+    """Return whether the part is a member by identity: equal parts are different mentions."""
+    return any(member is part for member in parts)
 
 
-def is_among(expression: Expression, others: Collection[Expression]) -> bool:
-    """Whether it is one of them: equal ones are others."""
-    return any(each is expression for each in others)
+def is_among(expression: Expression, expressions: Collection[Expression]) -> bool:
+    """Return whether the expression is a member by identity: equal expressions may belong to different
+    parts."""
+    return any(member is expression for member in expressions)
 
 
-def places_of(expression: Expression) -> set[str]:
-    """The places whose columns stand in it."""
+def refs_of(expression: Expression) -> set[str]:
+    """Return the table references whose columns the expression contains."""
     return {column.table for column in expression.find_all(exp.Column)}
 
 
+# Comparisons that are not true where one side is NULL.
 _STRICT = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 
 
 def needs(conditions: Sequence[Expression], part: Part) -> bool:
-    """Whether a condition can't hold where a left join finds nothing, since it compares a column of it."""
-    places = all_places(part)
+    """Return whether a condition compares a column of the part, and so fails where its left join has no
+    match."""
+    refs = all_refs(part)
     return any(
-        isinstance(side, exp.Column) and side.table in places
-        for each in conditions
-        if isinstance(each, _STRICT)
-        for side in (each.this.unnest(), each.expression.unnest())
+        isinstance(side, exp.Column) and side.table in refs
+        for condition in conditions
+        if isinstance(condition, _STRICT)
+        for side in (condition.this.unnest(), condition.expression.unnest())
     )

@@ -15,15 +15,16 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from consumers.reporting.definition.body import selects_of
 
-_NOTE = "sql_type"
-"""Where a node of sqlglot's keeps it: a copy of the node has it, too."""
+_META_KEY = "sql_type"
+"""Key in the `meta` of a sqlglot node, which copies of the node keep."""
 MAX_DIGITS = 38
 
 
 class SqlType(NamedTuple):
-    """`size`: bytes of an int, digits of a decimal, digits of a second, characters of a text (0: any).
+    """A T-SQL type.
 
-    `zoned`: whether SQLite stores `+00:00` after a moment.
+    `size`: bytes of an int, digits of a decimal, digits of a second, or characters of a text (0: any).
+    `zoned`: SQLite stores `+00:00` after the moment.
     """
 
     kind: str
@@ -33,7 +34,7 @@ class SqlType(NamedTuple):
 
 
 class Declared(str):
-    """A type as T-SQL writes it, for a column whose moments are stored with their zone."""
+    """A T-SQL type as text, for a column whose moments are stored with their zone."""
 
     __slots__ = ()
 
@@ -74,46 +75,50 @@ _SIZED = {
 _PRECEDENCE = ("bit", "int", "decimal", "real", "float")
 NUMBERS = frozenset(_PRECEDENCE)
 _DIGITS = {1: 3, 2: 5, 4: 10, 8: 19}
-"""Of a decimal that takes every int of so many bytes."""
+"""Digits of a decimal that holds every int of so many bytes."""
 
 
 def type_of(node: exp.Expr | None) -> SqlType | None:
-    """None where it is not known."""
+    """Return the type of a node; None where it is not known."""
     if node is None:
         return None
-    found: SqlType | None = node.meta.get(_NOTE)
-    return found
+    sql_type: SqlType | None = node.meta.get(_META_KEY)
+    return sql_type
 
 
 def is_text(node: exp.Expr | None) -> bool:
-    found = type_of(node)
-    return found is not None and found.kind == "text"
+    sql_type = type_of(node)
+    return sql_type is not None and sql_type.kind == "text"
 
 
 def is_decimal(node: exp.Expr | None) -> bool:
-    found = type_of(node)
-    return found is not None and found.kind == "decimal"
+    sql_type = type_of(node)
+    return sql_type is not None and sql_type.kind == "decimal"
 
 
-def with_type(node: exp.Expr, found: SqlType | None) -> exp.Expr:
-    """The node, of this type from now on."""
-    if found is not None:
-        node.meta[_NOTE] = found
+def with_type(node: exp.Expr, sql_type: SqlType | None) -> exp.Expr:
+    """Set the type of a node, and return the node."""
+    if sql_type is not None:
+        node.meta[_META_KEY] = sql_type
     return node
 
 
 def declared(sql_type: str) -> SqlType | None:
-    """A type as T-SQL writes it."""
+    """Return the type that this text names; None where SQLite has no equivalent."""
     if sql_type == "REAL":
         return SqlType("real")
-    found = of_data_type(exp.DataType.build(sql_type, dialect="tsql"))
-    return found._replace(zoned=True) if found and isinstance(sql_type, Declared) else found
+    parsed = of_data_type(exp.DataType.build(sql_type, dialect="tsql"))
+    return parsed._replace(zoned=True) if parsed and isinstance(sql_type, Declared) else parsed
 
 
-def of_data_type(given: exp.Expr) -> SqlType | None:
-    """A type that a report names; None where SQLite has nothing of the kind."""
-    name = given.this.name if isinstance(given, exp.DataType) and not isinstance(given.this, str) else ""
-    sizes = [int(each.name) for each in given.expressions if each.name.isdigit()]
+def of_data_type(data_type: exp.Expr) -> SqlType | None:
+    """Return the type that a node of a report names; None where SQLite has no equivalent."""
+    name = (
+        data_type.this.name
+        if isinstance(data_type, exp.DataType) and not isinstance(data_type.this, str)
+        else ""
+    )
+    sizes = [int(parameter.name) for parameter in data_type.expressions if parameter.name.isdigit()]
     if name in _FIXED:
         return _FIXED[name]
     if name not in _SIZED:
@@ -123,73 +128,82 @@ def of_data_type(given: exp.Expr) -> SqlType | None:
     return SqlType(kind, first, scale)
 
 
-# Of a whole query
+# Types of a whole query
 
 
 def annotate(query: exp.Query, columns: Mapping[str, Mapping[str, str]]) -> None:
-    """Notes the type of each node. `columns`: of each entity, as T-SQL writes their types."""
+    """Set the type of each node. `columns`: T-SQL types by entity and column."""
     for scope in traverse_scope(query):
         for column in scope.columns:
             with_type(column, _of_column(scope, column, columns))
-        settle(scope.expression)
-    settle(query)
+        infer_types(scope.expression)
+    infer_types(query)
 
 
-def settle(tree: exp.Expr) -> None:
-    """Notes the types of nodes that have none yet; those of columns are known, or stay unknown."""
+def infer_types(tree: exp.Expr) -> None:
+    """Set the types of nodes that have none yet, from those of their children."""
+    # walk() yields parents first, so that the reverse has the types of children when it reaches a parent.
     for node in reversed(list(tree.walk())):
         if type_of(node) is None:
             with_type(node, _inferred(node))
 
 
-def outputs(query: exp.Query) -> dict[str, SqlType | None]:
-    """The type of each column of a query: in a UNION the one that takes the values of each side."""
-    selects = [each.selects for each in selects_of(query)]
+def output_types(query: exp.Query) -> dict[str, SqlType | None]:
+    """Return the type of each column of a query.
+
+    In a UNION it is the one that holds the values of all sides.
+    """
+    selects = [select.selects for select in selects_of(query)]
     return {
-        first.alias_or_name: common(type_of(select[place]) for select in selects if place < len(select))
-        for place, first in enumerate(selects[0] if selects else ())
+        first.alias_or_name: common_type(type_of(select[index]) for select in selects if index < len(select))
+        for index, first in enumerate(selects[0] if selects else ())
     }
 
 
 def _of_column(scope: Scope, column: exp.Column, columns: Mapping[str, Mapping[str, str]]) -> SqlType | None:
     around: Scope | None = scope
+    # A correlated sub-query may name a table of a scope around it.
     while around is not None and column.table not in around.sources:
         around = around.parent
     source = around.sources[column.table] if around is not None else None
     if isinstance(source, exp.Table):
-        given = columns.get(source.name, {}).get(column.name)
-        return declared(given) if given is not None else None
+        sql_type = columns.get(source.name, {}).get(column.name)
+        return declared(sql_type) if sql_type is not None else None
     if isinstance(source, Scope) and isinstance(source.expression, exp.Query):
-        return outputs(source.expression).get(column.name)
+        return output_types(source.expression).get(column.name)
     return None
 
 
 # Rules
 
 
-def common(types: Iterable[SqlType | None]) -> SqlType | None:
-    """The type to which T-SQL converts values that stand beside each other. None where it has none, or one of
-    them is not known."""
-    given = list(types)
-    if None in given or not given:
+def common_type(types: Iterable[SqlType | None]) -> SqlType | None:
+    """Return the type to which T-SQL converts values that it compares or combines.
+
+    None where it has none, or one of the types is not known.
+    """
+    operands = list(types)
+    if None in operands or not operands:
         return None
-    return reduce(_higher, given)
+    return reduce(_higher, operands)
 
 
-def _higher(one: SqlType | None, other: SqlType | None) -> SqlType | None:
-    if one is None or other is None:
+def _higher(left: SqlType | None, right: SqlType | None) -> SqlType | None:
+    if left is None or right is None:
         return None
-    if NULL in (one, other):
-        return other if one == NULL else one
-    if one.kind == other.kind:
-        return _wider(one, other)
-    if "text" in (one.kind, other.kind):
-        return other if one.kind == "text" else one
-    kinds = {one.kind, other.kind}
+    # NULL takes the type of whatever it is combined with.
+    if NULL in (left, right):
+        return right if left == NULL else left
+    if left.kind == right.kind:
+        return _wider(left, right)
+    # Text has the lowest precedence: T-SQL converts it to the other type.
+    if "text" in (left.kind, right.kind):
+        return right if left.kind == "text" else left
+    kinds = {left.kind, right.kind}
     if kinds <= NUMBERS:
-        return _number(*sorted((one, other), key=lambda each: _PRECEDENCE.index(each.kind)))
+        return _number(*sorted((left, right), key=lambda operand: _PRECEDENCE.index(operand.kind)))
     if kinds == {"date", "datetime"}:
-        return one if one.kind == "datetime" else other
+        return left if left.kind == "datetime" else right
     return None
 
 
@@ -197,44 +211,48 @@ def _number(lower: SqlType, higher: SqlType) -> SqlType | None:
     return _wider(as_decimal(lower), higher) if higher.kind == "decimal" else higher
 
 
-def _wider(one: SqlType, other: SqlType) -> SqlType:
-    if one.kind == "decimal":
-        scale = max(one.scale, other.scale)
-        whole = max(one.size - one.scale, other.size - other.scale)
+def _wider(left: SqlType, right: SqlType) -> SqlType:
+    if left.kind == "decimal":
+        scale = max(left.scale, right.scale)
+        whole = max(left.size - left.scale, right.size - right.scale)
         return SqlType("decimal", min(whole + scale, MAX_DIGITS), min(scale, max(MAX_DIGITS - whole, 0)))
-    size = 0 if one.kind == "text" and 0 in (one.size, other.size) else max(one.size, other.size)
-    return SqlType(one.kind, size, 0, one.zoned or other.zoned)
+    size = 0 if left.kind == "text" and 0 in (left.size, right.size) else max(left.size, right.size)
+    return SqlType(left.kind, size, 0, left.zoned or right.zoned)
 
 
-def as_decimal(given: SqlType) -> SqlType:
-    """The decimal that takes every value of an exact number."""
-    if given.kind == "decimal":
-        return given
-    return SqlType("decimal", 1 if given.kind == "bit" else _DIGITS[given.size])
+def as_decimal(exact: SqlType) -> SqlType:
+    """Return the decimal that holds every value of an exact number."""
+    if exact.kind == "decimal":
+        return exact
+    return SqlType("decimal", 1 if exact.kind == "bit" else _DIGITS[exact.size])
 
 
 def _arithmetic(node: exp.Expr) -> SqlType | None:
-    one, other = type_of(node.this), type_of(node.expression)
-    if one is None or other is None:
+    left, right = type_of(node.this), type_of(node.expression)
+    if left is None or right is None:
         return None
-    if {one.kind, other.kind} == {"text"}:
+    # + concatenates two texts; with any other type T-SQL converts the text instead.
+    if {left.kind, right.kind} == {"text"}:
         return TEXT if isinstance(node, exp.Add) else None
-    found = common([one, other])
-    if found is None or found.kind not in NUMBERS:
-        return found if found == NULL else None
-    if found.kind != "decimal":
-        return INT if found.kind == "bit" else found
-    decimals = [_operand(each) for each in (node.this, node.expression)]
+    result = common_type([left, right])
+    if result is None or result.kind not in NUMBERS:
+        return result if result == NULL else None
+    if result.kind != "decimal":
+        return INT if result.kind == "bit" else result
+    decimals = [_operand(operand) for operand in (node.this, node.expression)]
     return _DECIMALS[type(node)](*decimals)
 
 
 def _operand(node: exp.Expr) -> SqlType:
-    """A constant has as few digits as it takes."""
-    inner, given = node.unnest(), type_of(node) or INT
+    """Return the type of an operand as a decimal.
+
+    A constant has no more digits than it is written with.
+    """
+    inner, sql_type = node.unnest(), type_of(node) or INT
     inner = inner.this if isinstance(inner, exp.Neg) else inner
-    if given.kind == "int" and isinstance(inner, exp.Literal):
+    if sql_type.kind == "int" and isinstance(inner, exp.Literal):
         return SqlType("decimal", len(inner.name))
-    return SqlType("decimal", MAX_DIGITS) if given.kind == "text" else as_decimal(given)
+    return SqlType("decimal", MAX_DIGITS) if sql_type.kind == "text" else as_decimal(sql_type)
 
 
 def _sum(a: SqlType, b: SqlType) -> SqlType:
@@ -253,7 +271,7 @@ def _quotient(a: SqlType, b: SqlType) -> SqlType:
 
 
 def _reduced(size: int, scale: int) -> SqlType:
-    """Of too many digits: those before the point come first, six after it stay."""
+    """Return a decimal cut to 38 digits: digits before the point take precedence, but six after it remain."""
     if size > MAX_DIGITS:
         whole = size - scale
         scale = min(scale, max(MAX_DIGITS - whole, 6)) if whole < MAX_DIGITS - 6 else min(scale, 6)
@@ -278,19 +296,20 @@ _DECIMALS: dict[type[exp.Expr], Callable[[SqlType, SqlType], SqlType]] = {
 
 
 def branches(node: exp.Expr) -> list[exp.Expr]:
-    """The expressions of which CASE, IIF or COALESCE gives one."""
+    """Return the expressions of which CASE, IIF or COALESCE returns one."""
     if isinstance(node, exp.Case):
-        given = [each.args["true"] for each in node.args["ifs"]]
-        return [*given, *filter(None, [node.args.get("default")])]
+        results = [branch.args["true"] for branch in node.args["ifs"]]
+        return [*results, *filter(None, [node.args.get("default")])]
     if isinstance(node, exp.If):
-        return [each for each in (node.args.get("true"), node.args.get("false")) if each is not None]
+        return [branch for branch in (node.args.get("true"), node.args.get("false")) if branch is not None]
     return [node.this, *node.expressions]
 
 
 def _chosen(node: exp.Expr) -> SqlType | None:
+    # ISNULL takes the type of its first argument, COALESCE the common one.
     if isinstance(node, exp.Coalesce) and node.args.get("is_null"):
         return type_of(node.this)
-    return common(map(type_of, branches(node)))
+    return common_type(map(type_of, branches(node)))
 
 
 def _literal(node: exp.Expr) -> SqlType | None:
@@ -299,6 +318,7 @@ def _literal(node: exp.Expr) -> SqlType | None:
         return SqlType("text", max(len(text), 1))
     if "e" in text.lower():
         return FLOAT
+    # A larger whole number is a DECIMAL in T-SQL, not a BIGINT.
     if "." not in text and int(text) < 2**31:
         return INT
     whole, _, fraction = text.partition(".")
@@ -310,23 +330,28 @@ def _inner(node: exp.Expr) -> SqlType | None:
 
 
 def _added(node: exp.Expr) -> SqlType | None:
-    given = type_of(node.this)
-    if given is None or given.kind in ("float", "real", "null"):
-        return given
-    if given.kind == "decimal":
-        return given._replace(size=MAX_DIGITS)
-    return given if given == BIGINT else INT
+    sql_type = type_of(node.this)
+    if sql_type is None or sql_type.kind in ("float", "real", "null"):
+        return sql_type
+    if sql_type.kind == "decimal":
+        # SUM of a decimal has 38 digits and the scale of its argument.
+        return sql_type._replace(size=MAX_DIGITS)
+    return sql_type if sql_type == BIGINT else INT
 
 
 def _averaged(node: exp.Expr) -> SqlType | None:
-    found = _added(node)
-    return found._replace(scale=max(found.scale, 6)) if found and found.kind == "decimal" else found
+    sql_type = _added(node)
+    return (
+        sql_type._replace(scale=max(sql_type.scale, 6))
+        if sql_type and sql_type.kind == "decimal"
+        else sql_type
+    )
 
 
 def _scalar(node: exp.Expr) -> SqlType | None:
-    """A query that stands for its one value."""
+    """Return the type of a query that is used as a single value."""
     query = node.unnest()
-    return next(iter(outputs(query).values()), None) if isinstance(query, exp.Query) else None
+    return next(iter(output_types(query).values()), None) if isinstance(query, exp.Query) else None
 
 
 def _cast(node: exp.Expr) -> SqlType | None:
@@ -334,9 +359,9 @@ def _cast(node: exp.Expr) -> SqlType | None:
 
 
 def _moved(node: exp.Expr) -> SqlType | None:
-    """DATEADD gives what it is given; of a text a DATETIME, which has thousandths here."""
-    given = type_of(node.this)
-    return SqlType("datetime", 3) if given is not None and given.kind == "text" else given
+    """Return the type of DATEADD: that of its argument; for a text DATETIME, which has milliseconds here."""
+    sql_type = type_of(node.this)
+    return SqlType("datetime", 3) if sql_type is not None and sql_type.kind == "text" else sql_type
 
 
 _RULES: tuple[tuple[tuple[type[exp.Expr], ...], Callable[[exp.Expr], SqlType | None]], ...] = (
@@ -372,5 +397,6 @@ _RULES: tuple[tuple[tuple[type[exp.Expr], ...], Callable[[exp.Expr], SqlType | N
 def _inferred(node: exp.Expr) -> SqlType | None:
     if isinstance(node, exp.Distinct):
         return type_of(node.expressions[0]) if len(node.expressions) == 1 else None
+    # The first rule counts: some classes of sqlglot are subclasses of others.
     rule = next((rule for kinds, rule in _RULES if isinstance(node, kinds)), None)
     return rule(node) if rule is not None else None

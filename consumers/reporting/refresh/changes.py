@@ -72,10 +72,10 @@ class Changes:
         }
         changed = {name: self._temporary("changed", name) for name in taken}
         found = self._dialect.temporary(FOUND)
-        for number, way in enumerate(self._report.derivation.ways if self._report.derivation else ()):
-            entity = way.places[way.changed]
+        for number, route in enumerate(self._report.derivation.routes if self._report.derivation else ()):
+            entity = route.refs[route.changed]
             if entity in taken:
-                walk = UnitWalk(self._dialect, way, number, before, live)
+                walk = UnitWalk(self._dialect, route, number, before, live)
                 yield from walk.statements(changed[entity], self._report.unit, found)
 
     def _was(self, entity: str) -> exp.Select:

@@ -8,9 +8,9 @@ from typing import Literal
 
 from sqlglot import exp
 
-from consumers.reporting.definition.derive import Derivation, Way
+from consumers.reporting.definition.derive import Derivation, Route
 from consumers.reporting.definition.flatten import Expression, equal_columns
-from consumers.reporting.definition.schedule import places_of
+from consumers.reporting.definition.schedule import refs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +25,20 @@ class Lookup:
 def lookups(derivation: Derivation) -> Mapping[str, list[tuple[str, ...]]]:
     """Columns by entity: few indexes, each begins with what another way asks for."""
     found: dict[str, set[frozenset[str]]] = {}
-    for way in derivation.ways:
-        for place, columns in _asked(way):
-            found.setdefault(way.places[place], set()).add(columns)
+    for route in derivation.routes:
+        for ref, columns in _asked(route):
+            found.setdefault(route.refs[ref], set()).add(columns)
     for entity, key in derivation.shared_keys.items():
         if entity in derivation.images:
             found.setdefault(entity, set()).add(frozenset(key))
     return {entity: _nested(found[entity]) for entity in sorted(found)}
 
 
-def _asked(way: Way) -> Iterator[tuple[str, frozenset[str]]]:
+def _asked(route: Route) -> Iterator[tuple[str, frozenset[str]]]:
     """From the changed row to those beside it, and from the unit to the changed row."""
-    unit = [each.unnest() for each in way.unit]
-    for hidden, conditions in _alternatives(way):
-        yield from _reached({way.changed}, conditions)
+    unit = [each.unnest() for each in route.unit]
+    for hidden, conditions in _alternatives(route):
+        yield from _reached({route.changed}, conditions)
         told = [each for each in unit if isinstance(each, exp.Column) and each.table not in hidden]
         if told:
             first = told[0].table
@@ -46,14 +46,14 @@ def _asked(way: Way) -> Iterator[tuple[str, frozenset[str]]]:
             yield from _reached({first}, conditions)
 
 
-def _alternatives(way: Way) -> Iterator[tuple[frozenset[str], list[Expression]]]:
+def _alternatives(route: Route) -> Iterator[tuple[frozenset[str], list[Expression]]]:
     """Where all left joins find something, where one does not, and where none does: the places of those that
     do not, and the conditions that are left."""
-    each = [(step.hidden, bool(step.joins)) for step in way.steps if step.hidden]
+    each = [(step.hidden, bool(step.joins)) for step in route.steps if step.hidden]
     for chosen in ([], *([one] for one in each), each):
-        hidden = frozenset(place for places, _ in chosen for place in places)
-        beside = frozenset(place for places, is_beside in chosen if is_beside for place in places)
-        yield hidden, [one for one in way.conditions if not places_of(one) & beside]
+        hidden = frozenset(ref for refs, _ in chosen for ref in refs)
+        beside = frozenset(ref for refs, is_beside in chosen if is_beside for ref in refs)
+        yield hidden, [one for one in route.conditions if not refs_of(one) & beside]
 
 
 def _reached(known: set[str], conditions: Sequence[Expression]) -> Iterator[tuple[str, frozenset[str]]]:
@@ -66,7 +66,7 @@ def _reached(known: set[str], conditions: Sequence[Expression]) -> Iterator[tupl
                 found.setdefault(two.table, set()).add(two.name)
         if not found:
             return
-        yield from ((place, frozenset(columns)) for place, columns in found.items())
+        yield from ((ref, frozenset(columns)) for ref, columns in found.items())
         known = known | found.keys()
 
 

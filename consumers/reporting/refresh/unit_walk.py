@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from consumers.reporting.definition.derive import Way
+from consumers.reporting.definition.derive import Route
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.schedule import Join, Step
 from consumers.reporting.refresh.dialect import Dialect, column
@@ -39,8 +39,8 @@ class _Arm:
     """Places whose columns are in the table that keeps what was found."""
     hidden: frozenset[str] = frozenset()
 
-    def joined(self, place: str, relation: Expression) -> _Arm:
-        return replace(self, relations=(*self.relations, _at(place, relation)), hidden=self.hidden - {place})
+    def joined(self, ref: str, relation: Expression) -> _Arm:
+        return replace(self, relations=(*self.relations, _at(ref, relation)), hidden=self.hidden - {ref})
 
     def asked(self, conditions: Sequence[Expression]) -> _Arm:
         return replace(self, conditions=(*self.conditions, *map(self.shown, conditions)))
@@ -69,23 +69,25 @@ class UnitWalk:
     """The statements of one way, the `number`-th of a refresh. `before` has only entities some of whose rows
     are no more as they were."""
 
-    def __init__(self, dialect: Dialect, way: Way, number: int, before: Relations, live: Relations) -> None:
+    def __init__(
+        self, dialect: Dialect, route: Route, number: int, before: Relations, live: Relations
+    ) -> None:
         self._dialect = dialect
-        self._way = way
+        self._route = route
         self._number = number
         self._before = before
         self._live = live
-        self._known = [way.changed]
+        self._known = [route.changed]
         self._tables: list[str] = []
         self._arms: list[_Arm] = []
 
     def statements(self, changed: Expression, names: Sequence[str], found: exp.Table) -> Iterator[str]:
         """Puts the units, by these names, of rows that changed into a table."""
-        self._arms = [_Arm((_at(self._way.changed, changed),))]
-        for number, step in enumerate(self._way.steps):
-            yield from self._taken(step, self._way.steps[number:])
+        self._arms = [_Arm((_at(self._route.changed, changed),))]
+        for number, step in enumerate(self._route.steps):
+            yield from self._taken(step, self._route.steps[number:])
         for arm in self._arms:
-            named = zip(map(arm.shown, self._way.unit), names, strict=True)
+            named = zip(map(arm.shown, self._route.unit), names, strict=True)
             unit = [exp.alias_(each, name, quoted=True) for each, name in named]
             yield self._dialect.written(exp.insert(arm.select(unit), found))
         yield from map(self._dialect.forget, self._tables)
@@ -103,18 +105,18 @@ class UnitWalk:
             yield self._keep(further[1:])
 
     def _joined(self, join: Join, further: Sequence[Step]) -> Iterator[str]:
-        entity = self._way.places[join.place]
+        entity = self._route.refs[join.ref]
         relations = [self._live[entity]]
-        if join.place in self._way.before and entity in self._before:
+        if join.ref in self._route.before and entity in self._before:
             relations.append(self._before[entity])
         if len(self._arms) > 1 and len(self._arms) * len(relations) > MOST:
             yield self._keep(further)
         self._arms = [
-            arm.joined(join.place, relation).asked(join.conditions)
+            arm.joined(join.ref, relation).asked(join.conditions)
             for arm in self._arms
             for relation in relations
         ]
-        self._known.append(join.place)
+        self._known.append(join.ref)
 
     def _keep(self, further: Sequence[Step]) -> str:
         """Keeps what all alternatives have found so far."""
@@ -128,10 +130,10 @@ class UnitWalk:
 
     def _images(self, arm: _Arm, images: Sequence[Image]) -> list[Expression]:
         made = []
-        for place, name, kind in images:
-            read = exp.column(name, place)
+        for ref, name, kind in images:
+            read = exp.column(name, ref)
             read.type = kind
-            made.append(exp.alias_(arm.shown(read), f"{place}_{name}", quoted=True))
+            made.append(exp.alias_(arm.shown(read), f"{ref}_{name}", quoted=True))
         return made or [exp.alias_(exp.Literal.number(1), "_none", quoted=True)]
 
     def _read(self, further: Sequence[Step]) -> list[Image]:
@@ -139,14 +141,14 @@ class UnitWalk:
         asked = [each for step in further for join in step.joins for each in join.conditions]
         asked += [each for step in further for each in step.conditions]
         found: dict[tuple[str, str], exp.DataType | None] = {}
-        for each in (*asked, *self._way.unit):
+        for each in (*asked, *self._route.unit):
             for read in each.find_all(exp.Column):
                 if read.table in self._known:
                     found[read.table, read.name] = read.type
-        return [(place, name, found[place, name]) for place, name in sorted(found)]
+        return [(ref, name, found[ref, name]) for ref, name in sorted(found)]
 
 
-def _at(place: str, relation: Expression) -> Expression:
+def _at(ref: str, relation: Expression) -> Expression:
     if isinstance(relation, exp.Select):
-        return relation.subquery(place)
-    return exp.alias_(relation.copy(), place, table=True)
+        return relation.subquery(ref)
+    return exp.alias_(relation.copy(), ref, table=True)

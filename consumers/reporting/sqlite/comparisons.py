@@ -11,10 +11,10 @@ from consumers.reporting.definition.sql_types import (
     NULL,
     TEXT,
     SqlType,
-    common,
+    common_type,
     is_decimal,
     is_text,
-    outputs,
+    output_types,
     type_of,
     with_type,
 )
@@ -53,7 +53,7 @@ def compared(operator: type[Expression], one: Expression, other: Expression) -> 
     types = [type_of(each) for each in (one, other)]
     if None in types or _is_of_unit(one, other):
         return operator(this=collated(with_type(one, TEXT) if is_text(other) else one), expression=other)
-    target = common(types)
+    target = common_type(types)
     if target is None:
         raise UnfitError(": values of these types are not compared: CAST one of them")
     if target.kind == "decimal":
@@ -110,9 +110,9 @@ def among(node: Expression) -> Expression:
 def _in_query(node: Expression, query: Expression) -> Expression:
     wanted = type_of(node.this)
     inner = query.unnest()
-    given = next(iter(outputs(inner).values()), None) if isinstance(inner, exp.Query) else None
+    given = next(iter(output_types(inner).values()), None) if isinstance(inner, exp.Query) else None
     if wanted is not None and given is not None:
-        target = common([wanted, given])
+        target = common_type([wanted, given])
         if target is None or ("decimal" in (wanted.kind, given.kind) and wanted != given):
             raise UnfitError(": values of these types are not compared: CAST one of them")
         if given != NULL and converted(probe := _probe(given), target) is not probe:

@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from consumers.reporting.definition.body import place_within, selects_of
+from consumers.reporting.definition.body import location_within, selects_of
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.sql_types import (
-    common,
+    common_type,
+    infer_types,
     is_text,
-    settle,
     type_of,
     with_type,
 )
@@ -53,7 +53,7 @@ _SAME = (
 def to_sqlite(tree: Expression) -> Expression:
     """Raises NeedsSqlServerError."""
     made = tree.copy()
-    settle(made)
+    infer_types(made)
     return _rewritten(made, tree)
 
 
@@ -79,7 +79,7 @@ def _rewritten(node: Expression, original: Expression) -> Expression:
 
 
 def _refused(node: Expression, reason: str = " has no equivalent in SQLite") -> NeedsSqlServerError:
-    return NeedsSqlServerError(f"needs SQL Server: {place_within(node)}{node.sql('tsql')[:60]}{reason}")
+    return NeedsSqlServerError(f"needs SQL Server: {location_within(node)}{node.sql('tsql')[:60]}{reason}")
 
 
 # Rows
@@ -139,7 +139,7 @@ def _unite(column: Sequence[Expression]) -> None:
     types = [type_of(each) for each in column]
     if None in types:
         return
-    target = common(types)
+    target = common_type(types)
     if target is None:
         raise UnfitError(": a column of two types: CAST one of them")
     for each in column:
