@@ -84,12 +84,12 @@ def _list(options: argparse.Namespace) -> int:
     from replay.log.acknowledged import damages_of
 
     log = _log()
-    found = list(damages_of(log, log.objects()))
-    waiting = sum(damage.acknowledged is None for damage in found)
-    if found or options.json:
-        emit(_rows(found), _COLUMNS, options.json)
+    ranges = list(damages_of(log, log.objects()))
+    waiting = sum(damaged.acknowledged is None for damaged in ranges)
+    if ranges or options.json:
+        emit(_rows(ranges), _COLUMNS, options.json)
     if not options.json:
-        show(f"{counted(len(found), 'damaged range')} in the log, {waiting:,} of them not acknowledged")
+        show(f"{counted(len(ranges), 'damaged range')} in the log, {waiting:,} of them not acknowledged")
     return DAMAGED_LOG if waiting else DONE
 
 
@@ -98,12 +98,12 @@ def _acknowledge(options: argparse.Namespace) -> int:
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     by = options.by or getpass.getuser()
-    found = acknowledge(_log(), options.key, options.range, reason=options.reason, by=by, at=now)
-    if found or options.json:
-        emit(_rows(found), _COLUMNS, options.json)
+    ranges = acknowledge(_log(), options.key, options.range, reason=options.reason, by=by, at=now)
+    if ranges or options.json:
+        emit(_rows(ranges), _COLUMNS, options.json)
     if not options.json:
-        ranges = counted(len(found), "damaged range")
-        show(f"{ranges} acknowledged: replay leaves these bytes out" if found else "acknowledged already")
+        number = counted(len(ranges), "damaged range")
+        show(f"{number} acknowledged: replay leaves these bytes out" if ranges else "acknowledged already")
     return DONE
 
 
@@ -114,7 +114,7 @@ def _log() -> S3Log:
     return S3Log(here.aws().s3, here.settings.log_bucket)
 
 
-def _rows(found: Iterable[Found]) -> list[dict[str, str | None]]:
+def _rows(ranges: Iterable[Found]) -> list[dict[str, str | None]]:
     return [
         {
             "object": item.key,
@@ -125,5 +125,5 @@ def _rows(found: Iterable[Found]) -> list[dict[str, str | None]]:
             "reason": acknowledgement.reason if acknowledgement else None,
             "etag": item.etag,
         }
-        for item, damage, acknowledgement in found
+        for item, damage, acknowledgement in ranges
     ]

@@ -147,10 +147,10 @@ def _list(options: argparse.Namespace) -> int:
     from schemas.letters.redriving import list_letters
 
     choice = _choice(options, _states(options.state))
-    letters = [each for each in list_letters(_ledgers(load())) if choice.matches(each.status, each.moment)]
+    letters = [letter for letter in list_letters(_ledgers(load())) if choice.matches(*letter)]
     shown = letters[: options.limit or None]
     if shown or options.json:
-        emit([_members(each) for each in shown], _LISTED_COLUMNS, options.json)
+        emit([_members(letter) for letter in shown], _LISTED_COLUMNS, options.json)
     else:
         tell(_no_letters(options))
     if len(shown) < len(letters):
@@ -166,21 +166,21 @@ def _no_letters(options: argparse.Namespace) -> str:
     return f"no dead letters{matching}" + ("" if options.state == _ALL else f" are {options.state}")
 
 
-def _members(each: ListedLetter) -> dict[str, Any]:
-    return {**_described(each.status), "moment": instant(each.moment)}
+def _members(listed: ListedLetter) -> dict[str, Any]:
+    return {**_described(listed.status), "moment": instant(listed.moment)}
 
 
-def _described(standing: LetterStatus) -> dict[str, Any]:
-    letter = {column: getattr(standing.letter, column) for column in _COLUMNS}
-    return {**letter, "state": standing.state, "outcome": "; ".join(standing.reasons) or None}
+def _described(status: LetterStatus) -> dict[str, Any]:
+    letter = {column: getattr(status.letter, column) for column in _COLUMNS}
+    return {**letter, "state": status.state, "outcome": "; ".join(status.reasons) or None}
 
 
 def _show(options: argparse.Namespace) -> int:
     from schemas.letters.redriving import LetterFilter, find_letters
 
     everything = LetterFilter(frozenset(STATES), options.stage)
-    [standing] = find_letters(_ledgers(load()), [options.id], everything)
-    emit_record({**_described(standing), **_payload(standing.letter.payload)}, options.json)
+    [status] = find_letters(_ledgers(load()), [options.id], everything)
+    emit_record({**_described(status), **_payload(status.letter.payload)}, options.json)
     return DONE
 
 
@@ -203,10 +203,10 @@ def _redrive(options: argparse.Namespace) -> int:
 def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> LetterFilter:
     """Select the letters with the given ids, except those that were redriven already."""
     # A discarded letter that is named explicitly is wanted after all.
-    found = _names(stores, options.ids, _choice(options, frozenset(STATES)))
-    for name in (name for name, state in found.items() if state == "redriven"):
+    states = _names(stores, options.ids, _choice(options, frozenset(STATES)))
+    for name in (name for name, state in states.items() if state == "redriven"):
         tell(f"{name[1]} is redriven already")
-    return _choice(options, frozenset(STATES) - {"redriven"}, frozenset(found))
+    return _choice(options, frozenset(STATES) - {"redriven"}, frozenset(states))
 
 
 def _names(
@@ -214,7 +214,7 @@ def _names(
 ) -> dict[LetterName, LetterState]:
     from schemas.letters.redriving import find_letters
 
-    return {standing.letter.name: standing.state for standing in find_letters(stores, ids, choice)}
+    return {status.letter.name: status.state for status in find_letters(stores, ids, choice)}
 
 
 def _report_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool) -> int:
@@ -234,7 +234,7 @@ def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tup
     from schemas.letters.redriving import iter_letters
 
     kinds, left = Counter[tuple[str, str, str]](), 0
-    for (letter, *_), _ in (each for each in iter_letters(stores) if choice.matches(*each)):
+    for (letter, *_), _ in (listed for listed in iter_letters(stores) if choice.matches(*listed)):
         if has_redrive(letter):
             kinds[letter.stage, letter.entity or "", letter.cause] += 1
         else:
@@ -275,12 +275,12 @@ def _discard(options: argparse.Namespace) -> int:
 
     here = load()
     stores = _ledgers(here)
-    found = _names(stores, options.ids, LetterFilter(frozenset(STATES), options.stage))
-    if done := sorted(name[1] for name, state in found.items() if state == "redriven"):
+    states = _names(stores, options.ids, LetterFilter(frozenset(STATES), options.stage))
+    if done := sorted(name[1] for name, state in states.items() if state == "redriven"):
         raise ConfigurationError(f"{', '.join(done)}: redriven already, there is nothing to discard")
-    discard(stores, frozenset(found), options.reason)
+    discard(stores, frozenset(states), options.reason)
     _refresh(here, stores)
-    show(f"{counted(len(found), 'letter')} discarded")
+    show(f"{counted(len(states), 'letter')} discarded")
     return DONE
 
 

@@ -1,4 +1,4 @@
-"""`headwater replay`: a table from the log: made again, checked, or set back."""
+"""`headwater replay`: rebuild, check or roll back a table."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from replay.run import RunResult
     from schemas.catalog.entity import Entity
 
-_NAMED = 100  # rows that differ
+_LISTED = 100  # differing rows that are listed one by one; the others are only counted
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "replay", "make a table again from the log, or check it", "headwater replay compare school"
+        commands, "replay", "rebuild a table from the log, or check it", "headwater replay compare school"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_rebuild(actions)
@@ -37,7 +37,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     comparing = add_command(
         actions,
         "compare",
-        "find the rows of a table that are not what the log says",
+        "find the rows of a table that differ from the log",
         "headwater replay compare school",
         _compare,
         "Folds the log and the stream beside the live table. Exit code 3 when rows differ.",
@@ -51,18 +51,20 @@ def _add_rebuild(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "rebuild",
-        "make a table again from the log, and swap it in",
+        "rebuild a table from the log, and swap it in",
         "headwater replay rebuild school --as-of 2026-01-31T12:00:00Z",
         _rebuild,
-        "Makes the table beside the live one, compares the two and swaps; readers and writers go on. "
-        "Where rows differ it does not swap, and the exit code is 3. Run again after an interruption or a "
-        "refusal it goes on with what it had made, if the log is still what that was made from. With "
-        "--as-of: the table as the sources had it at that moment, in a view of its own, which stays until "
+        "Builds the table beside the live one, compares the two and swaps them; readers and writers are not "
+        "interrupted. If rows differ, it does not swap, and the exit code is 3. After an interruption or a "
+        "refusal the next run resumes, provided that the part of the log already read is unchanged. With "
+        "--as-of: the table as the sources had it at that moment, in a view of its own, which is kept until "
         "`replay discard` drops it or, with --keep-days, the first --as-of run after that time.",
     )
     parser.add_argument("--as-of", type=moment, metavar="TIME", help="such as 2026-01-31T12:00:00Z")
     parser.add_argument("--keep-days", type=days, metavar="DAYS", help="how long to keep an --as-of table")
-    parser.add_argument("--fresh", action="store_true", help="go on with no revision that was broken off")
+    parser.add_argument(
+        "--fresh", action="store_true", help="start from the beginning, even if an earlier run can be resumed"
+    )
     _add_decisions(parser)
 
 
@@ -70,16 +72,17 @@ def _add_rollback(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "rollback",
-        "go back to the table that the last rebuild replaced",
+        "switch back to the table that the last rebuild replaced",
         "headwater replay rollback school",
         _rollback,
-        "Brings the retired table up to now from the stream, compares, swaps. Exit code 3 when rows differ.",
+        "Applies to the retired table what is new on the stream, compares and swaps. Exit code 3 when rows "
+        "differ.",
     )
     _add_decisions(parser)
 
 
 def _add_decisions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
     parser.add_argument("--accept-differences", action="store_true", help="swap even if rows differ")
     _add_common(parser)
 
@@ -101,25 +104,25 @@ def _rebuild(options: argparse.Namespace) -> int:
         return plan_rebuild(ports, entity, accept_differences=accept, fresh=fresh)
 
     if options.keep_days and not options.as_of:
-        raise ConfigurationError("--keep-days is of an --as-of table: name its moment, too")
-    return _carry_out(options, plan)
+        raise ConfigurationError("--keep-days needs --as-of: add the moment of the table")
+    return _execute(options, plan)
 
 
 def _rollback(options: argparse.Namespace) -> int:
     from replay.rebuild import plan_rollback
 
-    return _carry_out(
+    return _execute(
         options,
         lambda ports, entity: plan_rollback(ports, entity, accept_differences=options.accept_differences),
     )
 
 
-def _carry_out(options: argparse.Namespace, make: Callable[[Ports, Entity], Plan]) -> int:
+def _execute(options: argparse.Namespace, make_plan: Callable[[Ports, Entity], Plan]) -> int:
     from replay.plan import explain
     from replay.run import run
 
     with _opened(options.name) as (entity, ports):
-        plan = make(ports, entity)
+        plan = make_plan(ports, entity)
         if options.dry_run:
             lines = explain(plan)
             show_json(lines) if options.json else show("\n".join(lines))
@@ -138,13 +141,13 @@ def _compare(options: argparse.Namespace) -> int:
     from replay.compare import compare
 
     with _opened(options.name) as (entity, ports):
-        found = compare(ports, entity)
-        named = list(islice(found, _NAMED))
-        total = len(named) + sum(1 for _ in found)
+        differences = compare(ports, entity)
+        listed = list(islice(differences, _LISTED))
+        total = len(listed) + sum(1 for _ in differences)  # counts the rest without keeping it in memory
     if options.json:
-        show_json({"entity": entity.name, "differences": total, "rows": _rows(named)})
+        show_json({"entity": entity.name, "differences": total, "rows": _rows(listed)})
     elif total:
-        _show_differences(named)
+        _show_differences(listed)
         show(f"{counted(total, 'row')} of {entity.name} differ from what the log says")
     else:
         show(f"every row of {entity.name} is what the log says")
@@ -154,7 +157,7 @@ def _compare(options: argparse.Namespace) -> int:
 @contextmanager
 def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
     here = load()
-    entity = here.catalog.entity(name)
+    entity = here.catalog.entity(name)  # before the slow imports: a misspelt name is reported at once
 
     from headwater.log_identity import check
     from headwater.replay_ports import replay_ports
@@ -192,19 +195,19 @@ def _show(plan: Plan, outcome: RunResult, as_of: datetime | None) -> None:
 
 
 def _read_earlier(plan: Plan) -> int:
-    """Events that earlier runs read for the revision that this one goes on with."""
+    """Return the number of events that earlier, interrupted runs read for this revision."""
     from replay.plan import Load
 
     return sum(stage.place.events for stage in plan.stages if isinstance(stage, Load))
 
 
-def _show_differences(found: Iterable[Difference]) -> None:
-    if rows := [[each.key, ", ".join(each.what), each.newer] for each in found]:
+def _show_differences(differences: Iterable[Difference]) -> None:
+    if rows := [[row.key, ", ".join(row.what), row.newer] for row in differences]:
         show_table(["key", "what differs", "who knows the later event"], rows)
 
 
-def _rows(found: Iterable[Difference]) -> list[dict[str, Any]]:
-    return [{"key": each.key, "what": each.what, "newer": each.newer} for each in found]
+def _rows(differences: Iterable[Difference]) -> list[dict[str, Any]]:
+    return [{"key": row.key, "what": row.what, "newer": row.newer} for row in differences]
 
 
 def _as_json(outcome: RunResult) -> dict[str, Any]:

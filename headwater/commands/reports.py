@@ -1,4 +1,4 @@
-"""`headwater reports`: tables that one SELECT each describes, and that are kept right."""
+"""`headwater reports`: list, check, refresh, verify and drop tables that are defined by a SELECT."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from consumers.reporting.refresh.refresher import Refresher, ReportEngine
 
 WAIT_SECONDS = 60
-"""For a report that `headwater up` or another command is refreshing."""
-_TELL_SECONDS = 2.0
+"""Longest wait for a report that `headwater up` or another command is refreshing."""
+_PATIENCE_SECONDS = 2.0
 _FILE_GONE = "no more: its file is gone; changes pile up until `reports drop`"
 _RECORD_ALONE = "its file is gone: `reports drop` removes the record of it"
 _MEMBERS = ("report", "rows", "waiting", "refreshed", "event_time", "kept", "problem")
@@ -36,10 +36,10 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         commands,
         "reports",
-        "keep tables that a SELECT describes",
+        "keep tables that are defined by a SELECT",
         "headwater reports list",
         description="A report is one .sql file under reports/: a comment with its key, and one SELECT over "
-        "staging.*. `headwater up` keeps its table right as events come.",
+        "staging.*. `headwater up` keeps its table up to date as events arrive.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_list(actions)
@@ -58,8 +58,8 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         "list reports and how fresh they are",
         "headwater reports list --json",
         _list,
-        "Rows, changes that wait, the last refresh, the newest event in it, how it is kept, and what is "
-        "wrong.",
+        "Lists rows, waiting changes, the last refresh, the newest event in it, how the table is kept up to "
+        "date, and problems.",
     )
     add_json(listing)
     add_warehouse(listing)
@@ -69,19 +69,19 @@ def _add_check(actions: Commands[argparse.ArgumentParser]) -> None:
     check = add_command(
         actions,
         "check",
-        "say what is wrong with report files",
+        "check report files",
         "headwater reports check active_subscriptions",
         _check,
         "Reads the files and changes nothing. For each report: the columns by which changed rows lead to "
-        "its rows, and the columns of staging that are looked at on the way. With --warehouse also the "
-        "types of its columns, as the database says, and the indexes of staging that a refresh lacks. Exit "
-        "code 2 when one is wrong.",
+        "its rows, and the columns of staging that are read on the way. With --warehouse also the types of "
+        "its columns in the database, and the indexes of staging that a refresh lacks. Exit code 2 when a "
+        "report is invalid.",
     )
     _add_names(check)
     check.add_argument(
         "--create-indexes",
         action="store_true",
-        help="make those indexes; writers of their tables wait meanwhile, a rebuilt table has them too",
+        help="create those indexes; writers of the tables wait meanwhile; a rebuilt table gets them too",
     )
     check.add_argument(
         "--warehouse",
@@ -96,17 +96,19 @@ def _add_plan(actions: Commands[argparse.ArgumentParser]) -> None:
     plan = add_command(
         actions,
         "plan",
-        "say what the next refresh would do",
+        "show what the next refresh would do",
         "headwater reports plan",
         _plan,
-        "What each file means for its table: nothing, changes taken, or a new table that is built beside "
-        "the old one and then shown. A table whose file is gone stays until `reports drop`. With --compare "
-        "the new table is made where nobody sees it, and compared on the columns of both; a report that is "
-        f"being refreshed is waited for, {WAIT_SECONDS} s at most.",
+        "Shows for each file what happens to its table: nothing, changes are applied, or a new table is "
+        "built beside the old one and then swapped in. A table whose file is gone is kept until `reports "
+        "drop`. With --compare the new table is built out of readers' sight, and compared on the columns "
+        f"that both have; a report that is being refreshed is waited for, {WAIT_SECONDS} s at most.",
     )
     _add_names(plan)
     plan.add_argument(
-        "--compare", action="store_true", help="count rows that are in one table alone, or differ, by column"
+        "--compare",
+        action="store_true",
+        help="count rows that are in only one of the tables, or differ, by column",
     )
     add_warehouse(plan)
 
@@ -115,14 +117,14 @@ def _add_refresh(actions: Commands[argparse.ArgumentParser]) -> None:
     refresh = add_command(
         actions,
         "refresh",
-        "bring reports to the present now",
+        "bring reports up to date now",
         "headwater reports refresh active_subscriptions",
         _refresh,
-        "Takes the changes that wait. `headwater up` does so all the time; two at once is harmless: a report "
-        f"that is being refreshed is waited for, {WAIT_SECONDS} s at most. One that fails stops no other.",
+        "Applies the waiting changes. `headwater up` does so continuously; both may run at once: a report "
+        f"that is being refreshed is waited for, {WAIT_SECONDS} s at most. A failure stops no other report.",
     )
     _add_names(refresh)
-    refresh.add_argument("--whole", action="store_true", help="make the whole table anew, and show it")
+    refresh.add_argument("--whole", action="store_true", help="rebuild the whole table, and swap it in")
     add_warehouse(refresh)
 
 
@@ -130,13 +132,13 @@ def _add_verify(actions: Commands[argparse.ArgumentParser]) -> None:
     verify = add_command(
         actions,
         "verify",
-        "make reports from scratch and compare",
+        "compute reports from scratch and compare",
         "headwater reports verify",
         _verify,
-        "Compares each table with what its SELECT gives at the same moment. Names the rows that differ by "
-        "hashes of their keys; exit code 3 when there are any, which is a bug of Headwater. One that fails "
-        "stops no other: exit code 2 when a report can't be refreshed, 5 when a retry may help. `headwater "
-        f"up` may run: a report that is being refreshed is waited for, {WAIT_SECONDS} s at most.",
+        "Compares each table with the result of its SELECT at the same moment. Lists differing rows by the "
+        "hashes of their keys; exit code 3 when there are any, which is a bug of Headwater. A failure stops "
+        "no other report: exit code 2 when one can't be refreshed, 5 when a retry may help. `headwater up` "
+        f"may run: a report that is being refreshed is waited for, {WAIT_SECONDS} s at most.",
     )
     _add_names(verify)
     add_warehouse(verify)
@@ -149,15 +151,15 @@ def _add_drop(actions: Commands[argparse.ArgumentParser]) -> None:
         "remove the table of a report",
         "headwater reports drop active_subscriptions",
         _drop,
-        "For a report whose file is gone: with its file there, the next refresh makes the table again. Exit "
-        "code 2 when there is no such report.",
+        "For a report whose file is gone: otherwise the next refresh builds the table again. Exit code 2 "
+        "when there is no such report.",
     )
     drop.add_argument("name", metavar="REPORT")
     add_warehouse(drop)
 
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", metavar="REPORT", nargs="*", help="such as renewals_due; all where left out")
+    parser.add_argument("names", metavar="REPORT", nargs="*", help="such as renewals_due; all by default")
 
 
 def _read(here: Installation) -> Reports:
@@ -177,13 +179,13 @@ def _refresher(here: Installation) -> Iterator[Refresher]:
 
 @contextmanager
 def _patient(name: str) -> Iterator[None]:
-    """Says what a person waits for, when it takes long."""
-    said = (
+    """Print what the command is waiting for if the block takes long."""
+    message = (
         f"report {name}: still at it; while somebody else is refreshing it, its turn is waited for, "
         f"{WAIT_SECONDS} s at most"
     )
-    timer = threading.Timer(_TELL_SECONDS, tell, [said])
-    timer.daemon = True
+    timer = threading.Timer(_PATIENCE_SECONDS, tell, [message])
+    timer.daemon = True  # must not keep the process alive after Ctrl-C
     timer.start()
     try:
         yield
@@ -196,10 +198,10 @@ def _list(options: argparse.Namespace) -> int:
     reports = _read(here)
     with _refresher(here) as refresher:
         standings, waiting = refresher.standings()
-    members = [_described(each, waiting, each.name in reports.right) for each in standings]
-    there = {each["report"] for each in members}
-    members += [_unmade(name) for name in reports.right if name not in there]
-    members += [{**_unmade(path.stem), "problem": problem} for path, problem in reports.wrong.items()]
+    members = [_described(standing, waiting, standing.name in reports.right) for standing in standings]
+    built = {row["report"] for row in members}
+    members += [_not_built(name) for name in reports.right if name not in built]
+    members += [{**_not_built(path.stem), "problem": problem} for path, problem in reports.wrong.items()]
     if not options.json:
         members.sort(key=lambda row: str(row["report"]))
     emit(members, _COLUMNS, options.json)
@@ -221,7 +223,7 @@ def _described(standing: Standing, waiting: dict[str, int], has_file: bool) -> d
     }
 
 
-def _unmade(name: str) -> dict[str, Any]:
+def _not_built(name: str) -> dict[str, Any]:
     return {**dict.fromkeys(_MEMBERS), "report": name, "kept": "not made yet"}
 
 
@@ -232,21 +234,21 @@ def _check(options: argparse.Namespace) -> int:
     reports = _read(here)
     for report in chosen(reports, options.names):
         if report.derivation is None:
-            show(f"{report.name}: made anew every {counted(report.minutes or 0, 'minute')}")
+            show(f"{report.name}: rebuilt every {counted(report.minutes or 0, 'minute')}")
             continue
         show(f"{report.name}: a change leads to its rows by {', '.join(report.unit)}")
         for entity, columns in report.images.items():
             show(f"  staging.{entity}: {', '.join(columns) or 'whether a row is there'}")
     wrong = [] if options.names else list(problems(reports))
     if options.warehouse is not None or options.create_indexes:
-        wrong += _ask(here, chosen(reports, options.names), options.create_indexes)
-    for each in wrong:
-        tell(each)
+        wrong += _ask_warehouse(here, chosen(reports, options.names), options.create_indexes)
+    for problem in wrong:
+        tell(problem)
     return REFUSED if wrong else DONE
 
 
-def _ask(here: Installation, reports: list[Report], create_indexes: bool) -> list[str]:
-    """Shows the columns as the warehouse makes them, and the indexes; gives what is wrong."""
+def _ask_warehouse(here: Installation, reports: list[Report], create_indexes: bool) -> list[str]:
+    """Print the column types and missing indexes that the warehouse reports. Return the problems."""
     from consumers.reporting.engines import reports_in
 
     wrong = []
@@ -257,8 +259,8 @@ def _ask(here: Installation, reports: list[Report], create_indexes: bool) -> lis
                 _show_outputs(engine, report)
                 _show_indexes(engine, report, create_indexes)
             except ConfigurationError as error:
-                said, named = str(error), f"report {report.name}: "
-                wrong.append(said if said.startswith(named) else named + said)
+                message, prefix = str(error), f"report {report.name}: "
+                wrong.append(message if message.startswith(prefix) else prefix + message)
     return wrong
 
 
@@ -266,10 +268,10 @@ def _show_outputs(engine: ReportEngine, report: Report) -> None:
     from consumers.reporting.definition.outputs import check_stored, remarks
 
     outputs = engine.outputs(report)
-    show(f"{report.name}: {', '.join(f'{each.name} {each.type}'.rstrip() for each in outputs)}")
+    show(f"{report.name}: {', '.join(f'{column.name} {column.type}'.rstrip() for column in outputs)}")
     check_stored(report.name, outputs)
-    for each in remarks(report.unit, outputs):
-        tell(f"{report.name}: {each}")
+    for remark in remarks(report.unit, outputs):
+        tell(f"{report.name}: {remark}")
 
 
 _LOOKUPS = {
@@ -282,11 +284,11 @@ def _show_indexes(engine: ReportEngine, report: Report, create: bool) -> None:
     from consumers.reporting.refresh.refresher import Refresher
 
     refresher = Refresher(engine)
-    for each in refresher.create_indexes(report) if create else ():
-        show(f"  staging.{each.entity} ({', '.join(each.columns)}): index made")
-    for each in refresher.lookups(report):
-        if each.state != "there":
-            show(f"  staging.{each.entity} ({', '.join(each.columns)}) {_LOOKUPS[each.state]}")
+    for index in refresher.create_indexes(report) if create else ():
+        show(f"  staging.{index.entity} ({', '.join(index.columns)}): index made")
+    for lookup in refresher.lookups(report):
+        if lookup.state != "there":
+            show(f"  staging.{lookup.entity} ({', '.join(lookup.columns)}) {_LOOKUPS[lookup.state]}")
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -297,56 +299,62 @@ def _plan(options: argparse.Namespace) -> int:
     with _refresher(here) as refresher:
         rows = [(report.name, refresher.plan(report)) for report in chosen(reports, options.names)]
         named = bool(options.names)
-        gone = set() if named else {each.name for each in refresher.standings()[0]} - reports.right.keys()
+        gone = set() if named else {known.name for known in refresher.standings()[0]} - reports.right.keys()
         if options.compare:
-            for each in chosen(reports, options.names):
-                with _patient(each.name):
-                    compared.append((each.name, refresher.compare(each)))
+            for report in chosen(reports, options.names):
+                with _patient(report.name):
+                    compared.append((report.name, refresher.compare(report)))
     rows += [(name, "nothing: its file is gone, and its table stays until `reports drop`") for name in gone]
     show_table(("report", "plan"), sorted(rows))
     for name, comparison in compared:
         show_comparison(name, comparison)
-    _tell_problems(reports, options.names)
+    _report_problems(reports, options.names)
     return DONE
 
 
 def _refresh(options: argparse.Namespace) -> int:
     def refresh(refresher: Refresher, report: Report) -> int:
         done = refresher.refresh(report, whole=options.whole)
-        how = {"nothing": "nothing to do", "whole": "made anew"}.get(done.how, f"{done.units:,} units anew")
+        how = {"nothing": "nothing to do", "whole": "rebuilt"}.get(
+            done.how, f"{done.units:,} units recomputed"
+        )
         show(f"{report.name}: {counted(done.changes, 'change')}, {how}, {counted(done.rows, 'row')}")
         return DONE
 
-    return max(_of_each(load(), options.names, refresh), default=DONE)
+    # The exit codes are ordered: with several failures the one that a retry may solve (5) wins.
+    return max(_for_each(load(), options.names, refresh), default=DONE)
 
 
 def _verify(options: argparse.Namespace) -> int:
     def verify(refresher: Refresher, report: Report) -> int:
         if report.derivation is None:
-            show(f"{report.name}: made anew each time, nothing to compare")
+            show(f"{report.name}: rebuilt each time, nothing to compare")
             return DONE
         differing = refresher.verify(report)
-        said = f"differs at {', '.join(differing)}" if differing else "as its SELECT says"
-        show(f"{report.name}: {said}")
+        result = f"differs at {', '.join(differing)}" if differing else "as its SELECT says"
+        show(f"{report.name}: {result}")
         return FINDINGS if differing else DONE
 
-    codes = _of_each(load(), options.names, verify)
+    codes = _for_each(load(), options.names, verify)
     counts = {
         "right": codes.count(DONE),
         "differing": codes.count(FINDINGS),
         "not verified": codes.count(REFUSED) + codes.count(GAVE_UP),
     }
     tell(f"{counted(len(codes), 'report')}: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n))
+    # A difference is a bug, so that it counts before reports that could not be verified.
     return next((code for code in (FINDINGS, REFUSED, GAVE_UP) if code in codes), DONE)
 
 
-def _of_each(here: Installation, names: list[str], work: Callable[[Refresher, Report], int]) -> list[int]:
-    """The exit code of each report; one that fails is reported, and stops no other. So is a file that is
-    wrong, where no reports are named."""
+def _for_each(here: Installation, names: list[str], work: Callable[[Refresher, Report], int]) -> list[int]:
+    """Call `work` for each report and return the exit codes; a failure is printed and stops no other report.
+
+    If no reports are named, invalid report files are printed as well.
+    """
     from consumers.reporting.files import chosen
 
     reports, codes = _read(here), []
-    _tell_problems(reports, names)
+    _report_problems(reports, names)
     with _refresher(here) as refresher:
         for report in chosen(reports, names):
             try:
@@ -358,12 +366,12 @@ def _of_each(here: Installation, names: list[str], work: Callable[[Refresher, Re
     return codes
 
 
-def _tell_problems(reports: Reports, names: list[str]) -> None:
-    """Tells each file that is wrong, where no reports are named. `check` is what fails of them."""
+def _report_problems(reports: Reports, names: list[str]) -> None:
+    """Print the invalid report files unless reports are named. Only `reports check` fails because of them."""
     from consumers.reporting.files import problems
 
-    for each in () if names else problems(reports):
-        tell(each)
+    for problem in () if names else problems(reports):
+        tell(problem)
 
 
 def _drop(options: argparse.Namespace) -> int:

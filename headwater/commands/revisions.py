@@ -1,4 +1,4 @@
-"""`headwater replay revisions | discard`: the physical tables of an entity, listed and dropped."""
+"""`headwater replay revisions | discard`: list and drop the physical tables of an entity."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def add_parsers(actions: Commands[argparse.ArgumentParser]) -> None:
     listing = add_command(
         actions,
         "revisions",
-        "list the tables that rebuilds and as-of runs have made",
+        "list the tables that rebuilds and as-of runs have created",
         "headwater replay revisions school",
         _list,
-        "The live revision, the retired one that a rollback goes back to, half-made ones that a rebuild "
-        "would go on with, and as-of tables. Each is a whole table. Without NAME: of all entities.",
+        "Lists the live revision, the retired one that a rollback switches to, half-made ones that a rebuild "
+        "would resume, and as-of tables. Each is a whole table. Without NAME: of all entities.",
     )
     listing.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
     add_json(listing)
@@ -44,15 +44,15 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         "drop revisions that are not needed",
         "headwater replay discard school --as-of 2026-01-31T12:00:00Z",
         _discard,
-        "Never the live one. The log has all that they hold. A rebuild that is writing into a revision which "
-        "is discarded ends with an error. To expire as-of tables run it with --expired once a day.",
+        "Never drops the live one. Their rows can be rebuilt from the log. A rebuild that is writing into a "
+        "discarded revision ends with an error. To expire as-of tables run it with --expired once a day.",
     )
     parser.add_argument("name", metavar="NAME", help="an entity, such as school")
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--half-made", action="store_true", help="those that a rebuild did not finish")
+    which.add_argument("--half-made", action="store_true", help="revisions that a rebuild did not finish")
     which.add_argument("--expired", action="store_true", help="as-of tables whose --keep-days are over")
     which.add_argument("--as-of", type=moment, metavar="TIME", help="the as-of table of this moment")
-    which.add_argument("--revision", type=count, metavar="N", help="this one, whatever its state")
+    which.add_argument("--revision", type=count, metavar="N", help="this revision, whatever its state")
     add_json(parser)
     add_warehouse(parser)
 
@@ -88,34 +88,36 @@ def _discard(options: argparse.Namespace) -> int:
     name = here.catalog.entity(options.name).name
     with here.warehouse() as warehouse:
         chosen = _chosen(options, kept_revisions(warehouse, name))
-        for each in chosen:
-            warehouse.drop_revision(name, each.number)
+        for revision in chosen:
+            warehouse.drop_revision(name, revision.number)
     if options.json:
-        show_json({"entity": name, "dropped": [each.number for each in chosen]})
+        show_json({"entity": name, "dropped": [revision.number for revision in chosen]})
     elif chosen:
-        for each in chosen:
-            show(f"dropped revision {each.number} of {name}, {_STATES.get(each.state, each.state)}")
+        for revision in chosen:
+            state = _STATES.get(revision.state, revision.state)
+            show(f"dropped revision {revision.number} of {name}, {state}")
     else:
         show(f"{name} has no such revision: nothing to discard")
     return DONE
 
 
 def _chosen(options: argparse.Namespace, kept: list[Kept]) -> list[Revision]:
-    """Raises ConfigurationError where what is named is not there."""
+    """Return the revisions that the options select. Raises ConfigurationError if a named one is missing."""
     from replay.as_of import view_suffix
     from replay.revisions import expired
 
-    revisions = [each.revision for each in kept]
+    revisions = [revision for revision, _ in kept]
     if options.expired:
         return expired(kept, datetime.now(UTC))
     if options.half_made:
-        return [each for each in revisions if each.state == "building"]
+        return [revision for revision in revisions if revision.state == "building"]
     name = options.as_of and view_suffix(options.as_of)
-    found = [
-        each for each in revisions if (each.as_of if name else each.number) == (name or options.revision)
-    ]
-    if not found:
+    if name:
+        chosen = [revision for revision in revisions if revision.as_of == name]
+    else:
+        chosen = [revision for revision in revisions if revision.number == options.revision]
+    if not chosen:
         raise ConfigurationError(
             f"entity {options.name}: no such revision; see `headwater replay revisions {options.name}`"
         )
-    return found
+    return chosen

@@ -1,4 +1,4 @@
-"""`headwater status`: what the tables, the stream, the log and the rejects hold."""
+"""`headwater status`: figures about tables, stream, log, dead letters, rejects and reports."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         commands,
         "status",
-        "show how much the tables, the stream and the log hold",
+        "show figures about the tables, the stream and the log",
         "headwater status --json",
         run,
-        "Each table's live rows, tombstones, revision and newest event; how far each shard of the stream is "
-        "applied; the objects of the log; dead letters and rejected rows that wait for a person; names of "
-        "the last 30 days that no schema has; reports and their backlog. Refreshes the summary of dead "
-        "letters in the warehouse.",
+        "Shows the live rows, tombstones, revision and newest event of each table; how far each shard of the "
+        "stream is applied; the objects of the log; dead letters and rejected rows that wait for a person; "
+        "names of the last 30 days that no schema has; reports and their backlog. Refreshes the summary of "
+        "dead letters in the warehouse.",
     )
     add_json(parser)
     add_warehouse(parser)
@@ -44,8 +44,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_status(here: Installation) -> dict[str, Any]:
-    """The status as `--json` prints it; refreshes the summary of dead letters. Raises TransientError,
-    ConfigurationError."""
+    """Return the status as `--json` prints it, and refresh the summary of dead letters.
+
+    Raises TransientError, ConfigurationError.
+    """
     from consumers.kinesis import StreamReader
     from headwater.views.letter_ledgers import count_letters
     from headwater.views.letter_summary import refresh, waiting
@@ -65,44 +67,45 @@ def read_status(here: Installation) -> dict[str, Any]:
         "log": log_size(S3Log(aws.s3, log_bucket), aws, log_bucket, datetime.now(UTC))._asdict(),
         "dead_letters": waiting(letters),
         "dead_letter_summary": [
-            {**each._asdict(), "oldest": instant(each.oldest), "newest": instant(each.newest)}
-            for each in letters
+            {**count._asdict(), "oldest": instant(count.oldest), "newest": instant(count.newest)}
+            for count in letters
         ],
         "rejects": {
             **count_rejects(aws, here.settings)._asdict(),
             "place": f"s3://{here.settings.source_bucket}/rejects/",
         },
-        "drift": [as_json(each) for each in read_drift(aws, here.settings, since=recently())],
+        "drift": [as_json(drift) for drift in read_drift(aws, here.settings, since=recently())],
     }
 
 
 def _kept(warehouse: Warehouse, stream: str) -> dict[str, Any]:
-    """What the warehouse itself says: tables, how far this stream is applied, reports."""
+    """Return what the warehouse knows: tables, checkpoints of this stream, reports."""
     from consumers.warehouse.port import LIVE_READER
 
     with warehouse.transaction() as transaction:
-        checkpoints = [each for each in transaction.checkpoints(LIVE_READER) if each.stream == stream]
+        # Checkpoints of a stream that was deleted and created again under the same name are left out.
+        checkpoints = [point for point in transaction.checkpoints(LIVE_READER) if point.stream == stream]
     return {
         "tables": [{**table._asdict(), "newest": instant(table.newest)} for table in warehouse.status()],
-        "checkpoints": {each.shard: each.sequence.lstrip("0") for each in checkpoints},
+        "checkpoints": {point.shard: point.sequence.lstrip("0") for point in checkpoints},
         "reports": _reports(warehouse),
     }
 
 
 def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Rows, backlog and problem of each."""
+    """Return the rows, backlog and problem of each report."""
     from consumers.reporting.engines import reports_in
     from consumers.reporting.refresh.refresher import Refresher
 
     standings, waiting = Refresher(reports_in(warehouse)).standings()
     return [
         {
-            "report": each.name,
-            "rows": each.rows,
-            "waiting": waiting.get(each.name, 0),
-            "problem": each.problem,
+            "report": standing.name,
+            "rows": standing.rows,
+            "waiting": waiting.get(standing.name, 0),
+            "problem": standing.problem,
         }
-        for each in standings
+        for standing in standings
     ]
 
 
@@ -117,20 +120,21 @@ def _show(status: dict[str, Any]) -> None:
     log, rejects = status["log"], status["rejects"]
     show(f"log: {counted(log['objects'], 'object')}, {counted(log['bytes'], 'byte')}")
     show(f"dead letters: {status['dead_letters']:,}")
-    for each in status["dead_letter_summary"]:
-        kind = " ".join(filter(None, (each["entity"], each["stage"], each["cause"])))
-        show(f"  {kind}: {each['letters']:,} {each['state']}, {each['oldest']} to {each['newest']}")
+    for count in status["dead_letter_summary"]:
+        kind = " ".join(filter(None, (count["entity"], count["stage"], count["cause"])))
+        show(f"  {kind}: {count['letters']:,} {count['state']}, {count['oldest']} to {count['newest']}")
     where = f", in {rejects['place']}" if rejects["rows"] or rejects["files"] else ""
     closed = f" ({rejects['closed']:,} corrected or discarded)" if rejects["closed"] else ""
     files = counted(rejects["files"], "whole file")
     show(f"rejected: {counted(rejects['rows'], 'row')}{closed}, {files}{where}")
-    for each in status["reports"]:
-        problem = f"; {each['problem']}" if each["problem"] else ""
-        changes = counted(each["waiting"], "change")
-        show(f"report {each['report']}: {counted(each['rows'], 'row')}, {changes} waiting{problem}")
-    for each in status["drift"]:
-        there = f"{counted(each['days'], 'day')}, {each['first']} to {each['last']}"
-        if each["name"] == KEY_TEXTS:
-            show(f"rows write one key in several texts, {each['source']}, entity {each['entity']}: {there}")
+    for report in status["reports"]:
+        problem = f"; {report['problem']}" if report["problem"] else ""
+        changes = counted(report["waiting"], "change")
+        show(f"report {report['report']}: {counted(report['rows'], 'row')}, {changes} waiting{problem}")
+    for drift in status["drift"]:
+        where = f"{drift['source']}, entity {drift['entity']}"
+        when = f"{counted(drift['days'], 'day')}, {drift['first']} to {drift['last']}"
+        if drift["name"] == KEY_TEXTS:
+            show(f"rows write one key in several texts, {where}: {when}")
         else:
-            show(f"no schema names {each['name']} of {each['source']}, entity {each['entity']}: {there}")
+            show(f"no schema names {drift['name']} of {where}: {when}")

@@ -1,4 +1,4 @@
-"""`headwater tables`: look at what the tables hold."""
+"""`headwater tables`: list the tables, or show the rows of one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "list the tables, or show the rows of one",
         "headwater tables school --limit 5",
         run,
-        "Without NAME: the tables. With NAME: the rows that a reader of its view sees, ordered by their key.",
+        "Without NAME: lists the tables. With NAME: shows the rows that readers of its view see, ordered by "
+        "key.",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
     parser.add_argument("--limit", type=count, default=20, metavar="N", help="at most N rows (20); 0: all")
     parser.add_argument(
-        "--as-of", type=moment, metavar="TIME", help="as `replay rebuild NAME --as-of TIME` has made it"
+        "--as-of", type=moment, metavar="TIME", help="the table that `replay rebuild NAME --as-of TIME` built"
     )
     add_json(parser)
     add_warehouse(parser)
@@ -49,12 +50,12 @@ def _list(here: Installation, as_json: bool) -> int:
 
 
 def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> int:
-    """One row more than is shown is read, to know whether there are more."""
     from replay.as_of import view_suffix
 
     limit = options.limit or None
     as_of = options.as_of and view_suffix(options.as_of)
     with here.warehouse() as warehouse:
+        # One row more than is shown, to know whether there are more.
         columns, rows = warehouse.select(entity.name, limit and limit + 1, as_of)
     kinds = {column.field.name: column.field.kind for column in entity.columns}
     shown = [
@@ -68,8 +69,9 @@ def _show(here: Installation, entity: Entity, options: argparse.Namespace) -> in
 
 
 def _shown(value: object, kind: FieldType | None) -> object:
-    """In one form for all engines: SQLite keeps a boolean as a number, and moments as text in this form; SQL
-    Server's moments are UTC and do not say so."""
+    """Return a value in the same form for all engines."""
+    # SQLite stores a boolean as a number, and a moment as text in this form. SQL Server returns moments in
+    # UTC without a time zone.
     if isinstance(value, (datetime, time)):
         digits = "milliseconds" if str(kind).endswith("millis") else "microseconds"
         is_utc = isinstance(value, datetime) and str(kind).startswith("timestamp")

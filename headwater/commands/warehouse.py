@@ -1,4 +1,4 @@
-"""`headwater warehouse`: a database made ready for Headwater, and what it lacks."""
+"""`headwater warehouse`: prepare a database for Headwater, and check what it lacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headwater.parsing import Commands, add_command, add_warehouse
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "warehouse", "make a database ready, or say what it lacks", "headwater warehouse check"
+        commands, "warehouse", "prepare a database, or check what it lacks", "headwater warehouse check"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for add in (_add_init, _add_check, _add_adopt_log):
@@ -24,13 +24,13 @@ def _add_init(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPa
     return add_command(
         actions,
         "init",
-        "make what is missing in the warehouse",
+        "create what is missing in the warehouse",
         "headwater warehouse init",
         _init,
-        "Makes the tables and views of the entities. In SQL Server also schemas, the setting by which readers"
-        " wait for no writer (READ_COMMITTED_SNAPSHOT), and the roles headwater_writer, headwater_refresher "
-        "and headwater_reader: for that it needs an owner of the database, and the first time nobody else "
-        "connected to it. Harmless to repeat.",
+        "Creates the tables and views of the entities. In SQL Server also schemas, the setting that keeps "
+        "readers from waiting for writers (READ_COMMITTED_SNAPSHOT), and the roles headwater_writer, "
+        "headwater_refresher and headwater_reader: for these it needs an owner of the database and, the "
+        "first time, no other connection to it. Safe to repeat.",
     )
 
 
@@ -38,7 +38,7 @@ def _add_check(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentP
     return add_command(
         actions,
         "check",
-        "say what the warehouse lacks",
+        "list what the warehouse lacks",
         "headwater warehouse check",
         _check,
         "Changes nothing. Exit code 3 when something is missing.",
@@ -49,11 +49,11 @@ def _add_adopt_log(actions: Commands[argparse.ArgumentParser]) -> argparse.Argum
     return add_command(
         actions,
         "adopt-log",
-        "say that the tables are those of the log in HEADWATER_LOG_BUCKET",
+        "record that the tables belong to the log in HEADWATER_LOG_BUCKET",
         "headwater warehouse adopt-log",
         _adopt_log,
-        "A warehouse records the log that its tables are made from; `up` and `replay` refuse another one. "
-        "This records the present log instead: for one that was restored, or moved to another bucket.",
+        "A warehouse records the log that its tables are built from; `up` and `replay` refuse another one. "
+        "This records the present log instead: for a log that was restored, or moved to another bucket.",
     )
 
 
@@ -67,8 +67,8 @@ def _init(_options: argparse.Namespace) -> int:
 def _check(_options: argparse.Namespace) -> int:
     with load().warehouse() as warehouse:
         missing = warehouse.lacks()
-    for each in missing:
-        show(each)
+    for item in missing:
+        show(item)
     if missing:
         tell(f"{counted(len(missing), 'thing')} missing: see `headwater warehouse init`")
     else:

@@ -103,4 +103,4 @@ def test_a_number_of_days_that_is_none_is_refused(given: str) -> None:
 @pytest.mark.usefixtures("warehouse")
 def test_days_to_keep_are_of_an_as_of_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", "rebuild", "school", "--keep-days", "3"]) == 2
-    assert "--keep-days is of an --as-of table" in capsys.readouterr().err
+    assert "--keep-days needs --as-of" in capsys.readouterr().err

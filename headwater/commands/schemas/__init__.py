@@ -1,4 +1,4 @@
-"""`headwater schemas`: versions of schemas, and the gate that a new one has to pass."""
+"""`headwater schemas`: versions of schemas, and the checks that a new version has to pass."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from headwater.commands.schemas import check, diff, drift, history, new, publish
 from headwater.parsing import Commands, add_command
 
 _ACTIONS = (check, new, show, diff, history, drift, publish, rules)
-"""Modules with an `add_parser` each, in the order of the help."""
+"""Modules with a function `add_parser`, in the order of the help."""
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "schemas", "make, show, check and publish versions of schemas", "headwater schemas check"
+        commands, "schemas", "create, show, check and publish versions of schemas", "headwater schemas check"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for action in _ACTIONS:

@@ -1,4 +1,4 @@
-"""Which entities a command is about, and its files."""
+"""Arguments that name entities and the folder of their files."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from schemas.errors import ConfigurationError
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
-    """`--home`."""
+    """Add the option `--home`."""
     parser.add_argument(
         "--home", type=Path, metavar="HOME", help="the folder that holds entities/ (HEADWATER_HOME)"
     )
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """What the environment says, but for `--home`."""
+    """Return the settings of the environment, with the home folder of `--home` if given."""
     settings = read_settings(os.environ)
     return replace(settings, home=options.home) if options.home else settings
 
 
 def home_option(options: argparse.Namespace) -> str:
-    """` --home HOME`, for a hint to copy into a shell; empty where the environment names the home."""
+    """Return ` --home HOME` for a command to copy into a shell, or "" if the environment names the folder."""
     return f" --home {shlex.quote(str(options.home))}" if options.home else ""
 
 
 def folders_of(home: Path | None, names: Iterable[str]) -> list[Path]:
-    """The folders of these entities, of all where none is named. Raises ConfigurationError."""
+    """Return the folders of these entities, or of all if `names` is empty. Raises ConfigurationError."""
     return [entity_folder(home, name) for name in names] or entity_folders(entities_of(home))
 
 
 def named_entity(options: argparse.Namespace) -> tuple[Path, Entity]:
-    """The one entity of the command line, whatever the gate says of it. Raises ConfigurationError."""
+    """Return folder and entity of the command line, without checking them. Raises ConfigurationError."""
     folder = entity_folder(settings_of(options).home, options.entity)
     return folder, read_entity(folder)
 
 
 def at_version(entity: Entity, version: int) -> Entity:
-    """As it was when this version was the newest. Raises ConfigurationError."""
+    """Return the entity as it was when this version was the newest. Raises ConfigurationError."""
     if not 1 <= version <= len(entity.versions):
         raise ConfigurationError(
             f"entity {entity.name}: found version {version}; allowed: 1 to {len(entity.versions)}"

@@ -1,4 +1,4 @@
-"""`headwater schemas check`: what a new version changes, what that costs, and what is refused."""
+"""`headwater schemas check`: classify the changes of new versions, and find those that are refused."""
 
 from __future__ import annotations
 
@@ -33,46 +33,43 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "check",
-        "say what new versions change, what that costs, and what is refused",
+        "list what new versions change, what that costs, and what is refused",
         "headwater schemas check school --json",
         run,
-        "Compares each version that is not published with all older ones, and the newest with the "
+        "Compares each unpublished version with all older ones, and the newest with the "
         "warehouse's table. Each change is additive or widening (applied live), rebuild (correct only after "
         "the replay that is named), or refused. Changes nothing. Exit code 0, 3 when a rebuild is needed, 2 "
         "when anything is refused.",
     )
-    parser.add_argument(
-        "entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named"
-    )
-    parser.add_argument("--all", action="store_true", help="published versions as well")
+    parser.add_argument("entities", nargs="*", metavar="ENTITY", help="such as school; all by default")
+    parser.add_argument("--all", action="store_true", help="check published versions as well")
     add_home(parser)
     add_json(parser)
     add_warehouse(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0, 3 or 2. What the warehouse has against being asked is raised when the rest is told."""
+    """Return exit code 0, 3 or 2. Raises HeadwaterError if the warehouse can't be read, after the output."""
     settings = settings_of(options)
     folders = folders_of(settings.home, options.entities)
     checked = check_folders(folders, options.all)
     for folder in folders:
-        _tell_unrecorded(folder)
-    away = _ask_warehouse(settings, checked)
+        _report_unrecorded(folder)
+    failure = _ask_warehouse(settings, checked)
     lines = list(_grouped(checked.sorted()))
     if options.json:
         show_json(checked.as_json())
     elif lines:
         show_table(_COLUMNS, lines)
     tell(f"{counted(checked.count, 'entity', 'entities')}: {_summary(lines)}")
-    if away is not None:
-        raise away
-    return exit_code(checked.found)
+    if failure is not None:
+        raise failure
+    return exit_code(checked.findings)
 
 
-def _tell_unrecorded(folder: Path) -> None:
-    """Of an entity that was published before settings of sources were recorded. A published.json that cannot
-    be read is a finding."""
-    with suppress(ConfigurationError):
+def _report_unrecorded(folder: Path) -> None:
+    """Print a hint if the entity was published before settings of sources were recorded."""
+    with suppress(ConfigurationError):  # an unreadable published.json is reported as a finding
         published = read_published(folder)
         if published and not any(is_recorded(name) for name in published):
             tell(
@@ -83,45 +80,48 @@ def _tell_unrecorded(folder: Path) -> None:
 
 @dataclass(slots=True)
 class Checked:
-    """Entities as their files say, and all that there is to say of them."""
+    """The entities of some folders, and the findings about them.
+
+    `count` is the number of folders; `warehouse` is True if the live tables were checked as well.
+    """
 
     count: int
     entities: dict[str, Entity] = field(default_factory=dict)
-    found: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     warehouse: bool = False
 
     def sorted(self) -> list[Finding]:
-        """The cheapest first, so that what matters most stands last, where a terminal ends."""
-        return sorted(self.found, key=lambda each: each.category)
+        """Return the findings by category, the worst last: that is next to the prompt of a terminal."""
+        return sorted(self.findings, key=lambda finding: finding.category)
 
     def as_json(self) -> dict[str, Any]:
-        worst = max((each.category for each in self.found), default=None)
+        worst = max((finding.category for finding in self.findings), default=None)
         return {
             "category": worst and worst.word,
             "warehouse": self.warehouse,
-            "findings": [_as_json(each) for each in self.sorted()],
+            "findings": [_as_json(finding) for finding in self.sorted()],
         }
 
 
 def check_folders(folders: Sequence[Path], every: bool = False) -> Checked:
-    """All that the files alone say, of all entities: nothing stops at the first."""
+    """Check the files of all entities; a malformed one does not stop the others."""
     checked = Checked(len(folders))
     for folder in folders:
         try:
             checked.entities[folder.name] = read_entity(folder)
         except ConfigurationError as error:
-            checked.found.append(malformed(folder.name, str(error)))
+            checked.findings.append(malformed(folder.name, str(error)))
     for folder in folders:
         if folder.name in checked.entities:
-            checked.found += _of_versions(folder, checked.entities[folder.name], every)
+            checked.findings += _version_findings(folder, checked.entities[folder.name], every)
     try:
         check_together(checked.entities)
     except ConfigurationError as error:
-        checked.found.append(malformed("", str(error)))
+        checked.findings.append(malformed("", str(error)))
     return checked
 
 
-def _of_versions(folder: Path, entity: Entity, every: bool) -> list[Finding]:
+def _version_findings(folder: Path, entity: Entity, every: bool) -> list[Finding]:
     try:
         return findings(entity, read_published(folder), every)
     except ConfigurationError as error:
@@ -129,57 +129,60 @@ def _of_versions(folder: Path, entity: Entity, every: bool) -> list[Finding]:
 
 
 def _ask_warehouse(settings: Settings, checked: Checked) -> HeadwaterError | None:
-    """Adds what the live tables say. Returns why they could not be asked."""
+    """Add the findings about the live tables. Return the error if the warehouse can't be read."""
     if settings.warehouse is None and settings.warehouse_secret is None:
         tell("no warehouse was asked: neither --warehouse nor HEADWATER_WAREHOUSE names one")
         return None
     here = Installation(settings, Catalog(checked.entities, SchemaRegistry()))
     try:
-        checked.found += _of_tables(here)
+        checked.findings += _table_findings(here)
         checked.warehouse = True
     except HeadwaterError as error:
         return error
     return None
 
 
-def _of_tables(here: Installation) -> list[Finding]:
-    found: list[Finding] = []
+def _table_findings(here: Installation) -> list[Finding]:
+    results: list[Finding] = []
     with here.warehouse() as warehouse:
         for entity in here.catalog.entities.values():
-            for each in warehouse.revisions(entity.name):
-                if each.state == "live":
-                    found += against_table(entity, each.number, each.schema_version, each.schema_fingerprint)
-    return found
+            for table in warehouse.revisions(entity.name):
+                if table.state == "live":
+                    results += against_table(
+                        entity, table.number, table.schema_version, table.schema_fingerprint
+                    )
+    return results
 
 
-def exit_code(found: Iterable[Finding]) -> int:
-    """The one of the worst finding."""
-    worst = max((each.category for each in found), default=Category.ADDITIVE)
+def exit_code(results: Iterable[Finding]) -> int:
+    """Return the exit code of the worst finding."""
+    worst = max((finding.category for finding in results), default=Category.ADDITIVE)
     return {Category.REBUILD: FINDINGS, Category.REFUSED: REFUSED}.get(worst, DONE)
 
 
-def show_findings(found: Sequence[Finding]) -> None:
-    """One line for what several older versions have in common."""
-    if found:
-        show_table(_COLUMNS, _grouped(found))
+def show_findings(results: Sequence[Finding]) -> None:
+    """Print the findings; those that several older versions share are one line."""
+    if results:
+        show_table(_COLUMNS, _grouped(results))
 
 
-def _grouped(found: Iterable[Finding]) -> Iterator[Sequence[str]]:
-    alike: dict[tuple[object, ...], list[Finding]] = {}
-    for each in found:
-        older = "v" if each.older.startswith("v") else each.older
-        alike.setdefault(
-            (each.entity, older, each.newer, each.field, each.rule.name, each.remedy), []
-        ).append(each)
-    for each, *more in alike.values():
-        older = f"{each.older} to {more[-1].older}" if more else each.older
-        yield each.entity, older, each.newer, each.field, each.rule.name, each.category.word, each.remedy
+def _grouped(results: Iterable[Finding]) -> Iterator[Sequence[str]]:
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in results:
+        # Findings that differ only in the older version share a group: v1 to v4 is one line.
+        older = "v" if finding.older.startswith("v") else finding.older
+        kind = (finding.entity, older, finding.newer, finding.field, finding.rule.name, finding.remedy)
+        groups.setdefault(kind, []).append(finding)
+    for first, *more in groups.values():
+        older = f"{first.older} to {more[-1].older}" if more else first.older
+        rule, category = first.rule.name, first.category.word
+        yield first.entity, older, first.newer, first.field, rule, category, first.remedy
 
 
 def _summary(lines: Iterable[Sequence[str]]) -> str:
     counts = Counter(line[_COLUMNS.index("category")] for line in lines)
-    told = [f"{counts[category.word]} {category.word}" for category in Category if counts[category.word]]
-    return ", ".join(told) or "nothing changes"
+    parts = [f"{counts[category.word]} {category.word}" for category in Category if counts[category.word]]
+    return ", ".join(parts) or "nothing changes"
 
 
 def _as_json(finding: Finding) -> dict[str, str | None]:

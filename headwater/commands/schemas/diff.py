@@ -1,4 +1,4 @@
-"""`headwater schemas diff`: what changes between two versions."""
+"""`headwater schemas diff`: list the changes between two versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0, whatever the changes cost."""
+    """Return exit code 0, whatever the changes cost."""
     _, entity = named_entity(options)
     for version in (options.older, options.newer):
         at_version(entity, version)
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         )
     rows = []
     for change in entity.evolution.changes(options.older, options.newer):
-        sides = [each and f"{each.name} {type_of(each)}" for each in entity.evolution.sides(change)]
+        sides = [side and f"{side.name} {type_of(side)}" for side in entity.evolution.sides(change)]
         values = (change.field, *sides, change.rule.name, change.rule.category.word, change.rule.what)
         rows.append(dict(zip(_COLUMNS, values, strict=True)))
     if rows or options.json:

@@ -1,4 +1,4 @@
-"""`headwater schemas drift`: attributes and columns that no schema names."""
+"""`headwater schemas drift`: list attributes and columns that no schema names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "list attributes and columns that no schema names",
         "headwater schemas drift school",
         run,
-        "Each name that a source has and no version of the entity's schema, on how many days it was there, "
-        "and the first and the last of them. Names only, never values. `unknown` in entity.toml says what "
-        "becomes of them.",
+        "Lists each name that a source has and no version of the entity's schema, the number of days on "
+        "which it was seen, and the first and the last of them. Names only, never values. `unknown` in "
+        "entity.toml decides what happens to them.",
     )
-    parser.add_argument(
-        "entity", metavar="ENTITY", nargs="?", help="such as school; all where it is left out"
-    )
+    parser.add_argument("entity", metavar="ENTITY", nargs="?", help="such as school; all by default")
     add_json(parser)
 
 
@@ -35,6 +33,6 @@ def run(options: argparse.Namespace) -> int:
 
     here = load()
     entity = here.catalog.entity(options.entity).name if options.entity else None
-    found = read_drift(here.aws(), here.settings, entity)
-    emit([as_json(drift) for drift in found], Drift._fields, options.json)
+    drifts = read_drift(here.aws(), here.settings, entity)
+    emit([as_json(drift) for drift in drifts], Drift._fields, options.json)
     return DONE

@@ -1,4 +1,4 @@
-"""`headwater schemas history`: the versions of an entity."""
+"""`headwater schemas history`: list the versions of an entity."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "list the versions of an entity, and what each changed",
         "headwater schemas history school",
         run,
-        "Each version with its fingerprint, whether it is published, a draft, or a published one that was "
-        "changed, and what it changes since the version before.",
+        "Lists each version with its fingerprint, its state (published, a draft, or a published one that was "
+        "changed), and its changes since the version before.",
     )
     parser.add_argument("entity", metavar="ENTITY", help="such as school")
     add_home(parser)

@@ -1,4 +1,4 @@
-"""`headwater schemas new`: an entity proposed from a CSV file or a DynamoDB table."""
+"""`headwater schemas new`: propose an entity from a CSV file or a DynamoDB table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ITEMS = 10_000
 _UNNAMED = "the columns are named by their place: name them in header here, and the fields in v1.avsc"
 
 _Proposed: TypeAlias = tuple[Proposal, dict[str, object], Sequence[str]]
-"""With the source's entry in entity.toml, and remarks on it."""
+"""A proposal with the source's entry in entity.toml, and remarks on it."""
 
 
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -37,9 +37,9 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "propose entity.toml and v1.avsc from a CSV file or a DynamoDB table",
         "headwater schemas new school_link --from links.csv --encoding cp1252 --out home",
         run,
-        "Looks at the first rows and writes a folder for the entity: types, what may be null, a key, and "
-        "likely private fields, hidden until you say otherwise. What a person should look at is marked "
-        "review. Nothing that is there is overwritten.",
+        "Reads the first rows and writes a folder for the entity: types, what may be null, a key, and likely "
+        "private fields, which are hidden unless you change that. What a person should check is marked "
+        "review. An existing folder is never overwritten.",
     )
     parser.add_argument("entity", metavar="ENTITY", help="its name in lower snake case, such as school_link")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -47,19 +47,25 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "--from", dest="file", type=Path, metavar="FILE.csv", help="a file as it will be dropped"
     )
     source.add_argument("--from-table", metavar="TABLE", help="a DynamoDB table: some of its items are read")
-    parser.add_argument("--key", metavar="A,B", help="the columns of the key; else those that are unique")
+    parser.add_argument("--key", metavar="A,B", help="the columns of the key; by default unique ones")
     _add_format(parser)
     parser.add_argument(
-        "--rows", type=count, metavar="N", help=f"rows to look at ({_ROWS:,}; items: {_ITEMS:,})"
+        "--rows", type=count, metavar="N", help=f"rows to read ({_ROWS:,}; items: {_ITEMS:,})"
     )
     parser.add_argument(
-        "--out", dest="home", type=Path, metavar="HOME", help="where entities/ is (HEADWATER_HOME)"
+        "--out",
+        dest="home",
+        type=Path,
+        metavar="HOME",
+        help="the folder that holds entities/ (HEADWATER_HOME)",
     )
 
 
 def _add_format(parser: argparse.ArgumentParser) -> None:
-    """How a file is written."""
-    parser.add_argument("--delimiter", metavar="C", help="of the file; else the likeliest of , ; | and tab")
+    """Add the options that describe the form of a file."""
+    parser.add_argument(
+        "--delimiter", metavar="C", help="of the file; by default the likeliest of , ; | and tab"
+    )
     header = parser.add_mutually_exclusive_group()
     header.add_argument(
         "--header",
@@ -71,7 +77,7 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
         "--no-header",
         dest="header",
         action="store_false",
-        help="it does not: columns are named by their place, for you to name",
+        help="it does not: columns are numbered, and you rename them",
     )
     parser.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252 (utf-8)")
 
@@ -80,21 +86,21 @@ def run(options: argparse.Namespace) -> int:
     """Return exit code 0."""
     entity = snake_case("ENTITY", options.entity)
     folder = _new_folder(settings_of(options).home, entity)
-    proposal, source, remarks = _of_file(options) if options.file else _of_table(options)
+    proposal, source, remarks = _propose_from_file(options) if options.file else _propose_from_table(options)
     _write(folder, proposal, source, remarks)
     show_table(
         ("field", "type", "null", "key", "private", "from", "review"),
         [
             (
-                each.field.name,
-                type_of(each.field),
-                "null" if each.field.nullable else "",
-                "key" if each.field.name in proposal.key else "",
-                each.private,
-                each.field.from_names.get("*", ""),
-                each.review,
+                proposed.field.name,
+                type_of(proposed.field),
+                "null" if proposed.field.nullable else "",
+                "key" if proposed.field.name in proposal.key else "",
+                proposed.private,
+                proposed.field.from_names.get("*", ""),
+                proposed.review,
             )
-            for each in proposal.fields
+            for proposed in proposal.fields
         ],
     )
     for remark in (*remarks, *proposal.remarks):
@@ -115,7 +121,7 @@ def _new_folder(home: Path | None, entity: str) -> Path:
     return folder
 
 
-def _of_file(options: argparse.Namespace) -> _Proposed:
+def _propose_from_file(options: argparse.Namespace) -> _Proposed:
     from headwater.scaffold.csv_sample import sample_file
 
     delimiter, limit = _delimiter(options.delimiter), _limit(options.rows, _ROWS)
@@ -133,14 +139,14 @@ def _of_file(options: argparse.Namespace) -> _Proposed:
 
 
 def _form(sample: CsvSample) -> dict[str, object]:
-    """What entity.toml says of the form of the files, where it is not the usual one."""
-    usual = {"encoding": "utf-8", "delimiter": ",", "quoting": True, "skip_lines": 0, "header": True}
+    """Return the properties of entity.toml for the form of the files, except those with the default value."""
+    defaults = {"encoding": "utf-8", "delimiter": ",", "quoting": True, "skip_lines": 0, "header": True}
     header = sample.header or [column.source_name for column in sample.columns]
-    found: dict[str, object] = {name: getattr(sample, name) for name in usual} | {"header": header}
-    return {name: value for name, value in found.items() if value != usual[name]}
+    form: dict[str, object] = {name: getattr(sample, name) for name in defaults} | {"header": header}
+    return {name: value for name, value in form.items() if value != defaults[name]}
 
 
-def _of_table(options: argparse.Namespace) -> _Proposed:
+def _propose_from_table(options: argparse.Namespace) -> _Proposed:
     from headwater.aws import connect
     from headwater.scaffold.table_sample import sample_table
 
@@ -151,33 +157,34 @@ def _of_table(options: argparse.Namespace) -> _Proposed:
     return proposal, {"dynamodb": options.from_table}, ()
 
 
-def _limit(given: int | None, usual: int) -> int:
-    if given == 0:
+def _limit(rows: int | None, default: int) -> int:
+    if rows == 0:
         raise ConfigurationError("--rows: found 0; allowed: 1 or more")
-    return usual if given is None else given
+    return default if rows is None else rows
 
 
-def _key(given: str | None) -> list[str] | None:
-    return [name.strip() for name in given.split(",")] if given else None
+def _key(option: str | None) -> list[str] | None:
+    return [name.strip() for name in option.split(",")] if option else None
 
 
-def _delimiter(given: str | None) -> str | None:
-    given = {"\\t": "\t", "tab": "\t"}.get(given or "", given)
-    if given is not None and (len(given) != 1 or given in '"\r\n\0'):
+def _delimiter(option: str | None) -> str | None:
+    character = {"\\t": "\t", "tab": "\t"}.get(option or "", option)
+    if character is not None and (len(character) != 1 or character in '"\r\n\0'):
         raise ConfigurationError("--delimiter: allowed: one character, but no quote, line end or NUL; or tab")
-    return given
+    return character
 
 
 def _write(folder: Path, proposal: Proposal, source: Mapping[str, object], remarks: Sequence[str]) -> None:
-    """All of the folder or nothing, and only what loads."""
+    """Create the folder atomically, and only if its content is a valid entity."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as place:
-            made = Path(place) / folder.name
-            made.mkdir()
-            (made / "entity.toml").write_text(proposal.toml(source, remarks), encoding="utf-8")
-            (made / "v1.avsc").write_text(proposal.avsc(folder.name), encoding="utf-8")
-            load_entity(made)
-            made.rename(folder)
+        # Beside its final place: a rename is atomic only within one file system.
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as parent:
+            draft = Path(parent) / folder.name
+            draft.mkdir()
+            (draft / "entity.toml").write_text(proposal.toml(source, remarks), encoding="utf-8")
+            (draft / "v1.avsc").write_text(proposal.avsc(folder.name), encoding="utf-8")
+            load_entity(draft)
+            draft.rename(folder)
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""`headwater schemas publish`: versions that never change from now on."""
+"""`headwater schemas publish`: record versions as immutable."""
 
 from __future__ import annotations
 
@@ -19,26 +19,24 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "publish",
-        "record the versions that never change from now on",
+        "record the versions that must not change from now on",
         "headwater schemas publish school",
         run,
         "Writes the fingerprint of each version into published.json beside it, and the settings of the "
         "sources that decide keys and positions: commit that file with them. From then on an edit is "
-        "refused. Publishes nothing of any entity, with exit code 2, where `headwater schemas check` refuses "
-        "something; a rebuild that is needed is no obstacle. Repeating is harmless.",
+        "refused. Publishes nothing for any entity, with exit code 2, if `headwater schemas check` refuses "
+        "something; a needed rebuild is no obstacle. Safe to repeat.",
     )
-    parser.add_argument(
-        "entities", nargs="*", metavar="ENTITY", help="such as school; all where none is named"
-    )
+    parser.add_argument("entities", nargs="*", metavar="ENTITY", help="such as school; all by default")
     add_home(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0, or 2 and nothing published."""
+    """Return exit code 0, or 2 if nothing was published."""
     folders = folders_of(settings_of(options).home, options.entities)
     checked = check_folders(folders)
-    refused = [each for each in checked.sorted() if each.category is Category.REFUSED]
-    if exit_code(checked.found) == REFUSED:
+    refused = [finding for finding in checked.sorted() if finding.category is Category.REFUSED]
+    if exit_code(checked.findings) == REFUSED:
         show_findings(refused)
         tell("nothing was published: these are refused")
         return REFUSED
@@ -46,17 +44,16 @@ def run(options: argparse.Namespace) -> int:
     for folder in folders:
         entity = checked.entities[folder.name]
         published = read_published(folder)
-        found = to_publish(entity, published)
-        new = {name for name, text in found.items() if published.get(name) != text}
+        new = {name for name, text in to_publish(entity, published).items() if published.get(name) != text}
         if new:
             publish(folder, entity)
-        show(f"{entity.name}: {', '.join(_told(new)) or 'nothing new'}")
+        show(f"{entity.name}: {', '.join(_published_names(new)) or 'nothing new'}")
         anything = anything or bool(new)
     if anything:
         tell("a `headwater up` that is running takes these up once it is restarted")
     return DONE
 
 
-def _told(new: Set[str]) -> list[str]:
-    """Files, then sources of which any setting is new."""
+def _published_names(new: Set[str]) -> list[str]:
+    """Return the names of files, then of sources with a new setting."""
     return sorted({name.split()[0] for name in new}, key=lambda name: (not name.endswith(".avsc"), name))

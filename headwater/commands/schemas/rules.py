@@ -1,4 +1,4 @@
-"""`headwater schemas rules`: what the gate knows, as docs/evolution.md has it."""
+"""`headwater schemas rules`: print the evolution rules as in docs/evolution.md."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
         actions,
         "rules",
-        "print the rules of the gate as a table in Markdown",
+        "print the evolution rules as a table in Markdown",
         "headwater schemas rules --casts",
         run,
     )
     shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--casts", action="store_true", help="the casts that a field may declare, instead")
     shown.add_argument(
-        "--settings", action="store_true", help="what each setting of a source may do, instead"
+        "--casts", action="store_true", help="print the casts that a field may declare instead"
+    )
+    shown.add_argument(
+        "--settings", action="store_true", help="print the effects of the settings of sources instead"
     )
 
 

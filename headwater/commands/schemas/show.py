@@ -1,4 +1,4 @@
-"""`headwater schemas show`: the fields of a version, and where they are in the table."""
+"""`headwater schemas show`: list the fields of a version and their SQL columns."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "show the fields of an entity and their SQL columns",
         "headwater schemas show school --version 1",
         run,
-        "The fields of the newest version, or of another as if it were the newest, with what it drops and "
-        "the columns of retired fields.",
+        "Lists the fields of the newest version, or of another one as if it were the newest, with dropped "
+        "fields and the columns of retired ones.",
     )
     parser.add_argument("entity", metavar="ENTITY", help="such as school")
-    parser.add_argument("--version", type=count, metavar="N", help="1 for v1.avsc; else the newest")
+    parser.add_argument("--version", type=count, metavar="N", help="1 for v1.avsc; by default the newest")
     add_home(parser)
     add_json(parser)
 
