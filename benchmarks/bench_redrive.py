@@ -21,7 +21,7 @@ from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError
 from schemas.letters.letter import InMemoryLetters
 from schemas.letters.outcomes import InMemoryLedger
-from schemas.letters.redriving import TAKEN_LETTERS, LetterFilter, redrive
+from schemas.letters.redriving import MAX_GROUP_LETTERS, LetterFilter, redrive
 
 OBJECT = 500
 CATALOG = Catalog({ENTITY.name: ENTITY}, REGISTRY)
@@ -64,7 +64,7 @@ def _redrive(made: Sequence[bytes], folder: Path) -> float:
 def _consume(made: Sequence[bytes], folder: Path) -> float:
     consumer = Consumer(CATALOG, _warehouse(folder / "bare.db"), InMemoryLetters())
     start = time.perf_counter()
-    accepted = sum(consumer.consume(some).accepted for some in cut(made, TAKEN_LETTERS))
+    accepted = sum(consumer.consume(some).accepted for some in cut(made, MAX_GROUP_LETTERS))
     seconds = time.perf_counter() - start
     if accepted != EVENTS:
         raise AssertionError(f"{accepted} of {EVENTS} events were accepted")

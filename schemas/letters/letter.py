@@ -1,7 +1,8 @@
-"""Dead letters: what could not be used, with its payload, kept where it can be listed and redriven.
+"""Dead letters: facts that could not be used, with payload and reason, stored so that they can be redriven.
 
-One object is JSON lines, sorted, under a name made from its bytes: putting the same letters again writes the
-same bytes to the same place (INV-5). Payloads hold field values: that is their job, and theirs alone (INV-7).
+Letters are stored as objects of sorted JSON lines. The key of an object is the hash of its content, so that a
+retry writes the same bytes to the same key (INV-5). Payloads contain field values; nothing else in a letter
+does (INV-7).
 """
 
 import json
@@ -14,56 +15,59 @@ from typing import Protocol
 from schemas.errors import Cause, ConfigurationError
 
 PREFIX = "dead-letters/"
-"""Of the keys of all letters, and of what became of them (schemas/letters/outcomes.py)."""
+"""Prefix of the keys of all letters and outcomes (schemas/letters/outcomes.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused fact. With its stage the id names it: a repeat is the same letter."""
+    """One refused fact. Stage and id identify it: a repeat is the same letter."""
 
     id: str
-    """Hex of the event id; of what is no event yet: letter_id(payload), with its entity before where that is
-    known."""
+    """Event id in hex. Without an event, letter_id(payload), after the entity if that is known."""
     stage: str
-    """Where it was refused: dynamodb, csv, consumer."""
+    """The stage that refused it: dynamodb, csv or consumer."""
     entity: str | None
     source: str | None
     position: str | None
     reason: str
-    """Names field, rule and type, never a value."""
+    """The reason names field, rule and type, never a value (INV-7)."""
     cause: Cause
     payload: bytes
     occurred_at: int | None
-    """Microseconds since 1970 in UTC, from the source fact."""
+    """Moment of the change in the source: microseconds since 1970 in UTC."""
 
     @property
     def name(self) -> tuple[str, str]:
-        """Stage and id: what a letter is known by."""
+        """Stage and id, which identify the letter."""
         return self.stage, self.id
 
 
 def letter_id(payload: bytes) -> str:
-    """The id of a letter whose payload is no event: 32 hex digits."""
+    """Return the id of a letter whose payload is not an event: 32 hex digits."""
     return sha256(payload).hexdigest()[:32]
 
 
 def encode_letters(letters: Sequence[DeadLetter]) -> bytes:
-    """JSON lines in one order, whatever the order of the letters; a letter that comes twice is there once."""
+    """Return the letters as sorted JSON lines, each once. The order of the letters does not matter."""
     return "".join(sorted({_line(letter) for letter in letters})).encode()
 
 
 def decode_letters(body: bytes) -> list[DeadLetter]:
-    """The inverse of encode_letters. Raises ConfigurationError if the object holds something else."""
+    """Return the letters of an object: the inverse of `encode_letters`.
+
+    Raises ConfigurationError, naming the line, for any other content.
+    """
     return [_letter(number, line) for number, line in enumerate(body.splitlines(), 1)]
 
 
 def letters_key(letters: Sequence[DeadLetter]) -> str:
-    """The name of the object that holds these letters, all of one stage."""
-    (stage,) = {letter.stage for letter in letters}
+    """Return the key of the object that stores these letters, which have one stage."""
+    (stage,) = {letter.stage for letter in letters}  # fails for several stages: a key has one
     return f"{PREFIX}{stage}/{sha256(encode_letters(letters)).hexdigest()[:32]}.jsonl"
 
 
 def _line(letter: DeadLetter) -> str:
+    # Sorted names and fixed separators: the key is the hash of these bytes.
     members = {**asdict(letter), "payload": b64encode(letter.payload).decode()}
     return f"{json.dumps(members, sort_keys=True, separators=(',', ':'))}\n"
 
@@ -73,19 +77,19 @@ def _letter(number: int, line: bytes) -> DeadLetter:
         members = json.loads(line)
         return DeadLetter(**{**members, "payload": b64decode(members["payload"], validate=True)})
     except (ValueError, TypeError, KeyError):
-        raise ConfigurationError(f"line {number} is not a dead letter") from None
+        raise ConfigurationError(f"line {number} is not a dead letter") from None  # the cause may hold values
 
 
 class LetterStore(Protocol):
-    """Where dead letters go."""
+    """A store of dead letters."""
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Durable when it returns (INV-1). Raises TransientError."""
+        """Store the letters. They are durable when it returns (INV-1). Raises TransientError."""
 
 
 @dataclass(slots=True)
 class InMemoryLetters:
-    """Letters kept in memory, repeats once, as an object store under letters_key would keep them."""
+    """A letter store in memory. A repeat is stored once, as in an object store under `letters_key`."""
 
     letters: list[DeadLetter] = field(default_factory=list)
 

@@ -1,8 +1,9 @@
-"""What became of dead letters: objects beside those of the letters, and the fold of both into the present.
+"""Outcomes of dead letters, stored beside them, and the status that both add up to.
 
-`dead-letters/<stage>/<hash>.jsonl` holds the letters of one batch, `dead-letters/<stage>/<hash>/<hash>.jsonl`
-what one run made of some of them. Nothing is ever changed or removed. An outcome has no clock in it and its
-object is named by its bytes: a retry writes the same (INV-5), and the store itself tells when.
+`dead-letters/<stage>/<hash>.jsonl` contains the letters of one batch,
+`dead-letters/<stage>/<hash>/<hash>.jsonl` the outcomes that one run had for some of them. Objects are never
+changed or removed. An outcome has no clock in it and the key of its object is a hash of the content, so that
+a retry writes the same bytes (INV-5). The store records when.
 """
 
 import json
@@ -22,65 +23,73 @@ from schemas.letters.letter import (
 
 LetterState: TypeAlias = Literal["open", "failed-again", "discarded", "redriven"]
 STATES: tuple[LetterState, ...] = get_args(LetterState)
-"""In order of what wins where people work on one letter at once: that its fact went through is true whatever
-anybody decides, and a decision outweighs an attempt that failed."""
+"""All states, in increasing precedence.
+
+Several people may work on one letter at once. A successful redrive is a fact that no decision changes, and a
+decision to discard takes precedence over a failed attempt.
+"""
 WAITING: frozenset[LetterState] = frozenset({"open", "failed-again"})
-"""The states of letters that a person has still to see to."""
+"""States of letters that still need a decision."""
 
 _OBJECT = ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class LetterOutcome:
-    """What one run made of one letter."""
+    """The outcome of one letter in one run."""
 
     stage: str
     id: str
     state: LetterState
-    """Never open."""
+    """Any state except open, which is the absence of an outcome."""
     reason: str = ""
-    """Why it failed again: field, rule and type, never a value. Why it was discarded: in a person's words."""
+    """Why it failed again (field, rule and type, never a value), or why a person discarded it."""
 
     @property
     def name(self) -> tuple[str, str]:
-        """That of its letter."""
+        """The name of the letter: stage and id."""
         return self.stage, self.id
 
 
 def encode_outcomes(outcomes: Iterable[LetterOutcome]) -> bytes:
-    """JSON lines in one order, each outcome once."""
-    lines = {json.dumps(asdict(each), sort_keys=True, separators=(",", ":")) for each in outcomes}
+    """Return the outcomes as sorted JSON lines, each once."""
+    lines = {json.dumps(asdict(outcome), sort_keys=True, separators=(",", ":")) for outcome in outcomes}
     return "".join(f"{line}\n" for line in sorted(lines)).encode()
 
 
 def decode_outcomes(body: bytes) -> list[LetterOutcome]:
-    """The inverse of encode_outcomes. Raises ConfigurationError if the object holds something else."""
+    """Return the outcomes of an object: the inverse of `encode_outcomes`.
+
+    Raises ConfigurationError, naming the line, for any other content.
+    """
     return [_outcome(number, line) for number, line in enumerate(body.splitlines(), 1)]
 
 
 def _outcome(number: int, line: bytes) -> LetterOutcome:
     try:
-        made = LetterOutcome(**json.loads(line))
+        outcome = LetterOutcome(**json.loads(line))
     except (ValueError, TypeError):
-        made = None
-    if made is None or made.state not in STATES[1:]:
+        outcome = None
+    # The dataclass accepts any text as a state.
+    if outcome is None or outcome.state not in STATES[1:]:
         raise ConfigurationError(f"line {number} is not the outcome of a dead letter")
-    return made
+    return outcome
 
 
-def outcomes_key(key_of_letters: str, body: bytes) -> str:
-    """The name of an object of outcomes: beside the object of their letters, and after it in order."""
-    return f"{key_of_letters.removesuffix(_OBJECT)}/{sha256(body).hexdigest()[:32]}{_OBJECT}"
+def outcomes_key(key: str, body: bytes) -> str:
+    """Return the key of an object of outcomes, which sorts after that of their letters."""
+    return f"{key.removesuffix(_OBJECT)}/{sha256(body).hexdigest()[:32]}{_OBJECT}"
 
 
 def letters_key_of(key: str) -> str | None:
-    """The key of the object of letters that these are outcomes of; None for the key of letters themselves."""
+    """Return the key of the letters that an object of outcomes is about, or None for a key of letters."""
+    # Letters are in a folder of their stage, their outcomes one level deeper.
     folder, _, _ = key.rpartition("/")
     return f"{folder}{_OBJECT}" if folder.removeprefix(PREFIX).count("/") else None
 
 
 class LetterStatus(NamedTuple):
-    """A letter and its present state, with every reason that led to that state, in order of their text."""
+    """A letter, its present state, and the reasons of the outcomes that led to that state, sorted."""
 
     letter: DeadLetter
     state: LetterState
@@ -88,54 +97,57 @@ class LetterStatus(NamedTuple):
 
 
 def fold_letters(letters: Iterable[DeadLetter], outcomes: Iterable[LetterOutcome]) -> list[LetterStatus]:
-    """Each letter once, in order of stage and id. Neither order nor repeats change it (INV-2).
+    """Return the status of each letter once, in order of stage and id.
 
-    An outcome without its letter is left out.
+    The result does not depend on the order or on repeats of the arguments (INV-2). An outcome without its
+    letter is ignored.
     """
-    made: dict[tuple[str, str], LetterOutcome | None] = {}
+    strongest: dict[tuple[str, str], LetterOutcome] = {}
     reasons: dict[tuple[str, str], set[str]] = {}
-    for each in outcomes:
-        held = made.get(each.name)
-        if held is None or _place(each.state) > _place(held.state):
-            made[each.name], reasons[each.name] = each, {each.reason}
-        elif each.state == held.state:
-            reasons[each.name].add(each.reason)
-    kept: dict[tuple[str, str], DeadLetter] = {}
+    for outcome in outcomes:
+        current = strongest.get(outcome.name)
+        # A stronger state makes the reasons of weaker ones obsolete; equal states collect theirs.
+        if current is None or _precedence(outcome.state) > _precedence(current.state):
+            strongest[outcome.name], reasons[outcome.name] = outcome, {outcome.reason}
+        elif outcome.state == current.state:
+            reasons[outcome.name].add(outcome.reason)
+    unique: dict[tuple[str, str], DeadLetter] = {}
     for letter in letters:
-        there = kept.setdefault(letter.name, letter)
-        if there != letter:
-            kept[letter.name] = _one_of(there, letter)
-    return [_standing(kept[name], made.get(name), reasons.get(name, ())) for name in sorted(kept)]
+        unique[letter.name] = _canonical(unique.get(letter.name, letter), letter)
+    return [_status(unique[name], strongest.get(name), reasons.get(name, ())) for name in sorted(unique)]
 
 
-def _standing(letter: DeadLetter, outcome: LetterOutcome | None, reasons: Iterable[str]) -> LetterStatus:
+def _status(letter: DeadLetter, outcome: LetterOutcome | None, reasons: Iterable[str]) -> LetterStatus:
     return LetterStatus(letter, outcome.state if outcome else "open", tuple(sorted(filter(None, reasons))))
 
 
-def merge_statuses(one: LetterStatus, other: LetterStatus) -> LetterStatus:
-    """The state of a letter that lies in two objects, since its batch was read again with another cut."""
-    if one.state == other.state:
-        letter = _one_of(one.letter, other.letter)
-        return LetterStatus(letter, one.state, tuple(sorted({*one.reasons, *other.reasons})))
-    return max(one, other, key=lambda standing: _place(standing.state))
+def merge_statuses(first: LetterStatus, second: LetterStatus) -> LetterStatus:
+    """Return the status of a letter that two objects contain, in either order."""
+    # A batch that is read again may be cut elsewhere, which gives an object with another hash.
+    if first.state == second.state:
+        letter = _canonical(first.letter, second.letter)
+        return LetterStatus(letter, first.state, tuple(sorted({*first.reasons, *second.reasons})))
+    return max(first, second, key=lambda status: _precedence(status.state))
 
 
-def _one_of(*copies: DeadLetter) -> DeadLetter:
-    """The same one in any order: of letters under one name, the later refused for another reason, say."""
-    return min(copies, key=lambda letter: encode_letters([letter]))
+def _canonical(first: DeadLetter, second: DeadLetter) -> DeadLetter:
+    """Return the same one of two letters of one name, in either order."""
+    if first == second:  # nearly always; the others were refused for another reason, for example
+        return first
+    return min(first, second, key=lambda letter: encode_letters([letter]))
 
 
-def stronger_state(one: LetterState, other: LetterState) -> LetterState:
-    """The one that counts, whichever came first."""
-    return max(one, other, key=_place)
+def stronger_state(first: LetterState, second: LetterState) -> LetterState:
+    """Return the state that takes precedence, in either order."""
+    return max(first, second, key=_precedence)
 
 
-def _place(state: LetterState) -> int:
+def _precedence(state: LetterState) -> int:
     return STATES.index(state)
 
 
 class LetterBatch(NamedTuple):
-    """One object of letters, and all outcomes beside it. `stored_at` in microseconds since 1970, UTC."""
+    """One object of letters, and all outcomes beside it. `stored_at` is in microseconds since 1970, UTC."""
 
     key: str
     letters: Sequence[DeadLetter]
@@ -143,39 +155,43 @@ class LetterBatch(NamedTuple):
     stored_at: int
 
     def statuses(self) -> list[LetterStatus]:
-        """The present state of each of its letters."""
+        """Return the status of each of its letters, from the outcomes beside this object alone."""
         return fold_letters(self.letters, self.outcomes)
 
 
 class LetterLedger(Protocol):
-    """Letters that were put somewhere, and what became of them. All may raise TransientError,
-    ConfigurationError."""
+    """A store that lists its letters and records their outcomes.
+
+    Every method may raise TransientError and ConfigurationError.
+    """
 
     def batches(self) -> Iterator[LetterBatch]:
-        """Object by object, in order of their keys: memory does not grow with their number."""
+        """Yield all letters, one object at a time in order of keys, so that memory stays bounded."""
 
     def outcomes(self) -> Iterator[LetterOutcome]:
-        """Of all letters, without reading these. An outcome may come more than once."""
+        """Yield the outcomes of all letters without reading the letters. Outcomes may repeat."""
 
     def record(self, key: str, outcomes: Sequence[LetterOutcome]) -> None:
-        """Of letters of the object at `key`. Durable when it returns; again, it changes nothing (INV-5)."""
+        """Store outcomes of letters of the object at `key`.
+
+        They are durable when it returns. A repeat changes nothing (INV-5).
+        """
 
 
 class Redriver(Protocol):
     """The normal path of the letters of one stage."""
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
-        """What became of each: redriven, or failed again with its reason. A letter without an outcome has no
-        redrive.
+        """Process the letters again, and return their outcomes: redriven, or failed again with a reason.
 
-        Repeats are harmless (INV-2). Raises TransientError, ConfigurationError: then nothing is known of any
-        of them, and the environment is to be mended.
+        A letter without an outcome cannot be redriven. Repeats are harmless (INV-2). Raises TransientError
+        and ConfigurationError for faults of the environment; the outcomes of all letters are unknown then.
         """
 
 
 @dataclass(slots=True)
 class RefusedLetters:
-    """A `LetterStore` for a redrive: what is refused again is no new letter, but an outcome of the old."""
+    """A letter store for a redrive: a letter that is refused again becomes an outcome, not a new letter."""
 
     refused: list[DeadLetter] = field(default_factory=list)
 
@@ -183,15 +199,14 @@ class RefusedLetters:
         self.refused.extend(letters)
 
     def drain(self) -> list[DeadLetter]:
-        """What was refused since the last time."""
+        """Return the letters that were refused since the last call."""
         refused, self.refused = self.refused, []
         return refused
 
 
 @dataclass(slots=True)
 class InMemoryLedger:
-    """Letters and outcomes in memory, under the keys and as the bytes that an object store would keep. A
-    `LetterStore`, too."""
+    """A ledger and letter store in memory, with the keys and bytes of an object store."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
 
@@ -199,13 +214,13 @@ class InMemoryLedger:
         self.objects[letters_key(letters)] = encode_letters(letters)
 
     def batches(self) -> Iterator[LetterBatch]:
-        beside: dict[str | None, list[LetterOutcome]] = {}
+        outcomes: dict[str, list[LetterOutcome]] = {}
         for key, body in self.objects.items():
-            if of := letters_key_of(key):
-                beside.setdefault(of, []).extend(decode_outcomes(body))
+            if parent := letters_key_of(key):
+                outcomes.setdefault(parent, []).extend(decode_outcomes(body))
         for key in sorted(self.objects):
             if letters_key_of(key) is None:
-                yield LetterBatch(key, decode_letters(self.objects[key]), beside.get(key, ()), 0)
+                yield LetterBatch(key, decode_letters(self.objects[key]), outcomes.get(key, ()), 0)
 
     def outcomes(self) -> Iterator[LetterOutcome]:
         for key, body in self.objects.items():

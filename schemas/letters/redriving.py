@@ -1,10 +1,10 @@
-"""Dead letters chosen, redriven and discarded, whatever stores they lie in."""
+"""Selecting, redriving and discarding dead letters, in whatever stores they are."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -24,31 +24,35 @@ from schemas.letters.outcomes import (
     stronger_state,
 )
 
-TAKEN_LETTERS = 5_000
-"""Redriven in one go: one transaction of the warehouse."""
-TAKEN_BYTES = 16 * 1024 * 1024
+# Limits of the letters that are redriven together, in one transaction of the warehouse.
+MAX_GROUP_LETTERS = 5_000
+MAX_GROUP_BYTES = 16 * 1024 * 1024
 _REPORT_SECONDS = 1.0
 
 LetterName = tuple[str, str]
+"""Stage and id of a letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """Which letters. None: any."""
+    """Conditions that a letter must meet, all of them. None means any."""
 
     states: frozenset[LetterState] = WAITING
     stage: str | None = None
     entity: str | None = None
     cause: str | None = None
     since: int | None = None
-    """Microseconds since 1970: letters whose moment is not before it."""
+    """Earliest moment of a letter (`letter_moment`), in microseconds since 1970."""
     names: frozenset[LetterName] | None = None
 
-    def matches(self, standing: LetterStatus, stored_at: int) -> bool:
-        """`stored_at`: when the letter was stored, microseconds since 1970."""
-        letter = standing.letter
+    def matches(self, status: LetterStatus, stored_at: int) -> bool:
+        """Return whether a letter meets the conditions.
+
+        `stored_at` is the moment at which it was stored, in microseconds since 1970.
+        """
+        letter = status.letter
         return (
-            standing.state in self.states
+            status.state in self.states
             and (self.names is None or letter.name in self.names)
             and (self.stage is None or letter.stage == self.stage)
             and (self.entity is None or letter.entity == self.entity)
@@ -58,99 +62,88 @@ class LetterFilter:
 
 
 def letter_moment(letter: DeadLetter, stored_at: int) -> int:
-    """When the source changed; where the letter does not know, or says what no date can be, when it was
-    stored."""
-    told = letter.occurred_at
-    return told if told is not None and MIN_OCCURRED_AT <= told <= MAX_OCCURRED_AT else stored_at
+    """Return when the source changed, or when the letter was stored if it has no valid date."""
+    moment = letter.occurred_at
+    # A poison event may have any number there, also one that is outside the years 1 to 9999.
+    return moment if moment is not None and MIN_OCCURRED_AT <= moment <= MAX_OCCURRED_AT else stored_at
 
 
 class ListedLetter(NamedTuple):
-    """A letter, its state over all objects that it lies in, and its moment."""
+    """A letter, its state over all objects that contain it, and its moment (`letter_moment`)."""
 
     status: LetterStatus
     moment: int
 
 
-def list_letters(stores: Iterable[LetterLedger]) -> list[ListedLetter]:
-    """Every letter once, in order of stage and id. Payloads are not kept."""
-    found: dict[LetterName, ListedLetter] = {}
-    for batch in _batches(stores):
-        for standing in batch.statuses():
-            bare = standing._replace(letter=_without_payload(standing.letter))
+def list_letters(ledgers: Iterable[LetterLedger]) -> list[ListedLetter]:
+    """Return every letter once, in order of stage and id, without payloads."""
+    by_name: dict[LetterName, ListedLetter] = {}
+    for batch in _batches(ledgers):
+        for status in batch.statuses():
+            name = status.letter.name
+            # Payloads would take most of the memory, and a list does not show them.
+            bare = status._replace(letter=replace(status.letter, payload=b""))
             moment = letter_moment(bare.letter, batch.stored_at)
-            there = found.get(bare.letter.name)
-            if there:
-                bare, moment = merge_statuses(there.status, bare), min(there.moment, moment)
-            found[bare.letter.name] = ListedLetter(bare, moment)
-    return [found[name] for name in sorted(found)]
+            if known := by_name.get(name):
+                bare, moment = merge_statuses(known.status, bare), min(known.moment, moment)
+            by_name[name] = ListedLetter(bare, moment)
+    return [by_name[name] for name in sorted(by_name)]
 
 
-def iter_letters(stores: Sequence[LetterLedger]) -> Iterator[ListedLetter]:
-    """Every letter once with its present state, without its reasons, object by object: memory holds one
-    object, and a digest of each letter."""
-    states, seen = _states_everywhere(stores), set[bytes]()
-    for batch in _batches(stores):
+def iter_letters(ledgers: Sequence[LetterLedger]) -> Iterator[ListedLetter]:
+    """Yield every letter once with its payload and present state, but without reasons.
+
+    Memory is bounded by one object and a digest of each letter.
+    """
+    states, seen = _states(ledgers), set[bytes]()
+    for batch in _batches(ledgers):
         for letter in batch.letters:
             digest = _digest(letter.name)
             if digest not in seen:
                 seen.add(digest)
-                standing = LetterStatus(letter, states.get(digest, "open"))
-                yield ListedLetter(standing, letter_moment(letter, batch.stored_at))
+                status = LetterStatus(letter, states.get(digest, "open"))
+                yield ListedLetter(status, letter_moment(letter, batch.stored_at))
 
 
-def _without_payload(letter: DeadLetter) -> DeadLetter:
-    return DeadLetter(
-        letter.id,
-        letter.stage,
-        letter.entity,
-        letter.source,
-        letter.position,
-        letter.reason,
-        letter.cause,
-        b"",
-        letter.occurred_at,
-    )
-
-
-def _batches(stores: Iterable[LetterLedger]) -> Iterator[LetterBatch]:
-    for store in stores:
-        yield from store.batches()
+def _batches(ledgers: Iterable[LetterLedger]) -> Iterator[LetterBatch]:
+    for ledger in ledgers:
+        yield from ledger.batches()
 
 
 def find_letters(
-    stores: Sequence[LetterLedger], beginnings: Sequence[str], choice: LetterFilter
+    ledgers: Sequence[LetterLedger], prefixes: Sequence[str], condition: LetterFilter
 ) -> list[LetterStatus]:
-    """For each beginning the one letter, payload and all, whose id begins so; of several, the one that waits
-    for a person. All objects are read once, however many are asked for.
+    """Return for each prefix the one letter, with its payload, whose id begins with it.
 
-    Raises ConfigurationError unless there is exactly one.
+    Among several letters, the only one that still waits is meant. All objects are read once, whatever the
+    number of prefixes. Raises ConfigurationError unless exactly one letter matches a prefix.
     """
-    found: dict[LetterName, LetterStatus] = {}
-    for batch in _batches(stores):
-        for standing in batch.statuses():
-            letter = standing.letter
-            if letter.id.startswith(tuple(beginnings)) and choice.matches(standing, batch.stored_at):
-                there = found.get(letter.name)
-                found[letter.name] = merge_statuses(there, standing) if there else standing
-    return [_only(found.values(), beginning) for beginning in beginnings]
+    by_name: dict[LetterName, LetterStatus] = {}
+    for batch in _batches(ledgers):
+        for status in batch.statuses():
+            letter = status.letter
+            if letter.id.startswith(tuple(prefixes)) and condition.matches(status, batch.stored_at):
+                known = by_name.get(letter.name)
+                by_name[letter.name] = merge_statuses(known, status) if known else status
+    return [_only(by_name.values(), prefix) for prefix in prefixes]
 
 
-def _only(found: Iterable[LetterStatus], beginning: str) -> LetterStatus:
-    all_of = [standing for standing in found if standing.letter.id.startswith(beginning)]
-    waiting = [standing for standing in all_of if standing.state in WAITING]
-    only = waiting if len(waiting) == 1 else all_of
-    if len(only) != 1:
+def _only(statuses: Iterable[LetterStatus], prefix: str) -> LetterStatus:
+    matching = [status for status in statuses if status.letter.id.startswith(prefix)]
+    waiting = [status for status in matching if status.state in WAITING]
+    candidates = waiting if len(waiting) == 1 else matching
+    if len(candidates) != 1:
         raise ConfigurationError(
-            f"{len(only)} dead letters begin with {beginning!r}: "
+            f"{len(candidates)} dead letters begin with {prefix!r}: "
             "see `headwater dead-letters list --state all`"
-            + (", and say more of the id, or its --stage" if only else "")
+            + (", and give more of the id, or its --stage" if candidates else "")
         )
-    return only[0]
+    return candidates[0]
 
 
 @dataclass(slots=True)
 class RedriveCounts:
-    """How many letters a redrive brought to what; each counts once, however many objects it lies in."""
+    """Numbers of letters by the outcome of a redrive. A letter in several objects counts once."""
 
     redriven: int = 0
     failed_again: int = 0
@@ -175,129 +168,141 @@ class RedriveCounts:
 
 
 def _digest(name: LetterName) -> bytes:
-    """What is remembered of a name: the name itself takes ten times that in memory."""
+    """Return a hash of a name."""
+    # A tuple of two strings takes ten times the memory, and there may be millions of letters.
     return sha256("/".join(name).encode()).digest()[:16]
 
 
-class _Piece(NamedTuple):
-    """Letters of one object, and what is known of it."""
+class _Part(NamedTuple):
+    """Some letters of one object, all of one stage, and the outcomes that are recorded beside the object."""
 
-    store: LetterLedger
+    ledger: LetterLedger
     key: str
     letters: list[DeadLetter]
     known: frozenset[LetterOutcome]
 
 
 def redrive(
-    stores: Sequence[LetterLedger],
+    ledgers: Sequence[LetterLedger],
     redrivers: Mapping[str, Redriver],
-    choice: LetterFilter,
-    report: Callable[[RedriveCounts, float], None] = lambda _done, _seconds: None,
+    condition: LetterFilter,
+    report: Callable[[RedriveCounts, float], None] = lambda _counts, _seconds: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> RedriveCounts:
-    """Takes the chosen letters through their normal path, and records beside them what became of each.
+    """Process the selected letters through their normal path, and record the outcomes beside them.
 
-    A letter's state is that over all objects that it lies in, as in `listed`. Object by object: memory holds
-    the letters of one object and TAKEN_LETTERS more, and a digest of each letter with an outcome. Whatever
-    part of it is made again, by the same person or by another meanwhile, changes nothing (INV-2). Raises
-    TransientError and ConfigurationError, of the environment: what was recorded by then is right, and nothing
-    else is.
+    The state of a letter is that over all objects that contain it, as in `list_letters`. Memory is bounded by
+    the letters of one object and MAX_GROUP_LETTERS more, and a digest of each letter with an outcome. It may
+    be repeated, and several people may redrive at once: the result is the same (INV-2).
+
+    Raises TransientError and ConfigurationError for faults of the environment. Outcomes recorded before are
+    valid.
     """
-    done, start, told = RedriveCounts(), clock(), 0.0
-    for pieces in _taken(_pieces(stores, choice)):
-        for stage in dict.fromkeys(letter.stage for piece in pieces for letter in piece.letters):
-            _redrive_stage(
-                [piece for piece in pieces if piece.letters[0].stage == stage], stage, redrivers, done
-            )
-        if (seconds := clock() - start) >= told + _REPORT_SECONDS:
-            report(done, seconds)
-            told = seconds
-    return done
+    counts, start, reported = RedriveCounts(), clock(), 0.0
+    for parts in _groups(_parts(ledgers, condition)):
+        # Stages in order of appearance, each in one call of its redriver.
+        for stage in dict.fromkeys(letter.stage for part in parts for letter in part.letters):
+            of_stage = [part for part in parts if part.letters[0].stage == stage]
+            _redrive_stage(of_stage, stage, redrivers, counts)
+        if (seconds := clock() - start) >= reported + _REPORT_SECONDS:
+            report(counts, seconds)
+            reported = seconds
+    return counts
 
 
 def _redrive_stage(
-    pieces: Sequence[_Piece], stage: str, redrivers: Mapping[str, Redriver], done: RedriveCounts
+    parts: Sequence[_Part], stage: str, redrivers: Mapping[str, Redriver], counts: RedriveCounts
 ) -> None:
-    letters = [letter for piece in pieces for letter in piece.letters]
+    letters = [letter for part in parts for letter in part.letters]
     redriver = redrivers.get(stage)
-    outcomes_of = redriver.redrive(letters) if redriver else []
-    # Two frames may tell one fact (of two deployments, say): it is redriven when either is, as in the fold.
-    made = {each.name: each for each in sorted(outcomes_of, key=lambda each: STATES.index(each.state))}
-    for piece in pieces:
-        outcomes = [made.get(letter.name) for letter in piece.letters]
-        new = [outcome for outcome in outcomes if outcome and outcome not in piece.known]
-        if new:  # what fails again and again for one reason is written once
-            piece.store.record(piece.key, new)
-        for letter, outcome in zip(piece.letters, outcomes, strict=True):
-            done.count(letter, outcome)
+    outcomes = redriver.redrive(letters) if redriver else []
+    # Two letters of one name may have different frames, such as those of two deployments, and so two
+    # outcomes. The letter is redriven if either frame is, as in fold_letters: sorted, the strongest outcome
+    # comes last.
+    by_name = {outcome.name: outcome for outcome in sorted(outcomes, key=lambda o: STATES.index(o.state))}
+    for part in parts:
+        part_outcomes = [by_name.get(letter.name) for letter in part.letters]
+        # An outcome that is recorded already is not written again: a letter may fail often for one reason.
+        new = [outcome for outcome in part_outcomes if outcome and outcome not in part.known]
+        if new:
+            part.ledger.record(part.key, new)
+        for letter, outcome in zip(part.letters, part_outcomes, strict=True):
+            counts.count(letter, outcome)
 
 
-def _states_everywhere(stores: Iterable[LetterLedger]) -> dict[bytes, LetterState]:
-    """Of letters with an outcome: a batch read again with another cut lies there without the old outcomes."""
+def _states(ledgers: Iterable[LetterLedger]) -> dict[bytes, LetterState]:
+    """Return the states of all letters with an outcome, by digest of the name.
+
+    A batch that was read again and cut elsewhere has an object of its own, without the outcomes of the first
+    one.
+    """
     states: dict[bytes, LetterState] = {}
-    for store in stores:
-        for outcome in store.outcomes():
+    for ledger in ledgers:
+        for outcome in ledger.outcomes():
             digest = _digest(outcome.name)
             states[digest] = stronger_state(outcome.state, states.get(digest, "open"))
     return states
 
 
-def _pieces(stores: Sequence[LetterLedger], choice: LetterFilter) -> Iterator[_Piece]:
-    """The chosen letters of each object, all of one stage, never more than are taken in one go."""
-    states = _states_everywhere(stores)
-    for store in stores:
-        for batch in store.batches():
+def _parts(ledgers: Sequence[LetterLedger], condition: LetterFilter) -> Iterator[_Part]:
+    """Yield the selected letters of each object, in parts within the limits of a group."""
+    states = _states(ledgers)
+    for ledger in ledgers:
+        for batch in ledger.batches():
             names = {
-                each.letter.name
-                for each in batch.statuses()
-                if choice.matches(_everywhere(each, states), batch.stored_at)
+                status.letter.name
+                for status in batch.statuses()
+                if condition.matches(_over_all_objects(status, states), batch.stored_at)
             }
-            chosen = [letter for letter in batch.letters if letter.name in names]
-            while chosen:
-                piece = _Piece(store, batch.key, _first(chosen), frozenset(batch.outcomes))
-                del chosen[: len(piece.letters)]
-                yield piece
+            selected = [letter for letter in batch.letters if letter.name in names]
+            while selected:
+                part = _Part(ledger, batch.key, _first_group(selected), frozenset(batch.outcomes))
+                del selected[: len(part.letters)]
+                yield part
 
 
-def _everywhere(standing: LetterStatus, states: Mapping[bytes, LetterState]) -> LetterStatus:
-    if not states:  # the first redrive of many letters
-        return standing
-    known = states.get(_digest(standing.letter.name), "open")
-    return standing._replace(state=stronger_state(standing.state, known))
+def _over_all_objects(status: LetterStatus, states: Mapping[bytes, LetterState]) -> LetterStatus:
+    if not states:  # no outcomes yet: spares the digests in the first redrive of many letters
+        return status
+    known = states.get(_digest(status.letter.name), "open")
+    return status._replace(state=stronger_state(status.state, known))
 
 
-def _first(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+def _first_group(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Return as many of the first letters as fit in a group, at least one."""
     size, count = 0, 0
-    for letter in letters[:TAKEN_LETTERS]:
+    for letter in letters[:MAX_GROUP_LETTERS]:
         size += len(letter.payload)
-        if count and size > TAKEN_BYTES:
+        if count and size > MAX_GROUP_BYTES:
             break
         count += 1
     return list(letters[:count])
 
 
-def _taken(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """As many as are taken in one go."""
-    taken: list[_Piece] = []
+def _groups(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Yield consecutive parts together, up to the limits of a group."""
+    group: list[_Part] = []
     letters = size = 0
-    for piece in pieces:
-        bytes_of = sum(len(letter.payload) for letter in piece.letters)
-        if taken and (letters + len(piece.letters) > TAKEN_LETTERS or size + bytes_of > TAKEN_BYTES):
-            yield taken
-            taken, letters, size = [], 0, 0
-        taken.append(piece)
-        letters, size = letters + len(piece.letters), size + bytes_of
-    if taken:
-        yield taken
+    for part in parts:
+        part_size = sum(len(letter.payload) for letter in part.letters)
+        full = letters + len(part.letters) > MAX_GROUP_LETTERS or size + part_size > MAX_GROUP_BYTES
+        if group and full:
+            yield group
+            group, letters, size = [], 0, 0
+        group.append(part)
+        letters, size = letters + len(part.letters), size + part_size
+    if group:
+        yield group
 
 
-def discard(stores: Iterable[LetterLedger], names: frozenset[LetterName], reason: str) -> None:
-    """Records why nothing will be done about these letters, beside every object that they lie in.
+def discard(ledgers: Iterable[LetterLedger], names: frozenset[LetterName], reason: str) -> None:
+    """Record beside every object that contains these letters that they are discarded, and why.
 
-    A letter stays as it is. One that is redriven, now or meanwhile, stays redriven.
+    The letters are not changed. A letter that is redriven, before or at the same time, stays redriven.
     """
-    for store in stores:
-        for batch in store.batches():
-            mine = sorted({letter.name for letter in batch.letters} & names)
-            if mine:
-                store.record(batch.key, [LetterOutcome(*name, "discarded", reason) for name in mine])
+    for ledger in ledgers:
+        for batch in ledger.batches():
+            # Sorted, so that a repeat writes the same object of outcomes (INV-5).
+            discarded = sorted({letter.name for letter in batch.letters} & names)
+            if discarded:
+                ledger.record(batch.key, [LetterOutcome(*name, "discarded", reason) for name in discarded])

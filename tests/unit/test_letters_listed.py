@@ -33,7 +33,7 @@ def test_an_id_names_one_letter_or_it_is_said_how_to_name_it(redrivers: dict[str
     ledger, everything = ledger_of([b"1", b"2"]), LetterFilter(frozenset(STATES))
     one, two = letter(b"1"), letter(b"2")
     assert find_letters([ledger], [one.id], everything)[0].letter == one
-    with pytest.raises(ConfigurationError, match=r"2 dead letters begin with ''.*say more of the id"):
+    with pytest.raises(ConfigurationError, match=r"2 dead letters begin with ''.*give more of the id"):
         find_letters([ledger], [""], everything)
     with pytest.raises(ConfigurationError, match=r"0 dead letters begin with 'zz': see .*list --state all`$"):
         find_letters([ledger], ["zz"], everything)

@@ -314,7 +314,7 @@ def test_an_environment_that_fails_stops_it_and_what_was_done_before_is_recorded
                 raise TransientError("the database is away")
             return [LetterOutcome(each.stage, each.id, "redriven") for each in letters]
 
-    monkeypatch.setattr(redriving, "TAKEN_LETTERS", 2)
+    monkeypatch.setattr(redriving, "MAX_GROUP_LETTERS", 2)
     ledger = ledger_of([b"1", b"2"], [b"stop", b"3"], [b"4"])
     with pytest.raises(TransientError):
         redrive([ledger], {"consumer": Failing()}, LetterFilter())
@@ -334,7 +334,7 @@ class Watching:
 
 
 def test_many_small_objects_go_together_and_a_large_one_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redriving, "TAKEN_LETTERS", 10)
+    monkeypatch.setattr(redriving, "MAX_GROUP_LETTERS", 10)
     small = ledger_of(*[[b"%d" % number] for number in range(25)])
     watching = Watching()
     redrive([small], {"consumer": watching}, LetterFilter())
@@ -346,7 +346,7 @@ def test_many_small_objects_go_together_and_a_large_one_in_pieces(monkeypatch: p
 
 
 def test_letters_go_in_pieces_of_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redriving, "TAKEN_BYTES", 100)
+    monkeypatch.setattr(redriving, "MAX_GROUP_BYTES", 100)
     watching = Watching()
     redrive(
         [ledger_of([bytes([number]) * 60 for number in range(3)])], {"consumer": watching}, LetterFilter()
@@ -356,7 +356,7 @@ def test_letters_go_in_pieces_of_bytes_too(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_memory_holds_one_object_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the objects read, no more are alive than those that are taken together."""
-    monkeypatch.setattr(redriving, "TAKEN_LETTERS", 1)
+    monkeypatch.setattr(redriving, "MAX_GROUP_LETTERS", 1)
     ledger, read = ledger_of(*[[b"%d" % number] for number in range(9)]), list[int]()
 
     class Counting(InMemoryLedger):
