@@ -12,6 +12,7 @@ from mssql_server import emptied, url_of
 from mssql_world import batches, consume, opened, oracle
 from sqlalchemy import Connection
 
+from consumers.warehouse.mssql import guard
 from consumers.warehouse.mssql import sql as sql
 from consumers.warehouse.mssql.ddl import run
 from consumers.warehouse.mssql.errors import mssql_errors
@@ -56,10 +57,10 @@ class Writer:
         connection.exec_driver_sql(f"DECLARE @loaded INT; {load.statement}", load.parameters)
 
     def insert(self) -> int:
-        return self._half(sql.insert_absent(TABLE, 1))
+        return self._half(guard.insert_absent(TABLE, 1))
 
     def update(self) -> int:
-        return self._half(sql.update_lesser(TABLE, 1))
+        return self._half(guard.update_lesser(TABLE, 1))
 
     def commit(self) -> None:
         run(self._connection, f"DROP TABLE #rows; {sql.COMMIT}")

@@ -1,4 +1,4 @@
-"""Tables and views in SQL Server."""
+"""Creation and change of tables, views and indexes in SQL Server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,26 +23,29 @@ SYSTEM = system_tables(schema="headwater")
 
 
 def run(connection: Connection, statement: str) -> Result:
-    """A statement without parameters: a % in it is a %."""
+    """Run a statement without parameters."""
+    # Without this option pymssql would take a % in a literal for a placeholder.
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def revisions_in(connection: Connection) -> Revisions:
-    """The revisions of a SQL Server warehouse, in the transaction of this connection."""
+    """Return the revisions of a SQL Server warehouse, in the transaction of this connection."""
     return Revisions(connection, SYSTEM, MssqlDdl(connection))
 
 
 def missing_system_tables(connection: Connection) -> list[str]:
-    """Which tables of the schema `headwater` are not there, or not to be seen by this user."""
+    """Return the tables of the schema `headwater` that are missing or invisible to this user."""
     names = list(sql.SYSTEM_TABLES)
-    asked = ", ".join(f"OBJECT_ID(N'headwater.{name}', N'U')" for name in names)
-    found = connection.exec_driver_sql(f"SELECT {asked}").one()
-    return [name for name, there in zip(names, found, strict=True) if there is None]
+    # OBJECT_ID is NULL also for an object on which the user has no permission.
+    columns = ", ".join(f"OBJECT_ID(N'headwater.{name}', N'U')" for name in names)
+    ids = connection.exec_driver_sql(f"SELECT {columns}").one()
+    return [name for name, object_id in zip(names, ids, strict=True) if object_id is None]
 
 
 def make_system_tables(connection: Connection) -> None:
-    """Schemas and tables that are not there yet."""
+    """Create the schemas and system tables that do not exist yet."""
     for schema in SCHEMAS:
+        # CREATE SCHEMA must be the only statement of its batch: hence EXEC.
         run(connection, f"IF SCHEMA_ID(N'{schema}') IS NULL EXEC(N'CREATE SCHEMA [{schema}]')")
     for name in missing_system_tables(connection):
         run(connection, sql.SYSTEM_TABLES[name])
@@ -51,7 +54,7 @@ def make_system_tables(connection: Connection) -> None:
 
 
 def _show(connection: Connection, view: str, definition: str) -> None:
-    """A view, for readers, as it is remembered."""
+    """Create or replace a view or function, grant it to readers, and record its definition."""
     run(connection, definition)
     run(connection, sql.grant_view(view))
     connection.exec_driver_sql("DELETE FROM [headwater].[views] WHERE name = %s", (view,))
@@ -61,7 +64,7 @@ def _show(connection: Connection, view: str, definition: str) -> None:
 
 
 class MssqlDdl:
-    """`revisions.Ddl`; SQL Server's DDL is part of the transaction."""
+    """`revisions.Ddl` for SQL Server, whose DDL is transactional."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -70,25 +73,28 @@ class MssqlDdl:
         run(self._connection, sql.create_table(table, number))
 
     def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
+        # First, so that filling a column appends no pending rows.
         self._drop_triggers(old.physical(number))
         for field in new.added_since(old):
             run(self._connection, sql.add_column(new, field.name, number))
             if field.default_or_none is not None:
                 run(self._connection, sql.fill_column(new, field.name, number, literal_of(field)))
         before, now = sql.types_of(old), sql.types_of(new)
+        # ALTER COLUMN fails on a column that an index uses.
         altered = [name for name in old.business_columns if before[name] != now.get(name, before[name])]
         with self._without_index(old, new, number, altered), self._without_lookups(new, number, altered):
             for name in altered:
                 run(self._connection, sql.alter_column(new, name, number))
 
     def _drop_triggers(self, name: str) -> None:
-        """Those of reports: what they append has the old types, and would refuse the writer's row. A report
-        sees another schema, and is made anew."""
-        there = self._connection.exec_driver_sql(
+        """Drop the triggers of reports."""
+        # Their pending tables have the old types and would reject a wider value, and with it the writer's
+        # row. The refresh notices the changed schema and rebuilds the report with new triggers.
+        triggers = self._connection.exec_driver_sql(
             "SELECT name FROM sys.triggers WHERE parent_id = OBJECT_ID(%s)", (name,)
         )
         schema = name.partition(".")[0]
-        for (trigger,) in there.all():
+        for (trigger,) in triggers.all():
             if trigger.startswith(PENDING):
                 run(self._connection, f"DROP TRIGGER {sql.quoted(f'{schema}.{trigger}')}")
 
@@ -96,30 +102,32 @@ class MssqlDdl:
     def _without_index(
         self, old: StagingTable, new: StagingTable, number: int, altered: list[str]
     ) -> Iterator[None]:
-        """A column that an index is of keeps its type."""
+        """Drop the key index of a history for the duration of the block, if its columns change."""
         if not (isinstance(old, HistoryTable) and isinstance(new, HistoryTable)):
             yield
             return
-        was, wanted = history.indexed(old), history.indexed(new)
-        moved = not set(altered).isdisjoint(was) or was != wanted
-        if moved and was:
+        old_columns, new_columns = history.indexed(old), history.indexed(new)
+        # A wider column may no longer fit into the index, so the columns may differ although the key does
+        # not.
+        changes = not set(altered).isdisjoint(old_columns) or old_columns != new_columns
+        if changes and old_columns:
             run(self._connection, history.drop_index(old, number))
         yield
-        if moved and wanted:
+        if changes and new_columns:
             run(self._connection, history.create_index(new, number))
 
     @contextmanager
     def _without_lookups(self, table: StagingTable, number: int, altered: list[str]) -> Iterator[None]:
-        """Those of reports that are of a column whose type changes."""
-        those = [
+        """Drop the report indexes on altered columns for the duration of the block."""
+        affected = [
             columns
             for columns in of_reports(self.indexes(table, number))
             if not set(altered).isdisjoint(columns)
         ]
-        for columns in those:
+        for columns in affected:
             run(self._connection, indexes.drop_index(table, number, columns))
         yield
-        for columns in those:
+        for columns in affected:
             self.create_index(table, number, columns)
 
     def indexes(self, table: StagingTable, number: int) -> Indexes:
@@ -169,13 +177,14 @@ class MssqlDdl:
         self._connection.exec_driver_sql("DELETE FROM [headwater].[views] WHERE name = %s", (view,))
 
     def _remembers(self, name: str, kind: str, definition: str) -> bool:
-        there = self._connection.exec_driver_sql(
+        """Return whether the object exists and was created from this definition."""
+        recorded = self._connection.exec_driver_sql(
             f"SELECT definition FROM [headwater].[views] WHERE name = %s "
             f"AND OBJECT_ID(%s, N'{kind}') IS NOT NULL",
             (name, name),
         ).scalar_one_or_none()
-        return bool(there == definition)
+        return bool(recorded == definition)
 
     def _is_there(self, name: str, kind: str) -> bool:
-        found = self._connection.exec_driver_sql(f"SELECT OBJECT_ID(%s, N'{kind}')", (name,))
-        return found.scalar_one() is not None
+        object_id = self._connection.exec_driver_sql(f"SELECT OBJECT_ID(%s, N'{kind}')", (name,))
+        return object_id.scalar_one() is not None

@@ -1,4 +1,4 @@
-"""History in SQL Server: its tables, view and function, and the statements that add to it."""
+"""T-SQL statements for history: tables, indexes, view, function, and insertion."""
 
 from collections.abc import Sequence
 
@@ -22,13 +22,13 @@ FOREVER = "CAST(N'9999-12-31T23:59:59.999999' AS DATETIME2(6))"
 
 
 def create_history(table: HistoryTable, revision: int) -> list[str]:
-    """The table of a revision, and the index by which a key is found, where its columns fit one."""
+    """Return the statements that create the table of a revision, and an index on the key if it fits."""
     physical, key = table.physical(revision), indexed(table)
     columns = ", ".join(columns_of(table))
-    made = [f"CREATE TABLE {quoted(physical)} ({columns}, PRIMARY KEY ([_key_hash], [_rank]))"]
+    statements = [f"CREATE TABLE {quoted(physical)} ({columns}, PRIMARY KEY ([_key_hash], [_rank]))"]
     if key:
-        made.append(create_index(table, revision))
-    return made
+        statements.append(create_index(table, revision))
+    return statements
 
 
 def create_index(table: HistoryTable, revision: int) -> str:
@@ -40,12 +40,15 @@ def drop_index(table: HistoryTable, revision: int) -> str:
 
 
 def indexed(table: HistoryTable) -> IndexColumns:
-    """The first columns of the key, as many as an index holds; none where its first is text of any length."""
+    """Return the leading columns of the key that fit into an index; none if the first one is unbounded."""
     return fitting(table, table.key_columns)
 
 
 def add_facts(table: HistoryTable, revision: int) -> str:
-    """#rows into the table; those that are there stay as they are. How many came."""
+    """Return the batch that adds #rows to the table, and selects how many rows were loaded into #rows.
+
+    Existing rows stay unchanged.
+    """
     physical, columns = quoted(table.physical(revision)), table.columns
     return (
         f"INSERT INTO {physical} ({listed(columns)}) SELECT {listed(columns[:-1], 's.')}, @now "
@@ -56,7 +59,7 @@ def add_facts(table: HistoryTable, revision: int) -> str:
 
 
 def add_sweeps(entity: str, revision: int) -> str:
-    """Sweeps (one JSON parameter)."""
+    """Return the batch that adds sweeps (one JSON parameter); existing ones stay unchanged."""
     return (
         f"SELECT source COLLATE {BINARY_COLLATION} AS source, bucket, position COLLATE {BINARY_COLLATION} "
         "AS position, occurred_at, event_id INTO #sweeps FROM OPENJSON(%s) WITH ("
@@ -74,23 +77,27 @@ def add_sweeps(entity: str, revision: int) -> str:
 
 
 def create_view(table: HistoryTable, revision: int) -> str:
+    """Return the view of the versions in this revision."""
     types, texts = types_of(table), collated(table)
 
+    # Typed, so that both sides of the UNION ALL have the same type and collation.
     def null(name: str) -> str:
         collation = f" COLLATE {BINARY_COLLATION}" if name in texts else ""
         return f"CAST(NULL AS {types[name]}){collation}"
 
+    # INTERSECT compares NULLs as equal, which `=` does not.
     def equal(names: Sequence[str], prefix: str) -> str:
         now, before = list(_exact(table, names, "")), list(_exact(table, names, prefix))
         return f"EXISTS (SELECT {', '.join(now)} INTERSECT SELECT {', '.join(before)})"
 
     sweeps = f"{{keys}} AS k INNER JOIN [headwater].[sweeps] AS s ON {_same_bucket(table, revision, 'k')}"
-    dialect = HistoryDialect(quoted, null, equal, sweeps, FOREVER)
+    dialect = HistoryDialect(quoted=quoted, null=null, equal=equal, sweeps=sweeps, forever=FOREVER)
     return f"CREATE OR ALTER VIEW {quoted(table.view)} AS {select_versions(table, revision, dialect)}"
 
 
 def _exact(table: HistoryTable, names: Sequence[str], prefix: str) -> list[str]:
-    """Columns, and the lengths of text and binary: to SQL Server 'a' is 'a ', and 0x01 is 0x0100."""
+    """Return expressions that compare these columns exactly."""
+    # SQL Server compares 'a' and 'a ' as equal, and 0x01 and 0x0100 too: hence the lengths.
     types = types_of(table)
     sized = [name for name in names if "VAR" in types[name]]
     columns = [quoted(prefix + name) for name in names]
@@ -98,6 +105,7 @@ def _exact(table: HistoryTable, names: Sequence[str], prefix: str) -> list[str]:
 
 
 def _same_bucket(table: HistoryTable, revision: int, row: str) -> str:
+    """Return the condition that sweep `s` covers the bucket of `row`, an alias."""
     return (
         f"s.entity = {text(table.entity.name)} AND s.revision = {revision} AND s.source = {row}.[_source] "
         f"AND s.bucket = CAST(SUBSTRING({row}.[_key_hash], 1, 1) AS INT)"
@@ -105,9 +113,12 @@ def _same_bucket(table: HistoryTable, revision: int, row: str) -> str:
 
 
 def create_function(table: HistoryTable, revision: int) -> str:
-    """What the staging view showed at a moment, known as today: of each key the greatest rank of those up to
-    then, unless a sweep up to then is greater. Without windows: a condition on the key reaches the index,
-    also where it is another table's column."""
+    """Return the function of the rows that were valid at a moment, by all that is known now.
+
+    For each key that is the greatest rank up to the moment, unless a sweep up to the moment is greater.
+    """
+    # NOT EXISTS in place of window functions: a condition on the key is pushed down to the index, even when
+    # it is a column of another table, as in a join.
     physical = quoted(table.physical(revision))
     columns = listed((*table.business_columns, "_source"), "e.")
     later = "n.[_key_hash] = e.[_key_hash] AND n.[_rank] > e.[_rank] AND n.[_occurred_at] <= @t"

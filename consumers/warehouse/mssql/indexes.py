@@ -1,4 +1,4 @@
-"""Indexes in SQL Server: what there are, what one may be of, and how it is made."""
+"""Indexes in SQL Server: listing, the limit of their key, creation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from consumers.warehouse.mssql.sql import listed, quoted, types_of
 from consumers.warehouse.tables import StagingTable
 
 INDEX_BYTES = 1_700
-"""Of an index's key. SQL Server makes an index of columns that may be longer, and then refuses a row that is.
+"""Limit of an index key. SQL Server creates an index on longer columns, and then refuses rows that exceed it.
 https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server"""
 
 _FIXED_BYTES = 17
-"""The largest of the types that have one size: DECIMAL(38)."""
+"""Size of DECIMAL(38), the largest type of fixed size."""
+# Without partial and disabled indexes, and without INCLUDE columns, whose key_ordinal is 0.
 _INDEXES = """SELECT i.name, c.name FROM sys.indexes AS i
 INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
 INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
@@ -25,18 +26,18 @@ ORDER BY i.name, k.key_ordinal"""
 
 
 def fitting(table: StagingTable, columns: Sequence[str]) -> IndexColumns:
-    """The first of these columns, as many as an index holds."""
-    types, room, found = types_of(table), INDEX_BYTES, list[str]()
+    """Return as many of the leading columns as fit into an index."""
+    types, free_bytes, chosen = types_of(table), INDEX_BYTES, list[str]()
     for name in columns:
-        room -= bytes_of(types[name])
-        if room < 0:
-            break
-        found.append(name)
-    return tuple(found)
+        free_bytes -= bytes_of(types[name])
+        if free_bytes < 0:
+            break  # a later column must not move to the front: the order matters
+        chosen.append(name)
+    return tuple(chosen)
 
 
 def bytes_of(sql_type: str) -> int:
-    """At most, in an index's key; more than one holds where it has no end."""
+    """Return the most bytes that a column takes in an index key; more than fits for an unbounded type."""
     sized = re.fullmatch(r"(N?)(?:VAR)?(?:CHAR|BINARY)\((\d+|MAX)\)", sql_type)
     if not sized:
         return _FIXED_BYTES
@@ -44,11 +45,11 @@ def bytes_of(sql_type: str) -> int:
 
 
 def indexes(connection: Connection, table: StagingTable, revision: int) -> Indexes:
-    """Of a revision, without those of a part of the rows."""
-    found: dict[str, IndexColumns] = {}
+    """Return the indexes of a revision, without partial ones."""
+    columns_by_name: dict[str, IndexColumns] = {}
     for name, column in connection.exec_driver_sql(_INDEXES, (table.physical(revision),)):
-        found[name] = (*found.get(name, ()), column)
-    return found
+        columns_by_name[name] = (*columns_by_name.get(name, ()), column)
+    return columns_by_name
 
 
 def create_index(table: StagingTable, revision: int, columns: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from consumers.warehouse.locks import Locks
 from consumers.warehouse.mssql import sql as sql
 from consumers.warehouse.mssql.ddl import Result, revisions_in, run
 from consumers.warehouse.mssql.errors import RowRefused, mssql_errors
+from consumers.warehouse.mssql.guard import raise_floors, write_rows
 from consumers.warehouse.mssql.history import add_facts, add_sweeps
 from consumers.warehouse.mssql.load import AnyRow, LoadStatement, json_text, loads, nothing_lost
 from consumers.warehouse.mssql.rows import read_rows
@@ -103,13 +104,13 @@ class MssqlTransaction:
             for sweep in risen
         ]
         if bounds:
-            self._send(sql.raise_floors(table, revision), (json_text(bounds),))
+            self._send(raise_floors(table, revision), (json_text(bounds),))
         return counts
 
     def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row]) -> Counts:
         """How many rows changed the table, and how many are in it with their rank, is what its statement
         tells."""
-        told = self._write(table, sql.write_rows(table, revision), rows)
+        told = self._write(table, write_rows(table, revision), rows)
         changed, equal = (sum(column) for column in zip((0, 0), *told, strict=True))
         return Counts(changed, superseded=len(rows) - equal, duplicate=equal - changed)
 
