@@ -148,7 +148,7 @@ def _plain(warehouse: Warehouse, groups: Sequence[int]) -> float:
     dialect = reports_in(warehouse).dialect
     is_server = dialect.sql == "tsql"
     wanted, heap = ("#wanted", "#heap") if is_server else ("temp.wanted", "temp.heap")
-    text = dialect.written(REPORT.query)
+    text = dialect.to_sql(REPORT.query)
     head, _, tail = text.partition(" GROUP BY ")
     customer = "[o].[customer]" if is_server else "o.customer"
     joined = f"{head} INNER JOIN {wanted} AS w ON w.id = {customer} GROUP BY {tail}"

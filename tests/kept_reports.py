@@ -38,8 +38,8 @@ class KeptReports:
 
     def table(self, name: str) -> Table:
         dialect = self._engine.dialect
-        with self._engine.looking() as session:
-            return shown(session.rows(f"SELECT * FROM {dialect.written(dialect.view(name))}"))
+        with self._engine.reading() as session:
+            return shown(session.rows(f"SELECT * FROM {dialect.to_sql(dialect.view(name))}"))
 
     def were_kept_unit_by_unit(self) -> bool:
         """Each was made whole once, at its first refresh, and never again."""

@@ -33,5 +33,5 @@ def sales(body: str, key: str = '["region"]', more: str = "") -> Report:
 
 def shown(warehouse: Warehouse, report: str) -> list[tuple[object, ...]]:
     dialect = reports_in(warehouse).dialect
-    with reports_in(warehouse).looking() as session:
-        return sorted(session.rows(f"SELECT * FROM {dialect.written(dialect.view(report))}"), key=repr)
+    with reports_in(warehouse).reading() as session:
+        return sorted(session.rows(f"SELECT * FROM {dialect.to_sql(dialect.view(report))}"), key=repr)

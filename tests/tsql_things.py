@@ -82,8 +82,8 @@ def report(body: str) -> Report:
 def result(warehouse: Warehouse, body: str) -> list[tuple[Any, ...]]:
     """The rows of a SELECT. Raises NeedsSqlServerError."""
     engine = reports_in(warehouse)
-    with engine.looking() as session:
-        return session.rows(engine.dialect.written(report(body).query))
+    with engine.reading() as session:
+        return session.rows(engine.dialect.to_sql(report(body).query))
 
 
 def ids(warehouse: Warehouse, condition: str) -> list[int]:

@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError, TransientError
 if TYPE_CHECKING:
     from consumers.reporting.definition.report import Report
     from consumers.reporting.files import Reports
-    from consumers.reporting.refresh.freshness import Standing
+    from consumers.reporting.refresh.freshness import ReportRevision
     from consumers.reporting.refresh.refresher import Refresher, ReportEngine
 
 WAIT_SECONDS = 60
@@ -197,8 +197,8 @@ def _list(options: argparse.Namespace) -> int:
     here = load()
     reports = _read(here)
     with _refresher(here) as refresher:
-        standings, waiting = refresher.standings()
-    members = [_described(standing, waiting, standing.name in reports.right) for standing in standings]
+        revisions, waiting = refresher.revisions()
+    members = [_described(revision, waiting, revision.name in reports.right) for revision in revisions]
     built = {row["report"] for row in members}
     members += [_not_built(name) for name in reports.right if name not in built]
     members += [{**_not_built(path.stem), "problem": problem} for path, problem in reports.wrong.items()]
@@ -208,7 +208,7 @@ def _list(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _described(standing: Standing, waiting: dict[str, int], has_file: bool) -> dict[str, Any]:
+def _described(standing: ReportRevision, waiting: dict[str, int], has_file: bool) -> dict[str, Any]:
     kept = f"every {standing.minutes} minutes" if standing.minutes else "change by change"
     if not has_file:
         kept = _FILE_GONE if standing.state == "live" else _RECORD_ALONE
@@ -299,7 +299,7 @@ def _plan(options: argparse.Namespace) -> int:
     with _refresher(here) as refresher:
         rows = [(report.name, refresher.plan(report)) for report in chosen(reports, options.names)]
         named = bool(options.names)
-        gone = set() if named else {known.name for known in refresher.standings()[0]} - reports.right.keys()
+        gone = set() if named else {known.name for known in refresher.revisions()[0]} - reports.right.keys()
         if options.compare:
             for report in chosen(reports, options.names):
                 with _patient(report.name):

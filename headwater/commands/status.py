@@ -97,7 +97,7 @@ def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
     from consumers.reporting.engines import reports_in
     from consumers.reporting.refresh.refresher import Refresher
 
-    standings, waiting = Refresher(reports_in(warehouse)).standings()
+    standings, waiting = Refresher(reports_in(warehouse)).revisions()
     return [
         {
             "report": standing.name,

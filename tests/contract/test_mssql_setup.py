@@ -262,7 +262,7 @@ def test_a_writer_makes_no_report(warehouse: MssqlWarehouse, user: Any) -> None:
     writer = open_warehouse(user("headwater_writer"), ENTITIES)
     with pytest.raises(ConfigurationError):
         Refresher(reports_in(writer)).refresh(_report())
-    assert Refresher(reports_in(warehouse)).standings()[0] == []
+    assert Refresher(reports_in(warehouse)).revisions()[0] == []
     writer.close()
 
 

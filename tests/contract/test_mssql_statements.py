@@ -124,7 +124,7 @@ def _reports(warehouse: MssqlWarehouse) -> None:
         apply(warehouse, CHOSEN, row(CHOSEN, {"id": "y", "size": number}, number))
         refresher.refresh(report)
     refresher.refresh(report)
-    refresher.standings()
+    refresher.revisions()
     refresher.plan(report)
     refresher.compare(report)
     refresher.create_indexes(report)

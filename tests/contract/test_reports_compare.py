@@ -127,9 +127,9 @@ def test_rows_of_another_key_are_counted_alone(shop: Warehouse) -> None:
 def test_nothing_is_changed_and_the_swap_comes_later(shop: Warehouse) -> None:
     to = report(SPENT.replace("SUM(o.amount)", "MAX(o.amount)"))
     compared(shop, to)
-    before = Refresher(reports_in(shop)).standings()
+    before = Refresher(reports_in(shop)).revisions()
     assert Refresher(reports_in(shop)).compare(to) is not None
-    assert Refresher(reports_in(shop)).standings() == before
+    assert Refresher(reports_in(shop)).revisions() == before
     assert Refresher(reports_in(shop)).refresh(report()).how == "nothing"
 
 

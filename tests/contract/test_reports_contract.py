@@ -86,7 +86,7 @@ def test_a_cte_that_nothing_reads_is_no_source(shop: Warehouse) -> None:
     assert refresher.refresh(report).how == "whole"
     some_batches(shop, 2, 10)
     assert refresher.refresh(report).how == "units"
-    assert refresher.standings()[1] == {"sales": 0}
+    assert refresher.revisions()[1] == {"sales": 0}
     assert refresher.verify(report) == []
 
 
@@ -136,7 +136,7 @@ def test_apply_is_followed_or_needs_sql_server(shop: Warehouse) -> None:
     if reports_in(shop).dialect.sql == "sqlite":
         with pytest.raises(NeedsSqlServerError):
             refresher.refresh(report)
-        (standing,) = refresher.standings()[0]
+        (standing,) = refresher.revisions()[0]
         assert "needs SQL Server" in str(standing.problem)
         return
     for seed in range(6, 16):

@@ -84,7 +84,7 @@ def test_an_index_that_begins_with_the_columns_will_do(connect: Connect) -> None
     warehouse = connect(ENTITIES)
     warehouse.ensure()
     dialect = reports_in(warehouse).dialect
-    table = dialect.written(dialect.physical("purchase", 1))
+    table = dialect.to_sql(dialect.physical("purchase", 1))
     with reports_in(warehouse).holding("amounts") as holder, holder.transaction() as session:
         session.run(f"CREATE INDEX of_a_person ON {table} (amount, day)")
     state = {

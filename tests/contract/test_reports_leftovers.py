@@ -11,7 +11,7 @@ from reports_world import CATALOG, Writer, write
 
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresh.freshness import Standing
+from consumers.reporting.refresh.freshness import ReportRevision
 from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.port import Warehouse
 from schemas.errors import ConfigurationError, TransientError
@@ -42,12 +42,12 @@ def made_for_reports(warehouse: Warehouse) -> list[str]:
         "AND (TABLE_SCHEMA = 'reporting' OR TABLE_NAME LIKE 'pending%')",
     }
     engine = reports_in(warehouse)
-    with engine.looking() as session:
+    with engine.reading() as session:
         return sorted(str(name) for (name,) in session.rows(queries[engine.dialect.sql]))
 
 
-def standings(warehouse: Warehouse) -> list[Standing]:
-    with reports_in(warehouse).looking() as session:
+def standings(warehouse: Warehouse) -> list[ReportRevision]:
+    with reports_in(warehouse).reading() as session:
         return session.registry.all()
 
 
@@ -117,7 +117,7 @@ def test_two_reports_with_one_select_are_both_kept(shop: Warehouse) -> None:
         for report in (one, other, other_key):
             refresher.refresh(report)
         assert shown(shop, "sales") == shown(shop, "twin") == shown(shop, "wider")
-        assert set(refresher.standings()[1].values()) == {0}
+        assert set(refresher.revisions()[1].values()) == {0}
     assert [refresher.verify(report) for report in (one, other, other_key)] == [[], [], []]
 
 

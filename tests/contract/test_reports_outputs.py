@@ -93,7 +93,7 @@ def test_a_type_that_can_not_be_kept_is_refused_with_the_line_that_mends_it(
         refresher.refresh(report(TEXT.format(kind)))
     assert str(caught.value).startswith(f"report typed: body is {kind}: its values can't be compared")
     assert str(caught.value).endswith(f"add to the comment at the beginning: {mended}")
-    (standing,) = refresher.standings()[0]
+    (standing,) = refresher.revisions()[0]
     assert standing.problem == str(caught.value)
     with pytest.raises(ConfigurationError, match="body is"):
         check_stored("typed", reports_in(shop).outputs(report(TEXT.format(kind))))

@@ -57,7 +57,7 @@ def test_a_row_that_somebody_changed_is_found(connect: Callable[..., Warehouse],
     engine = reports_in(warehouse)
     refresher = Refresher(engine)
     assert refresher.verify(REPORT) == []
-    table = engine.dialect.written(engine.dialect.report("sales", 1))
+    table = engine.dialect.to_sql(engine.dialect.report("sales", 1))
     with engine.holding("sales") as holder, holder.transaction() as session:
         session.run(change.format(table=table))
     assert refresher.verify(REPORT) != []

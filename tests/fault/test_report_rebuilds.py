@@ -104,8 +104,8 @@ def expected(pipe: Pipe) -> list[tuple[Any, ...]]:
 
 def table(warehouse: Warehouse) -> Counter[tuple[str, ...]]:
     dialect = reports_in(warehouse).dialect
-    with reports_in(warehouse).looking() as session:
-        return shown(session.rows(f"SELECT * FROM {dialect.written(dialect.view('sales'))}"))
+    with reports_in(warehouse).reading() as session:
+        return shown(session.rows(f"SELECT * FROM {dialect.to_sql(dialect.view('sales'))}"))
 
 
 class Threads:

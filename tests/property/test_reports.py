@@ -51,7 +51,7 @@ class World:
         self.refresher = Refresher(reports_in(warehouse))
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
-        with reports_in(self.warehouse).looking() as session:
+        with reports_in(self.warehouse).reading() as session:
             return session.rows(query)
 
     def shown(self, rows: Iterable[Iterable[Any]]) -> Counter[tuple[str, ...]]:
@@ -59,7 +59,7 @@ class World:
 
     def table(self) -> Counter[tuple[str, ...]]:
         dialect = reports_in(self.warehouse).dialect
-        return self.shown(self.read(f"SELECT * FROM {dialect.written(dialect.view('sales'))}"))
+        return self.shown(self.read(f"SELECT * FROM {dialect.to_sql(dialect.view('sales'))}"))
 
     def settle(self) -> None:
         """With nobody else at work: right, or refused for its key."""
@@ -74,7 +74,7 @@ class World:
         """The key is unique in all of these: else the refresh itself says so."""
         dialect = reports_in(self.warehouse).dialect
         expected = self.shown(self.made.rows(self.database()))
-        assert self.shown(self.read(dialect.written(self.report.query))) == expected
+        assert self.shown(self.read(dialect.to_sql(self.report.query))) == expected
         assert self.table() == expected
 
     def database(self) -> Database:

@@ -63,8 +63,8 @@ def table(warehouse: Warehouse, body: str, kinds: Sequence[str]) -> Counter[tupl
         pytest.skip("SQLite refuses it")
     except ConfigurationError:
         return None
-    with engine.looking() as session:
-        rows = session.rows(f"SELECT * FROM {engine.dialect.written(engine.dialect.view('things'))}")
+    with engine.reading() as session:
+        rows = session.rows(f"SELECT * FROM {engine.dialect.to_sql(engine.dialect.view('things'))}")
     return Counter(
         tuple(None if value is None else _SHOWN[kind](value) for kind, value in zip(kinds, row, strict=True))
         for row in rows

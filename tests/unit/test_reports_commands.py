@@ -11,7 +11,7 @@ import pytest
 
 from consumers.consume import Consumer
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresh.refresher import Refresher, held
+from consumers.reporting.refresh.refresher import Refresher, held_error
 from consumers.warehouse.engines import open_warehouse
 from headwater.cli import main
 from headwater.exit_codes import DONE, GAVE_UP, REFUSED
@@ -150,7 +150,7 @@ def test_a_report_that_is_held_is_told_with_the_time_that_was_waited(
 
     def held_elsewhere(self: Refresher, report: object) -> list[str]:
         waited.append(self.wait_seconds)
-        raise held("d_good", self.wait_seconds)
+        raise held_error("d_good", self.wait_seconds)
 
     monkeypatch.setattr(Refresher, "verify", held_elsewhere)
     assert run("verify", "d_good") == GAVE_UP
@@ -174,5 +174,5 @@ def test_a_refresh_that_finds_its_transaction_gone_tells_what_went_wrong_and_not
 
         with pytest.raises(ZeroDivisionError):
             go_wrong()
-        with engine.looking() as session:
+        with engine.reading() as session:
             assert session.registry.all() == []

@@ -10,7 +10,7 @@ from reports_world import CATALOG
 
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.files import chosen, problems, read_reports
-from consumers.reporting.refresh.statements import timed
+from consumers.reporting.refresh.statements import at_time
 from consumers.reporting.sqlite.translation import NeedsSqlServerError, to_sqlite
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
@@ -51,7 +51,7 @@ def test_the_sample_reports_are_right() -> None:
 )
 def test_the_sample_reports_can_be_kept_in_sqlite(name: str) -> None:
     query = read_reports(None, load_catalog()).right[name].query
-    assert "SELECT" in to_sqlite(timed(query, "2026-01-31T12:00:00.000000")).sql("sqlite")
+    assert "SELECT" in to_sqlite(at_time(query, "2026-01-31T12:00:00.000000")).sql("sqlite")
 
 
 @pytest.mark.parametrize(

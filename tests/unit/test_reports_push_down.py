@@ -7,7 +7,7 @@ from reports_world import CATALOG
 from sqlglot import exp
 
 from consumers.reporting.definition.report import read_report
-from consumers.reporting.refresh.statements import of_units
+from consumers.reporting.refresh.statements import restricted_to_units
 
 GROUPED = "SELECT x.customer AS who, SUM(x.amount) AS spent FROM staging.purchase AS x GROUP BY x.customer"
 SPENT = "SELECT c.id, s.spent FROM staging.customer AS c"
@@ -21,7 +21,7 @@ RANKED = (
 def told(body: str, nulls: tuple[str, ...] = ()) -> list[str]:
     """Which columns of SELECTs in FROM are asked to be a unit's."""
     report = read_report("r", f'/* headwater\nkey = ["id"]\n*/\n{body}', CATALOG)
-    made = of_units(report.query, report.unit, nulls, exp.to_table("units"))
+    made = restricted_to_units(report.query, report.unit, nulls, exp.to_table("units"))
     return [
         f"{each.this.sql()} = {each.args['query'].this.selects[0].name}"
         for each in made.find_all(exp.In)

@@ -15,7 +15,7 @@ from tsql_things import THING, fill, report, result
 
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.engines import reports_in
-from consumers.reporting.refresh.statements import of_units
+from consumers.reporting.refresh.statements import restricted_to_units
 from consumers.reporting.sqlite.filters import exact, filters_lose_rows
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse
@@ -109,8 +109,8 @@ def test_other_joins_still_get_automatic_indexes(
 ) -> None:
     warehouse, _ = things
     engine, join = reports_in(warehouse), f"SELECT COUNT(*) AS k {next(iter(JOINS))}"
-    with engine.looking() as session:
-        session.rows(engine.dialect.written(report(join).query))
+    with engine.reading() as session:
+        session.rows(engine.dialect.to_sql(report(join).query))
         assert session.rows("PRAGMA automatic_index") == [(1,)]
 
 
@@ -161,7 +161,7 @@ def test_the_statement_that_remakes_units_is_one_that_searches_them(tmp_path: Pa
         fill(warehouse, [{**dict.fromkeys(COLUMNS), "id": 1, "n": 1, "t": "a "}])
         dialect = reports_in(warehouse).dialect
         units = dialect.temporary(UNITS)
-        statement = dialect.written(of_units(made.query, ["t"], [], units))
+        statement = dialect.to_sql(restricted_to_units(made.query, ["t"], [], units))
         with warehouse.engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE TABLE {units.sql('sqlite')} AS SELECT 'a' AS t")
             changed = exact(connection, statement)

@@ -11,8 +11,8 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.refresh.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
-from consumers.reporting.refresh.freshness import Standing
-from consumers.reporting.refresh.statements import timed
+from consumers.reporting.refresh.freshness import ReportRevision
+from consumers.reporting.refresh.statements import at_time
 from consumers.warehouse.mssql.indexes import INDEX_BYTES, bytes_of, fitting
 from consumers.warehouse.mssql.sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql.sql import quoted as bracketed
@@ -25,14 +25,14 @@ class MssqlDialect(Dialect):
     sql = "tsql"
     rooms: ClassVar = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
 
-    def written(self, tree: Expression) -> str:
+    def to_sql(self, tree: Expression) -> str:
         return tree.sql("tsql", comments=False, identify=True)
 
     def temporary(self, name: str) -> exp.Table:
         return exp.Table(this=quoted(f"#report_{name}"))
 
     def forget(self, name: str) -> str:
-        return f"DROP TABLE IF EXISTS {self.written(self.temporary(name))}"
+        return f"DROP TABLE IF EXISTS {self.to_sql(self.temporary(name))}"
 
     def keep(self, name: str, query: exp.Query) -> str:
         return self._into(self.temporary(name), query)
@@ -40,19 +40,19 @@ class MssqlDialect(Dialect):
     def _into(self, table: exp.Table, query: exp.Query, rows: int | None = None) -> str:
         made = exp.select("*").from_(query.copy().subquery("q"))
         made.set("into", exp.Into(this=table))
-        return self.written(made if rows is None else made.limit(rows))
+        return self.to_sql(made if rows is None else made.limit(rows))
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
         return (
-            f"DELETE t FROM {self.written(table)} AS t INNER JOIN {self.written(others)} AS [units] "
-            f"ON {self.written(condition)}"
+            f"DELETE t FROM {self.to_sql(table)} AS t INNER JOIN {self.to_sql(others)} AS [units] "
+            f"ON {self.to_sql(condition)}"
         )
 
     def remove(self, pending: exp.Table, taken: exp.Table) -> str:
         """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not. A
         loop over 5,000 rows by 5,000 took 0.7 s."""
         return (
-            f"DELETE t FROM {self.written(pending)} AS t INNER HASH JOIN {self.written(taken)} AS k "
+            f"DELETE t FROM {self.to_sql(pending)} AS t INNER HASH JOIN {self.to_sql(taken)} AS k "
             f"ON k.[{ID}] = t.[{ID}]"
         )
 
@@ -60,14 +60,14 @@ class MssqlDialect(Dialect):
         """Text by its bytes, too: `=` takes 'a' and 'a ' for one."""
         key = ", ".join(f"t.{bracketed(name)}" for name in report.key)
         exact = ", ".join(f"DATALENGTH(t.{bracketed(name)})" for name in report.key)
-        units = f" INNER JOIN {self.written(self.temporary('units'))} AS [units] ON {only}" if only else ""
+        units = f" INNER JOIN {self.to_sql(self.temporary('units'))} AS [units] ON {only}" if only else ""
         return (
-            f"SELECT TOP 5 {key} FROM {self.written(table)} AS t{units} GROUP BY {key}, {exact} "
+            f"SELECT TOP 5 {key} FROM {self.to_sql(table)} AS t{units} GROUP BY {key}, {exact} "
             "HAVING COUNT(*) > 1"
         )
 
     def make_report(self, report: Report, number: int) -> list[str]:
-        return [self._into(self.report(report.name, number), timed(report.query, ANY_MOMENT), 0)]
+        return [self._into(self.report(report.name, number), at_time(report.query, ANY_MOMENT), 0)]
 
     def made(self, report: Report, number: int) -> str:
         return (
@@ -78,7 +78,7 @@ class MssqlDialect(Dialect):
 
     def describe(self, report: Report) -> str:
         """The columns of its SELECT, which is not run."""
-        query = self.written(timed(report.query, ANY_MOMENT))
+        query = self.to_sql(at_time(report.query, ANY_MOMENT))
         return f"EXEC sp_describe_first_result_set {text(query)}"
 
     def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
@@ -88,7 +88,7 @@ class MssqlDialect(Dialect):
             if (size := bytes_of(types[name])) <= left:
                 columns.append(bracketed(name))
                 left -= size
-        table = self.written(self.report(report.name, number))
+        table = self.to_sql(self.report(report.name, number))
         return [f"CREATE INDEX [unit] ON {table} ({', '.join(columns)})"] if columns else []
 
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class MssqlDialect(Dialect):
         )
         pending = self.pending(report, number, entity)
         return [
-            f"CREATE TABLE {self.written(pending)} ([{ID}] BIGINT IDENTITY NOT NULL PRIMARY KEY, "
+            f"CREATE TABLE {self.to_sql(pending)} ([{ID}] BIGINT IDENTITY NOT NULL PRIMARY KEY, "
             f"[{KEY_HASH}] BINARY(16) NOT NULL, [{EXISTED}] BIT NOT NULL{columns})",
             *self._triggers(pending, self.physical(entity, revision), own, images),
             grant_insert(f"headwater.{pending.name}"),
@@ -116,7 +116,7 @@ class MssqlDialect(Dialect):
     ) -> list[str]:
         """Two, each of one set of rows: a join of `inserted` and `deleted`, which have no index, took ten
         times as long as the write itself."""
-        insert = f"SET NOCOUNT ON; INSERT INTO {self.written(pending)} ([{KEY_HASH}], [{EXISTED}]"
+        insert = f"SET NOCOUNT ON; INSERT INTO {self.to_sql(pending)} ([{KEY_HASH}], [{EXISTED}]"
         into = "".join(f", {bracketed(each)}" for each in images)
         was = "".join(f", {bracketed(each)}" for each in columns)
         existed = "CASE WHEN [_deleted] = 0 THEN 1 ELSE 0 END"
@@ -126,7 +126,7 @@ class MssqlDialect(Dialect):
         }
         return [
             f"CREATE TRIGGER {bracketed(f'staging.{pending.name}_{kind.lower()}')} "
-            f"ON {self.written(staging)} AFTER {kind} AS BEGIN {what}; END"
+            f"ON {self.to_sql(staging)} AFTER {kind} AS BEGIN {what}; END"
             for kind, what in said.items()
         ]
 
@@ -151,10 +151,10 @@ class MssqlDialect(Dialect):
 
     def show(self, report: str, number: int) -> list[str]:
         view = f"reporting.{report}"
-        select = f"SELECT * FROM {self.written(self.report(report, number))}"
+        select = f"SELECT * FROM {self.to_sql(self.report(report, number))}"
         return [f"CREATE OR ALTER VIEW {bracketed(view)} AS {select}", grant_view(view)]
 
-    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+    def freshness(self, standings: Sequence[ReportRevision]) -> list[str]:
         view = f"reporting.{FRESHNESS}"
         return [
             f"CREATE OR ALTER VIEW {bracketed(view)} AS SELECT r.name AS report, r.event_time, "

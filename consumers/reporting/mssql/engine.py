@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from consumers.reporting.definition.outputs import Output, of_result, of_table
 from consumers.reporting.definition.report import Report
 from consumers.reporting.mssql.dialect import MssqlDialect
-from consumers.reporting.refresh.refresher import held
+from consumers.reporting.refresh.refresher import held_error
 from consumers.reporting.refresh.session import EngineSession
 from consumers.warehouse.mssql import sql as sql
 from consumers.warehouse.mssql.ddl import SYSTEM, revisions_in, run
@@ -92,7 +92,7 @@ class MssqlReports:
         self._warehouse = warehouse
 
     @contextmanager
-    def looking(self) -> Iterator[MssqlSession]:
+    def reading(self) -> Iterator[MssqlSession]:
         with self._warehouse.reading("reports") as connection:
             yield MssqlSession(connection, self._warehouse)
 
@@ -122,7 +122,7 @@ class MssqlReports:
         with self._warehouse.writing(f"report {report}") as connection:
             try:
                 if run(connection, sql.hold_report(report, wait_seconds)).scalar_one() < 0:
-                    raise held(report, wait_seconds)
+                    raise held_error(report, wait_seconds)
                 yield MssqlHolder(report, connection, self._warehouse)
                 run(connection, sql.release_report(report))
             except BaseException:

@@ -12,7 +12,7 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.definition.sql_types import TEXT, with_type
 from consumers.reporting.refresh.dialect import EXISTED, KEY_HASH, Dialect, column, typed
 from consumers.reporting.refresh.freshness import Sources
-from consumers.reporting.refresh.statements import all_of, newest_of, null_patterns
+from consumers.reporting.refresh.statements import newest_of, null_patterns, union_all
 from consumers.reporting.refresh.unit_walk import UnitWalk
 
 FOUND = "found"
@@ -37,7 +37,7 @@ class Changes:
             )
             for place, entity in enumerate(self.entities)
         ]
-        return self._dialect.written(all_of(selects))
+        return self._dialect.to_sql(union_all(selects))
 
     def take(self, entities: Collection[str]) -> list[str]:
         """Keeps what is pending."""
@@ -123,11 +123,11 @@ class Changes:
 
     def units(self) -> str:
         """A query: how many units there are of each pattern of NULL."""
-        return self._dialect.written(null_patterns(self._report.unit, self._dialect.temporary(UNITS)))
+        return self._dialect.to_sql(null_patterns(self._report.unit, self._dialect.temporary(UNITS)))
 
     def newest(self, taken: Collection[str]) -> str:
         """A query for the newest moment of what the rows taken are now."""
-        return self._dialect.written(newest_of([self._temporary("now", entity) for entity in taken]))
+        return self._dialect.to_sql(newest_of([self._temporary("now", entity) for entity in taken]))
 
     def ended(self, taken: Collection[str]) -> list[str]:
         """Removes exactly what was taken: rows with lesser numbers may have come since."""

@@ -12,7 +12,7 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
 from consumers.reporting.definition.sql_types import is_text, with_type
-from consumers.reporting.refresh.freshness import Standing
+from consumers.reporting.refresh.freshness import ReportRevision
 from consumers.warehouse.system import PENDING
 from consumers.warehouse.tables import StagingTables
 
@@ -66,7 +66,7 @@ class Dialect(ABC):
         """What a table of the report is made of: one that was made of something else is made anew."""
         return report.definition
 
-    def written(self, tree: Expression) -> str:
+    def to_sql(self, tree: Expression) -> str:
         """In the engine's SQL. Raises NeedsSqlServerError where it has none for it."""
         return tree.sql(self.sql, comments=False)
 
@@ -185,10 +185,10 @@ class Dialect(ABC):
         """Points the view at this revision."""
 
     @abstractmethod
-    def freshness(self, standings: Sequence[Standing]) -> list[str]:
+    def freshness(self, standings: Sequence[ReportRevision]) -> list[str]:
         """The view FRESHNESS of these revisions."""
 
-    def waiting(self, standings: Sequence[Standing]) -> str:
+    def waiting(self, standings: Sequence[ReportRevision]) -> str:
         """A query: name, and how many changes wait, of each live report that is kept change by change."""
         counts = [
             f"SELECT '{each.name}' AS name, COUNT(*) AS waiting FROM "

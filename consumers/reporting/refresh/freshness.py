@@ -18,7 +18,7 @@ Sources: TypeAlias = Mapping[str, tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReportRevision:
     """One revision of a report. `event_time` is the newest occurred_at in what it was made of, as text."""
 
     name: str
@@ -44,23 +44,23 @@ class Registry:
         self._table = table
         self.now = now
 
-    def all(self) -> list[Standing]:
+    def all(self) -> list[ReportRevision]:
         """By name and number."""
         return self._selected()
 
-    def of(self, name: str) -> list[Standing]:
+    def of(self, name: str) -> list[ReportRevision]:
         """Of one report."""
         return self._selected(self._table.c.name == name)
 
-    def _selected(self, *which: ColumnElement[bool]) -> list[Standing]:
+    def _selected(self, *which: ColumnElement[bool]) -> list[ReportRevision]:
         c = self._table.c
         query = select(*(c[name] for name in REPORT_COLUMNS)).where(*which).order_by(c.name, c.number)
         return [_standing(*row) for row in self._connection.execute(query)]
 
-    def live(self, name: str) -> Standing | None:
+    def live(self, name: str) -> ReportRevision | None:
         return live_of(self.of(name))
 
-    def is_due(self, standing: Standing) -> bool:
+    def is_due(self, standing: ReportRevision) -> bool:
         """Whether it is time to make it anew."""
         if standing.minutes is None or standing.refreshed_at is None:
             return True
@@ -122,12 +122,12 @@ class Registry:
         self._connection.execute(delete(self._table).where(c.name == name, c.number == number))
 
 
-def live_of(standings: Iterable[Standing]) -> Standing | None:
+def live_of(standings: Iterable[ReportRevision]) -> ReportRevision | None:
     """The one that readers see, of the revisions of one report."""
     return next((each for each in standings if each.state == "live"), None)
 
 
-def unfinished(standings: Iterable[Standing]) -> list[Standing]:
+def unfinished(standings: Iterable[ReportRevision]) -> list[ReportRevision]:
     """Revisions that a crash or a lost connection left with tables and triggers. Whoever holds the report may
     drop them: nobody else is building one."""
     return [each for each in standings if each.state == "building" and each.sources]
@@ -139,6 +139,8 @@ def _moment(given: object) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _standing(name: str, number: int, state: State, definition: str, sources: str, *more: Any) -> Standing:
+def _standing(
+    name: str, number: int, state: State, definition: str, sources: str, *more: Any
+) -> ReportRevision:
     told = {entity: (revision, schema) for entity, (revision, schema) in json.loads(sources).items()}
-    return Standing(name, number, state, definition, told, *more)
+    return ReportRevision(name, number, state, definition, told, *more)

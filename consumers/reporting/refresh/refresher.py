@@ -16,7 +16,7 @@ from typing import Protocol
 from consumers.reporting.definition.outputs import Output, check_stored, of_table
 from consumers.reporting.definition.report import Report
 from consumers.reporting.refresh.dialect import Dialect
-from consumers.reporting.refresh.freshness import Registry, Standing, live_of, unfinished
+from consumers.reporting.refresh.freshness import Registry, ReportRevision, live_of, unfinished
 from consumers.reporting.refresh.lookups import Lookup, lookups
 from consumers.reporting.refresh.transaction import (
     Refreshed,
@@ -39,7 +39,7 @@ class HeldError(TransientError):
     """Somebody else refreshes this report."""
 
 
-def held(report: str, wait_seconds: float) -> HeldError:
+def held_error(report: str, wait_seconds: float) -> HeldError:
     """The error of who did not get its turn."""
     waited = f"; waited {wait_seconds:.0f} s for its turn: try again later" if wait_seconds else ""
     return HeldError(f"report {report}: somebody else is refreshing it{waited}")
@@ -75,7 +75,7 @@ class ReportEngine(Protocol):
     def holding(self, report: str, wait_seconds: float = 0) -> AbstractContextManager[Holder]:
         """Raises HeldError where somebody else has it, and still has it after that time."""
 
-    def looking(self) -> AbstractContextManager[Session]:
+    def reading(self) -> AbstractContextManager[Session]:
         """Only reads, whoever refreshes meanwhile."""
 
     def outputs(self, report: Report) -> list[Output]:
@@ -128,7 +128,7 @@ class Refresher:
                 session.registry.set(report.name, standing.number, problem=None)
             return done
 
-    def _is_as_told(self, session: Session, report: Report, standing: Standing) -> bool:
+    def _is_as_told(self, session: Session, report: Report, standing: ReportRevision) -> bool:
         """Made of this file, and of these revisions of staging."""
         return standing.definition == self._dialect.definition(report) and standing.sources == session.live(
             report.entities
@@ -181,7 +181,7 @@ class Refresher:
         others = [each for each in session.registry.of(report.name) if each.number != number]
         self._drop(session, others)
 
-    def _drop(self, session: Session, standings: Sequence[Standing]) -> None:
+    def _drop(self, session: Session, standings: Sequence[ReportRevision]) -> None:
         """The view of freshness lets go of their pending rows first."""
         statements = self._dialect.freshness(
             [each for each in session.registry.all() if each not in standings]
@@ -195,7 +195,7 @@ class Refresher:
     def drop(self, name: str) -> None:
         """Removes a report: its table, its view, what is pending. Raises HeldError, and ConfigurationError
         where there is no such report."""
-        with self._engine.looking() as session:
+        with self._engine.reading() as session:
             names = {each.name for each in session.registry.all()}
         if name not in names:
             raise unknown("report with a table", name, sorted(names))
@@ -206,9 +206,9 @@ class Refresher:
             session.run(self._dialect.hide(name))
             self._drop(session, session.registry.of(name))
 
-    def standings(self) -> tuple[list[Standing], dict[str, int]]:
+    def revisions(self) -> tuple[list[ReportRevision], dict[str, int]]:
         """Every report that has a table, or could not be made, and how many changes wait, by name."""
-        with self._engine.looking() as session:
+        with self._engine.reading() as session:
             every = session.registry.all()
             waiting = dict(session.rows(self._dialect.waiting(every)))
         names = {each.name: each for each in sorted(every, key=lambda each: each.state == "live")}
@@ -216,7 +216,7 @@ class Refresher:
 
     def plan(self, report: Report) -> str:
         """What `refresh` would do, in words."""
-        with self._engine.looking() as session:
+        with self._engine.reading() as session:
             standing = session.registry.live(report.name)
             if standing is None:
                 return "make its table"
@@ -248,7 +248,7 @@ class Refresher:
 
     def lookups(self, report: Report) -> list[Lookup]:
         """By which columns of staging a refresh finds rows, and whether an index leads there."""
-        with self._engine.looking() as session:
+        with self._engine.reading() as session:
             return list(self._lookups(session, report))
 
     def _lookups(self, session: Session, report: Report) -> Iterator[Lookup]:
@@ -256,11 +256,13 @@ class Refresher:
         for entity, those in wanted.items():
             there = list(session.indexes(entity).values())
             for columns in those:
-                held = self._dialect.indexable(entity, self._dialect.stored(entity, columns))
-                if not held:
+                indexed = self._dialect.indexable(entity, self._dialect.stored(entity, columns))
+                if not indexed:
                     yield Lookup(entity, columns, "impossible")
                 else:
-                    yield Lookup(entity, columns[: len(held)], "there" if serves(held, there) else "missing")
+                    yield Lookup(
+                        entity, columns[: len(indexed)], "there" if serves(indexed, there) else "missing"
+                    )
 
     def create_indexes(self, report: Report) -> list[Lookup]:
         """Makes those that are missing; writers of their tables wait meanwhile. Raises HeldError where
@@ -288,7 +290,7 @@ class Refresher:
                 self._whole(holder, report)
         raise TransientError(f"report {report.name}: staging changes faster than it is made anew")
 
-    def _refreshed(self, session: Session, report: Report) -> Standing | None:
+    def _refreshed(self, session: Session, report: Report) -> ReportRevision | None:
         """None where the whole is to be made anew."""
         standing = session.registry.live(report.name)
         if standing is None or not self._is_as_told(session, report, standing):

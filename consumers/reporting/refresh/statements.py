@@ -13,7 +13,7 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.refresh.push_down import push_down
 
 
-def timed(query: exp.Query, moment: str) -> exp.Query:
+def at_time(query: exp.Query, moment: str) -> exp.Query:
     """With a moment, ISO 8601 in UTC, in place of @as_of."""
     made = query.copy()
     for parameter in list(made.find_all(exp.Parameter)):
@@ -21,7 +21,9 @@ def timed(query: exp.Query, moment: str) -> exp.Query:
     return made
 
 
-def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], units: exp.Table) -> exp.Query:
+def restricted_to_units(
+    query: exp.Query, unit: Sequence[str], nulls: Collection[str], units: exp.Table
+) -> exp.Query:
     """The report's query for those units that have NULL in the columns of `nulls`, and in no others.
 
     The units stand first: SQLite, which does not know their number, takes a CROSS JOIN for the order to go.
@@ -31,7 +33,7 @@ def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], unit
     ctes = {cte.alias: cte for cte in made.find_all(exp.CTE)}
     for select in selects_of(made):
         told = dict(zip(names, (each.unalias() for each in select.selects), strict=True))
-        condition = same({name: told[name] for name in unit}, nulls)
+        condition = matches_unit({name: told[name] for name in unit}, nulls)
         first = select.args["from_"].this
         select.from_(exp.alias_(units.copy(), UNITS, table=True), copy=False)
         select.set("joins", [exp.Join(this=first, kind="CROSS"), *(select.args.get("joins") or [])])
@@ -42,15 +44,15 @@ def of_units(query: exp.Query, unit: Sequence[str], nulls: Collection[str], unit
     return made
 
 
-def same(told: Mapping[str, Expression], nulls: Collection[str]) -> Expression:
+def matches_unit(told: Mapping[str, Expression], nulls: Collection[str]) -> Expression:
     """That these values are a unit's. Equality or IS NULL, never either: by the one every planner finds rows,
     and by both none does."""
     return exp.and_(
-        *(each for name, value in told.items() for each in _same(value, _of_unit(name), name in nulls))
+        *(each for name, value in told.items() for each in _matches(value, _of_unit(name), name in nulls))
     )
 
 
-def _same(value: Expression, unit: exp.Column, is_null: bool) -> list[Expression]:
+def _matches(value: Expression, unit: exp.Column, is_null: bool) -> list[Expression]:
     value = exp.paren(value.copy())
     if is_null:
         return [exp.Is(this=each, expression=exp.null()) for each in (value, unit)]
@@ -77,16 +79,16 @@ def null_patterns(unit: Sequence[str], units: exp.Table) -> exp.Select:
 def newest_of(tables: Sequence[exp.Table]) -> exp.Select:
     """The newest moment of these rows of staging."""
     moments = [exp.select("_occurred_at").from_(table.copy()) for table in tables]
-    return exp.select("MAX(_occurred_at) AS newest").from_(all_of(moments).subquery("moments"))
+    return exp.select("MAX(_occurred_at) AS newest").from_(union_all(moments).subquery("moments"))
 
 
-def all_of(queries: Sequence[exp.Select]) -> exp.Query:
+def union_all(queries: Sequence[exp.Select]) -> exp.Query:
     """The rows of each."""
     first: exp.Query = queries[0]
     return reduce(lambda one, other: exp.union(one, other, distinct=False), queries[1:], first)
 
 
-def any_of(queries: Sequence[exp.Select]) -> exp.Query:
+def union_distinct(queries: Sequence[exp.Select]) -> exp.Query:
     """The rows of each, without duplicates."""
     first: exp.Query = queries[0]
     return reduce(lambda one, other: exp.union(one, other, distinct=True), queries[1:], first)

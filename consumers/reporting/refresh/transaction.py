@@ -15,8 +15,8 @@ from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.report import Report
 from consumers.reporting.refresh.changes import Changes
 from consumers.reporting.refresh.dialect import Dialect, typed
-from consumers.reporting.refresh.freshness import Registry, Sources, Standing
-from consumers.reporting.refresh.statements import newest_of, of_units, same, timed
+from consumers.reporting.refresh.freshness import Registry, ReportRevision, Sources
+from consumers.reporting.refresh.statements import at_time, matches_unit, newest_of, restricted_to_units
 from consumers.warehouse.indexes import IndexColumns, Indexes
 from schemas.errors import ConfigurationError
 
@@ -65,7 +65,9 @@ class Refreshed:
     rows: int = 0
 
 
-def refresh_units(session: Session, dialect: Dialect, report: Report, standing: Standing) -> Refreshed | None:
+def refresh_units(
+    session: Session, dialect: Dialect, report: Report, standing: ReportRevision
+) -> Refreshed | None:
     """Makes the units of what is pending anew. None, with nothing written, where they are too many."""
     return _Refresh(session, dialect, report, standing.number, standing.sources).units(standing)
 
@@ -75,7 +77,7 @@ def refresh_whole(session: Session, dialect: Dialect, report: Report, number: in
     return _Refresh(session, dialect, report, number, session.live(report.entities)).whole()
 
 
-def differences(session: Session, dialect: Dialect, report: Report, standing: Standing) -> list[str]:
+def differences(session: Session, dialect: Dialect, report: Report, standing: ReportRevision) -> list[str]:
     """Hashes of keys whose rows are not what the query gives now, ten at most. Nothing may be pending."""
     return _Refresh(session, dialect, report, standing.number, standing.sources).differences()
 
@@ -96,22 +98,22 @@ class _Refresh:
     @cached_property
     def _query(self) -> exp.Query:
         """Made where it is asked for: mostly nothing is pending."""
-        return timed(self._report.query, self._session.registry.now)
+        return at_time(self._report.query, self._session.registry.now)
 
     def whole(self) -> Refreshed:
         taken = self._waiting()
         self._session.run(*self._once(("take", *taken), self._changes.take, taken))
         insert = exp.insert(self._query.copy(), self._table.copy(), columns=self._columns())
-        (rows,) = self._session.changed(self._dialect.written(insert))
+        (rows,) = self._session.changed(self._dialect.to_sql(insert))
         self._check_key(self._dialect.clashes(self._report, self._table, ""))
         tables = [self._dialect.physical(name, number) for name, (number, _) in self._sources.items()]
-        newest = self._newest(self._dialect.written(newest_of(tables))) if tables else None
+        newest = self._newest(self._dialect.to_sql(newest_of(tables))) if tables else None
         self._end(taken, rows, newest)
         for statement in self._dialect.show(self._report.name, self._number):
             self._session.run(statement)  # CREATE VIEW stands alone
         return Refreshed("whole", _pending(taken), 0, rows)
 
-    def units(self, standing: Standing) -> Refreshed | None:
+    def units(self, standing: ReportRevision) -> Refreshed | None:
         taken = self._waiting()
         if not taken:
             return Refreshed("nothing", rows=standing.rows)
@@ -148,12 +150,12 @@ class _Refresh:
     def _remaking(self, nulls: Sequence[str]) -> list[str]:
         """What deletes the rows of units, what makes them, and a query for keys of theirs that clash."""
         unit, units = self._report.unit, self._dialect.temporary(UNITS)
-        condition = same({name: typed(self._report, name, "t") for name in unit}, nulls)
-        query = of_units(self._query, unit, nulls, units)
+        condition = matches_unit({name: typed(self._report, name, "t") for name in unit}, nulls)
+        query = restricted_to_units(self._query, unit, nulls, units)
         return [
             self._dialect.delete(self._table, units, condition),
-            self._dialect.written(exp.insert(query, self._table.copy(), columns=self._columns())),
-            self._dialect.clashes(self._report, self._table, self._dialect.written(condition)),
+            self._dialect.to_sql(exp.insert(query, self._table.copy(), columns=self._columns())),
+            self._dialect.clashes(self._report, self._table, self._dialect.to_sql(condition)),
         ]
 
     def differences(self) -> list[str]:
@@ -165,7 +167,7 @@ class _Refresh:
         made = exp.select(*columns).from_(self._query.copy().subquery("q"))
         found: set[str] = set()
         for one, other in ((table, made), (made, table)):
-            rows = self._session.rows(self._dialect.written(exp.except_(one.copy(), other.copy())))
+            rows = self._session.rows(self._dialect.to_sql(exp.except_(one.copy(), other.copy())))
             found.update(self._hash_of(row) for row in rows)
         return sorted(found)[:10]
 

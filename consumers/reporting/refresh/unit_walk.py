@@ -18,7 +18,7 @@ from consumers.reporting.definition.derive import Route
 from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.schedule import Join, Step
 from consumers.reporting.refresh.dialect import Dialect, column
-from consumers.reporting.refresh.statements import any_of
+from consumers.reporting.refresh.statements import union_distinct
 
 Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""
@@ -89,7 +89,7 @@ class UnitWalk:
         for arm in self._arms:
             named = zip(map(arm.shown, self._route.unit), names, strict=True)
             unit = [exp.alias_(each, name, quoted=True) for each, name in named]
-            yield self._dialect.written(exp.insert(arm.select(unit), found))
+            yield self._dialect.to_sql(exp.insert(arm.select(unit), found))
         yield from map(self._dialect.forget, self._tables)
 
     def _taken(self, step: Step, further: Sequence[Step]) -> Iterator[str]:
@@ -121,7 +121,7 @@ class UnitWalk:
     def _keep(self, further: Sequence[Step]) -> str:
         """Keeps what all alternatives have found so far."""
         images = self._read(further)
-        either = any_of([arm.select(self._images(arm, images)) for arm in self._arms])
+        either = union_distinct([arm.select(self._images(arm, images)) for arm in self._arms])
         name = f"way_{self._number}_{len(self._tables)}"
         self._tables.append(name)
         table = exp.alias_(self._dialect.temporary(name), _KEPT, table=True)

@@ -16,8 +16,8 @@ from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report, key_of
 from consumers.reporting.refresh.dialect import Dialect, column, typed
-from consumers.reporting.refresh.freshness import Standing
-from consumers.reporting.refresh.statements import timed
+from consumers.reporting.refresh.freshness import ReportRevision
+from consumers.reporting.refresh.statements import at_time
 from consumers.reporting.refresh.transaction import Session, check_key
 
 COMPARED = "compared"
@@ -51,14 +51,14 @@ def compare(
     session: Session,
     dialect: Dialect,
     report: Report,
-    standing: Standing,
+    standing: ReportRevision,
     old: Sequence[Output],
     new: Sequence[Output],
 ) -> Comparison:
     """In one transaction, which reads as of one moment; leaves nothing. Raises ConfigurationError where the
     new key is not unique."""
     session.run(dialect.forget(COMPARED))
-    session.run(dialect.keep(COMPARED, timed(report.query, session.registry.now)))
+    session.run(dialect.keep(COMPARED, at_time(report.query, session.registry.now)))
     check_key(session, report, dialect.clashes(report, dialect.temporary(COMPARED), ""))
     made = _Comparing(session, dialect, report, standing, old, new).made()
     session.run(dialect.forget(COMPARED))
@@ -71,7 +71,7 @@ class _Comparing:
         session: Session,
         dialect: Dialect,
         report: Report,
-        standing: Standing,
+        standing: ReportRevision,
         old: Sequence[Output],
         new: Sequence[Output],
     ) -> None:
@@ -141,13 +141,13 @@ class _Comparing:
 
     def _count(self, query: exp.Query) -> int:
         counted = exp.select("COUNT(*)").from_(query.copy().subquery("d"))
-        count: int = self._session.rows(self._dialect.written(counted))[0][0]
+        count: int = self._session.rows(self._dialect.to_sql(counted))[0][0]
         return count
 
     def _hashes(self, query: exp.Query) -> list[str]:
         size = len(self._report.key)
         few = exp.select(*map(column, self._report.key)).from_(query.copy().subquery("d")).limit(HASHES)
-        rows = self._session.rows(self._dialect.written(few))
+        rows = self._session.rows(self._dialect.to_sql(few))
         return [sha256(repr(list(row[:size])).encode()).hexdigest()[:16] for row in rows]
 
 

@@ -127,7 +127,7 @@ def _probe(given: SqlType) -> Expression:
 
 
 def nullif(node: Expression) -> Expression:
-    same = compared(exp.EQ, node.this.copy(), node.expression.copy())
-    made = exp.case().when(same, exp.null(), copy=False).else_(node.this.copy(), copy=False)
+    is_equal = compared(exp.EQ, node.this.copy(), node.expression.copy())
+    made = exp.case().when(is_equal, exp.null(), copy=False).else_(node.this.copy(), copy=False)
     made.meta[NEVER_ZERO] = isinstance(node.expression, exp.Literal) and node.expression.name == "0"
     return made

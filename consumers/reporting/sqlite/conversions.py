@@ -64,8 +64,8 @@ def _is_alike(source: SqlType, target: SqlType) -> bool:
     if source.kind == target.kind:
         form = ("scale",) if source.kind == "decimal" else ("size", "zoned")
         narrower = source.kind == "int" and source.size <= target.size
-        same = all(getattr(source, each) == getattr(target, each) for each in form)
-        return same or narrower or source.kind in ("text", "binary")
+        is_same = all(getattr(source, each) == getattr(target, each) for each in form)
+        return is_same or narrower or source.kind in ("text", "binary")
     return (source.kind, target.kind) in (("bit", "int"), ("real", "float"))
 
 

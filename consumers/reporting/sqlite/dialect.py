@@ -22,8 +22,8 @@ from consumers.reporting.refresh.dialect import (
     quoted,
     typed,
 )
-from consumers.reporting.refresh.freshness import Standing
-from consumers.reporting.refresh.statements import timed
+from consumers.reporting.refresh.freshness import ReportRevision
+from consumers.reporting.refresh.statements import at_time
 from consumers.reporting.sqlite.translation import to_sqlite
 
 
@@ -37,7 +37,7 @@ class SqliteDialect(Dialect):
         """Tables that were made before values were converted as T-SQL does may have other rows."""
         return f"{report.definition}; converted as T-SQL"
 
-    def written(self, tree: Expression) -> str:
+    def to_sql(self, tree: Expression) -> str:
         made = to_sqlite(tree)
         for table in list(made.find_all(exp.Table)):
             if table.db == STAGING:
@@ -53,30 +53,30 @@ class SqliteDialect(Dialect):
         return f"DROP TABLE IF EXISTS {self.temporary(name).sql('sqlite')}"
 
     def keep(self, name: str, query: exp.Query) -> str:
-        return f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.written(query)}"
+        return f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.to_sql(query)}"
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
         """Through the units, which lead to rows by the index. `_rowid_` is the row number, since no column
         has that name: `rowid` and `oid` would mean a column of that name."""
-        name, condition_ = self.written(table), self.written(condition)
+        name, condition_ = self.to_sql(table), self.to_sql(condition)
         return (
             f"DELETE FROM {name} WHERE _rowid_ IN "
-            f"(SELECT t._rowid_ FROM {self.written(others)} AS units, {name} AS t WHERE {condition_})"
+            f"(SELECT t._rowid_ FROM {self.to_sql(others)} AS units, {name} AS t WHERE {condition_})"
         )
 
     def remove(self, pending: exp.Table, taken: exp.Table) -> str:
-        return f"DELETE FROM {self.written(pending)} WHERE {ID} IN (SELECT {ID} FROM {self.written(taken)})"
+        return f"DELETE FROM {self.to_sql(pending)} WHERE {ID} IN (SELECT {ID} FROM {self.to_sql(taken)})"
 
     def clashes(self, report: Report, table: exp.Table, only: str) -> str:
         key = ", ".join(f"t.{quoted(name).sql('sqlite')}" for name in report.key)
-        units = f", {self.written(self.temporary('units'))} AS units WHERE {only}" if only else ""
+        units = f", {self.to_sql(self.temporary('units'))} AS units WHERE {only}" if only else ""
         return (
-            f"SELECT {key} FROM {self.written(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
+            f"SELECT {key} FROM {self.to_sql(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
         )
 
     def make_report(self, report: Report, number: int) -> list[str]:
-        table, query = self.report(report.name, number), timed(report.query, ANY_MOMENT)
-        return [f"CREATE TABLE {self.written(table)} AS SELECT * FROM ({self.written(query)}) WHERE 0"]
+        table, query = self.report(report.name, number), at_time(report.query, ANY_MOMENT)
+        return [f"CREATE TABLE {self.to_sql(table)} AS SELECT * FROM ({self.to_sql(query)}) WHERE 0"]
 
     def made(self, report: Report, number: int) -> str:
         """Of no type: a column takes any value, and any two are compared."""
@@ -88,7 +88,7 @@ class SqliteDialect(Dialect):
         table = self.report(report.name, number)
         unit = ", ".join(self._indexed(report, each.name) for each in outputs if each.name in report.unit)
         index = quoted(f"{table.name}__unit").sql("sqlite")
-        return [f"CREATE INDEX {index} ON {self.written(table)} ({unit})"] if unit else []
+        return [f"CREATE INDEX {index} ON {self.to_sql(table)} ({unit})"] if unit else []
 
     def _indexed(self, report: Report, name: str) -> str:
         """Text as T-SQL compares it."""
@@ -99,13 +99,13 @@ class SqliteDialect(Dialect):
         return tuple(columns)
 
     def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
-        pending, staging = self.written(self.pending(report, number, entity)), self.physical(entity, revision)
+        pending, staging = self.to_sql(self.pending(report, number, entity)), self.physical(entity, revision)
         images = report.images[entity]
         columns = "".join(f", {quoted(name).sql('sqlite')}" for name in images)
         was = "".join(f", OLD.{quoted(name).sql('sqlite')}" for name in self.stored(entity, images))
         nothing = ", NULL" * len(images)
         into = f"INSERT INTO {pending} ({KEY_HASH}, {EXISTED}{columns})"
-        on = f"ON {self.written(staging)} BEGIN {into}"
+        on = f"ON {self.to_sql(staging)} BEGIN {into}"
         trigger = self.pending(report, number, entity).name
         return [
             f"CREATE TABLE {pending} ({ID} INTEGER PRIMARY KEY AUTOINCREMENT, {KEY_HASH} BLOB NOT NULL, "
@@ -125,17 +125,17 @@ class SqliteDialect(Dialect):
                 f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__u').sql('sqlite')}",
                 f"DROP TABLE IF EXISTS {quoted(pending).sql('sqlite')}",
             ]
-        return [*made, f"DROP TABLE IF EXISTS {self.written(self.report(report, number))}"]
+        return [*made, f"DROP TABLE IF EXISTS {self.to_sql(self.report(report, number))}"]
 
     def hide(self, name: str) -> str:
-        return f"DROP VIEW IF EXISTS {self.written(self.view(name))}"
+        return f"DROP VIEW IF EXISTS {self.to_sql(self.view(name))}"
 
     def show(self, name: str, number: int) -> list[str]:
-        view, table = self.written(self.view(name)), self.written(self.report(name, number))
+        view, table = self.to_sql(self.view(name)), self.to_sql(self.report(name, number))
         return [self.hide(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
 
-    def freshness(self, standings: Sequence[Standing]) -> list[str]:
-        view = self.written(self.view(FRESHNESS))
+    def freshness(self, standings: Sequence[ReportRevision]) -> list[str]:
+        view = self.to_sql(self.view(FRESHNESS))
         seconds = "CAST((julianday('now') - julianday(r.refreshed_at)) * 86400 AS INTEGER)"
         return [
             self.hide(FRESHNESS),

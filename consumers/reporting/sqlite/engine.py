@@ -14,7 +14,7 @@ from consumers.reporting.definition.outputs import Output, shown_type
 from consumers.reporting.definition.report import Report
 from consumers.reporting.refresh.dialect import ANY_MOMENT
 from consumers.reporting.refresh.session import EngineSession
-from consumers.reporting.refresh.statements import timed
+from consumers.reporting.refresh.statements import at_time
 from consumers.reporting.sqlite.dialect import SqliteDialect
 from consumers.reporting.sqlite.filters import exact
 from consumers.reporting.sqlite.functions import register
@@ -101,13 +101,13 @@ class SqliteReports:
         self._warehouse = warehouse
 
     @contextmanager
-    def looking(self) -> Iterator[SqliteSession]:
+    def reading(self) -> Iterator[SqliteSession]:
         with self._warehouse.reading("reports") as connection:
             yield SqliteSession(connection, self._warehouse)
 
     def outputs(self, report: Report) -> list[Output]:
         """SQLite's columns have no types of their own: those that the SELECT shows."""
-        query = self.dialect.written(timed(report.query, ANY_MOMENT))
+        query = self.dialect.to_sql(at_time(report.query, ANY_MOMENT))
         with self._warehouse.reading(f"report {report.name}") as connection:
             session = SqliteSession(connection, self._warehouse)
             try:
