@@ -23,7 +23,7 @@ from consumers.log_documents import LogDocuments
 from consumers.warehouse.address import SECRET, URL, warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from schemas.aws_errors import silence_bodies
+from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 
@@ -62,7 +62,7 @@ def build(environ: Mapping[str, str]) -> KinesisBatches:
     HEADWATER_HOME is a folder of entities in place of those shipped; HEADWATER_LOG_BUCKET has the
     schemas and takes the dead letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
     """
-    silence_bodies()
+    silence_botocore_bodies()
     url = warehouse_url(environ)
     if not url:
         raise ConfigurationError(f"{URL} is not set: the URL of the warehouse; nor is {SECRET}")

@@ -25,7 +25,7 @@ from producers.kinesis import KinesisWriter
 from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
-from schemas.aws_errors import silence_bodies
+from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog
 from schemas.privacy import HashKey
@@ -47,7 +47,7 @@ class Wiring(NamedTuple):
 
 def wire(environ: Mapping[str, str]) -> Wiring:
     """The parts that the environment describes. Raises ConfigurationError, TransientError."""
-    silence_bodies()
+    silence_botocore_bodies()
     home = environ.get("HEADWATER_HOME")
     catalog = load_catalog(Path(home) if home else None)
     s3 = boto3.client("s3")

@@ -1,1 +1,1 @@
-"""The contract: events, frames, payload codec, entities. Pure: no AWS, no SQL."""
+"""The contract between all parts: events, frames, payloads, entities. Pure: no AWS, no SQL."""

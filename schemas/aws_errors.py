@@ -1,8 +1,8 @@
-"""botocore's errors as ours, by code and by the name of the class, never by the text.
+"""Mapping of botocore's errors to Headwater's, by code and class name, never by message.
 
-One table for every edge that talks to AWS. Codes: the errors of the operations of Kinesis, DynamoDB and its
-streams, S3, SQS, Firehose and STS as botocore models them, the common errors of their API references, and the
-codes that botocore itself retries. An answer to HEAD has no body: there the code is the status.
+One table serves every edge that calls AWS. It contains the errors of the operations of Kinesis, DynamoDB and
+its streams, S3, SQS, Firehose and STS as botocore models them, the common errors of their API references, and
+the codes that botocore retries.
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import Final
 
 from schemas.errors import ConfigurationError, ConflictError, HeadwaterError, TransientError
 
+# The answer to a HEAD request has no body, so its code is the HTTP status.
 _CODES: Final[dict[type[HeadwaterError], str]] = {
     TransientError: """
         429 500 502 503 504
@@ -59,7 +60,7 @@ _CLASSES: Final[dict[type[HeadwaterError], str]] = {
         HTTPClientError IncompleteReadError MetadataRetrievalError ResponseParserError RetriesExceededError
         S3TransferFailedError S3UploadFailedError TokenRetrievalError WaiterError
     """,
-    ConfigurationError: "Boto3Error BotoCoreError",  # the roots: whatever is not named above
+    ConfigurationError: "Boto3Error BotoCoreError",  # the base classes of all others
 }
 
 _ERROR_OF_CODE: Final = {code: error for error, codes in _CODES.items() for code in codes.split()}
@@ -69,45 +70,47 @@ _MISSING: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 
 @contextmanager
 def aws_errors(doing: str) -> Iterator[None]:
-    """Raise errors of botocore and boto3 as TransientError, ConflictError or ConfigurationError, from theirs.
+    """Raise errors of botocore and boto3 as TransientError, ConflictError or ConfigurationError.
 
-    The text is `doing` and the code: the server's words may hold values (INV-7). A code that is not in the
-    table is transient if the server says 5xx, else a matter of configuration. A missing object stays as it
-    is: the caller knows whether that is an error (is_missing).
+    The message is `doing` and the code. A code that is not in the table is transient if the HTTP status is
+    5xx, and a matter of configuration otherwise. A missing object is raised unchanged: the caller decides
+    whether it is an error (`is_missing`).
     """
     try:
         yield
     except Exception as error:
-        ours = None if is_missing(error) else _ours(error)
-        if ours is None:
+        mapped = None if is_missing(error) else _map_error(error)
+        if mapped is None:
             raise
-        raise ours(f"{doing}: {_code(error) or type(error).__name__}") from error
+        # The server's own message may contain values (INV-7).
+        raise mapped(f"{doing}: {_code(error) or type(error).__name__}") from error
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether this is S3's answer that an object, or that version of it, is not there."""
+    """Return whether S3 answered that an object, or that version of it, does not exist."""
     return _code(error) in _MISSING
 
 
-def _ours(error: Exception) -> type[HeadwaterError] | None:
-    """The class of ours for an error of botocore or boto3; None for any other."""
+def _map_error(error: Exception) -> type[HeadwaterError] | None:
+    """Return the class that an error of botocore or boto3 is mapped to, or None for any other error."""
     code = _code(error)
     if code is None:
-        classes = (each.__name__ for each in _their_classes(error))
+        classes = (aws_class.__name__ for aws_class in _aws_classes(error))
         return next((_ERROR_OF_CLASS[name] for name in classes if name in _ERROR_OF_CLASS), None)
     return _ERROR_OF_CODE.get(code) or (TransientError if _status(error) >= 500 else ConfigurationError)
 
 
-def _their_classes(error: BaseException) -> Iterator[type]:
-    """The nearest class first."""
-    for each in type(error).__mro__:
-        if each.__module__.split(".")[0] in ("boto3", "botocore", "s3transfer"):
-            yield each
+def _aws_classes(error: BaseException) -> Iterator[type]:
+    """Yield the classes of an error that AWS libraries define, the most derived first."""
+    # Names, not types: importing botocore here would make it a dependency of this package.
+    for base in type(error).__mro__:
+        if base.__module__.split(".")[0] in ("boto3", "botocore", "s3transfer"):
+            yield base
 
 
 def _code(error: BaseException) -> str | None:
-    """The code of a ClientError, the one kind of theirs that carries an answer; None for any other error."""
-    if not any(each.__name__ == "ClientError" for each in _their_classes(error)):
+    """Return the code of a ClientError, or None for any other error: no other contains an answer of AWS."""
+    if not any(aws_class.__name__ == "ClientError" for aws_class in _aws_classes(error)):
         return None
     return str(error.response.get("Error", {}).get("Code", "Unknown"))  # type: ignore[attr-defined]
 
@@ -117,9 +120,11 @@ def _status(error: BaseException) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def silence_bodies() -> None:
-    """No log of botocore's below INFO, whatever the root logger is at: its debug log holds whole requests and
-    answers, and so items, rows and secrets (INV-7)."""
-    foreign = logging.getLogger("botocore")
-    if foreign.getEffectiveLevel() < logging.INFO:
-        foreign.setLevel(logging.INFO)
+def silence_botocore_bodies() -> None:
+    """Drop log records of botocore below INFO, whatever the level of the root logger.
+
+    Its debug records contain whole requests and answers, and so items, rows and secrets (INV-7).
+    """
+    logger = logging.getLogger("botocore")
+    if logger.getEffectiveLevel() < logging.INFO:
+        logger.setLevel(logging.INFO)

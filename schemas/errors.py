@@ -1,31 +1,31 @@
-"""Errors, named by what the caller may do about them.
+"""Errors, classified by what the caller may do about them.
 
     HeadwaterError
     ├── TransientError        try again
-    ├── PoisonEventError      dead-letter it and go on
+    ├── PoisonEventError      dead-letter the event and continue
     ├── ConflictError         read again, then decide
-    ├── LogIntegrityError     stop, tell a person
+    ├── LogIntegrityError     stop, and alert a person
     └── ConfigurationError    refuse to start
 
-A text names field, rule and type; never a field's value (INV-7).
+A message names field, rule and type, never the value of a field (INV-7).
 """
 
 from typing import Literal, TypeAlias
 
 Cause: TypeAlias = Literal["data", "schema"]
-"""Of a dead letter: the event itself is at fault, or only what we know of its schema."""
+"""Cause of a dead letter: the event is invalid, or its schema is unknown here and it may be valid."""
 
 
 class HeadwaterError(Exception):
-    """Everything that Headwater raises on purpose."""
+    """Base class of all errors that Headwater raises deliberately."""
 
 
 class TransientError(HeadwaterError):
-    """Nothing is known to be wrong with the request: the same request may succeed later."""
+    """The request may be valid: the same request may succeed later."""
 
 
 class PoisonEventError(HeadwaterError):
-    """This event can't be used, and no retry changes that: dead-letter it and go on."""
+    """The event cannot be used, and no retry changes that: dead-letter it and continue."""
 
     def __init__(self, reason: str, cause: Cause = "data") -> None:
         super().__init__(reason)
@@ -34,11 +34,11 @@ class PoisonEventError(HeadwaterError):
 
 
 class ConflictError(HeadwaterError):
-    """The world is not as the caller thought: read again, then decide."""
+    """The state is not what the caller expected: read again, then decide."""
 
 
 class LogIntegrityError(HeadwaterError):
-    """The log of record is damaged: stop, tell a person."""
+    """The log of record is damaged: stop, and alert a person."""
 
 
 class ConfigurationError(HeadwaterError):

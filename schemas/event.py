@@ -1,7 +1,8 @@
 """The event: one fact of a source, its identity, its order and its bytes (docs/architecture.md: Event).
 
-A frame is `u32 BE length | C3 01 | CRC-64 fingerprint, 8 bytes LE | Avro body | u32 BE CRC-32 of all before
-it`; length counts the bytes behind itself. The middle is Avro's single-object encoding: any library reads it.
+A frame is `u32 BE length | C3 01 | CRC-64 fingerprint, 8 bytes LE | Avro body | u32 BE CRC-32`. The length
+counts the bytes after itself, the CRC-32 covers the bytes before itself. The middle is Avro's single-object
+encoding, which any Avro library reads.
 https://avro.apache.org/docs/1.12.0/specification/#single-object-encoding
 """
 
@@ -22,18 +23,18 @@ from schemas.keys import text_array
 from schemas.payload.avro import read_avro, write_avro
 
 MAX_FRAME_BYTES: Final = 1_000_000
-"""Firehose takes no record above 1,024,000 bytes, and an aggregate adds to its frames."""
+"""Firehose rejects records above 1,024,000 bytes, and an aggregate adds bytes to its frames."""
 
 NAMESPACE: Final = UUID("2f1c8e0a-95b3-4d0e-8a67-c4b0d9f3716e")
-"""Of all event ids. A constant for ever: another one would make every event a new one."""
+"""Namespace of all event ids. It must never change: every event would get a new id."""
 
 MIN_OCCURRED_AT: Final = -62_135_596_800_000_000
 MAX_OCCURRED_AT: Final = 253_402_300_799_999_999
-"""Years 1 to 9999, microseconds since the epoch: what Python's and SQL's dates hold."""
+"""Years 1 to 9999 in microseconds since 1970: the range of dates in Python and SQL."""
 
 
 class Operation(StrEnum):
-    """What became of the key. An upsert knows the state after it, not whether there was one before."""
+    """The change of the key. An upsert states the new state, not whether there was one before."""
 
     INSERT = "insert"
     UPDATE = "update"
@@ -43,7 +44,10 @@ class Operation(StrEnum):
 
 
 class Event(NamedTuple):
-    """One fact. A NamedTuple, since replay makes millions: a frozen dataclass costs three times as much."""
+    """One fact.
+
+    A NamedTuple, since replay creates millions of them, and a frozen dataclass takes three times as long.
+    """
 
     event_id: bytes
     source: str
@@ -52,9 +56,9 @@ class Event(NamedTuple):
     key: str
     position: str
     occurred_at: int
-    """Microseconds since 1970 in UTC: when the source changed."""
+    """Moment of the change in the source: microseconds since 1970 in UTC."""
     schema_fingerprint: bytes
-    """Of the writer schema of before and after; 8 bytes."""
+    """Fingerprint of the writer schema of `before` and `after`: 8 bytes."""
     before: bytes | None
     after: bytes | None
     metadata: dict[str, str]
@@ -72,7 +76,11 @@ ENVELOPE: Final[dict[str, Any]] = {
         {"name": "entity", "type": "string"},
         {
             "name": "operation",
-            "type": {"type": "enum", "name": "Operation", "symbols": [str(each) for each in Operation]},
+            "type": {
+                "type": "enum",
+                "name": "Operation",
+                "symbols": [str(operation) for operation in Operation],
+            },
         },
         {"name": "key", "type": "string"},
         {"name": "position", "type": "string"},
@@ -83,7 +91,10 @@ ENVELOPE: Final[dict[str, Any]] = {
         {"name": "metadata", "type": {"type": "map", "values": "string"}},
     ],
 }
-"""The schema of every event. Old frames must decode for ever: a change makes a second one beside this."""
+"""Schema of every event.
+
+Frames in the log must stay readable, so a change would need a second envelope schema beside this one.
+"""
 
 ENVELOPE_FINGERPRINT: Final = bytes.fromhex(
     fingerprint(to_parsing_canonical_form(ENVELOPE), "CRC-64-AVRO")  # hex of the little-endian bytes
@@ -112,23 +123,23 @@ def make_event(
     after: bytes | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Event:
-    """The event of a fact, a function of its arguments alone (INV-5).
+    """Return the event of a fact, a function of the arguments alone (INV-5).
 
-    Raises PoisonEventError where operation and after image contradict each other, and for lone surrogates.
+    Raises PoisonEventError if operation and after image contradict each other, and for lone surrogates.
     """
     return _consistent(
         Event(
-            event_id(entity, source, key, position),
-            source,
-            entity,
-            operation._value_,  # `value` is a property, five times as slow
-            key,
-            position,
-            occurred_at,
-            schema_fingerprint,
-            before,
-            after,
-            dict(sorted(metadata.items())) if metadata else {},
+            event_id=event_id(entity, source, key, position),
+            source=source,
+            entity=entity,
+            operation=operation._value_,  # `value` is a property, which takes five times as long
+            key=key,
+            position=position,
+            occurred_at=occurred_at,
+            schema_fingerprint=schema_fingerprint,
+            before=before,
+            after=after,
+            metadata=dict(sorted(metadata.items())) if metadata else {},
         )
     )
 
@@ -136,7 +147,11 @@ def make_event(
 def make_sweep(
     *, source: str, entity: str, bucket: int, position: str, occurred_at: int, schema_fingerprint: bytes
 ) -> Event:
-    """Every key of this bucket, entity and source whose position is below this one no longer exists."""
+    """Return a sweep, which states that keys no longer exist.
+
+    It covers every key of this bucket, entity and source whose position is lower. It raises as `make_event`
+    does.
+    """
     return make_event(
         source=source,
         entity=entity,
@@ -149,12 +164,13 @@ def make_sweep(
 
 
 def _consistent(event: Event) -> Event:
+    # A delete and a sweep have no state after them, every other operation has one.
     if (event.after is None) is not (event.operation in _WITHOUT_AFTER):
         raise PoisonEventError(
             f"event: {event.operation} {'without' if event.after is None else 'with'} after"
         )
     if event.operation == "sweep" and event.key not in _BUCKET_OF_SWEEP_KEY:
-        raise PoisonEventError("event: the key of a sweep is no bucket")
+        raise PoisonEventError("event: the key of a sweep is not a bucket")
     return event
 
 
@@ -165,38 +181,49 @@ _UUID_VERSION_5: Final = (0x5 << 76) | (0x2 << 62)
 
 
 def event_id(entity: str, source: str, key: str, position: str) -> bytes:
-    """UUIDv5 (RFC 9562) of the canonical JSON array of the four: the identity of the fact; 16 bytes."""
+    """Return the identity of the fact: UUIDv5 (RFC 9562) of a canonical JSON array, 16 bytes."""
+    # uuid.uuid5 computes the same value, but creates a UUID object for each event.
     name = text_array((entity, source, key, position), _IDENTITY).encode()
     digest = sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()
     return (int.from_bytes(digest[:16]) & _UUID_BITS | _UUID_VERSION_5).to_bytes(16)
 
 
 def key_hash(source: str, key: str) -> bytes:
-    """The key in 16 bytes, whatever its length. Its first byte is the bucket."""
+    """Return a hash of the key, 16 bytes whatever the length of the key. Its first byte is the bucket."""
     return sha256(f"{source}\n{key}".encode()).digest()[:16]
 
 
 def bucket_of(event: Event, key_hash: bytes) -> int:
-    """0 to 255. A sweep's bucket is its key, so that it follows the rows it sweeps."""
+    """Return the bucket of an event, 0 to 255."""
+    # The key of a sweep is its bucket, so that it is in the same shard as the rows that it deletes.
     return _BUCKET_OF_SWEEP_KEY[event.key] if event.operation == "sweep" else key_hash[0]
 
 
 def partition_key(entity: str, bucket: int) -> str:
-    """Kinesis's partition key: one entity and bucket are one shard, in order."""
+    """Return the Kinesis partition key: events of one entity and bucket are in one shard, in order."""
     return f"{entity}/{bucket}"
 
 
 def rank(position: str, version: int, frame: bytes) -> str:
-    """The total order of the events of one key, as bytes: position, schema version, then the frame itself."""
+    """Return the rank of an event: position, schema version, hash of the frame.
+
+    Its order as bytes is a total order of the events of one key.
+    """
+    # The hash decides between two different frames of one position and version, so that the winner does not
+    # depend on the order of arrival (INV-2).
     return f"{position} {version:04d} {sha256(frame).hexdigest()[:16]}"
 
 
-# The same bytes without the logical type: a time stays an int, which is what replay compares and counts with.
+# The canonical form has no logical types and the same bytes: fastavro then leaves `occurred_at` an int, which
+# is what replay compares and counts with.
 _CODEC: Final = parse_schema(json.loads(to_parsing_canonical_form(ENVELOPE)))
 
 
 def encode_event(event: Event) -> bytes:
-    """The event's frame. Raises PoisonEventError above MAX_FRAME_BYTES, and for what Avro can't write."""
+    """Return the frame of an event.
+
+    Raises PoisonEventError for a frame above MAX_FRAME_BYTES, and for values that Avro cannot encode.
+    """
     sealed = HEADER + write_avro(_CODEC, event._asdict())
     size = len(sealed) + 4 + CRC_BYTES
     if size > MAX_FRAME_BYTES:
@@ -206,11 +233,12 @@ def encode_event(event: Event) -> bytes:
 
 
 def fitting_frame(event: Event) -> bytes:
-    """The event's frame, without the before image where only that makes it too large: no row needs it.
+    """Return the frame of an event, without the before image if the frame would be too large with it.
 
-    A function of the event alone, so that a retry writes the same bytes (INV-5). Raises as `encode_event`
-    does: then the after image does not fit by itself.
+    No row depends on the before image. Raises PoisonEventError as `encode_event` does if the frame is too
+    large without it.
     """
+    # Whether the image is dropped depends on the event alone: a retry writes the same bytes (INV-5).
     try:
         return encode_event(event)
     except PoisonEventError:
@@ -220,9 +248,9 @@ def fitting_frame(event: Event) -> bytes:
 
 
 def decode_event(frame: bytes) -> Event:
-    """The event of a frame whose CRC-32 was checked by whoever cut it (schemas.log.frames).
+    """Return the event of a frame whose CRC-32 was checked when it was read (schemas.log.frames).
 
-    Raises PoisonEventError for another envelope than ours, and for a body that is no event.
+    Raises PoisonEventError for an unknown envelope schema, and for a body that is not an event.
     """
     if frame[4:BODY_START] != HEADER:
         raise PoisonEventError("frame: its envelope schema is not known here", "schema")
@@ -230,12 +258,14 @@ def decode_event(frame: bytes) -> Event:
 
 
 def body_end(buffer: bytes, start: int) -> int | None:
-    """Where the body that starts here ends by its own lengths: past the buffer's end if it is cut short.
+    """Return the end of the body that starts here, by the lengths in it, or None if it is not a body.
 
-    None for what is no body. A damaged frame's second witness beside its length field (schemas.log.frames).
+    The end is past that of the buffer if the body is cut short. Resynchronisation compares it with the length
+    field of a damaged frame (schemas.log.resync).
     """
     body = BytesIO(buffer)
     body.seek(start)
+    # Damaged text must not hide the lengths behind it.
     try:
         schemaless_reader(body, _CODEC, None, handle_unicode_errors="ignore")
     except EOFError:

@@ -1,7 +1,7 @@
-"""Canonical keys: the typed key values of a row as one text, the same for equal values in every source.
+"""Canonical keys: the typed key values of a row as one text. Equal values have equal text in every source.
 
-A canonical JSON array of strings in the order that entity.toml gives (docs/architecture.md: Event). JSON as
-in RFC 8785: no blanks, only the escapes that must be.
+The text is a JSON array of strings in the order of entity.toml (docs/architecture.md: Event), serialised as
+in RFC 8785: no white space, and only the escapes that are required.
 """
 
 import json
@@ -18,12 +18,15 @@ from schemas.payload.fields import Field, FieldType, plain_digits
 
 
 def text_array(texts: Sequence[str], names: Sequence[str] = ()) -> str:
-    """Strings as a canonical JSON array. Raises PoisonEventError for a lone surrogate, since UTF-8 has none;
-    it names the string by `names`, or as a value of a key."""
-    made = f"[{','.join(map(encode_basestring, texts))}]"
-    if not made.isascii():
+    """Return strings as a canonical JSON array.
+
+    Raises PoisonEventError for a lone surrogate, which UTF-8 cannot encode. The message identifies the string
+    by `names`, or as the value of a key.
+    """
+    array = f"[{','.join(map(encode_basestring, texts))}]"
+    if not array.isascii():  # fast: most keys are ASCII, which has no surrogates
         _refuse_surrogates(texts, names)
-    return made
+    return array
 
 
 def _refuse_surrogates(texts: Sequence[str], names: Sequence[str]) -> None:
@@ -32,13 +35,14 @@ def _refuse_surrogates(texts: Sequence[str], names: Sequence[str]) -> None:
             text.encode()
         except UnicodeEncodeError:
             name = names[number - 1] if names else f"key value {number}"
-            raise PoisonEventError(f"{name}: a lone surrogate is no text") from None
+            raise PoisonEventError(f"{name}: a lone surrogate is not valid text") from None
 
 
 def canonical_key(values: Sequence[object]) -> str:
-    """The key of a row. Numbers are plain digits, bytes base64, dates and times ISO, timestamps in UTC.
+    """Return the key of a row.
 
-    Raises PoisonEventError, naming place and type, for null, floats and other types without one exact text.
+    Numbers are plain digits, bytes are base64, dates and times are ISO 8601, timestamps are in UTC. Raises
+    PoisonEventError, naming index and type, for null, floats and other types without one exact text.
     """
     return text_array([_key_text(number, value) for number, value in enumerate(values, 1)])
 
@@ -46,10 +50,13 @@ def canonical_key(values: Sequence[object]) -> str:
 def _key_text(number: int, value: object) -> str:
     if type(value) is str:
         return value
+    # The exact type, since a bool is an int and a datetime is a date, but their texts differ.
     try:
         return _TEXTS[type(value)](value)
     except KeyError:
-        raise PoisonEventError(f"key value {number}: {type(value).__name__} can't be part of a key") from None
+        raise PoisonEventError(
+            f"key value {number}: {type(value).__name__} cannot be part of a key"
+        ) from None
     except OverflowError:
         raise PoisonEventError(f"key value {number}: outside the years 1 to 9999 in UTC") from None
 
@@ -73,21 +80,22 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
 
 
 def parse_key(key: str, fields: Sequence[Field]) -> tuple[object, ...]:
-    """The typed values of a canonical key, as the fields' codec gives them: the inverse of canonical_key.
+    """Return the typed values of a canonical key, as `Schema.decode` does: the inverse of `canonical_key`.
 
-    Raises PoisonEventError if the key is not the canonical key of values that the fields take.
+    Raises PoisonEventError if the key is not the canonical key of values that the fields accept.
     """
     texts = parse_text_array(key)
     if len(texts) != len(fields):
         raise PoisonEventError(f"key: {len(texts)} values for {len(fields)} key fields")
     values = tuple(_typed(text, field) for text, field in zip(texts, fields, strict=True))
+    # Parsers accept more than one text of a value, such as "05" or "1_0" for an int. A key has only one.
     if canonical_key(values) != key:
         raise PoisonEventError("key: not in its canonical form")
     return values
 
 
 def parse_text_array(key: str) -> list[str]:
-    """The inverse of text_array. Raises PoisonEventError."""
+    """Return the strings of a JSON array: the inverse of `text_array`. Raises PoisonEventError."""
     try:
         texts = json.loads(key)
     except (ValueError, RecursionError):
@@ -100,7 +108,7 @@ def parse_text_array(key: str) -> list[str]:
 def _typed(text: str, field: Field) -> object:
     parse = _PARSERS.get(field.kind)
     if parse is None:
-        raise PoisonEventError(f"key field {field.name}: {field.kind} can't be part of a key", "schema")
+        raise PoisonEventError(f"key field {field.name}: {field.kind} cannot be part of a key", "schema")
     try:
         value = parse(text, field)
     except (ValueError, ArithmeticError, KeyError):
@@ -109,6 +117,7 @@ def _typed(text: str, field: Field) -> object:
     return value
 
 
+# Traps any rounding; wide enough for every decimal of 38 digits.
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 

@@ -1,6 +1,6 @@
-"""What becomes of a private value before it leaves its source.
+"""Protection of private values before they leave their source.
 
-What is empty holds nothing to hide: NULL stays NULL, and no text stays no text.
+Empty values need no protection: NULL stays NULL, and an empty text stays empty.
 """
 
 import hmac
@@ -17,7 +17,7 @@ DROP = "drop"
 
 
 class Privacy(IntEnum):
-    """How far a field's values are hidden, the least first."""
+    """The protection of a field's values, in increasing order."""
 
     PUBLIC = 0
     MASK = 1
@@ -25,27 +25,27 @@ class Privacy(IntEnum):
 
 
 PRIVACY = {"mask": Privacy.MASK, "hash": Privacy.HASH, DROP: Privacy.PUBLIC}
-"""What "headwater.private" says. A dropped field hides nothing: it is left out altogether."""
+"""Values of the property "headwater.private". A dropped field needs no protection, since it is left out."""
 
 MAX_KEY_ID: Final = 32
-"""Characters."""
+"""Most characters of a key's id."""
 MIN_KEY: Final = 32
-"""Bytes: what SHA-256 gives. RFC 2104 discourages fewer."""
+"""Fewest bytes of a key: the size of a SHA-256 hash. RFC 2104 discourages shorter keys."""
 MASKED: Final = 7
-"""Characters of the longest mask of what is no mail address."""
+"""Most characters of a mask, other than that of a mail address."""
 HASHED: Final = MAX_KEY_ID + len(":") + 64
-"""Characters of a hashed value, at most."""
+"""Most characters of a hashed value."""
 
 Protect: TypeAlias = Callable[[str], str]
-"""Of a value's text, which is what is published in its place."""
+"""A function of the text of a value that returns the text to publish instead."""
 
 _MAIL = re.compile(r"[^\s@]+@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63})")
 
 
 def mask(text: str) -> str:
-    """The length class of a text, and of a mail address the domain.
+    """Return a mask that shows the length class of a text, and the domain of a mail address.
 
-    `***` stands for up to 8 characters, `*****` for up to 32, `*******` for more.
+    `***` replaces up to 8 characters, `*****` up to 32, `*******` more.
     """
     mail = _MAIL.fullmatch(text) if len(text) <= 320 else None  # RFC 3696: 64 and 255, and the @
     if mail is None:
@@ -61,7 +61,7 @@ def _stars(length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HashKey:
-    """The key of hashed fields, and the id under which it is known. The key is in no text of this object.
+    """A key for hashed fields, and the id that identifies it. The repr does not contain the key.
 
     Raises ConfigurationError for an id that is not 1 to 32 of A-Z, a-z, 0-9, _, - and ., and for a key of
     fewer than 32 bytes.
@@ -72,7 +72,8 @@ class HashKey:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(rf"[A-Za-z0-9_.-]{{1,{MAX_KEY_ID}}}", self.id):
-            raise ConfigurationError(  # not shown: id and key may have been mixed up (INV-7)
+            # The id is not shown: it may be the key, if a user confused the two (INV-7).
+            raise ConfigurationError(
                 f"id of the hash key: it has {len(self.id)} characters; "
                 f"allowed: 1 to {MAX_KEY_ID} of A-Z, a-z, 0-9, _, - and ."
             )
@@ -83,16 +84,18 @@ class HashKey:
 
 
 def hasher(key_id: str, key: bytes) -> Protect:
-    """HMAC-SHA-256 (RFC 2104) of a text's UTF-8, as `<key id>:<64 hex digits>`.
+    """Return a function that hashes text as `<key id>:<64 hex digits>`.
 
-    The id tells which key it was: values of one key can be joined, and a key can be replaced.
+    The hash is HMAC-SHA-256 (RFC 2104) of the text in UTF-8. The id identifies the key: values that were
+    hashed with one key can be joined, and a key can be replaced.
     """
 
     def hashed(text: str) -> str:
         try:
             return f"{key_id}:{hmac.digest(key, text.encode(), 'sha256').hex()}"
-        except UnicodeEncodeError:  # its own text holds a piece of the value (INV-7)
+        except UnicodeEncodeError:
             pass
+        # Raised outside the handler: the text of a UnicodeEncodeError contains part of the value (INV-7).
         raise ValueError("holds a lone surrogate, which UTF-8 does not have")
 
     return hashed
@@ -100,15 +103,15 @@ def hasher(key_id: str, key: bytes) -> Protect:
 
 @cache
 def protection(private: Privacy, key: HashKey | None) -> Protect | None:
-    """What a field of that privacy does to its values; None where it hides nothing. Made once for a key.
+    """Return the function that protects values of a field, or None if the field is public.
 
-    Raises ConfigurationError where a hash has no key: nothing may leave then.
+    Raises ConfigurationError for a hashed field without a key: nothing may leave the source then.
     """
     if private is Privacy.PUBLIC:
         return None
     if private is Privacy.MASK:
         return mask
     if key is None:
-        raise ConfigurationError("a field is hashed, and there is no key to hash it with")
+        raise ConfigurationError("a field is hashed, but no hash key is configured")
     hashed = hasher(key.id, key.secret)
-    return lambda text: text and hashed(text)
+    return lambda text: text and hashed(text)  # an empty text stays empty

@@ -1,4 +1,4 @@
-"""What a refused configuration is told: where, what was found, what is allowed, and the nearest name."""
+"""Errors for refused configuration: where, what was found, what is allowed, and the nearest valid name."""
 
 import json
 import re
@@ -8,22 +8,22 @@ from difflib import get_close_matches
 from schemas.errors import ConfigurationError
 
 MAX_NAME = 100
-"""Characters. A SQL name has at most 128, and a table's carries a prefix and a revision as well."""
+"""Most characters of a name. SQL names have at most 128, and those of tables add a prefix and a revision."""
 
 
 def shown(found: object) -> str:
-    """What a file says, as JSON, cut to a length that fits in a sentence."""
+    """Return a value of a file as JSON, shortened to fit in a sentence."""
     text = json.dumps(found, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def refused(where: str, found: object, allowed: str) -> ConfigurationError:
-    """The error for a value that is not allowed there."""
+    """Return the error for a value that is not allowed."""
     return ConfigurationError(f"{where}: found {shown(found)}; allowed: {allowed}")
 
 
 def unknown(where: str, found: object, allowed: Iterable[str]) -> ConfigurationError:
-    """The error for a name that is none of the allowed ones."""
+    """Return the error for a name that is not among the allowed ones, with the most similar of them."""
     names = list(allowed)
     near = get_close_matches(found, names, n=1) if isinstance(found, str) else []
     hint = f"did you mean {shown(near[0])}? " if near else ""
@@ -33,20 +33,20 @@ def unknown(where: str, found: object, allowed: Iterable[str]) -> ConfigurationE
 
 
 def missing(where: str, name: str, meaning: str) -> ConfigurationError:
-    """The error for a property that must be there."""
+    """Return the error for a missing property."""
     return ConfigurationError(f"{where}: {shown(name)} is missing; allowed: {meaning}")
 
 
-def only_known(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:
-    """Refuse a property that we would otherwise silently ignore."""
+def only_known(where: str, properties: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raise ConfigurationError for an unknown property, which would be ignored silently otherwise."""
     names = list(allowed)
-    for name in given:
+    for name in properties:
         if name not in names:
             raise unknown(f"{where}: unknown property", name, names)
 
 
 def snake_case(where: str, name: object) -> str:
-    """A name that becomes a SQL name, or a ConfigurationError."""
+    """Return the name if it can become a SQL name. Raises ConfigurationError."""
     if isinstance(name, str) and name.startswith("_"):
         raise refused(where, name, "no name that starts with _: those are Headwater's own columns")
     if isinstance(name, str) and "__" in name:

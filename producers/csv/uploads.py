@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from producers.csv.text import BadFileError, is_blank
 from schemas.catalog.entity import CsvSource
 from schemas.positions import (
-    ORDER_FORM,
+    ORDER_PATTERN,
     ROW_DIGITS,
     SWEEP_ROW,
     corrected_position,
@@ -193,7 +193,7 @@ def _header(rows: Iterator[list[str]], source: CsvSource) -> list[str]:
 
 
 _POSITION = re.compile(
-    rf"(\d{{8}})?(\d{{8}}T\d{{6}}Z)(?:{ORDER_FORM})?-[0-9a-f]{{16}}-(\d{{{ROW_DIGITS}}})", re.ASCII
+    rf"(\d{{8}})?(\d{{8}}T\d{{6}}Z)(?:{ORDER_PATTERN})?-[0-9a-f]{{16}}-(\d{{{ROW_DIGITS}}})", re.ASCII
 )
 
 

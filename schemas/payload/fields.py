@@ -180,7 +180,7 @@ def _json(value: object) -> str:
 
 def _json_object(value: Mapping[object, object]) -> str:
     if not all(type(name) is str for name in value):
-        raise PoisonEventError("an object of JSON takes text as names")
+        raise PoisonEventError("the names in a JSON object must be text")
     return (
         f"{{{','.join(f'{encode_basestring(str(name))}:{_json(value[name])}' for name in _sorted(value))}}}"
     )
@@ -219,5 +219,5 @@ def _no_constant(_name: str) -> object:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise PoisonEventError("an object of JSON names a member twice")
+        raise PoisonEventError("a JSON object has a duplicate member")
     return members

@@ -167,7 +167,7 @@ def test_without_its_key_nothing_is_published(tmp_path: Path) -> None:
     write_entity(tmp_path, "person", 'key = ["id"]\n[[source]]\ndynamodb = "people"\n', *PERSON)
     pipe, table = Pipe(tmp_path, tmp_path), Table("people", "id")
     table.put(person("0", {"N": "30"}), 1_772_366_400)
-    with pytest.raises(ConfigurationError, match="there is no key to hash it with"):
+    with pytest.raises(ConfigurationError, match="no hash key is configured"):
         pipe.publish(table.stream)
     assert pipe.payloads() == []
     pipe.close()

@@ -90,7 +90,7 @@ def test_inv7_a_key_in_the_place_of_its_id_is_not_told() -> None:
 
 
 def test_a_hash_without_a_key_is_refused_where_it_would_be_used() -> None:
-    with pytest.raises(ConfigurationError, match="there is no key"):
+    with pytest.raises(ConfigurationError, match="no hash key"):
         protection(Privacy.HASH, None)
     assert protection(Privacy.PUBLIC, None) is None
 

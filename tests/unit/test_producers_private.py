@@ -144,7 +144,7 @@ def test_a_hash_has_a_key_before_the_first_item_and_a_mask_needs_none(level: Pri
     if level is Privacy.MASK:
         items(one, None)
         return
-    with pytest.raises(ConfigurationError, match="a field is hashed, and there is no key to hash it with"):
+    with pytest.raises(ConfigurationError, match="a field is hashed, but no hash key is configured"):
         items(one, None)
 
 

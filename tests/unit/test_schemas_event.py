@@ -188,7 +188,7 @@ def test_a_sweep_follows_the_rows_of_its_bucket(bucket: int) -> None:
 
 @pytest.mark.parametrize("bucket", [-1, 256])
 def test_a_sweep_of_no_bucket_is_refused(bucket: int) -> None:
-    with pytest.raises(PoisonEventError, match="the key of a sweep is no bucket"):
+    with pytest.raises(PoisonEventError, match="the key of a sweep is not a bucket"):
         sweep(bucket)
 
 
@@ -220,7 +220,7 @@ def test_a_before_image_stays_up_to_the_last_byte_that_fits() -> None:
 def test_a_lone_surrogate_is_poison_and_blamed_on_the_part_that_holds_it(part: str) -> None:
     with pytest.raises(PoisonEventError) as refused:
         event(**{part: "\ud800"})
-    assert str(refused.value) == f"{part}: a lone surrogate is no text"
+    assert str(refused.value) == f"{part}: a lone surrogate is not valid text"
 
 
 def test_a_lone_surrogate_in_metadata_is_poison() -> None:
@@ -251,7 +251,7 @@ def test_a_decoded_event_is_consistent_too() -> None:
     frame = encode_event(event()._replace(after=None))
     with pytest.raises(PoisonEventError, match="event: update without after"):
         decode_event(frame)
-    with pytest.raises(PoisonEventError, match="the key of a sweep is no bucket"):
+    with pytest.raises(PoisonEventError, match="the key of a sweep is not a bucket"):
         decode_event(encode_event(sweep()._replace(key='["300"]')))
 
 

@@ -240,7 +240,7 @@ def test_inv5_equal_nested_values_have_one_text() -> None:
     [
         (1.5, "float has no exact form in JSON"),
         ({"a": [object()]}, "object has no exact form in JSON"),
-        ({1: "a"}, "an object of JSON takes text as names"),
+        ({1: "a"}, "the names in a JSON object must be text"),
         ({"a", 1}, "a set of mixed types has no order, hence no exact form in JSON"),
         (Decimal("NaN"), "NaN and infinity have no digits"),
         (Decimal("1e400"), "a number takes at most 400 digits before and behind its point"),
@@ -270,7 +270,7 @@ def test_nesting_beyond_the_stack_is_refused() -> None:
         ("", "is not JSON: Expecting value at character 1"),
         ("NaN", "NaN and infinity are not JSON"),
         ("[-Infinity]", "NaN and infinity are not JSON"),
-        ('{"a":1,"a":2}', "an object of JSON names a member twice"),
+        ('{"a":1,"a":2}', "a JSON object has a duplicate member"),
         ("1e999999999", "a number takes at most 400 digits before and behind its point"),
     ],
 )

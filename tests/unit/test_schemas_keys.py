@@ -64,7 +64,7 @@ def test_equal_moments_are_one_key_whatever_their_zone() -> None:
 def test_what_has_no_exact_text_is_no_key(value: object) -> None:
     with pytest.raises(PoisonEventError) as refused:
         canonical_key(["ok", value])
-    assert refused.value.reason == f"key value 2: {type(value).__name__} can't be part of a key"
+    assert refused.value.reason == f"key value 2: {type(value).__name__} cannot be part of a key"
 
 
 @pytest.mark.parametrize("value", ["\ud800", Decimal("NaN"), Decimal("Infinity")])
