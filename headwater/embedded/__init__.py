@@ -1,1 +1,1 @@
-"""The embedded AWS: moto's server in a process of its own, and its state on disk."""
+"""The embedded AWS: moto's server in a child process, with its state on disk."""

@@ -1,4 +1,4 @@
-"""The embedded AWS: moto's server as a child process on 127.0.0.1, gone when its parent is."""
+"""The embedded AWS: moto's server as a child process on 127.0.0.1, which ends with its parent."""
 
 import errno
 import importlib.util
@@ -19,15 +19,15 @@ from schemas.errors import ConfigurationError, TransientError
 CREDENTIALS: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 HOST = "127.0.0.1"
 DEFAULT_REGION = "eu-west-1"
-_ROOT = Path(__file__).parents[2]  # where `-m` finds this very package
-_BIND_SECONDS = 2.0  # after `kill -9` the old server needs a moment to see that its parent is gone
+_ROOT = Path(__file__).parents[2]  # working directory of the child, so that `-m` imports this same package
+_BIND_SECONDS = 2.0  # after `kill -9` the old server needs a moment to notice that its parent has ended
 
 
 class EmbeddedAws:
-    """A context manager around the running server, empty at the start unless it goes on from a state.
+    """A running server, as a context manager. It is empty unless it restores a state.
 
-    Raises ConfigurationError before anything is started when the port is taken or moto is not installed, and
-    when the state can't be read.
+    Raises ConfigurationError before anything is started if the port is taken or moto is not installed, and
+    afterwards if the state can't be read.
     """
 
     def __init__(
@@ -38,8 +38,15 @@ class EmbeddedAws:
         keep: bool = False,
         lock: int | None = None,
     ) -> None:
-        """`folder` takes the server's content; `keep`: everything, and what is there is taken up. `lock`: a
-        file descriptor that the server holds open, since it may outlive its parent by a moment."""
+        """Start the server.
+
+        Args:
+            port: TCP port; None for any free one.
+            folder: Folder for the server's files; None for a temporary one.
+            keep: Keep the whole state in `folder`, and restore what is there.
+            lock: File descriptor of a lock. The server inherits it, since it may outlive its parent by a
+                moment.
+        """
         _require_moto()
         listener = _listen(port or 0)
         self._scratch = None if folder else tempfile.TemporaryDirectory(prefix="headwater-aws-")
@@ -47,6 +54,7 @@ class EmbeddedAws:
         with listener:
             self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
             self._process = _start(listener, self._folder, keep, lock)
+        # The child has inherited the socket, so that the parent can close its own copy.
         try:
             self._await_ready()
         except BaseException:
@@ -62,7 +70,7 @@ class EmbeddedAws:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """What a client needs in its environment to reach this server."""
+        """Return the environment variables with which a client reaches this server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             **CREDENTIALS,
@@ -71,15 +79,15 @@ class EmbeddedAws:
         }
 
     def check(self) -> None:
-        """Raises TransientError when the server has ended by itself (killed, out of memory)."""
+        """Raise TransientError if the server has ended unexpectedly (killed, out of memory)."""
         if self._process.poll() is not None:
             raise TransientError("the embedded AWS has ended and its content is lost: start again")
 
     def stop(self) -> None:
-        """Ends the server; harmless when it has ended already."""
+        """End the server. It may have ended already."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        self._process.stdin.close()  # the server ends at the end of its standard input
         self._process.stdout.close()
         try:
             self._process.wait(timeout=5)
@@ -91,26 +99,25 @@ class EmbeddedAws:
 
     def _await_ready(self) -> None:
         assert self._process.stdout is not None
-        said = self._process.stdout.readline().strip()
-        if said == b"unreadable":
+        status = self._process.stdout.readline().strip()
+        if status == b"unreadable":
             raise ConfigurationError(
-                f"the state in {self._folder} can't be read: use the version of Headwater and moto "
-                f"that wrote it, "
-                "or name another folder to start fresh"
+                f"the state in {self._folder} can't be read: use the versions of Headwater and moto that "
+                "wrote it, or name another folder to start fresh"
             )
-        if said != b"ready":
+        if status != b"ready":  # b"" if the process has ended, since the pipe is closed
             raise ConfigurationError(
                 "the embedded AWS did not start: install it again with `pip install 'headwater[local]'`"
             )
 
 
 def region() -> str:
-    """The region that the embedded AWS is asked for."""
+    """Return the region of the embedded AWS."""
     return os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
 
 
 def _past_any_proxy() -> dict[str, str]:
-    """Where a proxy is set it is not for this server."""
+    """Return the variables that exempt this server from the proxy, if one is set."""
     if not urllib.request.getproxies() or urllib.request.proxy_bypass(HOST):
         return {}
     others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
@@ -127,7 +134,8 @@ def _require_moto() -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    """A listening socket bound by us, so that a taken port is known before anything is started."""
+    """Return a listening socket. Raises ConfigurationError if the port is taken."""
+    # Bound here and not by the child, so that a taken port is noticed before anything is started.
     give_up = time.monotonic() + _BIND_SECONDS
     while True:
         try:

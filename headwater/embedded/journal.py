@@ -1,11 +1,12 @@
-"""The embedded AWS on disk: a snapshot, and a journal of the requests since.
+"""The state of the embedded AWS on disk: a snapshot, and a journal of the requests since then.
 
-A request that may change something is in the journal before it is carried out, and is carried out before it
-is answered. The start loads the snapshot and carries out the journal's requests again, each at its own time
-and with its own random numbers, so that sequence numbers, versions and times come out as they were. Written
-with plain writes: what a client was told survives `kill -9` of every process, not a power cut.
+A request that may change something is written to the journal before it is executed, and executed before it is
+answered. At the start the snapshot is loaded and the requests of the journal are executed again, each with
+its original time and random seed, so that sequence numbers, versions and times are the same as before. The
+journal is not synced: an answered request survives `kill -9` of every process, but not a power cut.
 
-Files, of which one number is current: `aws-000001.snapshot` (absent for 1) and `aws-000001.journal`.
+Files, of which only the greatest number is current: `aws-000001.snapshot` (absent for 1) and
+`aws-000001.journal`.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from headwater.embedded.content import Content, ObjectBody, Place
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
-_HEAD = struct.Struct(">II")  # length of what follows, and its CRC-32
+_HEAD = struct.Struct(">II")  # length of the entry, and its CRC-32
 _LEAST_BYTES = 32 * 1024 * 1024
-"""A journal below this size is not replaced by a snapshot; nor is one smaller than the last snapshot."""
+"""A journal is replaced by a snapshot when it is larger than this and than the last snapshot, so that the
+cost of snapshots stays proportional to that of the requests."""
 _READS = ("Get", "List", "Describe", "Scan", "Query", "BatchGet", "Receive")
 
 
 class Entry(NamedTuple):
-    """A request as it came, and the time (seconds since the epoch) at which it was carried out."""
+    """A request as received, and the time of its execution in seconds since the epoch."""
 
     at: float
     environ: dict[str, Any]
@@ -42,15 +44,16 @@ class Entry(NamedTuple):
 
 
 def changes(environ: dict[str, Any]) -> bool:
-    """Whether the request may change anything. SQS's ReceiveMessage hides what it gives; a start gives it
-    again at once, as if it had never been received."""
+    """Return True if the request may change the state."""
+    # SQS's ReceiveMessage counts as a read although it hides messages: after a restart they are delivered
+    # again at once, as if they had never been received.
     if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
         return False
     return not environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2].startswith(_READS)
 
 
 class Journal:
-    """The state in one folder. Raises OSError where the folder can't be written to."""
+    """The state in a folder. Raises OSError if the folder can't be written to."""
 
     def __init__(self, folder: Path, content: Content) -> None:
         self._folder = folder
@@ -60,27 +63,27 @@ class Journal:
         self._size = self._file.tell()
 
     def write(self, entry: Entry) -> None:
-        """Appends the request, whole or not at all. Raises OSError."""
+        """Append the request, whole or not at all. Raises OSError."""
         packed = _pack(entry)
         try:
             if self._file.write(packed) != len(packed):
                 raise OSError("no space")
         except OSError:
-            self._file.truncate(self._size)
+            self._file.truncate(self._size)  # later entries must not follow half an entry
             raise
         self._size += len(packed)
 
     def load(self) -> None:
-        """What the snapshot holds, if there is one, into moto."""
+        """Load the snapshot into moto, if there is one."""
         path = self._path("snapshot")
         if path.exists():
             with path.open("rb") as file:
-                for backend, held in _Unpickler(file).load():
-                    backend.__dict__.update(held)
+                for backend, attributes in _Unpickler(file).load():
+                    backend.__dict__.update(attributes)
 
     def entries(self) -> Iterator[Entry]:
-        """The requests since the snapshot, in order. What a kill left half-written was never carried out: it
-        is cut off."""
+        """Yield the requests since the snapshot, in order, and cut off an incomplete last entry."""
+        # An incomplete entry was interrupted by a kill, and its request was never executed.
         good = 0
         with self._path("journal").open("rb") as file:
             for entry in _unpack(file):
@@ -90,24 +93,26 @@ class Journal:
         self._size = good
 
     def is_long(self) -> bool:
-        """Whether a snapshot should take this journal's place."""
+        """Return True if the journal should be replaced by a snapshot."""
         snapshot = self._path("snapshot")
         return self._size > max(_LEAST_BYTES, snapshot.stat().st_size if snapshot.exists() else 0)
 
     def replace(self) -> None:
-        """A snapshot of what moto holds now, and an empty journal. The old ones go when both are there."""
-        before = (self._path("journal"), self._path("snapshot"))
+        """Write a snapshot of moto's present state and begin an empty journal."""
+        # The old files are removed last: a kill at any point leaves one complete pair. The constructor takes
+        # the greatest number with a journal, which is created after its snapshot.
+        old_files = (self._path("journal"), self._path("snapshot"))
         self._number += 1
-        named = self._snapshot()
+        named = self._write_snapshot()
         self._file.close()
         self._file = self._path("journal").open("ab", buffering=0)
         self._size = 0
-        for path in before:
+        for path in old_files:
             path.unlink(missing_ok=True)
         self._content.sweep(named)
 
-    def _snapshot(self) -> set[str]:
-        """Returns the names of all content files that it needs."""
+    def _write_snapshot(self) -> set[str]:
+        """Write the snapshot and return the names of all content files that it references."""
         unfinished = self._path("unfinished")
         with unfinished.open("wb") as file:
             pickler = _Pickler(file)
@@ -122,7 +127,7 @@ class Journal:
 
 
 def replay(application: Wsgi, entry: Entry) -> None:
-    """Carries the request out again; nobody waits for the answer."""
+    """Execute the request again and discard the answer."""
     environ = {
         "wsgi.version": (1, 0),
         "wsgi.errors": io.StringIO(),
@@ -132,15 +137,16 @@ def replay(application: Wsgi, entry: Entry) -> None:
         **entry.environ,
         "wsgi.input": io.BytesIO(entry.body),
     }
-    for _ in application(environ, lambda *_: None):
+    for _ in application(environ, lambda *_: None):  # WSGI: the answer has to be consumed
         pass
 
 
 def _pack(entry: Entry) -> bytes:
-    kept = {
+    # The other values are streams and functions of the server; `replay` replaces them.
+    environ = {
         name: value for name, value in entry.environ.items() if isinstance(value, (str, bool, list, dict))
     }
-    content = json.dumps([entry.at, kept]).encode() + b"\n" + entry.body
+    content = json.dumps([entry.at, environ]).encode() + b"\n" + entry.body
     return _HEAD.pack(len(content), zlib.crc32(content)) + content
 
 
@@ -150,23 +156,24 @@ def _unpack(file: io.BufferedReader) -> Iterator[Entry]:
         content = file.read(length)
         if len(content) != length or zlib.crc32(content) != checksum:
             return
-        said, _, body = content.partition(b"\n")
-        at, environ = json.loads(said)
+        head_line, _, body = content.partition(b"\n")
+        at, environ = json.loads(head_line)
         yield Entry(at, environ, body)
 
 
 def _backends() -> list[tuple[Any, dict[str, Any]]]:
-    """Every backend that was used, and what it holds."""
+    """Return every backend that was used, with its attributes."""
     return [(backend, dict(backend.__dict__)) for _, backend in _addresses()]
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves out what the next process has anyway, and notes which content files are needed."""
+    """A pickler that stores backends by address, and collects the names of referenced content files."""
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, protocol=5)
         self.named: set[str] = set()
         self._addresses = {id(backend): address for address, backend in _addresses()}
+        # Locks can't be pickled; the next process gets new ones.
         self.dispatch_table = copyreg.dispatch_table | {
             type(threading.Lock()): lambda _: (threading.Lock, ()),
             type(threading.RLock()): lambda _: (threading.RLock, ()),
@@ -185,20 +192,20 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Names of backends become those of this process."""
+    """An unpickler that resolves addresses of backends to those of this process."""
 
     def persistent_load(self, pid: Any) -> Any:
         from moto.backends import get_backend
 
-        service, *place = pid
-        found: Any = get_backend(service)
-        for name in place:
-            found = found[name]
-        return found
+        service, *path = pid  # without a path: the dictionary of all accounts and regions
+        backend: Any = get_backend(service)
+        for name in path:
+            backend = backend[name]
+        return backend
 
 
 def _addresses() -> Iterator[tuple[tuple[str, str, str], Any]]:
-    """Service, account and region of every backend that was used."""
+    """Yield service, account and region of every backend that was used, with the backend."""
     services: list[Any] = vars(importlib.import_module("moto.core.base_backend").BackendDict)["_instances"]
     for service in services:
         for account, region, backend in service.iter_backends():

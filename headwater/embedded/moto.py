@@ -1,7 +1,7 @@
-"""What the embedded AWS changes in moto: like AWS where moto differs, and with memory that stays bounded.
+"""Changes to moto for the embedded AWS: the behaviour of AWS where moto differs, and bounded memory.
 
-moto keeps every object that it ever made (for a dashboard that is not used here), all content in memory,
-every record of a stream, and an iterator for every read.
+Unchanged, moto keeps every object that it ever created (for a dashboard that is not used here), all content
+in memory, every record of a stream, and an iterator for every read.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from typing import Any
 from headwater.embedded.content import ObjectBody, Spool
 
 KEPT_CHANGES = 10_000
-"""Records of a table's stream that are kept behind the furthest reader; what nobody has read is always
-kept."""
+"""Records of a table's stream that are kept behind the furthest reader. Unread records are always kept."""
 KEPT_ITERATORS = 1_000
 
 
 class MotoClock:
-    """The time that moto sees: the real one, unless a request is replayed at the time of its first run."""
+    """The clock of moto: the real time, or a fixed time during a request."""
 
     def __init__(self) -> None:
         self._stopped_at: float | None = None
 
     @contextmanager
     def at(self, moment: float) -> Iterator[None]:
-        """Time stands still, and random numbers follow from it."""
+        """Fix the time at `moment` for the duration of the block, and seed the random numbers with it."""
         from moto.moto_api._internal import mock_random
 
         self._stopped_at = moment
@@ -47,7 +46,7 @@ class MotoClock:
             self._stopped_at = None
 
     def now(self) -> datetime:
-        """Without a time zone, in UTC, as moto's `utcnow`."""
+        """Return the time in UTC without a time zone, like moto's `utcnow`."""
         moment = (
             datetime.now(UTC) if self._stopped_at is None else datetime.fromtimestamp(self._stopped_at, UTC)
         )
@@ -55,41 +54,44 @@ class MotoClock:
 
 
 def prepare(clock: MotoClock, spool: Spool) -> None:
-    """Changes moto in this process. To be called before any of its services is imported."""
+    """Patch moto in this process. Call this before any of its services is imported."""
     _module("moto.core.utils").utcnow = clock.now
+    # The original __new__ registers every instance for moto's dashboard and so keeps it alive.
     _module("moto.core.common_models").BaseModel.__new__ = lambda cls, *_, **__: object.__new__(cls)
-    _draw_apart_in_each_thread()
-    _keep_objects_in_files()
-    _keep_streams_as_aws_does(clock, spool)
+    _seed_each_thread()
+    _store_objects_in_files()
+    _store_records_in_files(clock, spool)
     _bound_table_streams()
-    _know_receipts_again()
+    _recognize_receipts_after_restart()
 
 
 def _module(name: str) -> Any:
-    """Any: moto's types don't foresee that they are changed."""
+    """Import a module as Any, since mypy would reject assignments to its classes."""
     return importlib.import_module(name)
 
 
 class _Own(threading.local):
-    """The random numbers of one thread."""
+    """The random number generator of the current thread."""
 
     def __init__(self) -> None:
         self.random = Random()
 
 
-def _draw_apart_in_each_thread() -> None:
-    """Gives each thread random numbers of its own. ReceiveMessage runs beside other requests: numbers that it
-    drew among theirs would give their versions and messages other names in a replay."""
+def _seed_each_thread() -> None:
+    """Give each thread its own random number generator."""
+    # ReceiveMessage runs concurrently with other requests and is not replayed. If it drew from the generator
+    # of another request, the ids of that request's versions and messages would differ in a replay.
     mock_random, own = _module("moto.moto_api._internal").mock_random, _Own()
     drawing = {
-        "seed": lambda _, *given: own.random.seed(*given),
+        "seed": lambda _, *arguments: own.random.seed(*arguments),
         "random": lambda _: own.random.random(),
         "getrandbits": lambda _, bits: own.random.getrandbits(bits),
     }
     mock_random.__class__ = type("ThreadRandom", (type(mock_random),), drawing)
 
 
-def _keep_objects_in_files() -> None:
+def _store_objects_in_files() -> None:
+    """Store the content of S3 objects in files, and make buckets and objects picklable."""
     s3, mock_random = _module("moto.s3.models"), _module("moto.moto_api._internal").mock_random
 
     def state(key: Any) -> dict[str, Any]:
@@ -99,7 +101,8 @@ def _keep_objects_in_files() -> None:
         key.__dict__.update(state, lock=threading.Lock())
 
     def restore_bucket(bucket: Any, state: dict[str, Any]) -> None:
-        """With its name in the register of names: without, CreateBucket puts an empty one in its place."""
+        """Restore a bucket and register its name."""
+        # Otherwise CreateBucket would not find the name and would replace the bucket by an empty one.
         bucket.__dict__.update(state)
         s3.s3_backends.bucket_accounts[bucket.name] = (bucket.partition, bucket.account_id)
 
@@ -108,25 +111,27 @@ def _keep_objects_in_files() -> None:
     s3.FakeKey.__getstate__ = state
     s3.FakeKey.__setstate__ = restore
     s3.tempfile = types.SimpleNamespace(SpooledTemporaryFile=ObjectBody)
-    # The ids of uploads: a replay has to give them again, which os.urandom does not.
+    # moto draws the ids of multipart uploads from os.urandom; a replay has to produce the same ids.
     s3.os = types.SimpleNamespace(
         environ=os.environ, urandom=lambda n: mock_random.getrandbits(8 * n).to_bytes(n)
     )
 
 
-def _versions(found: list[tuple[str, list[Any]]]) -> Any:
-    """All versions of a bucket's keys; pickle alone keeps the newest of each."""
+def _versions(items: list[tuple[str, list[Any]]]) -> Any:
+    """Return a store with all versions of a bucket's keys."""
+    # By default pickle calls the overridden items() of the store, which returns only the newest versions.
     store = _module("moto.s3.utils")._VersionedKeyStore()
-    dict.update(store, found)
+    dict.update(store, items)
     return store
 
 
-def _keep_streams_as_aws_does(clock: MotoClock, spool: Spool) -> None:
+def _store_records_in_files(clock: MotoClock, spool: Spool) -> None:
+    """Store the bytes of Kinesis records in files, and expire and reshard as AWS does."""
     kinesis = _module("moto.kinesis.models")
-    plain = kinesis.Record
+    original = kinesis.Record
 
-    class Record(plain):  # type: ignore[misc, valid-type]
-        """Its bytes are in the spool."""
+    class Record(original):  # type: ignore[misc, valid-type]
+        """A record whose bytes are in the spool."""
 
         def __init__(
             self, partition_key: str, data: str, sequence_number: int, explicit_hash_key: str
@@ -137,7 +142,10 @@ def _keep_streams_as_aws_does(clock: MotoClock, spool: Spool) -> None:
         def to_json(self) -> dict[str, Any]:
             return {**super().to_json(), "Data": spool.read(self.place)}
 
-    Record.__module__, Record.__qualname__ = kinesis.__name__, "Record"  # where pickle looks for it
+    Record.__module__, Record.__qualname__ = (
+        kinesis.__name__,
+        "Record",
+    )  # pickle finds the class by these names
     kinesis.Record = Record
     kinesis.KinesisBackend._send_stream_metrics = lambda *_, **__: None
     shard = kinesis.Shard
@@ -149,18 +157,20 @@ def _keep_streams_as_aws_does(clock: MotoClock, spool: Spool) -> None:
 
 
 def _read_shard(shard: Any, last: str, limit: int | None) -> tuple[list[Any], int, int]:
-    """moto looks at every record of the shard, from the first on."""
+    """Return at most `limit` records after `last`, the sequence number of the last one, and the lag in ms."""
+    # Sequence numbers are consecutive, so that the first record is found directly. moto would iterate over
+    # all records of the shard in each call.
     first = max(int(last) + 1, shard.get_min_sequence_number())
     newest = shard.get_max_sequence_number()
-    found = [shard.records[number] for number in islice(range(first, newest + 1), limit or 10_000)]
-    if not found:
+    records = [shard.records[number] for number in islice(range(first, newest + 1), limit or 10_000)]
+    if not records:
         return [], int(last), 0
-    behind = shard.records[newest].created_at - found[-1].created_at
-    return found, found[-1].sequence_number, int(behind * 1_000)
+    behind = shard.records[newest].created_at - records[-1].created_at
+    return records, records[-1].sequence_number, int(behind * 1_000)
 
 
 def _expiring(put: Callable[..., Any], clock: MotoClock, spool: Spool) -> Callable[..., Any]:
-    """`put_record` of a stream that drops what is past the stream's retention."""
+    """Wrap `put_record` of a stream so that it removes records older than the stream's retention."""
 
     def put_record(stream: Any, *arguments: Any) -> Any:
         oldest = clock.now() - timedelta(hours=stream.retention_period_hours)
@@ -172,17 +182,18 @@ def _expiring(put: Callable[..., Any], clock: MotoClock, spool: Spool) -> Callab
 
 
 def _expire(shard: Any, oldest: datetime, spool: Spool) -> None:
-    """The newest record always stays: it holds the shard's last sequence number."""
+    """Remove the records of a shard that were created before `oldest`, except the newest one."""
+    # moto derives the next sequence number from the newest record.
     while len(shard.records) > 1 and next(iter(shard.records.values())).created_at_datetime < oldest:
         _, expired = shard.records.popitem(last=False)
         spool.release(expired.place.name)
 
 
 def reshard_as_aws_does(stream: Any) -> None:
-    """Changes moto's class of a Kinesis stream: closed shards keep their records, and take no more.
+    """Patch moto's class of a Kinesis stream: closed shards keep their records, and accept no new ones.
 
-    moto goes on putting into the closed parent, where nobody reads any more, and gives its records to the
-    children a second time. See the AWS documentation, "Resharding a stream".
+    Unchanged, moto puts new records into the closed parent, which is not read any more, and copies the
+    records of the parent to its children. See the AWS documentation, "Resharding a stream".
     """
 
     def open_shard(self: Any, partition_key: str, explicit_hash_key: str) -> Any:
@@ -209,25 +220,27 @@ def reshard_as_aws_does(stream: Any) -> None:
 
 
 def _bound_table_streams() -> None:
+    """Trim the records of a table's stream that were read, and the iterators of old reads."""
     error = _module("moto.core.exceptions").JsonRESTError
     backend_class = _module("moto.dynamodbstreams.models").DynamoDBStreamsBackend
 
     def get(shard: Any, start: int, quantity: int) -> list[dict[str, Any]]:
-        place = start - shard.starting_sequence_number
-        if place < 0:
+        offset = start - shard.starting_sequence_number
+        if offset < 0:
             raise error("TrimmedDataAccessException", "the records before this place were read and trimmed")
-        found = [item.to_json() for item in shard.items[place : place + quantity]]
-        if place > 2 * KEPT_CHANGES:
-            del shard.items[: place - KEPT_CHANGES]
-            shard.starting_sequence_number += place - KEPT_CHANGES
-        return found
+        records = [item.to_json() for item in shard.items[offset : offset + quantity]]
+        # Not before twice the kept number, so that the list is shifted once in KEPT_CHANGES records.
+        if offset > 2 * KEPT_CHANGES:
+            del shard.items[: offset - KEPT_CHANGES]
+            shard.starting_sequence_number += offset - KEPT_CHANGES
+        return records
 
     read = backend_class.get_records
 
     def get_records(backend: Any, iterator: str, limit: int) -> dict[str, Any]:
         if iterator not in backend.shard_iterators:
             raise error("ExpiredIteratorException", "the iterator has expired: ask for another")
-        while len(backend.shard_iterators) > KEPT_ITERATORS:
+        while len(backend.shard_iterators) > KEPT_ITERATORS:  # a dict is in order of insertion: oldest first
             del backend.shard_iterators[next(iter(backend.shard_iterators))]
         return dict(read(backend, iterator, limit))
 
@@ -235,8 +248,10 @@ def _bound_table_streams() -> None:
     backend_class.get_records = get_records
 
 
-def _know_receipts_again() -> None:
-    """A receipt names its message: what is received is not in the journal, but what is deleted is."""
+def _recognize_receipts_after_restart() -> None:
+    """Put the id of the message into its receipt handle."""
+    # ReceiveMessage is not in the journal but DeleteMessage is: in a replay moto does not know the handle,
+    # and has to find the message by its id.
     message_class = _module("moto.sqs.models").Message
     receive, had = message_class.mark_received, message_class.had_receipt_handle
 
@@ -252,7 +267,7 @@ def _know_receipts_again() -> None:
 
 
 def show_what_was_received() -> None:
-    """Gives every hidden message to the next that asks: whoever had received it has ended."""
+    """Make every hidden message visible again, since the process that received it has ended."""
     for _, _, backend in _module("moto.sqs.models").sqs_backends.iter_backends():
         for queue in backend.queues.values():
             queue._pending_messages = set()

@@ -1,7 +1,7 @@
-"""The embedded AWS's own process: moto's server on a socket that the parent bound (started by embedded.py).
+"""The process of the embedded AWS: moto's server on a socket that the parent bound (started by aws.py).
 
-It lives as long as its standard input is open: the parent's death, however it dies, closes the pipe and ends
-this process at once. Nothing is ever logged: request bodies hold field values (INV-7).
+It runs as long as its standard input is open: when the parent ends for whatever reason, the pipe is closed
+and this process ends at once. Nothing is ever logged, since request bodies contain field values (INV-7).
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ from headwater.embedded.content import Content, ObjectBody, Spool
 from headwater.embedded.journal import Entry, Journal, Wsgi, changes, replay
 from headwater.embedded.moto import MotoClock, prepare, show_what_was_received
 
-_TICK = 1e-6  # seconds; no two requests have one time, which is also the seed of their random numbers
+_TICK = 1e-6  # seconds; every change has a time of its own, which is also the seed of its random numbers
 
 
 class OneAtATime:
-    """A WSGI application that answers one request after the other, whatever the number of connections.
+    """A WSGI application that handles one request at a time, whatever the number of connections.
 
-    moto gives sequence numbers without a lock (its Shard.put_record says so; a DynamoDB stream does the
-    same): two writers at once get one number, and a record is lost (9 of 9,000 with three writers). A long
-    poll of SQS waits inside, so it is let through.
+    moto assigns sequence numbers without a lock (as its Shard.put_record notes; a DynamoDB stream does the
+    same): two concurrent writers get the same number, and a record is lost (9 of 9,000 with three writers).
     """
 
     def __init__(
@@ -40,12 +39,13 @@ class OneAtATime:
         self._clock = clock
         self._journal = journal
         self._turn = threading.Lock()
-        self._newest = 0.0  # when the last change was made
+        self._newest = 0.0  # time of the last change
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ.get("HTTP_X_AMZ_TARGET") == "AmazonSQS.ReceiveMessage":
+            # A long poll waits inside moto for up to 20 seconds and must not block other requests.
             return self._application(environ, start_response)
-        body = _body(environ)  # read first: a slow client holds nobody up
+        body = _body(environ)  # before the lock: a slow client must not block others
         environ["wsgi.input"] = io.BytesIO(body)
         with self._turn:
             if self._clock is None or not changes(environ):
@@ -53,7 +53,7 @@ class OneAtATime:
             return self._change(self._clock, Entry(self._next_time(), environ, body), start_response)
 
     def restore(self) -> None:
-        """Carries out what the journal holds, and puts a snapshot in its place."""
+        """Restore the state: load the snapshot, replay the journal, and replace both by a new snapshot."""
         if self._journal is None or self._clock is None:
             return
         self._journal.load()
@@ -72,6 +72,7 @@ class OneAtATime:
             try:
                 self._journal.write(entry)
             except OSError:
+                # Not executed, since it could not be replayed. Clients of AWS retry after a 503.
                 start_response("503 Service Unavailable", [("Content-Length", "0")])
                 return []
         with clock.at(entry.at):
@@ -81,25 +82,26 @@ class OneAtATime:
         return answer
 
     def _next_time(self) -> float:
+        # Strictly increasing, even if the system's clock is set back.
         self._newest = max(time.time(), self._newest + _TICK)
         return self._newest
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    if environ.get("wsgi.input_terminated"):
+    if environ.get("wsgi.input_terminated"):  # a chunked request, which has no Content-Length
         return bytes(environ["wsgi.input"].read())
     return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
+    sys.stdin.buffer.read()  # returns when the parent's end of the pipe is closed
+    os._exit(0)  # sys.exit() would only end this thread
 
 
 def serve(listener: socket.socket, folder: Path, *, keep: bool) -> None:
-    """Answers on the socket until the process ends; prints `ready` once it does.
+    """Serve requests on the socket until the process ends. Prints `ready` before the first one.
 
-    `folder` holds the content; `keep`: and all else that the next start needs to go on from here.
+    `folder` receives the content of objects and streams and, with `keep`, the whole state for the next start.
     """
     clock, content = MotoClock(), Content(folder / "content", keep=keep)
     ObjectBody.content = content
@@ -111,30 +113,30 @@ def serve(listener: socket.socket, folder: Path, *, keep: bool) -> None:
     )
     from werkzeug.serving import make_server
 
-    logging.disable(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)  # moto logs request bodies (INV-7)
     journal = Journal(folder, content) if keep else None
     application = OneAtATime(DomainDispatcherApplication(create_backend_app), clock, journal)
     try:
         application.restore()
-    except Exception as error:
-        _say("unreadable")
+    except Exception as error:  # a snapshot of another version of moto fails in many ways
+        _report("unreadable")
         raise SystemExit(1) from error
     host, port = listener.getsockname()[:2]
     server = make_server(
         host, port, application, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
     )
-    _say("ready")
+    _report("ready")
     server.serve_forever()
 
 
-def _say(word: str) -> None:
-    """To the parent."""
-    sys.stdout.write(word + "\n")
+def _report(status: str) -> None:
+    """Send a status line to the parent."""
+    sys.stdout.write(status + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end: it drains first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent drains first, and then ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    descriptor, place, kept = sys.argv[1:]
-    serve(socket.socket(fileno=int(descriptor)), Path(place), keep=kept == "keep")
+    descriptor, folder, keep = sys.argv[1:]
+    serve(socket.socket(fileno=int(descriptor)), Path(folder), keep=keep == "keep")

@@ -1,7 +1,7 @@
-"""Facts read from the objects of a bucket, and kept in one object beside them, so that each is read once.
+"""A cache in S3 of facts read from the objects of a bucket, so that each object is read once.
 
-What is kept is never needed: lost, unreadable or of another form, it is read again from the objects. It names
-keys, sizes and counts, and no field values (INV-7).
+The cache is never authoritative: if it is missing, unreadable or in another format, the facts are read from
+the objects again. It contains keys, sizes and counts, and no field values (INV-7).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KeptFact = Any
 
 
 def load(aws: Aws, bucket: str, name: str) -> KeptFact | None:
-    """What `save` kept under that name last; None where there is nothing of this form."""
+    """Return the fact last saved under `name`, or None if there is none in the present format."""
     try:
         with aws_errors(f"reading s3://{bucket}/{_key(name)}"):
             kept = json.loads(gzip.decompress(read_object(aws, bucket, _key(name))))
@@ -44,13 +44,13 @@ def load(aws: Aws, bucket: str, name: str) -> KeptFact | None:
 
 
 def save(aws: Aws, bucket: str, name: str, fact: KeptFact) -> None:
-    """Keep a fact. Where the bucket may not be written to, the next call reads the objects again."""
+    """Save a fact. If the bucket can't be written to, nothing is cached and no error is raised."""
     body = gzip.compress(json.dumps({"form": _FORM, "kept": fact}).encode(), mtime=0)
     try:
         with aws_errors(f"PutObject of s3://{bucket}/{_key(name)}"):
             aws.s3.put_object(Bucket=bucket, Key=_key(name), Body=body)
     except HeadwaterError as error:
-        _log.debug("not kept: %s", error)
+        _log.debug("not cached: %s", error)
 
 
 def facts_of(
@@ -60,17 +60,19 @@ def facts_of(
     objects: Iterable[StoredObject],
     read: Callable[[StoredObject], KeptFact],
 ) -> Mapping[str, KeptFact]:
-    """Key to fact, of each object: as it was kept, or as `read` gives it where the object is new.
+    """Return the fact of each object by key: from the cache, or from `read` if the object is new.
 
-    An object that has another size is read again. `read` may run in several threads; raises what it raises.
+    An object whose size has changed is read again. `read` is called in several threads at once; its
+    exceptions are propagated.
     """
     kept = load(aws, bucket, name)
     known = kept if isinstance(kept, dict) else {}
     listed = list(objects)
     new = [item for item in listed if known.get(item.key, [None])[0] != item.size]
     with ThreadPoolExecutor(_READERS) as pool:
-        found = dict(zip((item.key for item in new), pool.map(read, new), strict=True))
-    facts = {item.key: found[item.key] if item.key in found else known[item.key][1] for item in listed}
+        fresh = dict(zip((item.key for item in new), pool.map(read, new), strict=True))
+    facts = {item.key: fresh[item.key] if item.key in fresh else known[item.key][1] for item in listed}
+    # Also saved when objects were removed, so that the cache does not grow without bound.
     if new or len(known) != len(facts):
         save(aws, bucket, name, {item.key: [item.size, facts[item.key]] for item in listed})
     return facts

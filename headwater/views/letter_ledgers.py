@@ -1,4 +1,4 @@
-"""The dead letters of an installation, as they lie in S3 with what became of them."""
+"""Dead letters in S3 with their outcomes."""
 
 from __future__ import annotations
 
@@ -39,22 +39,24 @@ class S3Ledger:
         self._bucket = bucket
 
     def batches(self) -> Iterator[LetterBatch]:
-        """The outcomes of an object stand right behind it in S3's order, since "." comes before "/"."""
+        """Return the objects of letters with the outcomes of each."""
+        # One listing is enough: S3 lists the outcomes of an object directly after it, since "." sorts before
+        # "/".
         letters: StoredObject | None = None
-        beside: list[str] = []
+        outcome_keys: list[str] = []
         for item in list_objects(self._aws, self._bucket, PREFIX):
-            of = letters_key_of(item.key)
-            if of is None:
+            letters_key = letters_key_of(item.key)
+            if letters_key is None:
                 if letters:
-                    yield self._batch(letters, beside)
-                letters, beside = item, []
-            elif letters and of == letters.key:
-                beside.append(item.key)
+                    yield self._batch(letters, outcome_keys)
+                letters, outcome_keys = item, []
+            elif letters and letters_key == letters.key:
+                outcome_keys.append(item.key)
         if letters:
-            yield self._batch(letters, beside)
+            yield self._batch(letters, outcome_keys)
 
     def outcomes(self) -> Iterator[LetterOutcome]:
-        """One request for each object of outcomes, and none for those of letters."""
+        """Return all outcomes. Objects of letters are listed but not read."""
         for item in list_objects(self._aws, self._bucket, PREFIX):
             if letters_key_of(item.key):
                 yield from self._read(item.key, decode_outcomes)
@@ -70,17 +72,22 @@ class S3Ledger:
             )
 
     def fact(self, item: StoredObject) -> Sequence[Sequence[Any]]:
-        """What KeptLedger keeps of an object."""
+        """Return what KeptLedger caches of an object: no reasons and no payloads (INV-7)."""
         if letters_key_of(item.key):
-            return [(each.stage, each.id, each.state) for each in self._read(item.key, decode_outcomes)]
+            return [
+                (outcome.stage, outcome.id, outcome.state)
+                for outcome in self._read(item.key, decode_outcomes)
+            ]
         letters = self._read(item.key, decode_letters)
-        return [(each.id, each.stage, each.entity, each.cause, each.occurred_at) for each in letters]
+        return [
+            (letter.id, letter.stage, letter.entity, letter.cause, letter.occurred_at) for letter in letters
+        ]
 
-    def _batch(self, letters: StoredObject, beside: Sequence[str]) -> LetterBatch:
+    def _batch(self, letters: StoredObject, outcome_keys: Sequence[str]) -> LetterBatch:
         return LetterBatch(
             letters.key,
             self._read(letters.key, decode_letters),
-            [outcome for key in beside for outcome in self._read(key, decode_outcomes)],
+            [outcome for key in outcome_keys for outcome in self._read(key, decode_outcomes)],
             round(letters.modified * 1_000_000),
         )
 
@@ -92,13 +99,16 @@ class S3Ledger:
 
 
 def ledgers(aws: Aws, settings: Settings) -> list[S3Ledger]:
-    """Those of the producers and of the consumers."""
+    """Return the ledgers of the producers and of the consumers."""
     return [S3Ledger(aws, bucket) for bucket in _buckets(settings)]
 
 
 class KeptLedger:
-    """A ledger of which each object is read once in its life: letters without payload and reason, outcomes
-    without reason. Enough to count by; `record` is the ledger's own."""
+    """A ledger with a cache that reads each object only once, for counting.
+
+    Its letters have no payload and no reason, and its outcomes no reason. `record` writes to the ledger
+    itself.
+    """
 
     def __init__(self, aws: Aws, bucket: str) -> None:
         self._ledger = S3Ledger(aws, bucket)
@@ -126,10 +136,12 @@ def _letter(members: Sequence[Any]) -> DeadLetter:
 
 
 def count_letters(aws: Aws, settings: Settings) -> list[LetterCount]:
-    """Every letter once, by entity, stage, cause and state. Raises TransientError, ConfigurationError."""
+    """Count the letters by entity, stage, cause and state. Raises TransientError, ConfigurationError."""
     return counts_of(iter_letters([KeptLedger(aws, bucket) for bucket in _buckets(settings)]))
 
 
 def _buckets(settings: Settings) -> Sequence[str]:
-    """Of the producers, in the source account, and of the consumers, that of the log."""
+    """Return the buckets of dead letters."""
+    # The producers write to the source bucket, in the source account; the consumers to the log's bucket. An
+    # installation may use one bucket for both.
     return list(dict.fromkeys((settings.source_bucket, settings.log_bucket)))

@@ -1,4 +1,4 @@
-"""Dead letters counted for report people, and the table of it in the warehouse."""
+"""Counts of dead letters, and their table in the warehouse."""
 
 from __future__ import annotations
 
@@ -17,30 +17,36 @@ if TYPE_CHECKING:
 
 
 def counts_of(letters: Iterable[ListedLetter]) -> list[LetterCount]:
-    """By entity, stage, cause and state, in this order. What can be no entity's name counts under none."""
+    """Return the counts, sorted by entity, stage, cause and state.
+
+    A letter with an invalid entity name is counted under the entity "".
+    """
     from consumers.warehouse.port import LetterCount
 
     counts: dict[tuple[str, str, str, str], LetterCount] = {}
     for (letter, state, _), moment in letters:
         kind = _entity(letter.entity), letter.stage, letter.cause, state
-        held = counts.get(kind) or LetterCount(*kind, 0, moment, moment)
-        counts[kind] = LetterCount(
-            *kind, held.letters + 1, min(held.oldest, moment), max(held.newest, moment)
+        count = counts.get(kind) or LetterCount(*kind, letters=0, oldest=moment, newest=moment)
+        counts[kind] = count._replace(
+            letters=count.letters + 1,
+            oldest=min(count.oldest, moment),
+            newest=max(count.newest, moment),
         )
     return [counts[kind] for kind in sorted(counts)]
 
 
-def _entity(said: str | None) -> str:
-    """An event that was refused may say anything, and a column of SQL Server takes 128 plain characters."""
+def _entity(name: str | None) -> str:
+    """Return the name if it is valid, else ""."""
+    # A refused event may contain any text here, and the column in SQL Server takes 128 plain characters.
     try:
-        return snake_case("entity", said) if said else ""
+        return snake_case("entity", name) if name else ""
     except ConfigurationError:
         return ""
 
 
 def refresh(here: Installation, counts: Sequence[LetterCount]) -> None:
-    """Replaces the table. Where there is no warehouse to write to it says so: the letters are in S3 all the
-    same. Raises TransientError."""
+    """Replace the table of counts. Without a usable warehouse only a message is printed, since the letters
+    themselves are in S3. Raises TransientError."""
     try:
         with here.warehouse() as warehouse:
             warehouse.save_letter_counts(counts)
@@ -49,5 +55,5 @@ def refresh(here: Installation, counts: Sequence[LetterCount]) -> None:
 
 
 def waiting(counts: Iterable[LetterCount]) -> int:
-    """How many letters a person has still to see to."""
+    """Return the number of letters that wait for a person."""
     return sum(count.letters for count in counts if count.state in WAITING)

@@ -1,4 +1,4 @@
-"""How many objects the log has, and their bytes: counted once, and from then on only what is new."""
+"""The number of objects of the log and their size, counted incrementally."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from headwater.views.kept_facts import load, save
 from replay.log.reader import ERRORS, LOG, S3Log
 
 _SUMMARY = "log-size"
-# The name of a log object has the hour in which its first record arrived, and Firehose tries for a day to
-# deliver it: https://docs.aws.amazon.com/firehose/latest/dev/retry.html
+# The key of a log object contains the hour in which its first record arrived, and Firehose retries a
+# delivery for a day: https://docs.aws.amazon.com/firehose/latest/dev/retry.html
 _MAY_CHANGE = timedelta(days=3)
 
 
 class LogSize(NamedTuple):
-    """Objects with frames, and their bytes as they are stored."""
+    """The number of objects with frames, and their size as stored, in bytes."""
 
     objects: int = 0
     bytes: int = 0
 
     def plus(self, size: int) -> LogSize:
-        """With one more object."""
+        """Return the size with one more object of `size` bytes."""
         return LogSize(self.objects + 1, self.bytes + size)
 
 
 def log_size(log: S3Log, aws: Aws, bucket: str, now: datetime) -> LogSize:
-    """Count. What lies before the last days is counted once and kept. Raises TransientError,
-    ConfigurationError."""
+    """Count the objects of the log. Raises TransientError, ConfigurationError.
+
+    Objects older than `_MAY_CHANGE` are counted only once, and their total is cached in the bucket.
+    """
     through, past = _kept(load(aws, bucket, _SUMMARY))
     until = f"{LOG}{now.astimezone(UTC) - _MAY_CHANGE:%Y/%m/%d/%H}"
     recent = LogSize()
@@ -41,12 +43,12 @@ def log_size(log: S3Log, aws: Aws, bucket: str, now: datetime) -> LogSize:
     if until > through:
         save(aws, bucket, _SUMMARY, {"through": until, **past._asdict()})
     for item in takewhile(lambda item: item.key.startswith(ERRORS), log.objects()):
-        recent = recent.plus(item.size)  # few, and in no order of time
+        recent = recent.plus(item.size)  # few, and not ordered by time: counted every time
     return LogSize(past.objects + recent.objects, past.bytes + recent.bytes)
 
 
 def _kept(kept: Any) -> tuple[str, LogSize]:
-    """Everything whose key comes before the text has been counted."""
+    """Return the cached total, and the key before which every object is included in it."""
     try:
         return str(kept["through"]), LogSize(int(kept["objects"]), int(kept["bytes"]))
     except (LookupError, TypeError, ValueError):

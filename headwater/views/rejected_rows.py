@@ -1,4 +1,4 @@
-"""Rejected rows of files, which of them are still open, and a person's decision about the others."""
+"""Rejected rows of files: their counts, their state, and the decision to discard them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from schemas.positions import ROW_DIGITS
 
 PREFIX = "rejects/"
 ROWS = ".csv"
-"""Ending of a key under rejects/ that holds the rejected rows of a file."""
+"""Suffix of keys under rejects/ with the rejected rows of a file."""
 REASON = ".reason.json"
-"""Ending of a key that says why a file was rejected whole; the file is beside it."""
+"""Suffix of keys with the reason why a whole file was rejected; the file is beside it."""
 
 _SUMMARY = "rejects"
 _POSITION = re.compile(rf"(.+)-([0-9]{{{ROW_DIGITS}}})")
@@ -34,8 +34,8 @@ _PLACE = re.compile(r"(.+#)([0-9]+)")
 
 
 class Rejects(NamedTuple):
-    """Rejected rows that wait for a person, files that were rejected whole (each has a dead letter), and rows
-    that were corrected or discarded."""
+    """Counts: `rows` that wait for a person, `files` that were rejected whole (each has a dead letter), and
+    `closed` rows, which were corrected or discarded."""
 
     rows: int
     files: int
@@ -43,8 +43,11 @@ class Rejects(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """One rejected row. `id`: its position, or where that is none its place in the rejects file; `cells`: all
-    columns of that file; `closed`: what became of it."""
+    """A rejected row.
+
+    `id` is its position or, if it has none, the key of the rejects file with a row number. `cells` has all
+    columns of that file. `closed` is the outcome, or None for an open row.
+    """
 
     id: str
     key: str
@@ -53,8 +56,11 @@ class RejectedRow(NamedTuple):
 
 
 def count_rejects(aws: Aws, settings: Settings) -> Rejects:
-    """Count; rows that are in several files (rejected, and again when corrected) once. Each object is read
-    once in its life. Raises TransientError, ConfigurationError."""
+    """Count rejected rows. Raises TransientError, ConfigurationError.
+
+    A row that is in several rejects files, since its correction was rejected as well, counts once. A cache
+    makes that each object is read only once.
+    """
     facts = _facts(aws, settings.source_bucket)
     rejected, closed = _union(facts, ROWS), _union(facts, CLOSED)
     open_rows = sum(len(rows - closed.get(prefix, set())) for prefix, rows in rejected.items())
@@ -63,7 +69,7 @@ def count_rejects(aws: Aws, settings: Settings) -> Rejects:
 
 
 def rejected(aws: Aws, settings: Settings) -> Iterator[RejectedRow]:
-    """Every rejected row once, in order of the keys of the rejects files."""
+    """Return every rejected row once, ordered by the keys of the rejects files."""
     bucket = settings.source_bucket
     closed = _closed(aws, bucket)
     seen: set[str] = set()
@@ -76,26 +82,27 @@ def rejected(aws: Aws, settings: Settings) -> Iterator[RejectedRow]:
 
 
 def discard(aws: Aws, settings: Settings, ids: Sequence[str], reason: str) -> None:
-    """Record why nothing will be done about these open rows, beside their rejects. Repeats are harmless.
+    """Record beside their rejects files why nothing will be done about these open rows.
 
-    Raises ConfigurationError for an id that is no open row's: then nothing is recorded.
+    Raises ConfigurationError for an id that is not that of an open row, and then records nothing.
     """
-    found = {row.id: row for row in rejected(aws, settings) if row.id in ids}
+    rows = {row.id: row for row in rejected(aws, settings) if row.id in ids}
     for name in ids:
-        if name not in found or found[name].closed:
+        if name not in rows or rows[name].closed:
             raise ConfigurationError(f"{name} is no open rejected row: see `headwater rejects list`")
     by_key: dict[str, list[Closed]] = {}
-    for row in found.values():
+    for row in rows.values():
         by_key.setdefault(row.key, []).append(Closed(row.id, "discarded", reason))
     for key, decisions in by_key.items():
         body = b"".join(sorted(map(encode_closed, decisions)))
+        # Named after its content, so that a repeated call writes the same object again.
         name = f"{key.removesuffix(ROWS)}.{sha256(body).hexdigest()[:32]}{CLOSED}"
         with aws_errors(f"PutObject of s3://{settings.source_bucket}/{name}"):
             aws.s3.put_object(Bucket=settings.source_bucket, Key=name, Body=body)
 
 
 def _facts(aws: Aws, bucket: str) -> Mapping[str, Mapping[str, Sequence[int]]]:
-    """Of each object under rejects/ the rows that it names, as their numbers by what comes before these."""
+    """Return, for each object under rejects/, its row numbers by the common prefix of their ids."""
 
     def read(item: StoredObject) -> Mapping[str, Sequence[int]]:
         if item.key.endswith(ROWS):
@@ -108,30 +115,31 @@ def _facts(aws: Aws, bucket: str) -> Mapping[str, Mapping[str, Sequence[int]]]:
 
 
 def _numbers(names: Iterable[str]) -> Mapping[str, Sequence[int]]:
-    made: dict[str, set[int]] = {}
+    # Stored as numbers under a common prefix: a file of a million rejected rows stays small in the cache.
+    numbers: dict[str, set[int]] = {}
     for name in names:
-        if found := _POSITION.fullmatch(name) or _PLACE.fullmatch(name):
-            made.setdefault(found[1], set()).add(int(found[2]))
-    return {prefix: sorted(rows) for prefix, rows in made.items()}
+        if match := _POSITION.fullmatch(name) or _PLACE.fullmatch(name):
+            numbers.setdefault(match[1], set()).add(int(match[2]))
+    return {prefix: sorted(rows) for prefix, rows in numbers.items()}
 
 
 def _union(facts: Mapping[str, Mapping[str, Sequence[int]]], ending: str) -> Mapping[str, set[int]]:
-    made: dict[str, set[int]] = {}
-    for key, named in facts.items():
+    union: dict[str, set[int]] = {}
+    for key, numbers in facts.items():
         if key.endswith(ending):
-            for prefix, rows in named.items():
-                made.setdefault(prefix, set()).update(rows)
-    return made
+            for prefix, rows in numbers.items():
+                union.setdefault(prefix, set()).update(rows)
+    return union
 
 
 def _closed(aws: Aws, bucket: str) -> Mapping[str, Closed]:
-    """By id; a correction counts over a decision."""
-    made: dict[str, Closed] = {}
+    """Return the closed rows by id. A correction takes precedence over a decision to discard."""
+    closed: dict[str, Closed] = {}
     keys = [item.key for item in list_objects(aws, bucket, PREFIX) if item.key.endswith(CLOSED)]
     for row in chain.from_iterable(_decisions(aws, bucket, key) for key in keys):
-        if row.state == "corrected" or row.position not in made:
-            made[row.position] = row
-    return made
+        if row.state == "corrected" or row.position not in closed:
+            closed[row.position] = row
+    return closed
 
 
 def _decisions(aws: Aws, bucket: str, key: str) -> Iterator[Closed]:
@@ -139,9 +147,12 @@ def _decisions(aws: Aws, bucket: str, key: str) -> Iterator[Closed]:
 
 
 def _rows(aws: Aws, bucket: str, key: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Id and cells of each row of a rejects file. Memory holds one row; a file that is none of ours is read
-    as it comes, not refused."""
-    csv.field_size_limit(MAX_FIELD)  # of the whole process; a reject's cells are as large as its file's
+    """Yield id and cells of each row of a rejects file, in constant memory.
+
+    A file that Headwater did not write is not refused: its rows get ids from key and row number.
+    """
+    # A limit of the whole process. A rejected row has cells as large as those of its file.
+    csv.field_size_limit(MAX_FIELD)
     with aws_errors(f"reading s3://{bucket}/{key}"):
         body = aws.s3.get_object(Bucket=bucket, Key=key)["Body"]
         text = TextIOWrapper(cast(IO[bytes], body), errors="replace", encoding="utf-8", newline="")

@@ -1,4 +1,4 @@
-"""Names that no schema has, as the producers have told them in S3."""
+"""Names that no schema has, as the producers recorded them in S3."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ RECENT = timedelta(days=30)
 
 
 def recently() -> date:
-    """Today, less RECENT."""
+    """Return the date that is RECENT before today, in UTC."""
     return datetime.now(UTC).date() - RECENT
 
 
 def read_drift(
     aws: Aws, settings: Settings, entity: str | None = None, since: date = date.min
 ) -> list[Drift]:
-    """What was there on `since` or later, of one entity or all. Raises TransientError,
+    """Return the names seen on `since` or later, of one entity or of all. Raises TransientError,
     ConfigurationError."""
     return fold_sightings(_sightings(aws, settings.source_bucket, entity, since))
 
 
 def as_json(drift: Drift) -> dict[str, object]:
-    """Days as text."""
+    """Return the members for JSON, with dates as text."""
     return {**drift._asdict(), "first": str(drift.first), "last": str(drift.last)}
 
 
 def _sightings(aws: Aws, bucket: str, entity: str | None, since: date) -> Iterator[Sighting]:
-    """The key says all: nothing is read but the list."""
+    """Yield the sightings. They are encoded in the keys, so that no object is read."""
     for item in list_objects(aws, bucket, PREFIX, after=f"{PREFIX}{since.isoformat()}"):
         day, _, rest = item.key.removeprefix(PREFIX).partition("/")
         if day < since.isoformat() or entity not in (None, rest.partition("/")[0]):

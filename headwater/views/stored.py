@@ -1,4 +1,4 @@
-"""Objects and rejected rows as they lie in S3."""
+"""Access to objects in S3 and to files of rejected rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.aws_errors import aws_errors
 
 
 class StoredObject(NamedTuple):
-    """One object of a bucket; `size` in bytes, `modified` in seconds since the epoch."""
+    """An object of a bucket; `size` is in bytes, `modified` in seconds since the epoch."""
 
     key: str
     size: int
@@ -20,7 +20,7 @@ class StoredObject(NamedTuple):
 
 
 def list_objects(aws: Aws, bucket: str, prefix: str, after: str = "") -> Iterator[StoredObject]:
-    """The objects under a prefix whose keys come after `after`, in order of key. Raises TransientError,
+    """Yield the objects under a prefix whose keys sort after `after`, in order of key. Raises TransientError,
     ConfigurationError."""
     pages = aws.s3.get_paginator("list_objects_v2")
     with aws_errors(f"listing s3://{bucket}/{prefix}"):
@@ -30,11 +30,11 @@ def list_objects(aws: Aws, bucket: str, prefix: str, after: str = "") -> Iterato
 
 
 def read_object(aws: Aws, bucket: str, key: str) -> bytes:
-    """The whole object. Raises TransientError, ConfigurationError."""
+    """Return the content of an object. Raises TransientError, ConfigurationError."""
     with aws_errors(f"reading s3://{bucket}/{key}"):
         return aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 def rejected_rows(reject_file: bytes) -> list[dict[str, str]]:
-    """The rows of a file of rejects: where each stood, the column and the reason, then its own cells."""
+    """Return the rows of a rejects file: row number, position, column and reason, followed by the cells."""
     return list(csv.DictReader(StringIO(reject_file.decode(), newline="")))
