@@ -114,7 +114,9 @@ def _replayed(warehouse: MssqlWarehouse) -> float:
     log = log_of(frame_of(f"subscription-{n:08}", n) for n in range(ROWS))
     revision = warehouse.create_revision(ENTITY.name)
     ports = Ports(warehouse, log, InMemoryStream(), REGISTRY)
-    writer = RevisionWriter(warehouse, EventFilter(ENTITY), REGISTRY, revision, 1, RetryPolicy())
+    writer = RevisionWriter(
+        warehouse, EventFilter(ENTITY), REGISTRY, revision=revision, live=1, retry=RetryPolicy()
+    )
     seconds = _seconds(lambda: load(ports, writer))
     if writer.counts.applied != ROWS:
         raise AssertionError(f"not all events became rows: {writer.counts}")

@@ -126,7 +126,12 @@ def write(log: LogStore, entity: Entity, registry: SchemaRegistry) -> None:
         warehouse.ensure()
         ports = Ports(warehouse, log, InMemoryStream(), registry)
         revision = warehouse.create_revision(entity.name)
-        load(ports, RevisionWriter(warehouse, EventFilter(entity), registry, revision, 1, RetryPolicy()))
+        load(
+            ports,
+            RevisionWriter(
+                warehouse, EventFilter(entity), registry, revision=revision, live=1, retry=RetryPolicy()
+            ),
+        )
         warehouse.close()
 
 

@@ -1,1 +1,1 @@
-"""Reads the log again: rebuild, as-of, compare. Never writes events. Imports `schemas` and `consumers`."""
+"""Readers of the log: rebuild, as-of and compare. Never writes events. Imports `schemas` and `consumers`."""

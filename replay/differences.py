@@ -1,4 +1,4 @@
-"""Two tables of one entity, row by row: what a table holds against what the log says it should hold. Pure."""
+"""Row by row comparison of two tables of one entity: the actual one, and the one that the log makes. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
@@ -11,12 +11,12 @@ MISSING, EXTRA, DELETED, SOURCE = "missing", "extra", "_deleted", "_source"
 
 
 class Difference(NamedTuple):
-    """One row that is not what the log says.
+    """A row that differs from what the log makes.
 
-    `key` is the canonical JSON of the key columns ("" where the entity has none). `what` is `missing` (the
-    log has the row, the table has not), `extra` (the other way round), or the columns that differ, `_deleted`
-    and `_source` among them. `newer` tells which side knows the later event: where one does, the other may
-    only be behind. `expected`: rank and tombstone of the row that the log makes.
+    `key` is the canonical JSON of the key columns ("" where the entity has no key). `what` is `missing` (only
+    the log has the row), `extra` (only the table has it), or the columns that differ, which may include
+    `_deleted` and `_source`. `newer` is the side that has the later event: the other one may only be behind.
+    `expected` is rank and tombstone of the row that the log makes.
     """
 
     key_hash: bytes
@@ -27,44 +27,50 @@ class Difference(NamedTuple):
 
 
 def paired(expected: Iterable[Row], actual: Iterable[Row]) -> Iterator[tuple[Row | None, Row | None]]:
-    """Merge join of two tables in key-hash order; a row without a partner stands beside None."""
-    left, right = iter(expected), iter(actual)
-    mine, theirs = next(left, None), next(right, None)
-    while mine is not None or theirs is not None:
-        if theirs is None or (mine is not None and mine.key_hash < theirs.key_hash):
-            yield mine, None
-            mine = next(left, None)
-        elif mine is None or theirs.key_hash < mine.key_hash:
-            yield None, theirs
-            theirs = next(right, None)
+    """Merge-join two tables in key-hash order. A row without a partner is paired with None."""
+    expected_rows, actual_rows = iter(expected), iter(actual)
+    left, right = next(expected_rows, None), next(actual_rows, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left.key_hash < right.key_hash):
+            yield left, None
+            left = next(expected_rows, None)
+        elif left is None or right.key_hash < left.key_hash:
+            yield None, right
+            right = next(actual_rows, None)
         else:
-            yield mine, theirs
-            mine, theirs = next(left, None), next(right, None)
+            yield left, right
+            left, right = next(expected_rows, None), next(actual_rows, None)
 
 
 def differences(entity: Entity, expected: Iterable[Row], actual: Iterable[Row]) -> Iterator[Difference]:
-    """Every row that differs, in key-hash order; memory does not grow with the tables."""
-    tell = teller(entity)
-    for mine, theirs in paired(expected, actual):
-        if (found := tell(mine, theirs)) is not None:
-            yield found
+    """Yield every row that differs, in key-hash order. Memory does not grow with the tables."""
+    compared = comparator(entity)
+    for pair in paired(expected, actual):
+        if (difference := compared(*pair)) is not None:
+            yield difference
 
 
-def teller(entity: Entity) -> Callable[[Row | None, Row | None], Difference | None]:
-    """What tells an expected row of this entity from the actual one: None when all business columns,
-    tombstone and source are equal (INV-3). The same columns under another rank are no difference."""
+def comparator(entity: Entity) -> Callable[[Row | None, Row | None], Difference | None]:
+    """Return a function that compares an expected row of this entity with the actual one.
+
+    It returns None when all business columns, tombstone and source are equal (INV-3).
+    """
     names = tuple(column.field.name for column in entity.columns)
-    places = [names.index(name) for name in entity.key]
+    key_indexes = [names.index(name) for name in entity.key]
 
-    def tell(expected: Row | None, actual: Row | None) -> Difference | None:
+    def compared(expected: Row | None, actual: Row | None) -> Difference | None:
         either = expected or actual
         if either is None or not (what := _what(names, expected, actual)):
             return None
-        key = canonical_key([either.values[place] for place in places]) if places else ""
-        state = (expected.rank, expected.deleted) if expected else None
-        return Difference(either.key_hash, key, what, _newer(expected, actual, what), state)
+        return Difference(
+            key_hash=either.key_hash,
+            key=canonical_key([either.values[index] for index in key_indexes]) if key_indexes else "",
+            what=what,
+            newer=_newer(expected, actual, what),
+            expected=(expected.rank, expected.deleted) if expected else None,
+        )
 
-    return tell
+    return compared
 
 
 def _what(names: tuple[str, ...], expected: Row | None, actual: Row | None) -> tuple[str, ...]:
@@ -72,8 +78,9 @@ def _what(names: tuple[str, ...], expected: Row | None, actual: Row | None) -> t
         return (EXTRA,)
     if actual is None:
         return (MISSING,)
+    # The rank is not compared: deployments may frame one fact in other bytes, and then their ranks differ.
     values = zip(names, expected.values, actual.values, strict=True)
-    columns = [name for name, mine, theirs in values if mine != theirs]
+    columns = [name for name, left, right in values if left != right]
     columns += [DELETED] if expected.deleted != actual.deleted else []
     columns += [SOURCE] if expected.source != actual.source else []
     return tuple(columns)
@@ -88,6 +95,7 @@ def _newer(
         return "log"
     if expected.rank != actual.rank:
         return "log" if expected.rank > actual.rank else "table"
-    if what == (DELETED,):  # a sweep, which changes no rank: who is behind has not met it
+    # A sweep sets _deleted and leaves the rank: the side without the tombstone has not read the sweep yet.
+    if what == (DELETED,):
         return "log" if expected.deleted else "table"
     return "neither"

@@ -1,4 +1,4 @@
-"""The log of record into one revision, chunk by chunk: memory is a chunk's, whatever the log's size."""
+"""Loading of the log into one revision, chunk by chunk, in memory that does not grow with the log."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,8 +7,8 @@ from typing import NamedTuple
 from consumers.warehouse.port import Checkpoint
 from replay.fold import CHUNK_BYTES, EVENT_BYTES, EventFilter
 from replay.log.acknowledged import Acknowledged
-from replay.log.proof import LogPlace
-from replay.log.read_ahead import opened
+from replay.log.proof import LogCheckpoint
+from replay.log.read_ahead import read_in_order
 from replay.log.reader import LogStore, frames_in
 from replay.ports import Ports
 from replay.progress import Progress
@@ -18,24 +18,22 @@ from schemas.log.frames import Damage
 
 NAMED_DAMAGES = 20
 _ADVICE = (
-    "Put back what was lost; where these bytes are no events, say so once: `headwater replay damage "
-    "acknowledge OBJECT --reason TEXT` (`headwater replay damage list` names all of it)"
+    "Put back what was lost; where these bytes are no events, acknowledge them once: `headwater replay "
+    "damage acknowledge OBJECT --reason TEXT` (`headwater replay damage list` names all of it)"
 )
 
 
-def log_place(reader: str, wanted: EventFilter, place: str) -> Checkpoint:
-    """A reader's place in the log.
-
-    The events that were wanted are in the name, so that no one takes up a revision that holds others.
-    """
-    return Checkpoint(reader, "log", f"until {wanted.until}", place)
+def log_checkpoint(reader: str, wanted: EventFilter, sequence: str) -> Checkpoint:
+    """Return the checkpoint of a reader of the log; `sequence` is a LogCheckpoint as text."""
+    # The filter is part of the name, so that a run can't resume a revision that holds other events.
+    return Checkpoint(reader, "log", f"until {wanted.until}", sequence)
 
 
 class Chunk(NamedTuple):
-    """Frames that name the entity, and where the log has been read to.
+    """Frames that may be of the entity, and how far the log has been read.
 
-    `done` is the key of the last object up to which nothing is missing once these frames are applied;
-    `objects` and `events` count all that was read so far, whatever the entity.
+    `done` is the key of the last object up to which nothing is missing once these frames are applied.
+    `objects` and `events` count all that was read so far, of any entity.
     """
 
     frames: list[bytes]
@@ -45,7 +43,7 @@ class Chunk(NamedTuple):
 
 
 class Damages:
-    """What could not be read. One run reads to the end of the log all the same, and names all of it."""
+    """The damage met in one run. A run reads to the end of the log all the same, to name all of it."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -57,7 +55,7 @@ class Damages:
             self._named.append(f"{damage.name} bytes {damage.start}-{damage.end} ({damage.reason})")
 
     def check(self) -> None:
-        """Raises LogIntegrityError that names objects and byte ranges, each range's end excluded."""
+        """Raise LogIntegrityError if there is damage, naming objects and byte ranges (end excluded)."""
         if self.count:
             more = f"; and {self.count - NAMED_DAMAGES} more" if self.count > NAMED_DAMAGES else ""
             raise LogIntegrityError(f"the log is damaged: {'; '.join(self._named)}{more}. {_ADVICE}")
@@ -69,37 +67,38 @@ def chunks(
     damages: Damages,
     after: str = "",
     chunk_bytes: int = CHUNK_BYTES,
-    place: LogPlace | None = None,
+    progress: LogCheckpoint | None = None,
 ) -> Iterator[Chunk]:
-    """The log's frames that hold `needle`, from the object after this key on; the last chunk may be empty.
+    """Yield the log's frames that contain `needle`, from the object after the key `after` on.
 
-    Damage that nobody has acknowledged is added to `damages`. `place`, which is that of `after`, moves on
-    with the objects.
+    The last chunk may be empty. Damage that is not acknowledged is added to `damages`. `progress`, which has
+    to be the checkpoint of `after`, is advanced in place.
     """
-    held: list[bytes] = []
+    frames: list[bytes] = []
     done, objects, events, size = after, 0, 0, 0
-    acknowledged, place = Acknowledged(log), place or LogPlace()
-    earlier = place.events
-    for item, parts in opened(log, log.objects(after)):
-        place.begin(item)
-        for found in frames_in(parts, item.key):
-            if not isinstance(found, bytes):
-                if acknowledged.find(item, found) is None:
-                    damages.add(found)
+    acknowledged, progress = Acknowledged(log), progress or LogCheckpoint()
+    earlier = progress.events
+    for item, parts in read_in_order(log, log.objects(after)):
+        progress.begin(item)
+        for piece in frames_in(parts, item.key):
+            if isinstance(piece, Damage):
+                if acknowledged.find(item, piece) is None:
+                    damages.add(piece)
                 continue
             events += 1
-            size += len(found) + EVENT_BYTES
-            if needle in found:
-                held.append(found)
+            # Frames of other entities count as well: a chunk bounds the work that a crash makes us repeat.
+            size += len(piece) + EVENT_BYTES
+            if needle in piece:
+                frames.append(piece)
             if size >= chunk_bytes:
-                yield Chunk(held, done, objects, events)
-                held, size = [], 0
+                yield Chunk(frames, done, objects, events)
+                frames, size = [], 0
         objects += 1
-        # Once something is missing no place behind it may be kept: the next run has to meet it again.
+        # After damage the checkpoint must not advance: the next run has to meet the damage again.
         if not damages.count:
             done = item.key
-            place.finish(earlier + events)
-    yield Chunk(held, done, objects, events)
+            progress.finish(earlier + events)
+    yield Chunk(frames, done, objects, events)
 
 
 def load(
@@ -108,20 +107,30 @@ def load(
     *,
     after: str = "",
     total: int | None = None,
-    place: LogPlace | None = None,
+    progress: LogCheckpoint | None = None,
 ) -> int:
-    """Apply the log from the object after this key on; the number of events read, whatever their entity.
+    """Apply the log from the object after the key `after` on. Returns how many events of any entity it read.
 
-    The writer's reader keeps its place with each chunk, so that another run may go on from there; `place` is
-    that of `after`. `total` is the number of objects, for the report. Raises LogIntegrityError when all the
-    rest is applied, and what the writer and the log raise.
+    The checkpoint is saved with each chunk, so that another run can resume there; `progress` is the
+    checkpoint of `after`. `total` is the number of objects, for the report.
+
+    Raises LogIntegrityError for damage, after the rest of the log is applied, and what the writer and the log
+    raise.
     """
     damages, began, events = Damages(), ports.clock(), 0
-    place = replace(place) if place else LogPlace()
-    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes, place):
-        writer.write(chunk.frames, [log_place(writer.reader, writer.wanted, str(place))])
-        chunk.frames.clear()  # or two chunks would be in memory
+    progress = replace(progress) if progress else LogCheckpoint()  # a copy: the plan's own stays as it is
+    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes, progress):
+        writer.write(chunk.frames, [log_checkpoint(writer.reader, writer.wanted, str(progress))])
+        chunk.frames.clear()  # this loop's reference would keep the chunk in memory while the next one fills
         events = chunk.events
-        ports.report(Progress("log", chunk.objects, total, events, ports.clock() - began))
+        ports.report(
+            Progress(
+                stage="log",
+                done=chunk.objects,
+                total=total,
+                events=events,
+                seconds=ports.clock() - began,
+            )
+        )
     damages.check()
     return events

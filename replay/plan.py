@@ -1,6 +1,6 @@
-"""What a run of replay will do: a list of stages, frozen before any of them begins.
+"""The plan of a run of replay: a list of stages, fixed before the first of them begins.
 
-`explain` puts the list in words and `replay.run` carries it out: a dry run is the first without the second.
+`explain` describes the list and `replay.run` executes it; a dry run only describes it.
 """
 
 from dataclasses import dataclass, field
@@ -8,46 +8,53 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from replay.fold import EventFilter
-from replay.log.proof import LogPlace
+from replay.log.proof import LogCheckpoint
 
 
 @dataclass(frozen=True, slots=True)
 class NewRevision:
-    """Make an empty revision to write into, and follow the stream from `reach` before that. `why` a revision
-    that was broken off is not gone on with, where there is one."""
+    """Create an empty revision, and read the stream from `reach` before its creation.
+
+    `why` is the reason why an interrupted revision is not resumed, where there is one.
+    """
 
     reach: timedelta
     why: str = ""
 
     def __str__(self) -> str:
-        return "make an empty revision" + (f": {self.why}" if self.why else "")
+        return "create an empty revision" + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)
 class OldRevision:
-    """Write into a revision that is there, and follow the stream from its checkpoints. A shard without one is
-    read from `since`, or from its oldest record."""
+    """Write into an existing revision, and read the stream from its checkpoints.
+
+    A shard without a checkpoint is read from `since`; None means from its oldest record.
+    """
 
     number: int
     since: datetime | None
 
     def __str__(self) -> str:
-        return f"take up revision {self.number}"
+        return f"resume revision {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Fold the log from the object after this key on: so many objects and bytes, at the time of planning.
-    `place` is where the run that was broken off had come to."""
+    """Fold the log from the object after the key `after` on.
+
+    `objects` and `size`, in bytes, are what was left at the time of planning. `checkpoint` is how far the
+    interrupted run had got.
+    """
 
     after: str
     objects: int
     size: int
-    place: LogPlace = field(default_factory=LogPlace)
+    checkpoint: LogCheckpoint = field(default_factory=LogCheckpoint)
 
     def __str__(self) -> str:
         where = f" after {self.after}" if self.after else ""
-        return f"fold into it what the log holds{where}: {self.objects:,} objects, {self.size:,} bytes"
+        return f"fold the log into it{where}: {self.objects:,} objects, {self.size:,} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Follow:
     """Read the stream to its tip."""
 
     def __str__(self) -> str:
-        return "read the stream to its tip: what is not in the log yet"
+        return "read the stream to its tip, for events that are not in the log yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Under the entity's lock come level with the live consumers, look again at what differed, and swap."""
+    """Read as far as the live consumers under the entity's lock, check differing rows again, and swap."""
 
     accept_differences: bool
 
@@ -79,7 +86,7 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Show the revision in a view of its own, which may go when it `expires`."""
+    """Show the revision in a view of its own, which may be dropped once it `expires`."""
 
     name: str
     expires: datetime | None = None
@@ -91,7 +98,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class CleanUp:
-    """Drop revisions that nobody goes on with, or back to."""
+    """Drop revisions that no run will resume and no rollback will return to."""
 
     revisions: tuple[int, ...]
 
@@ -103,9 +110,9 @@ Target: TypeAlias = NewRevision | OldRevision
 Stage: TypeAlias = Load | Follow | Compare | HandOver | Publish | CleanUp
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Stages that fill `target`, beside the live revision, with the wanted events."""
+    """Stages that fill `target` with the wanted events while the revision `live` serves readers."""
 
     purpose: str
     wanted: EventFilter
@@ -115,6 +122,6 @@ class Plan:
 
 
 def explain(plan: Plan) -> list[str]:
-    """The plan in words: what it is for, then a line for each stage."""
+    """Describe the plan: a title, then a numbered line for the target and each stage."""
     title = f"{plan.purpose} of {plan.wanted.entity.name}, of which revision {plan.live} is live"
     return [title, *(f"{number}. {stage}" for number, stage in enumerate((plan.target, *plan.stages), 1))]

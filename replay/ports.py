@@ -1,4 +1,4 @@
-"""What replay talks to, put together by whoever calls it."""
+"""The ports of replay: tables, log and stream, assembled by the caller."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from consumers.warehouse.port import Warehouse
 from replay.fold import CHUNK_BYTES
 from replay.log.reader import LogStore
-from replay.progress import Report, unreported
+from replay.progress import Report, no_report
 from replay.retry_policy import RetryPolicy
 from replay.tail import Stream
 from schemas.errors import ConfigurationError
@@ -18,7 +18,7 @@ LEAST_REACH = timedelta(hours=1)
 
 
 def utc_now() -> datetime:
-    """The present moment."""
+    """Return the present moment."""
     return datetime.now(UTC)
 
 
@@ -26,9 +26,10 @@ def utc_now() -> datetime:
 class Ports:
     """Tables, log and stream, and the few settings of a run.
 
-    `registry` holds the schemas that are known here; the log is asked for others. `firehose_lag`: how long
-    Firehose may hold an event before it is in S3. `chunk_bytes`: how much of the log is folded at a time.
-    `hold`: how long a swap may keep the live consumers waiting.
+    - `registry`: the schemas that this process knows; the log is asked for others.
+    - `firehose_lag`: how long Firehose may buffer an event before it is in S3.
+    - `hold`: how long a swap may keep the live consumers waiting.
+    - `chunk_bytes`: how much of the log is folded at a time.
     """
 
     warehouse: Warehouse
@@ -39,28 +40,30 @@ class Ports:
     hold: timedelta = timedelta(seconds=10)
     chunk_bytes: int = CHUNK_BYTES
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    report: Report = unreported
+    report: Report = no_report
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
 
     @property
     def reach(self) -> timedelta:
-        """How far before the listing of the log the stream is read, so that nothing falls between the two."""
+        """How far before the listing of the log the stream is read, so that the two overlap."""
+        # Twice the lag, and an hour at least: an event in neither of them would be lost from the table, while
+        # one in both is only a duplicate (INV-2).
         return max(LEAST_REACH, 2 * self.firehose_lag)
 
     def stream_holds(self, since: datetime) -> bool:
-        """Whether the stream still has what came since then."""
+        """Return whether the stream still has every record that arrived at or after `since`."""
         return self.now() - since <= self.retry.call(self.stream.retention)
 
     def check_stream_holds(self, since: datetime) -> None:
-        """Raises ConfigurationError when it has not."""
+        """Raise ConfigurationError unless `stream_holds(since)`."""
         if not self.stream_holds(since):
             needed = since.isoformat(timespec="seconds")
             raise ConfigurationError(
-                f"the stream no longer holds what came since {needed}: it needs a longer retention"
+                f"the stream no longer has what arrived since {needed}: it needs a longer retention"
             )
 
     def time_box(self) -> Callable[[], bool]:
-        """Tells, from now on, whether the live consumers may be kept waiting still."""
+        """Return a function that is true until `hold` has passed from now on."""
         end = self.clock() + self.hold.total_seconds()
         return lambda: self.clock() < end

@@ -1,4 +1,4 @@
-"""How far a run is, for whoever watches it."""
+"""Progress reports of a run."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,15 +6,19 @@ from typing import Literal, TypeAlias
 
 from consumers.warehouse.port import Row
 
-LOOK_ROWS = 1_000  # rows after which the clock is looked at
+LOOK_ROWS = 1_000  # rows between two reports: reading the clock for each row would slow the comparison
 
 Unit: TypeAlias = Literal["object", "event", "row"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` (None: not known), after `seconds` of this stage; `events` were read meanwhile,
-    whatever their entity. Only objects hold events; the total of rows is an estimate."""
+    """How much of a stage is done.
+
+    `done` and `total` are in `unit`s; a total of None is unknown, and a total of rows is an estimate.
+    `events` counts the events read, of any entity, where the unit is objects. `seconds` is the time since
+    the stage began.
+    """
 
     stage: str
     done: int
@@ -25,13 +29,14 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Events, or rows, per second."""
-        counted = self.events if self.unit == "object" else self.done
-        return counted / self.seconds if self.seconds > 0 else 0.0
+        """Events per second, or rows per second where the unit is rows."""
+        # Objects differ in size by orders of magnitude: their number says little about the speed.
+        finished = self.events if self.unit == "object" else self.done
+        return finished / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """If it goes on as it went so far; None while there is nothing to go by."""
+        """Seconds to the end at the speed so far; None where the total is unknown or nothing is done."""
         if self.total is None or self.done == 0:
             return None
         return self.seconds / self.done * max(0, self.total - self.done)
@@ -40,18 +45,25 @@ class Progress:
 Report: TypeAlias = Callable[[Progress], None]
 
 
-def unreported(_progress: Progress) -> None:
-    """For a caller who does not watch."""
+def no_report(_progress: Progress) -> None:
+    """Ignore the report."""
 
 
-def watched(rows: Iterable[Row], report: Report, clock: Callable[[], float]) -> Iterator[Row]:
-    """The rows of a table in key-hash order, reported as the stage `compare`.
-
-    Hashes are spread evenly, so that each of them tells how many rows are still to come.
-    """
+def with_progress(rows: Iterable[Row], report: Report, clock: Callable[[], float]) -> Iterator[Row]:
+    """Yield the rows of a table, which are in key-hash order, and report them as the stage `compare`."""
     began = clock()
     for number, row in enumerate(rows, 1):
         yield row
         if number % LOOK_ROWS == 0:
+            # Hashes are uniform, so this row's hash is the share of the table that was read: no COUNT(*).
             share = (int.from_bytes(row.key_hash[:4]) + 1) / 2**32
-            report(Progress("compare", number, round(number / share), 0, clock() - began, "row"))
+            report(
+                Progress(
+                    stage="compare",
+                    done=number,
+                    total=round(number / share),
+                    events=0,
+                    seconds=clock() - began,
+                    unit="row",
+                )
+            )

@@ -1,4 +1,4 @@
-"""How long replay keeps trying what is transient."""
+"""The retries of replay after a transient error."""
 
 import random
 import time
@@ -14,10 +14,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Retries a TransientError with full-jitter backoff; what is still failing after `attempts` is raised.
+    """Retries a TransientError with full-jitter back-off, and raises the last one after `attempts`.
 
-    `first` and `longest` are the bounds of the first and of the longest pause, in seconds. All that replay
-    retries may be repeated: it reads, or it writes through the guard (INV-2).
+    `first` and `longest` are the upper bounds of the first and of the longest pause, in seconds.
     """
 
     attempts: int = 8
@@ -27,13 +26,14 @@ class RetryPolicy:
     random: Callable[[], float] = random.random
 
     def call(self, work: Callable[[], T], prepare: Callable[[], object] = lambda: None) -> T:
-        """Return what `work` returns. `prepare` is called before each attempt, and its errors are raised: it
-        may have patience of its own, which inside `work` would multiply the attempts.
+        """Return what `work` returns, calling `prepare` before each attempt. Errors of `prepare` are raised.
 
-        The caller must hold no transaction or lock: others would wait through the pauses, and only who began
-        a lost transaction can begin it again.
+        The caller must not hold a transaction or lock: others would wait through the pauses, and only the
+        owner of a lost transaction can begin it again.
         """
+        # Safe to repeat, whatever was half done: replay only reads, or writes through the guard (INV-2).
         for attempt in range(self.attempts - 1):
+            # Outside the `try`: `prepare` may retry by itself, and nested retries multiply the attempts.
             prepare()
             try:
                 return work()

@@ -1,4 +1,4 @@
-"""Carries out a plan."""
+"""The execution of a plan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from itertools import islice
 
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, Transaction
 from replay.differences import Difference, differences
-from replay.level import PendingDifferences
 from replay.load import load
+from replay.pending import PendingDifferences
 from replay.plan import (
     CleanUp,
     Compare,
@@ -22,8 +22,8 @@ from replay.plan import (
     Stage,
 )
 from replay.ports import Ports
-from replay.progress import watched
-from replay.revisions import expiry_place, live_of, made_at, revisions_of
+from replay.progress import with_progress
+from replay.revisions import created_at, expiry_checkpoint, live_of, revisions_of
 from replay.tail import Tail
 from replay.write import RevisionWriter
 from schemas.errors import TransientError
@@ -32,15 +32,17 @@ from schemas.log.registry import LogRegistry
 NAMED_DIFFERENCES = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run came to.
+    """The result of a run.
 
-    `counts`: what became of the entity's events (one that could not win is not checked, so `dead` counts the
-    poison that mattered). `events`: all that was read of the log, whatever the entity, by this run and by
-    those that it goes on with. `differences`: rows that differ from the live table's, the first hundred;
-    `more_differences`: there are others. `swapped`: the revision is the live one now. `view`: the name of the
-    as-of view.
+    - `counts`: what became of the entity's events. One that could not win is not checked, so `dead` counts
+      only the poison that mattered.
+    - `events`: the events of any entity read from the log, by this run and the runs that it resumed.
+    - `differences`: the first hundred rows that differ from the live table's; `more_differences` is true if
+      there are others.
+    - `swapped`: whether the revision is live now.
+    - `view`: the name of the as-of view, if the plan makes one.
     """
 
     entity: str
@@ -54,35 +56,35 @@ class RunResult:
 
 
 def run(plan: Plan, ports: Ports) -> RunResult:
-    """Carry out the stages; rows that differ, where they are not accepted, end it before the swap.
+    """Execute the stages of a plan. Rows that differ end the run before the swap, unless they are accepted.
 
-    Raises LogIntegrityError naming what of the log is damaged; ConflictError when another rebuild was swapped
-    in first; ConfigurationError; TransientError when patience is at its end. After any of them, as after a
-    crash, readers see the table that they saw (INV-8), and a rebuild that is run again goes on where it was.
+    After an error, as after a crash, readers see the same table as before (INV-8), and a rebuild that is run
+    again resumes. Raises LogIntegrityError naming the damage of the log; ConflictError when another rebuild
+    was swapped in first; ConfigurationError; TransientError when the retries are used up.
     """
-    work = _Run(plan, ports)
+    execution = _Run(plan, ports)
     for stage in plan.stages:
-        work.carry_out(stage)
-        if work.refused:
+        execution.execute(stage)
+        if execution.refused:
             break
-    return work.outcome()
+    return execution.result()
 
 
 class _Run:
-    """The stages' common ground."""
+    """The state that the stages of one run share."""
 
     def __init__(self, plan: Plan, ports: Ports) -> None:
         self._plan, self._ports = plan, ports
         self._entity, self._name = plan.wanted.entity, plan.wanted.entity.name
-        target = plan.target if isinstance(plan.target, OldRevision) else self._new(plan.target)
+        target = plan.target if isinstance(plan.target, OldRevision) else self._create(plan.target)
         self._since = target.since
         self._writer = RevisionWriter(
             ports.warehouse,
             plan.wanted,
             LogRegistry(ports.registry, ports.log.document),
-            target.number,
-            plan.live,
-            ports.retry,
+            revision=target.number,
+            live=plan.live,
+            retry=ports.retry,
         )
         self._events = 0
         self._differences: list[Difference] = []
@@ -90,24 +92,26 @@ class _Run:
         self._view: str | None = None
         self.refused = False
 
-    def _new(self, target: NewRevision) -> OldRevision:
+    def _create(self, target: NewRevision) -> OldRevision:
         number = self._ports.retry.call(lambda: self._ports.warehouse.create_revision(self._name))
-        made = next(each for each in revisions_of(self._ports, self._entity) if each.number == number)
-        return OldRevision(number, made_at(made) - target.reach)
+        # Read back: a later run that resumes this revision starts from the same time of creation.
+        revisions = revisions_of(self._ports, self._entity)
+        created = next(revision for revision in revisions if revision.number == number)
+        return OldRevision(number, created_at(created) - target.reach)
 
-    def outcome(self) -> RunResult:
+    def result(self) -> RunResult:
         return RunResult(
-            self._name,
-            self._writer.revision,
-            self._writer.counts,
-            self._events,
-            tuple(self._differences[:NAMED_DIFFERENCES]),
-            len(self._differences) > NAMED_DIFFERENCES,
-            self._swapped,
-            self._view,
+            entity=self._name,
+            revision=self._writer.revision,
+            counts=self._writer.counts,
+            events=self._events,
+            differences=tuple(self._differences[:NAMED_DIFFERENCES]),
+            more_differences=len(self._differences) > NAMED_DIFFERENCES,
+            swapped=self._swapped,
+            view=self._view,
         )
 
-    def carry_out(self, stage: Stage) -> None:
+    def execute(self, stage: Stage) -> None:
         match stage:
             case Load():
                 self._load(stage)
@@ -123,73 +127,91 @@ class _Run:
                 self._clean_up(stage)
 
     def _load(self, stage: Load) -> None:
-        read = load(self._ports, self._writer, after=stage.after, total=stage.objects, place=stage.place)
-        self._events = stage.place.events + read
+        read = load(
+            self._ports,
+            self._writer,
+            after=stage.after,
+            total=stage.objects,
+            progress=stage.checkpoint,
+        )
+        self._events = stage.checkpoint.events + read
 
     @cached_property
     def _tail(self) -> Tail:
-        """Made when the log is loaded: not before then is it known that the stream still has the rest."""
+        # Created at its first use, after the log is loaded: loading may take hours, and only then is it known
+        # whether the stream still holds the rest.
         ports, writer = self._ports, self._writer
         if self._since:
             ports.check_stream_holds(self._since)
         with writer.transaction() as transaction:
             saved = transaction.checkpoints(writer.reader)
         return Tail(
-            ports.stream, writer, self._since, saved, ports.retry, report=ports.report, clock=ports.clock
+            ports.stream,
+            writer,
+            since=self._since,
+            saved=saved,
+            retry=ports.retry,
+            report=ports.report,
+            clock=ports.clock,
         )
 
     def _compare(self) -> None:
         name, revision, live = self._name, self._writer.revision, self._plan.live
-        self._suspects = PendingDifferences(
+        self._pending = PendingDifferences(
             self._entity,
             live,
             self._tail,
-            lambda transaction, some: transaction.rows_of(name, revision, some),
+            lambda transaction, key_hashes: transaction.rows_of(name, revision, key_hashes),
         )
         expected = self._ports.warehouse.rows(name, revision)
-        actual = watched(self._ports.warehouse.rows(name, live), self._ports.report, self._ports.clock)
-        for each in differences(self._entity, expected, actual):
-            self._suspects.add(each)
+        actual = with_progress(self._ports.warehouse.rows(name, live), self._ports.report, self._ports.clock)
+        for difference in differences(self._entity, expected, actual):
+            self._pending.add(difference)
 
     def _hand_over(self, stage: HandOver) -> None:
         retry = self._ports.retry
-        self._suspects.let_live_catch_up(self._writer, retry)
+        self._pending.wait_for_live(self._writer, retry)
+        # Each attempt begins with the stream, so that little is left to read while the lock is held.
         retry.call(lambda: self._swap(stage.accept_differences), prepare=self._tail.read_to_tip)
 
     def _swap(self, accept_differences: bool) -> None:
-        """One transaction: level with the live consumers, which wait meanwhile; then swapped, or refused."""
-        places, applied = dict(self._tail.places), list[Counts]()
+        """Read as far as the live consumers, then swap or refuse, in one transaction that makes them wait."""
+        sequences, applied = dict(self._tail.sequences), list[Counts]()
         try:
             with self._writer.transaction(exclusive=[self._name]) as transaction:
-                self._level(transaction, applied)
+                self._catch_up(transaction, applied)
                 self._decide(transaction, accept_differences)
         except TransientError:
-            self._tail.go_back(places)
+            # The rollback undid what the tail had written, so the tail has to read it again.
+            self._tail.rewind(sequences)
+            # The answer to a COMMIT may be lost although it succeeded: ask which revision is live.
             if not self._is_live():
                 raise
         self._writer.counts = sum(applied, self._writer.counts)
         self._swapped = not self.refused
 
-    def _level(self, transaction: Transaction, applied: list[Counts]) -> None:
+    def _catch_up(self, transaction: Transaction, applied: list[Counts]) -> None:
         def write(frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]) -> None:
+            # Added to the writer's counts after the commit only: an attempt that is undone counts nothing.
             applied.append(self._writer.write_within(transaction, frames, checkpoints))
 
-        live = self._tail.places_of(transaction.checkpoints(LIVE_READER))
-        self._tail.level(live, write, self._ports.time_box())
+        live = self._tail.sequences_of(transaction.checkpoints(LIVE_READER))
+        self._tail.catch_up(live, write, self._ports.time_box())
 
     def _is_live(self) -> bool:
-        """A commit whose answer was lost is not known to have failed."""
         return live_of(revisions_of(self._ports, self._entity)).number == self._writer.revision
 
     def _decide(self, transaction: Transaction, accept_differences: bool) -> None:
-        self._differences = list(islice(self._suspects.counted(transaction), NAMED_DIFFERENCES + 1))
+        # One more than is shown, to know whether there are more; the rest is not counted under the lock.
+        self._differences = list(islice(self._pending.confirmed(transaction), NAMED_DIFFERENCES + 1))
         self.refused = bool(self._differences) and not accept_differences
         if not self.refused:
             transaction.swap(self._name, self._writer.revision)
 
     def _publish(self, stage: Publish) -> None:
+        # The expiry is saved first: a table that is published without one would stay for ever after a crash.
         if stage.expires:
-            self._writer.write([], [expiry_place(self._name, self._writer.revision, stage.expires)])
+            self._writer.write([], [expiry_checkpoint(self._name, self._writer.revision, stage.expires)])
         self._view = self._ports.retry.call(
             lambda: self._ports.warehouse.publish_as_of(self._name, self._writer.revision, stage.name)
         )

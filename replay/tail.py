@@ -1,4 +1,4 @@
-"""The Kinesis stream into one revision: what Firehose has not flushed yet, and what happens meanwhile.
+"""The Kinesis stream into one revision: events that are not in the log yet, and those that arrive meanwhile.
 
 https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 """
@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from consumers.facts import frames_of
 from consumers.kinesis import KinesisRecord, Page, Shard, Start
 from consumers.warehouse.port import Checkpoint, padded
-from replay.progress import Progress, Report, unreported
+from replay.progress import Progress, Report, no_report
 from replay.retry_policy import RetryPolicy
 from replay.write import RevisionWriter
 from schemas.errors import PoisonEventError, TransientError
@@ -23,20 +23,20 @@ class ShardCursor(Protocol):
     """Reads one shard in order; consumers.kinesis.ShardReader is one."""
 
     def read(self, *, closed: bool) -> Page:
-        """The next records. After an error the next call goes on from the same place."""
+        """Return the next records. After an error the next call resumes at the same record."""
 
 
 class Stream(Protocol):
     """A stream as its readers see it; consumers.kinesis.StreamReader is one."""
 
     def identity(self) -> str:
-        """ARN and creation time."""
+        """Return ARN and creation time."""
 
     def retention(self) -> timedelta:
-        """How long a record is kept."""
+        """Return how long a record is kept."""
 
     def shards(self) -> list[Shard]:
-        """All that still hold records, closed ones too."""
+        """Return all shards that still hold records, closed ones included."""
 
     def open(self, shard: str, start: Start = None) -> ShardCursor:
         """Read after a sequence number, from a time on, or from the oldest record."""
@@ -45,90 +45,107 @@ class Stream(Protocol):
 Write: TypeAlias = Callable[[Sequence[bytes], Sequence[Checkpoint]], None]
 
 PIECE_BYTES = 1024 * 1024
-"""A page of GetRecords may have ten times as many: too much for one transaction that nobody hears of."""
+"""Payload bytes in one transaction. A page of GetRecords may have ten times as many, which would delay the
+next report and hold locks for long."""
 
 READ_TO_TIP = "~"
-"""Greater than any sequence number: of a shard that the live consumers have no checkpoint of, read to the
-tip."""
+"""The target of a shard that the live consumers have no checkpoint for. It sorts after every sequence number,
+so the shard is read to its tip."""
 
 
 class Tail:
-    """Follows every shard of a stream, closed ones too; the order of shards does not matter (INV-2).
+    """Follows every shard of a stream, closed ones included.
 
-    A shard with a checkpoint in `saved` is read on from there; the others that are there at the start from
-    `since` on (None: from their oldest record), and those that appear later from their oldest record.
-    `places` tells how far each shard is applied.
+    A shard with a checkpoint in `saved` is read from there. Other shards that exist at the start are read
+    from `since` on (None: from their oldest record), and later ones from their oldest record.
+    `sequences` is the last sequence number applied of each shard.
     """
+
+    # Shards are read one after the other, children perhaps before parents: the guard makes order immaterial
+    # (INV-2).
 
     def __init__(
         self,
         stream: Stream,
         writer: RevisionWriter,
+        *,
         since: datetime | None,
         saved: Iterable[Checkpoint],
         retry: RetryPolicy,
-        report: Report = unreported,
+        report: Report = no_report,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream, self._writer, self._retry = stream, writer, retry
         self._report, self._clock = report, clock
         self._identity = retry.call(stream.identity)
+        # Only the shards of now: a shard that a later reshard opens may hold records older than its first
+        # read, and all of them are wanted.
         self._since = {shard.id: since for shard in retry.call(stream.shards)}
         self._cursors: dict[str, ShardCursor] = {}
         self._finished: set[str] = set()
-        self.places = self.places_of(saved)
+        self.sequences = self.sequences_of(saved)
 
-    def places_of(self, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
-        """Sequence numbers by shard: the checkpoints of this stream, not of one that had its name before."""
-        return {each.shard: each.sequence for each in checkpoints if each.stream == self._identity}
+    def sequences_of(self, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
+        """Return the sequence numbers by shard.
+
+        Checkpoints of another stream are left out, also of an earlier one that had the same name.
+        """
+        return {
+            checkpoint.shard: checkpoint.sequence
+            for checkpoint in checkpoints
+            if checkpoint.stream == self._identity
+        }
 
     def read_to_tip(self) -> None:
-        """Read each shard that is there now until it has shown its tip once."""
-        write = self._reported(self._writer.write)
+        """Read each present shard until it has once shown no further record."""
+        write = self._with_reports(self._writer.write)
         for shard in self._retry.call(self._unfinished):
             at_tip = False
             while not at_tip:
                 page = self._retry.call(partial(self._page, shard))
-                self._take(shard, page, write)
+                self._apply(shard, page, write)
                 at_tip = page.at_tip
 
-    def level(self, live: Mapping[str, str], write: Write, in_time: Callable[[], bool]) -> None:
-        """Read each shard to its sequence in `live` at least, or to its tip as it is now.
+    def catch_up(self, live: Mapping[str, str], write: Write, in_time: Callable[[], bool]) -> None:
+        """Read each shard at least to its sequence number in `live`, or to its present tip.
 
-        Never waits: raises TransientError at the first, and when it is out of time. Where that rolls back
-        what `write` wrote, `go_back`.
+        Retries nothing and never waits: raises the first TransientError, and one of its own when `in_time`
+        turns false. If the caller then rolls back what `write` wrote, it has to call `rewind`.
         """
         for shard in self._unfinished():
-            mark = live.get(shard.id, READ_TO_TIP)
-            while self.places.get(shard.id, "") < mark:
+            target = live.get(shard.id, READ_TO_TIP)
+            while self.sequences.get(shard.id, "") < target:
                 if not in_time():
-                    raise TransientError("the stream runs ahead of the replay")
+                    raise TransientError("the stream runs ahead of the replay: not level with it in time")
                 page = self._page(shard)
-                self._take(shard, page, write)
+                self._apply(shard, page, write)
+                # READ_TO_TIP is never reached, nor is the number of a record that has expired.
                 if page.at_tip:
                     break
 
-    def has_passed(self, live: Mapping[str, str], places: Mapping[str, str]) -> bool:
-        """Whether readers at `live` have seen all that we had applied at `places`, by shard.
+    def has_passed(self, live: Mapping[str, str], applied: Mapping[str, str]) -> bool:
+        """Return whether readers at `live` have read all that was applied at `applied`, by shard.
 
-        Of a shard of which nothing was applied, since all of it is older than our beginning, they have seen
-        all if nothing is ahead of them. Raises TransientError at the first.
+        Raises TransientError.
         """
+        # Nothing of a shard is applied if all its records are older than `since`. Then there is no number to
+        # reach: readers have read everything if no record is ahead of them.
         return all(
-            live.get(shard.id, "") >= places[shard.id] if shard.id in places else self._at_tip(shard, live)
+            live.get(shard.id, "") >= applied[shard.id] if shard.id in applied else self._at_tip(shard, live)
             for shard in self._stream.shards()
         )
 
     def _at_tip(self, shard: Shard, live: Mapping[str, str]) -> bool:
         cursor = self._stream.open(shard.id, live.get(shard.id))
         page = cursor.read(closed=shard.closed)
+        # GetRecords may return empty pages before the next record, so only `at_tip` proves that none is left.
         while not page.records and not page.at_tip:
             page = cursor.read(closed=shard.closed)
         return not page.records
 
-    def go_back(self, places: Mapping[str, str]) -> None:
-        """Take up again at these earlier `places`."""
-        self.places = dict(places)
+    def rewind(self, sequences: Mapping[str, str]) -> None:
+        """Resume reading from these earlier sequence numbers."""
+        self.sequences = dict(sequences)
         self._cursors.clear()
         self._finished.clear()
 
@@ -137,39 +154,41 @@ class Tail:
 
     def _page(self, shard: Shard) -> Page:
         if shard.id not in self._cursors:
-            start = self.places.get(shard.id) or self._since.get(shard.id)
+            start = self.sequences.get(shard.id) or self._since.get(shard.id)
             self._cursors[shard.id] = self._stream.open(shard.id, start)
         return self._cursors[shard.id].read(closed=shard.closed)
 
-    def _take(self, shard: Shard, page: Page, write: Write) -> None:
+    def _apply(self, shard: Shard, page: Page, write: Write) -> None:
         for records in _pieces(page.records):
-            place = padded(records[-1].sequence)
+            sequence = padded(records[-1].sequence)
             frames = list(_frames(records, self._writer.wanted.needle))
             try:
-                write(frames, [Checkpoint(self._writer.reader, self._identity, shard.id, place)])
+                write(frames, [Checkpoint(self._writer.reader, self._identity, shard.id, sequence)])
             except TransientError:
-                del self._cursors[shard.id]  # it is past records that are not applied
+                # The cursor is past records that were not applied: the next read reopens at `sequences`.
+                del self._cursors[shard.id]
                 raise
-            self.places[shard.id] = place
+            self.sequences[shard.id] = sequence
         if page.finished:
             self._finished.add(shard.id)
 
-    def _reported(self, write: Write) -> Write:
-        """`write`, which reports before each call but the first how much it has written."""
+    def _with_reports(self, write: Write) -> Write:
+        """Return `write`, with a report of what was written so far before each call but the first."""
         began, events = self._clock(), 0
 
-        def written(frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]) -> None:
+        def reported(frames: Sequence[bytes], checkpoints: Sequence[Checkpoint]) -> None:
             nonlocal events
             if events:
-                self._report(Progress("stream", events, None, events, self._clock() - began, "event"))
+                seconds = self._clock() - began
+                self._report(Progress("stream", events, None, events=events, seconds=seconds, unit="event"))
             write(frames, checkpoints)
             events += len(frames)
 
-        return written
+        return reported
 
 
 def _pieces(records: Sequence[KinesisRecord]) -> Iterator[Sequence[KinesisRecord]]:
-    """The records in order; the payloads of each piece but the last reach PIECE_BYTES."""
+    """Split records into runs, in order. The payloads of each run but the last reach PIECE_BYTES."""
     start = size = 0
     for end, record in enumerate(records, 1):
         size += len(record.payload)
@@ -179,11 +198,13 @@ def _pieces(records: Sequence[KinesisRecord]) -> Iterator[Sequence[KinesisRecord
 
 
 def _frames(records: Iterable[KinesisRecord], needle: bytes) -> Iterator[bytes]:
-    """The frames that name the entity. What is damaged comes as an empty one, which counts as dead."""
+    """Yield the frames that contain `needle`. A damaged one becomes an empty frame, which counts as dead."""
     for record in records:
         try:
             frames = frames_of(record.payload)
         except PoisonEventError:
+            # Damage in the stream doesn't stop a replay as damage of the log does: the live consumer has
+            # already kept the record as a dead letter.
             yield b""
             continue
         for frame in frames:

@@ -15,7 +15,7 @@ from headwater.output import counted, emit, show
 from headwater.parsing import Commands, add_command, add_json, add_reason
 
 if TYPE_CHECKING:
-    from replay.log.acknowledged import Found
+    from replay.log.acknowledged import KnownDamage
     from replay.log.reader import S3Log
 
 _COLUMNS = {
@@ -114,7 +114,7 @@ def _log() -> S3Log:
     return S3Log(here.aws().s3, here.settings.log_bucket)
 
 
-def _rows(ranges: Iterable[Found]) -> list[dict[str, str | None]]:
+def _rows(ranges: Iterable[KnownDamage]) -> list[dict[str, str | None]]:
     return [
         {
             "object": item.key,

@@ -198,7 +198,7 @@ def _read_earlier(plan: Plan) -> int:
     """Return the number of events that earlier, interrupted runs read for this revision."""
     from replay.plan import Load
 
-    return sum(stage.place.events for stage in plan.stages if isinstance(stage, Load))
+    return sum(stage.checkpoint.events for stage in plan.stages if isinstance(stage, Load))
 
 
 def _show_differences(differences: Iterable[Difference]) -> None:

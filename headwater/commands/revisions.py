@@ -14,7 +14,7 @@ from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import Revision
-    from replay.revisions import Kept
+    from replay.revisions import KeptRevision
 
 _STATES = {"building": "half-made", "as_of": "as of"}
 _COLUMNS = {"entity": "table"} | {name: name for name in ("revision", "state", "made at", "as of", "expires")}
@@ -68,7 +68,7 @@ def _list(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _row(name: str, kept: Kept) -> dict[str, object]:
+def _row(name: str, kept: KeptRevision) -> dict[str, object]:
     revision, expires = kept
     state = _STATES.get(revision.state, revision.state)
     return {
@@ -101,7 +101,7 @@ def _discard(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _chosen(options: argparse.Namespace, kept: list[Kept]) -> list[Revision]:
+def _chosen(options: argparse.Namespace, kept: list[KeptRevision]) -> list[Revision]:
     """Return the revisions that the options select. Raises ConfigurationError if a named one is missing."""
     from replay.as_of import view_suffix
     from replay.revisions import expired

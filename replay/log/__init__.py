@@ -1,1 +1,1 @@
-"""The log of record as replay reads it, and proofs of how far it was read."""
+"""The log as replay reads it, and proofs of how far it was read."""

@@ -1,11 +1,11 @@
-"""A log and a stream in memory: the ports of replay without AWS."""
+"""In-memory log and stream: the ports of replay without AWS."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from consumers.kinesis import KinesisRecord, Page, Shard, Start
-from replay.log.reader import BESIDE, ERRORS, LOG, SCHEMAS, LogObject
+from replay.log.reader import DOCUMENT_PREFIXES, ERRORS, LOG, SCHEMAS, LogObject
 from schemas.errors import LogIntegrityError
 from schemas.payload.codec import Schema, schema_document, schema_log_key
 
@@ -14,7 +14,7 @@ from schemas.payload.codec import Schema, schema_document, schema_log_key
 class InMemoryLog:
     """A `LogStore` over a dict of key to bytes.
 
-    `before_read` is called with the key of each object before it is read, to change the log or raise.
+    `before_read` is called with the key of an object before it is read, and may change the log or raise.
     """
 
     contents: dict[str, bytes] = field(default_factory=dict)
@@ -24,19 +24,19 @@ class InMemoryLog:
         self.contents[key] = content
 
     def put_schema(self, schema: Schema) -> None:
-        """As a producer does before the first event that uses it."""
+        """Store a schema, as a producer does before the first event that uses it."""
         self.put(schema_log_key(schema.fingerprint), schema_document(schema))
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
         for key in sorted(self.contents):
-            if key > after and key.startswith((ERRORS, LOG)) and not key.startswith(BESIDE):
+            if key > after and key.startswith((ERRORS, LOG)) and not key.startswith(DOCUMENT_PREFIXES):
                 yield _listed(key, self.contents[key])
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
         self.before_read(item.key)
         content = self.contents.get(item.key, b"")
         if _listed(item.key, content) != item:
-            raise LogIntegrityError(f"{item.key}: is no longer what the listing said")
+            raise LogIntegrityError(f"{item.key}: is no longer what was listed")
         yield content
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
@@ -54,8 +54,8 @@ def _listed(key: str, content: bytes) -> LogObject:
 class InMemoryStream:
     """`replay.tail.Stream` with shards that can be closed and opened.
 
-    `now` is the arrival time of a record; a read gives `most` records at a time. `before_read` is called with
-    the shard before each read: what happens meanwhile, or an error.
+    `now` is the arrival time of a record; one read returns at most `most` records. `before_read` is called
+    with the shard before each read, to simulate concurrent changes or an error.
     """
 
     name: str = "arn:aws:kinesis:eu-west-1:000000000000:stream/events@2026-01-01T00:00:00+00:00"
@@ -69,9 +69,10 @@ class InMemoryStream:
     put_so_far: int = 0
 
     def put(self, payload: bytes, shard: str = "shard-0") -> str:
-        """Add a record to an open shard; its sequence number."""
+        """Add a record to an open shard. Returns its sequence number."""
         if shard in self.closed:
             raise ValueError(f"{shard} is closed")
+        # One counter for all shards: as in Kinesis, the numbers of one shard increase, but with gaps.
         self.put_so_far += 1
         sequence = str(self.put_so_far)
         self.records[shard].append(KinesisRecord(shard, sequence, payload, self.now()))
@@ -84,7 +85,7 @@ class InMemoryStream:
         self.parents.update((child, (parent,)) for child in children)
 
     def trim(self) -> None:
-        """Forget what is past the retention, and closed shards that are empty then."""
+        """Drop records past the retention, then closed shards without records."""
         since = self.now() - self.kept
         for shard, records in list(self.records.items()):
             records[:] = [record for record in records if record.arrived_at >= since]
@@ -119,6 +120,7 @@ class InMemoryCursor:
         self.stream.before_read(self.shard)
         ahead = [record for record in self.stream.records.get(self.shard, ()) if self._is_ahead(record)]
         page = ahead[: self.stream.most]
+        # An empty page leaves `start`: a cursor opened at a time must not skip what arrives later.
         if page:
             self.start = page[-1].sequence
         at_tip = len(page) == len(ahead)
@@ -127,4 +129,5 @@ class InMemoryCursor:
     def _is_ahead(self, record: KinesisRecord) -> bool:
         if isinstance(self.start, datetime):
             return record.arrived_at >= self.start
+        # As numbers: callers pass sequence numbers padded or not.
         return self.start is None or int(record.sequence) > int(self.start)

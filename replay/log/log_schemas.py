@@ -1,4 +1,4 @@
-"""The schemas beside the log: with them S3 alone is enough to read it, with no catalog at all (INV-6)."""
+"""The schemas stored beside the log, with which S3 alone is enough to read it, without a catalog (INV-6)."""
 
 from contextlib import suppress
 
@@ -13,20 +13,22 @@ ENVELOPE_KEY = schema_log_key(ENVELOPE_FINGERPRINT)
 
 
 def logged_schemas(log: LogStore) -> list[Schema]:
-    """Every payload schema beside the log. Raises LogIntegrityError for a document that is none."""
+    """Return every payload schema beside the log. Raises LogIntegrityError for a malformed document."""
+    # The schema of the envelope is stored there too, for readers without this code. It is no payload.
     return [logged_schema(key, document) for key, document in log.schemas() if key != ENVELOPE_KEY]
 
 
 def refuse_newer_versions(log: LogStore, entity: Entity) -> None:
-    """Raise ConfigurationError where the log has a newer schema version of the entity than is known here.
+    """Raise ConfigurationError where the log has a newer schema version than this process knows.
 
-    A producer writes a schema before the first event that uses it, so that this is known before anything is
-    built. A document that is no schema is of no concern until an event asks for it.
+    A producer stores a schema before the first event that uses it, so this check finds a newer version before
+    anything is built.
     """
     known = {schema_log_key(schema.fingerprint) for schema in entity.versions}
     for key, document in log.schemas():
         if key in known or key == ENVELOPE_KEY:
             continue
+        # A malformed document matters only if an event refers to it, and its reader reports it then.
         with suppress(LogIntegrityError):
             schema = logged_schema(key, document)
             if schema.entity == entity.name:
@@ -34,9 +36,12 @@ def refuse_newer_versions(log: LogStore, entity: Entity) -> None:
 
 
 def entity_of_log(log: LogStore, name: str) -> Entity:
-    """An entity as its schemas in the log say it, sources unknown. Raises ConfigurationError."""
+    """Return an entity built from its schemas in the log, without sources.
+
+    Raises ConfigurationError for an entity without a schema there.
+    """
     versions = [schema for schema in logged_schemas(log) if schema.entity == name]
     if not versions:
-        raise ConfigurationError(f"entity {name}: the log has no schema of it")
+        raise ConfigurationError(f"entity {name}: the log has no schema of this name")
     *older, newest = sorted(versions, key=lambda schema: schema.version)
     return Entity(name, newest.key, (), newest, older=tuple(older))

@@ -1,7 +1,7 @@
-"""How far a revision has the log, with proof of what that log was. Pure.
+"""Checkpoints of the log, with a proof that the log is unchanged up to there. Pure.
 
-A half-made revision may be gone on with only if every object that it has anything of is still there with the
-content that it had then: else it holds events that the log has not, or lacks some that the log has.
+An interrupted revision may be resumed only if every object that it has read from still exists with the same
+content. Otherwise it could hold events that the log lacks, or lack events that the log holds.
 """
 
 import json
@@ -17,11 +17,16 @@ _FORM = re.compile(r"(\d{12}) (\d{12}) (\d{18}) ([0-9a-f]{64})")
 
 
 @dataclass(slots=True)
-class LogPlace:
-    """Of the log's objects in order of key, `begun` are opened, and the first `done` of them wholly applied.
+class LogCheckpoint:
+    """How far the log has been read, in the order of keys.
 
-    `events` is how many those have. `digest` stands for key and ETag of each that is begun. As text a later
-    place is greater than an earlier one, and fits a checkpoint.
+    - `begun`: how many objects were opened.
+    - `done`: how many of them, from the first on, are wholly applied.
+    - `events`: how many events those objects hold.
+    - `digest`: a hash chain over key and ETag of every object that was opened.
+
+    The text of a later checkpoint is greater than that of an earlier one, and fits the
+    column of a sequence number.
     """
 
     begun: int = 0
@@ -30,38 +35,44 @@ class LogPlace:
     digest: str = "0" * 64
 
     def begin(self, item: LogObject) -> None:
-        """The next object is opened."""
-        said = json.dumps([self.digest, item.key, item.etag])
-        self.begun, self.digest = self.begun + 1, sha256(said.encode()).hexdigest()
+        """Record that the next object is opened."""
+        # Chained, so that one hash of fixed size covers all objects: a list would not fit a checkpoint.
+        link = json.dumps([self.digest, item.key, item.etag])
+        self.begun, self.digest = self.begun + 1, sha256(link.encode()).hexdigest()
 
     def finish(self, events: int) -> None:
-        """All that is begun is wholly applied, so many events in all."""
+        """Record that every opened object is wholly applied; `events` counts all of them."""
         self.done, self.events = self.begun, events
 
     def __str__(self) -> str:
+        # Zero-padded, because the warehouse compares checkpoints as text and never moves one backwards.
         return f"{self.begun:012} {self.done:012} {self.events:018} {self.digest}"
 
 
-class Proved(NamedTuple):
-    """Where to go on: after this key, at this place."""
+class ResumePoint(NamedTuple):
+    """Where to resume: at the object after the key `after`, whose checkpoint is `checkpoint`."""
 
     after: str
-    place: LogPlace
+    checkpoint: LogCheckpoint
 
 
-def place_of(text: str) -> LogPlace | None:
-    """The place that a checkpoint says; None for one of another form."""
-    found = _FORM.fullmatch(text)
-    return LogPlace(int(found[1]), int(found[2]), int(found[3]), found[4]) if found else None
+def parse_log_checkpoint(text: str) -> LogCheckpoint | None:
+    """Parse the text of a checkpoint; None for text of another form."""
+    match = _FORM.fullmatch(text)
+    return LogCheckpoint(int(match[1]), int(match[2]), int(match[3]), match[4]) if match else None
 
 
-def proved(saved: LogPlace, objects: Iterable[LogObject]) -> Proved | None:
-    """Where to go on if the log still begins with the objects that were begun; None if it does not."""
-    found, after, place = LogPlace(), "", LogPlace()
+def resume_point(saved: LogCheckpoint, objects: Iterable[LogObject]) -> ResumePoint | None:
+    """Return where to resume; None if the log no longer begins with the objects that were opened."""
+    # The chain is computed again over the present listing. Objects that were opened but not wholly applied
+    # are checked too, since chunks of them were, but are read again from their beginning.
+    current, after, checkpoint = LogCheckpoint(), "", LogCheckpoint()
     for item in objects:
-        if found.begun == saved.begun:
+        if current.begun == saved.begun:
             break
-        found.begin(item)
-        if found.begun == saved.done:
-            after, place = item.key, LogPlace(saved.done, saved.done, saved.events, found.digest)
-    return Proved(after, place) if (found.begun, found.digest) == (saved.begun, saved.digest) else None
+        current.begin(item)
+        if current.begun == saved.done:
+            after = item.key
+            checkpoint = LogCheckpoint(saved.done, saved.done, saved.events, current.digest)
+    unchanged = (current.begun, current.digest) == (saved.begun, saved.digest)
+    return ResumePoint(after, checkpoint) if unchanged else None

@@ -1,6 +1,7 @@
 """The log of record in S3: its objects, the frames in them, the schemas beside them.
 
-The log is at least once and in no order: whoever folds it takes duplicates and disorder as normal (INV-2).
+Firehose delivers at least once and in no order, so readers have to take duplicates and disorder as normal
+(INV-2).
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ if TYPE_CHECKING:
 
 LOG = "log/"
 ERRORS = "log-errors/"
-"""Where Firehose puts what it could not deliver otherwise: a part of the log."""
+"""Where Firehose writes what it could not deliver to `log/`: a part of the log."""
 SCHEMAS = "log/_schemas/"
 ACKNOWLEDGED = "log/_acknowledged/"
+"""Damage of the log that a person has acknowledged (replay/log/acknowledged.py)."""
 IDENTITY = "log/_identity"
-"""Which damage of the log a person has acknowledged (replay/log/acknowledged.py)."""
-BESIDE = (SCHEMAS, ACKNOWLEDGED, IDENTITY)
+DOCUMENT_PREFIXES = (SCHEMAS, ACKNOWLEDGED, IDENTITY)
 """Prefixes under `log/` that hold documents and no frames."""
 
 PART_BYTES = 8 * 1024 * 1024
-"""How much of an object is asked for in one call: what is read again when the connection breaks."""
+"""Bytes of an object in one request, and so what is read again when a connection breaks."""
 PAGE_KEYS = 1_000
-"""How many keys one listing gives: S3's own most."""
+"""Keys in one listing; S3 allows no more."""
 LINE_BYTES = 4 * 1024 * 1024
-"""Longest line of an error object: a record of 1,000 KiB in base64 and Firehose's own words around it."""
+"""Longest line of an error object: a record of 1,000 KiB in base64, and Firehose's own fields beside it."""
 
 
 class LogObject(NamedTuple):
@@ -51,37 +52,38 @@ class LogObject(NamedTuple):
 class LogStore(Protocol):
     """Reads the log. Every method may raise TransientError and ConfigurationError.
 
-    A store that several threads may read at once says how many in an attribute `threads` (replay/read_ahead).
+    A store that several threads may read at once states how many in an attribute `threads`
+    (replay/log/read_ahead.py).
     """
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
-        """Every object with frames, in order of key, those after this key."""
+        """Yield every object with frames whose key is greater than `after`, in order of key."""
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
-        """The object's bytes. LogIntegrityError when it is no longer what was listed."""
+        """Yield the object's bytes. Raises LogIntegrityError when it is no longer what was listed."""
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
-        """Key and document of every schema beside the log."""
+        """Yield key and document of every schema beside the log."""
 
     def document(self, key: str) -> bytes | None:
-        """One of them by its key; None where there is none."""
+        """Return one document beside the log; None where it does not exist."""
 
 
 def frames_of(log: LogStore, item: LogObject) -> Iterator[bytes | Damage]:
-    """The frames of one object, and the byte ranges in which there are none to be found."""
+    """Yield the frames of an object, and the byte ranges that hold no valid frame."""
     return frames_in(log.parts(item), item.key)
 
 
 def frames_in(parts: Iterable[bytes], key: str) -> Iterator[bytes | Damage]:
-    """The same of the object with this key, from its bytes."""
+    """Yield the frames and damages of the object with this key, from its bytes."""
     return error_frames(parts, key) if key.startswith(ERRORS) else read_frames(parts, key)
 
 
 def error_frames(chunks: Iterable[bytes], name: str) -> Iterator[bytes | Damage]:
-    """The frames of an error object: JSON lines that hold the record in base64 as `rawData`.
+    """Yield the frames of an error object: JSON lines that hold the record in base64 as `rawData`.
 
-    Source: Amazon Data Firehose Developer Guide, "Handle data delivery failures". The range of a damage is
-    that of its line, after decompression.
+    The range of a damage is that of its line, after decompression. Source: Amazon Data Firehose Developer
+    Guide, "Handle data delivery failures".
     """
     for start, line in _lines(inflate(chunks)):
         end = start + len(line)
@@ -99,35 +101,39 @@ def _frames_of_line(line: bytes, name: str, start: int, end: int) -> Iterator[by
     except (ValueError, KeyError, TypeError, RecursionError):
         yield Damage(name, start, end, "not a line that Firehose writes")
         return
-    for found in read_frames([record], name):
-        yield Damage(name, start, end, f"rawData: {found.reason}") if isinstance(found, Damage) else found
+    for piece in read_frames([record], name):
+        # Offsets inside the record mean nothing to a person with the object in hand: give the line's.
+        yield Damage(name, start, end, f"rawData: {piece.reason}") if isinstance(piece, Damage) else piece
 
 
 def _lines(pieces: Iterable[bytes | str]) -> Iterator[tuple[int, bytes | str]]:
-    """Lines and where each begins, and why bytes are missing, and where. A line that is too long comes in
-    parts, each but the last longer than LINE_BYTES."""
-    start, held = 0, b""
+    """Yield lines with their offsets, and as text the reason why bytes are missing at an offset.
+
+    A line that is too long is yielded in parts, of which all but the last are longer than LINE_BYTES.
+    """
+    start, partial_line = 0, b""
     for piece in pieces:
         if isinstance(piece, str):
-            yield start, held
-            yield start + len(held), piece
-            start, held = start + len(held), b""
+            yield start, partial_line
+            yield start + len(partial_line), piece
+            start, partial_line = start + len(partial_line), b""
             continue
-        *whole, held = (held + piece).split(b"\n")
-        for line in whole:
+        *lines, partial_line = (partial_line + piece).split(b"\n")
+        for line in lines:
             yield start, line
             start += len(line) + 1
-        if len(held) > LINE_BYTES:
-            yield start, held
-            start, held = start + len(held), b""
-    yield start, held
+        # Without this bound, damage without line ends would be collected in memory as one line.
+        if len(partial_line) > LINE_BYTES:
+            yield start, partial_line
+            start, partial_line = start + len(partial_line), b""
+    yield start, partial_line
 
 
 class S3Log:
-    """The log in an S3 bucket. Threads may share it: botocore's clients are thread-safe."""
+    """The log in an S3 bucket. Threads may share it, because botocore's clients are thread-safe."""
 
     THREADS = 8
-    """Below the ten connections that a client keeps."""
+    """Fewer than the ten connections in a client's pool."""
 
     def __init__(
         self,
@@ -144,30 +150,31 @@ class S3Log:
         self.threads = threads
 
     def objects(self, after: str = "") -> Iterator[LogObject]:
-        """Every object under `log-errors/` and `log/`: in this order they are in the order of their keys."""
+        """Yield every object under `log-errors/` and `log/`."""
+        # In this order the two listings together are in the order of keys, since "-" sorts before "/".
         for prefix in (ERRORS, LOG):
             for item in self._listed(prefix, after):
-                if item.size and not item.key.startswith(BESIDE):
+                if item.size and not item.key.startswith(DOCUMENT_PREFIXES):
                     yield item
 
     def parts(self, item: LogObject) -> Iterator[bytes]:
-        """The object in parts, each read again on its own when it breaks off in transit."""
+        """Yield the object in parts. A part that breaks off in transit is read again on its own."""
         for first in range(0, item.size, self._part_bytes):
             last = min(first + self._part_bytes, item.size) - 1
             yield self._retry.call(partial(self._part, item, first, last))
 
     def schemas(self) -> Iterator[tuple[str, bytes]]:
-        """Key and document of every schema beside the log."""
+        """Yield key and document of every schema beside the log."""
         for item in self._listed(SCHEMAS):
             if item.size:
                 yield item.key, b"".join(self.parts(item))
 
     def document(self, key: str) -> bytes | None:
-        """A small object whole; None where there is none."""
+        """Return a small object; None where it does not exist."""
         return self._retry.call(partial(LogDocuments(self._s3, self._bucket).read, key))
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep a document beside the log. Durable when it returns."""
+        """Store a document beside the log, durably when it returns."""
         self._retry.call(partial(self._put, key, content))
 
     def _put(self, key: str, content: bytes) -> None:
@@ -177,9 +184,10 @@ class S3Log:
     def _listed(self, prefix: str, after: str = "") -> Iterator[LogObject]:
         while True:
             page = self._retry.call(partial(self._page, prefix, after))
-            for found in page.get("Contents", ()):
-                yield LogObject(found["Key"], found["Size"], found["ETag"])
-                after = found["Key"]
+            for content in page.get("Contents", ()):
+                yield LogObject(content["Key"], content["Size"], content["ETag"])
+                # A key is the page token as well: the same request resumes the listing at any object.
+                after = content["Key"]
             if not page["IsTruncated"]:
                 return
 
@@ -190,18 +198,20 @@ class S3Log:
             )
 
     def _part(self, item: LogObject, first: int, last: int) -> bytes:
-        """Bytes first to last. Fewer than S3 has were cut off in transit: that is no damage of the log."""
+        """Return the bytes `first` to `last`, both included."""
         doing = f"reading s3://{self._bucket}/{item.key}"
         try:
             with aws_errors(doing):
+                # IfMatch pins the content that was listed: a changed object must not be mixed with it.
                 answer = self._s3.get_object(
                     Bucket=self._bucket, Key=item.key, Range=f"bytes={first}-{last}", IfMatch=item.etag
                 )
                 part = answer["Body"].read()
         except Exception as error:
             if is_missing(error) or isinstance(error, ConflictError):
-                raise LogIntegrityError(f"{item.key}: is no longer what the listing said") from error
+                raise LogIntegrityError(f"{item.key}: is no longer what was listed") from error
             raise
+        # A connection may end early without an error. That is no damage of the log, so it is retried.
         if len(part) != last - first + 1:
             raise TransientError(f"{doing}: the connection ended early")
         return part

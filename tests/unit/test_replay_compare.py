@@ -53,7 +53,7 @@ def test_every_row_that_differs_is_named_with_what_differs(pipe: Pipe) -> None:
 def test_more_rows_under_way_than_are_looked_at_again_count_at_once(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("replay.compare.MANY", 1)
+    monkeypatch.setattr("replay.compare.MAX_PENDING", 1)
     pipe.publish(event(ITEM, item("k1", 77), 50), event(ITEM, item("k2", 77), 51))
     pipe.flush()
     assert len(told(pipe)) == 1

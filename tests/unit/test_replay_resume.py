@@ -10,7 +10,7 @@ from replay_world import Pipe, business, oracle
 
 from consumers.warehouse.port import SEQUENCE_DIGITS
 from replay.as_of import plan_as_of
-from replay.log.proof import LogPlace, place_of
+from replay.log.proof import LogCheckpoint, parse_log_checkpoint
 from replay.log.reader import LogObject, frames_of
 from replay.plan import Load, NewRevision, OldRevision, explain
 from replay.rebuild import plan_rebuild, plan_rollback
@@ -322,7 +322,7 @@ def test_a_rebuild_that_goes_on_tells_all_events_that_were_read(pipe: Pipe) -> N
 
 
 def test_the_longest_place_fits_a_checkpoint_and_later_ones_are_greater() -> None:
-    place = LogPlace()
+    place = LogCheckpoint()
     texts = [str(place)]
     for number in range(12):
         place.begin(LogObject(f"log/{number}", 1, "e"))
@@ -330,6 +330,6 @@ def test_the_longest_place_fits_a_checkpoint_and_later_ones_are_greater() -> Non
         place.finish(number * 1_000)
         texts.append(str(place))
     assert texts == sorted(texts)
-    assert place_of(texts[-1]) == place
-    assert place_of("log/2026/03/01/12/x") is None
-    assert len(str(LogPlace(10**12 - 1, 10**12 - 1, 10**18 - 1))) <= SEQUENCE_DIGITS
+    assert parse_log_checkpoint(texts[-1]) == place
+    assert parse_log_checkpoint("log/2026/03/01/12/x") is None
+    assert len(str(LogCheckpoint(10**12 - 1, 10**12 - 1, 10**18 - 1))) <= SEQUENCE_DIGITS

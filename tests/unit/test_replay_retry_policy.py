@@ -9,7 +9,7 @@ from replay_world import Pipe, business, oracle
 from headwater.replay_ports import progress_line
 from replay.compare import compare
 from replay.fold import EVENT_BYTES
-from replay.progress import Progress, watched
+from replay.progress import Progress, with_progress
 from replay.retry_policy import RetryPolicy
 from schemas.errors import ConfigurationError, TransientError
 
@@ -82,7 +82,7 @@ def test_the_rows_of_a_comparison_are_reported_and_their_hashes_tell_how_many_ar
     made = [row(ITEM, item("k"), 1)._replace(key_hash=(n << 112).to_bytes(16)) for n in range(0, 65_536, 16)]
     told: list[Progress] = []
     ticks = iter(range(1_000))
-    assert list(watched(made, told.append, lambda: float(next(ticks)))) == made
+    assert list(with_progress(made, told.append, lambda: float(next(ticks)))) == made
     assert [each.done for each in told] == [1_000, 2_000, 3_000, 4_000]
     assert all(abs((each.total or 0) - len(made)) <= 5 for each in told)
     assert (told[1].rate, round(told[1].seconds_left or 0)) == (1_000.0, 2)

@@ -11,7 +11,7 @@ from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from headwater.cli import main
 from replay.as_of import view_suffix
-from replay.revisions import expiry_place
+from replay.revisions import expiry_checkpoint
 from schemas.catalog.loader import load_catalog
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -29,8 +29,8 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wareh
         made.create_revision("school")
     with made.transaction(exclusive=["school"]) as transaction:
         transaction.swap("school", 2)
-        transaction.save_checkpoints([expiry_place("school", 3, MOMENT)])
-        transaction.save_checkpoints([expiry_place("school", 4, datetime(2999, 1, 1, tzinfo=UTC))])
+        transaction.save_checkpoints([expiry_checkpoint("school", 3, MOMENT)])
+        transaction.save_checkpoints([expiry_checkpoint("school", 4, datetime(2999, 1, 1, tzinfo=UTC))])
     made.publish_as_of("school", 3, view_suffix(MOMENT))
     made.publish_as_of("school", 4, view_suffix(LATER))
     yield made
