@@ -115,7 +115,7 @@ STEPS = (
     Step(
         "null allowed",
         ADDITIVE,
-        ("null allowed", "default given"),
+        ("null allowed", "default added"),
         f("int"),
         f(["null", "int"], default=None),
         (1,),
@@ -193,7 +193,7 @@ STEPS = (
     Step(
         "a number that becomes text",
         REBUILD,
-        ("read otherwise", "declared cast"),
+        ("mapping changed", "declared cast"),
         f("long"),
         f("string", **casts("long")),
         (-5, 2_475_512),
@@ -203,7 +203,7 @@ STEPS = (
     Step(
         "a date that becomes a moment",
         REBUILD,
-        ("read otherwise", "declared cast"),
+        ("mapping changed", "declared cast"),
         f(logical("date", "int")),
         f(logical("local-timestamp-micros", "long"), **casts("date")),
         (date(2024, 2, 29),),

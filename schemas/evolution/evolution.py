@@ -1,9 +1,9 @@
-"""The versions of one entity's schema as one table: its columns, and the rows that each version makes.
+"""All versions of an entity's schema as one table: its columns, and conversions of rows to them.
 
-A column is one field through all versions: found again by its name, or by an alias. It keeps the first name
-that the field had, so that a rename is the view's affair alone. Nothing is ever dropped: a retired field's
-column stays. Rows are made by going through the versions one by one, so that what an event makes does not
-depend on which versions it met on its way (INV-3).
+A column is one field through all versions, matched by name or alias. It keeps the first name of the field, so
+that a rename only changes the view. Columns are never dropped: that of a retired field stays. Values are
+converted from version to version, so that the row of an event does not depend on which versions it passed on
+its way (INV-3).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,42 +27,48 @@ Project = Callable[[Values], tuple[object, ...]]
 
 @dataclass(frozen=True)
 class Column:
-    """One field through all versions, None where a version has not got it."""
+    """One field through all versions. An entry is None for versions that do not have the field."""
 
     fields: tuple[Field | None, ...]
 
     @cached_property
     def field(self) -> Field:
-        """As readers see it: the newest that there is; one that is retired may be null."""
-        newest = next(each for each in reversed(self.fields) if each is not None)
+        """The field as readers see it: its newest definition, nullable if it is retired."""
+        newest = next(field for field in reversed(self.fields) if field is not None)
         return replace(newest, nullable=True) if self.is_retired else newest
 
     @cached_property
     def stored(self) -> Field:
-        """The same under the name of the SQL column."""
+        """The same field under the name of the SQL column."""
         return replace(self.field, name=self.name)
 
     @cached_property
     def name(self) -> str:
-        """Of the SQL column: the first name that the field had."""
-        return next(each.name for each in self.fields if each is not None)
+        """The name of the SQL column: the first name of the field."""
+        return next(field.name for field in self.fields if field is not None)
 
     @property
     def is_retired(self) -> bool:
         return self.fields[-1] is None
 
-    def stored_until(self, place: int) -> Field | None:
-        """The SQL column's field when the version at this place was the newest; None before it came."""
-        newest = next((each for each in reversed(self.fields[: place + 1]) if each is not None), None)
+    def stored_until(self, index: int) -> Field | None:
+        """Return the field of the SQL column when the version at this index was the newest.
+
+        None if the column did not exist then.
+        """
+        newest = next((field for field in reversed(self.fields[: index + 1]) if field is not None), None)
         return newest and replace(newest, name=self.name)
 
     def names(self) -> set[str]:
-        """Every name that the field has had."""
-        return {each.name for each in self.fields if each is not None}
+        """Return all names that the field has had."""
+        return {field.name for field in self.fields if field is not None}
 
 
 class FieldChange(NamedTuple):
-    """What one field's difference between two versions costs. `field` is its newer name, or its last."""
+    """A rule that applies to the difference of one field between two versions.
+
+    `older` and `newer` are version numbers. `field` is its name in the newer version, or its last name.
+    """
 
     older: int
     newer: int
@@ -71,15 +77,16 @@ class FieldChange(NamedTuple):
 
 
 class Evolution:
-    """All versions of an entity's schema, the oldest first; a version is known by its fingerprint.
+    """All versions of an entity's schema, the oldest first, identified by fingerprint.
 
-    Raises ConfigurationError for an alias that is a field of its own, there or in the version before.
+    Raises ConfigurationError for an alias that names another field of the same version, and for aliases of
+    one field that name several fields of the version before.
     """
 
     def __init__(self, versions: Sequence[Schema]) -> None:
         self.versions = tuple(versions)
-        self._places = {schema.fingerprint: place for place, schema in enumerate(versions)}
-        self._every = _columns(self.versions)
+        self._indexes = {schema.fingerprint: index for index, schema in enumerate(versions)}
+        self._all_columns = _columns(self.versions)
 
     @property
     def newest(self) -> Schema:
@@ -87,24 +94,26 @@ class Evolution:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The table's: the newest version's fields in its order, then the retired ones. What was dropped for
-        privacy's sake is none, for ever."""
-        order = {field.name: place for place, field in enumerate(self.newest.fields)}
+        """The columns of the table: the fields of the newest version in its order, then retired ones."""
+        order = {field.name: index for index, field in enumerate(self.newest.fields)}
+        # A field that any version dropped for privacy has no column, even if older versions published it.
         dropped = {name for schema in self.versions for name in schema.dropped}
-        kept = [column for column in self._every if not column.names() & dropped]
-        return tuple(sorted(kept, key=lambda column: order.get(column.field.name, len(order))))
+        visible = [column for column in self._all_columns if not column.names() & dropped]
+        return tuple(sorted(visible, key=lambda column: order.get(column.field.name, len(order))))
 
     def has(self, fingerprint: bytes) -> bool:
-        """Whether it is one of these versions."""
-        return fingerprint in self._places
+        """Return whether this is the fingerprint of one of the versions."""
+        return fingerprint in self._indexes
 
     def until(self, fingerprint: bytes) -> "Evolution":
-        """As it was when this version was the newest."""
-        return Evolution(self.versions[: self._places[fingerprint] + 1])
+        """Return the evolution as it was when this version was the newest."""
+        return Evolution(self.versions[: self._indexes[fingerprint] + 1])
 
     def projection(self, fingerprint: bytes) -> Project:
-        """From the values of one version, by name, to those of the columns. Raises PoisonEventError, cause
-        "schema", for a version that is none of these."""
+        """Return the conversion of values of one version, by field name, to a row of the columns.
+
+        Raises PoisonEventError with cause "schema" for the fingerprint of an unknown version.
+        """
         if fingerprint not in self._projections:
             reason = f"written with schema {fingerprint.hex()}, which is none of the table's versions"
             raise PoisonEventError(f"{self.newest.entity}: {reason}", "schema")
@@ -112,65 +121,74 @@ class Evolution:
 
     @cached_property
     def _projections(self) -> Mapping[bytes, Project]:
-        return {each: _projection(self.columns, place) for each, place in self._places.items()}
+        return {fingerprint: _projection(self.columns, index) for fingerprint, index in self._indexes.items()}
 
     def onto(self, newer: "Evolution") -> Project:
-        """From a row of these columns, by the columns' names, to one of the columns of more versions."""
+        """Return the conversion of a row of these columns, by column name, to a row of a longer evolution.
+
+        The columns of `newer` include these: it has the same versions and more.
+        """
         last = len(self.versions) - 1
-        rows = [
+        # A row has been converted to the last version already, so earlier versions are left out, and fields
+        # have the names of their SQL columns.
+        columns = [
             Column((*[None] * last, column.stored_until(last), *column.fields[last + 1 :]))
             for column in newer.columns
         ]
-        return _projection(rows, last)
+        return _projection(columns, last)
 
     def changes(self, older: int, newer: int) -> list[FieldChange]:
-        """Each rule that a field meets between two versions (numbered from 1, of all steps between them), in
-        the order of the columns."""
-        found: dict[tuple[str, str], FieldChange] = {}
-        for place in range(older, newer):
-            for column, field, rule in self._steps[place - 1]:
-                found[column, rule] = FieldChange(older, newer, field, RULES[rule])
+        """Return the rules that apply to each field between two versions, in the order of the columns.
+
+        Versions are numbered from 1. A rule that applies in any step between them is included, once.
+        """
+        changes: dict[tuple[str, str], FieldChange] = {}
+        for number in range(older, newer):
+            # The first step is that into version 2.
+            for column, field, rule in self._steps[number - 1]:
+                changes[column, rule] = FieldChange(older, newer, field, RULES[rule])
+        # The choice of key fields is not a property of any field.
         if self._keys[older - 1] != self._keys[newer - 1]:
             key = ", ".join(self.versions[newer - 1].key)
-            found["", ""] = FieldChange(older, newer, key, RULES["key changed"])
-        return list(found.values())
+            changes["", ""] = FieldChange(older, newer, key, RULES["key changed"])
+        return list(changes.values())
 
     @cached_property
     def _steps(self) -> list[list[tuple[str, str, str]]]:
-        """Of each version but the first: SQL column, name of the field, name of the rule that it meets."""
-        return [list(self._step(place)) for place in range(1, len(self.versions))]
+        """For each version but the first: SQL column, name of the field, name of the rule that applies."""
+        return [list(self._step(index)) for index in range(1, len(self.versions))]
 
-    def _step(self, place: int) -> Iterator[tuple[str, str, str]]:
-        names = self._names(place)
-        for column in self._every:
-            field = column.fields[place] or column.fields[place - 1]
-            for rule in _rules(column, place, self.versions, names):
+    def _step(self, index: int) -> Iterator[tuple[str, str, str]]:
+        used = self._used_names(index)
+        for column in self._all_columns:
+            field = column.fields[index] or column.fields[index - 1]
+            for rule in _rules(column, index, self.versions, used):
                 yield column.name, field.name if field else "", rule
 
     def sides(self, change: FieldChange) -> tuple[Field | None, Field | None]:
-        """The field of a change in the older version and in the newer one."""
-        for column in self._every:
+        """Return the field of a change in its older and in its newer version."""
+        for column in self._all_columns:
             older, newer = column.fields[change.older - 1], column.fields[change.newer - 1]
-            if change.field in {each.name for each in (older, newer) if each}:
+            if change.field in {side.name for side in (older, newer) if side}:
                 return older, newer
         return None, None
 
-    def _names(self, count: int) -> set[str]:
-        """All that the first versions have used."""
+    def _used_names(self, count: int) -> set[str]:
+        """Return the names of all fields, also dropped ones, of the first `count` versions."""
         versions = self.versions[:count]
-        return {name for each in versions for name in (*(f.name for f in each.fields), *each.dropped)}
+        return {name for schema in versions for name in (*(f.name for f in schema.fields), *schema.dropped)}
 
     @cached_property
     def _keys(self) -> list[list[str]]:
-        """The columns of each version's key: a renamed field is the same."""
-        return [self._key(place) for place in range(len(self.versions))]
+        """The columns of the key in each version. A rename of a key field does not change them."""
+        return [self._key(index) for index in range(len(self.versions))]
 
-    def _key(self, place: int) -> list[str]:
-        columns = {each.name: column.name for column in self._every if (each := column.fields[place])}
-        return [columns.get(name, name) for name in self.versions[place].key]
+    def _key(self, index: int) -> list[str]:
+        columns = {field.name: column.name for column in self._all_columns if (field := column.fields[index])}
+        return [columns.get(name, name) for name in self.versions[index].key]
 
     def cost(self, older: int, newer: int) -> Category | None:
-        """Of the whole way from one version to the other; None where nothing changes."""
+        """Return the cost of all changes from one version to the other, or None if there are none."""
         return max((change.rule.category for change in self.changes(older, newer)), default=None)
 
 
@@ -178,92 +196,101 @@ class Evolution:
 
 
 def _columns(versions: tuple[Schema, ...]) -> tuple[Column, ...]:
-    lines: list[list[Field | None]] = []
+    columns: list[list[Field | None]] = []
     for number, schema in enumerate(versions):
-        owned: dict[int, Field] = {}
+        matched: dict[int, Field] = {}
         added: list[list[Field | None]] = []
-        before = {line[-1].name: place for place, line in enumerate(lines) if line[-1]}
+        # Only fields of the version before can be continued: a retired field's name is not revived.
+        before = {fields[-1].name: index for index, fields in enumerate(columns) if fields[-1]}
         for field in schema.fields:
-            place = _owner(before, field, schema)
-            if place is None:
+            index = _matching_column(before, field, schema)
+            if index is None:
                 added.append([*[None] * number, field])
             else:
-                owned[place] = field
-        for place, line in enumerate(lines):
-            line.append(owned.get(place))
-        lines += added
-    return tuple(Column(tuple(line)) for line in lines)
+                matched[index] = field
+        for index, fields in enumerate(columns):
+            fields.append(matched.get(index))
+        columns += added
+    return tuple(Column(tuple(fields)) for fields in columns)
 
 
-def _owner(before: Mapping[str, int], field: Field, schema: Schema) -> int | None:
-    """Which field of the version before this one is; `before`: the places of those, by name."""
-    if not field.aliases:  # nearly always
+def _matching_column(before: Mapping[str, int], field: Field, schema: Schema) -> int | None:
+    """Return the index of the column that a field continues, or None for a new field.
+
+    `before` maps the names of fields in the version before to the indexes of their columns.
+    """
+    if not field.aliases:  # the fast path
         return before.get(field.name)
     where = f"v{schema.version}.avsc, field {field.name}, aliases"
     for alias in field.aliases:
-        if alias in (each.name for each in schema.fields):
-            raise refused(where, alias, "a name that is no field of this version")
-    found = [before[name] for name in (field.name, *field.aliases) if name in before]
-    if len(found) > 1:
+        if alias in (known.name for known in schema.fields):
+            raise refused(where, alias, "a name that is not a field of this version")
+    indexes = [before[name] for name in (field.name, *field.aliases) if name in before]
+    if len(indexes) > 1:
         raise refused(
             where, list(field.aliases), "names of one field: the version before has several of them"
         )
-    return found[0] if found else None
+    return indexes[0] if indexes else None
 
 
 def keys_of(records: Sequence[Mapping[str, Any]], key: Sequence[str]) -> list[list[str]]:
-    """The key of each version, by the names that its fields have there, from that of the newest. `records`:
-    Avro records that were checked. A field that is not found keeps its name."""
+    """Return the names of the key fields in each version, given those in the newest one.
+
+    `records` are checked Avro records, the oldest first. A field that an older version does not have keeps
+    its name.
+    """
     keys = [list(key)]
     for newer, older in zip(records[::-1], records[-2::-1], strict=False):
-        aliases = {each["name"]: each.get("aliases", []) for each in newer["fields"]}
-        there = {each["name"] for each in older["fields"]}
-        keys.append([_older_name(name, aliases.get(name, []), there) for name in keys[-1]])
+        aliases = {spec["name"]: spec.get("aliases", []) for spec in newer["fields"]}
+        existing = {spec["name"] for spec in older["fields"]}
+        keys.append([_older_name(name, aliases.get(name, []), existing) for name in keys[-1]])
     return keys[::-1]
 
 
-def _older_name(name: str, aliases: Sequence[str], there: Collection[str]) -> str:
-    return next((each for each in (name, *aliases) if each in there), name)
+def _older_name(name: str, aliases: Sequence[str], existing: Collection[str]) -> str:
+    return next((candidate for candidate in (name, *aliases) if candidate in existing), name)
 
 
 # Values
 
 
-def _projection(columns: Iterable[Column], place: int) -> Project:
+def _projection(columns: Iterable[Column], index: int) -> Project:
     absent: dict[str, object] = {}
     names: list[str] = []
     converted: list[tuple[int, Convert]] = []
     for number, column in enumerate(columns):
-        field = column.fields[place]
+        field = column.fields[index]
         names.append(column.name if field is None else field.name)
         if field is None:
-            absent[column.name] = _absent(column, place)
-        elif (convert := _onward(column, place)) is not identity:
+            absent[column.name] = _absent(column, index)
+        elif (convert := _onward(column, index)) is not identity:
             converted.append((number, convert))
-    return _made(names, absent, converted)
+    return _row_builder(names, absent, converted)
 
 
-def _made(names: Sequence[str], absent: Values, converted: Sequence[tuple[int, Convert]]) -> Project:
-    """Few Python operations for each row: most versions differ in a few fields, or in none."""
+def _row_builder(names: Sequence[str], absent: Values, converted: Sequence[tuple[int, Convert]]) -> Project:
+    """Return a function that picks the values of `names`, and converts those at some indexes."""
+    # It runs for every row of a replay. itemgetter picks all values in one call, and only fields whose kind
+    # changed are converted.
     pick = itemgetter(*names) if len(names) > 1 else lambda values: (values[names[0]],)
 
     def project(values: Values) -> tuple[object, ...]:
-        row: tuple[object, ...] = pick({**absent, **values} if absent else values)
+        picked: tuple[object, ...] = pick({**absent, **values} if absent else values)
         if not converted:
-            return row
-        made = list(row)
-        for place, convert in converted:
-            if made[place] is not None:
-                made[place] = convert(made[place])
-        return tuple(made)
+            return picked
+        row = list(picked)
+        for index, convert in converted:
+            if row[index] is not None:
+                row[index] = convert(row[index])
+        return tuple(row)
 
     return project
 
 
-def _onward(column: Column, place: int) -> Convert:
-    """From a version that has the field to the last one that has it."""
+def _onward(column: Column, index: int) -> Convert:
+    """Return the conversion of a column from the version at this index to the last one that has it."""
     steps = []
-    for old, new in zip(column.fields[place:], column.fields[place + 1 :], strict=False):
+    for old, new in zip(column.fields[index:], column.fields[index + 1 :], strict=False):
         if old is not None and new is not None:
             steps.append(_convert(old, new))
     return _composed([step for step in steps if step is not identity])
@@ -272,27 +299,30 @@ def _onward(column: Column, place: int) -> Convert:
 def _convert(old: Field, new: Field) -> Convert:
     convert = conversion(old, new).convert
     if convert is None:
-        raise ConfigurationError(f"field {new.name}: no value of {old.kind} is one of {new.kind}")
+        raise ConfigurationError(f"field {new.name}: there is no conversion from {old.kind} to {new.kind}")
     return convert
 
 
 def _composed(steps: Sequence[Convert]) -> Convert:
     if len(steps) < 2:
-        return steps[0] if steps else identity
+        return steps[0] if steps else identity  # identity is recognised, and not called at all
 
     def composed(value: object) -> object:
         for step in steps:
-            if value is not None:
+            if value is not None:  # a step may return NULL, for example where a field was made private
                 value = step(value)
         return value
 
     return composed
 
 
-def _absent(column: Column, place: int) -> object:
-    """Of a row whose version has not got the field: the default of the version that brought it, as the newest
-    has it; of a retired field the last default."""
-    later = next((n for n, each in enumerate(column.fields) if each is not None and n > place), None)
+def _absent(column: Column, index: int) -> object:
+    """Return the value of a column in rows of a version that does not have the field.
+
+    It is the default of the next version that has the field, converted to the newest; of a retired field the
+    last default.
+    """
+    later = next((n for n, field in enumerate(column.fields) if field is not None and n > index), None)
     if later is None:
         return column.field.default_or_none
     first = column.fields[later]
@@ -305,47 +335,55 @@ def _absent(column: Column, place: int) -> object:
 
 _KEEP_THE_KEY = {
     "field renamed",
-    "read otherwise",
-    "default given",
+    "mapping changed",
+    "default added",
     "symbol added",
     "int to long",
     "longer",
     "more digits",
     "enum to string",
 }
-"""What leaves the text of every key as it is."""
+"""Rules of changes that leave the text of every key unchanged."""
 
 
-def _rules(column: Column, place: int, versions: Sequence[Schema], names: set[str]) -> list[str]:
-    """What a column's step into the version at this place meets; `names`: all that older versions used."""
-    old, new, schema = column.fields[place - 1], column.fields[place], versions[place]
-    if old is new:  # in most columns: fields that are read alike are one (schemas.payload.avsc)
+def _rules(column: Column, index: int, versions: Sequence[Schema], used: set[str]) -> list[str]:
+    """Return the rules that apply to a column in the version at this index.
+
+    `used` are the names of all fields in older versions.
+    """
+    old, new, schema = column.fields[index - 1], column.fields[index], versions[index]
+    # Most columns end here: equal fields of two versions are one object (schemas.payload.avsc).
+    if old is new:
         return []
     if old is None and new is not None:
-        used = ["name used again"] if new.name in names else []
-        return [*used, "added without a default" if new.default is NO_DEFAULT else "field added"]
+        reused = ["name reused"] if new.name in used else []
+        return [*reused, "added without a default" if new.default is NO_DEFAULT else "field added"]
     if old is not None and new is None:
         return ["made private" if old.name in schema.dropped else "field retired"]
-    assert old is not None and new is not None  # noqa: PT018 - told the type checker
+    assert old is not None and new is not None  # noqa: PT018 - for mypy
     rules = [*conversion(old, new).rules, *_default_rule(old, new)]
-    return _key_rules(old, new, rules) if old.name in versions[place - 1].key else rules
+    return _key_rules(old, new, rules) if old.name in versions[index - 1].key else rules
 
 
 def _key_rules(old: Field, new: Field, rules: list[str]) -> list[str]:
-    """Those of a field of the key. What else decides its text, such as `trim`, no version says."""
+    """Return the rules of a field of the key.
+
+    Other settings that affect the text of keys, such as `trim`, are not part of a schema version.
+    """
     if not _KEEP_THE_KEY.issuperset(rules):
         return [*rules, "key changed"]
     if (old.from_names, old.format) == (new.from_names, new.format):
         return rules
-    told = "key texts turned round" if reads_differently(old, new) else "key read otherwise"
-    return [told if rule == "read otherwise" else rule for rule in rules]
+    key_rule = "key text reinterpreted" if reads_differently(old, new) else "key mapping changed"
+    return [key_rule if rule == "mapping changed" else rule for rule in rules]
 
 
 def _default_rule(old: Field, new: Field) -> list[str]:
     if old.default is NO_DEFAULT:
-        return [] if new.default is NO_DEFAULT else ["default given"]
+        return [] if new.default is NO_DEFAULT else ["default added"]
     convert = conversion(old, new).convert
-    if convert is None:
+    if convert is None:  # the change is refused by another rule
         return []
+    # The same default, as a value of the new kind, is not a change.
     expected = None if old.default is None else convert(old.default)
     return [] if new.default is not NO_DEFAULT and new.default == expected else ["default changed"]

@@ -1,8 +1,8 @@
-"""Whether a text means another value when a field's `format` changes. Pure.
+"""Detection of changes of a field's `format` that give a text a different value. Pure.
 
-For a field of the key that decides: a source that writes its dates otherwise has the same rows; a format that
-reads 01/02/2024 as another day than before makes a second row beside the first, unless the source has turned
-them round. Moments are written as the older format has them, and read as the newer one does.
+It matters for fields of the key. If a source starts to write its dates differently and the format follows,
+the rows stay the same. If a format reads 01/02/2024 as another day than before, rows get new keys and are
+duplicated, unless the source itself swapped day and month.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from itertools import product
 from schemas.payload.fields import Field, FieldType
 
 _MOMENTS = (
-    # Each part has one digit and is none of the others: any two that change places are another moment.
+    # In the first one every part has one digit and all differ, so swapping any two parts gives another
+    # moment. The others have two digits, and the last second of a year.
     datetime(2009, 8, 7, 6, 5, 4, 3_000, tzinfo=UTC),
     datetime(2012, 11, 10, 13, 14, 15, 160_000, tzinfo=UTC),
     datetime(2024, 12, 31, 23, 59, 58, tzinfo=UTC),
@@ -24,7 +25,10 @@ _BOOLEAN = "true|false"
 
 
 def reads_differently(old: Field, new: Field) -> bool:
-    """Whether the newer of two formats of one kind takes a text of the older for another value."""
+    """Return whether the newer field reads a text that the older one accepts as a different value.
+
+    Sample moments are written in the older format and read in the newer one.
+    """
     if old.format == new.format:
         return False
     if new.kind is FieldType.BOOLEAN:
@@ -33,14 +37,17 @@ def reads_differently(old: Field, new: Field) -> bool:
 
 
 def _swapped(old: str, new: str) -> bool:
-    """Texts of booleans without a format are read in any case."""
-    texts = [each.lower() if _BOOLEAN in (old, new) else each for each in (*old.split("|"), *new.split("|"))]
+    """Return whether a text for true became one for false, or the reverse."""
+    # Without a format, true and false are read in any case.
+    ignore_case = _BOOLEAN in (old, new)
+    texts = [text.lower() if ignore_case else text for text in (*old.split("|"), *new.split("|"))]
     return texts[0] == texts[3] or texts[1] == texts[2]
 
 
 def _differs(old: Field, new: Field, moment: datetime) -> bool:
     for writes, reads in product(_patterns(old), _patterns(new)):
         text = _written(moment, writes)
+        # Both read the text, since a format may drop parts of the moment, such as microseconds.
         before, after = _value(text, writes, old.kind), _value(text, reads, new.kind)
         if after is not None and before != after:
             return True
@@ -48,7 +55,7 @@ def _differs(old: Field, new: Field, moment: datetime) -> bool:
 
 
 def _patterns(field: Field) -> Iterator[str]:
-    """The format, or each form of ISO 8601 that is read without one."""
+    """Yield the format of a field, or all forms of ISO 8601 that are read without one."""
     if field.format is not None:
         yield field.format
     elif field.kind is FieldType.DATE:
@@ -66,7 +73,7 @@ def _written(moment: datetime, pattern: str) -> str:
 
 
 def _value(text: str, pattern: str, kind: FieldType) -> object:
-    """What a field of that kind makes of it; None where it is refused."""
+    """Return the value of a text in a pattern, or None if it does not match."""
     try:
         tick = _TICKS.get(pattern)
         moment = datetime.strptime(text, pattern) if tick is None else _EPOCH + int(text) * tick  # noqa: DTZ007

@@ -42,7 +42,7 @@ def _rules_besides_kind(old: Field, new: Field) -> list[str]:
         "field renamed" if old.name != new.name else "",
         "null allowed" if new.nullable and not old.nullable else "",
         "null forbidden" if old.nullable and not new.nullable else "",
-        "read otherwise"
+        "mapping changed"
         if (old.from_names, old.format, old.casts) != (new.from_names, new.format, new.casts)
         else "",
     ]

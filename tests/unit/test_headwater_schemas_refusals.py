@@ -146,7 +146,7 @@ def unknown_alias(home: Path) -> None:
             first_version_gone,
             "schema: v1.avsc is missing; found v2.avsc; allowed: v1.avsc, v2.avsc and so on",
         ),
-        (clash, 'v2.avsc, field g, aliases: found "f"; allowed: a name that is no field of this version'),
+        (clash, 'v2.avsc, field g, aliases: found "f"; allowed: a name that is not a field of this version'),
         (odd('"type": ' + "[" * 900 + "]" * 900), "v1.avsc: holds a number too long, or nests too deep"),
         (
             odd('"type": "int", "from": "\\ud800"'),
@@ -266,7 +266,7 @@ def test_privacy_lowered_is_a_rebuild_with_its_warning(schemas: Schemas) -> None
     assert "made less private" in done.out
     assert (
         "run `headwater replay rebuild link` with the new version before its consumers and producers, after "
-        "whoever answers for privacy has agreed: values so far become NULL"
+        "the person responsible for privacy has agreed: existing values become NULL"
     ) in done.out
 
 
@@ -283,13 +283,13 @@ def test_privacy_lowered_is_told_of_the_live_table_too_until_it_is_rebuilt(schem
         "made less private",
         "rebuild",
     )
-    assert "after whoever answers for privacy has agreed: values so far become NULL" in done.out
+    assert "after the person responsible for privacy has agreed: existing values become NULL" in done.out
 
 
 def test_a_field_that_was_dropped_is_never_hidden_less(schemas: Schemas) -> None:
     dropped_no_more(schemas.home)
     found = [(each["rule"], each["remedy"]) for each in schemas.found() if each["category"] == "refused"]
-    assert ("name used again", "take a new name") in found
+    assert ("name reused", "use a new name") in found
     assert schemas.run("check").code == 2
 
 

@@ -90,17 +90,18 @@ def test_a_change_that_is_refused(tmp_path: Path, old: Avro | None, new: Avro, r
 
 def test_a_name_is_never_used_again(tmp_path: Path) -> None:
     folder = entity(tmp_path, [f("int")], [], [f("int", default=1)])
-    assert refusal(folder).startswith("v3.avsc, field f: name used again since v2.avsc: ")
+    assert refusal(folder).startswith("v3.avsc, field f: name reused since v2.avsc: ")
     dropped = f("string", **{"headwater.private": "drop"})
     folder = entity(tmp_path, [f("string")], [dropped], [f("string", default="")])
-    assert refusal(folder).startswith("v3.avsc, field f: name used again since v2.avsc: ")
+    assert refusal(folder).startswith("v3.avsc, field f: name reused since v2.avsc: ")
 
 
 def test_a_key_field_of_another_kind_is_a_new_entity(tmp_path: Path) -> None:
     folder = entity(tmp_path, [URN], [{"name": "urn", "type": "string", "headwater.casts": ["int"]}])
     assert refusal(folder) == (
-        "v2.avsc, field urn: key changed since v1.avsc: other key fields, or one of another kind or privacy: "
-        "read by another `from` or `format` it is the same; allowed: a changed key is a new entity"
+        "v2.avsc, field urn: key changed since v1.avsc: different key fields, or a key field with a "
+        "different kind or privacy; a different `from` or `format` is allowed; allowed: a changed key is a "
+        "new entity"
     )
 
 
@@ -148,7 +149,7 @@ def test_a_key_field_whose_texts_mean_other_values_is_told_as_that(
 ) -> None:
     folder = entity(tmp_path, *formats(kind, old, new))
     [change] = load_entity(folder).evolution.changes(1, 2)
-    assert (change.field, change.rule) == ("urn", RULES["key texts turned round"])
+    assert (change.field, change.rule) == ("urn", RULES["key text reinterpreted"])
 
 
 def formats(kind: Any, *given: str | None) -> list[list[Avro]]:
@@ -177,14 +178,14 @@ def test_a_key_field_that_is_written_otherwise_is_the_same_key(
     folder = entity(tmp_path, *formats(kind, old, new))
     assert refused_rules(folder) == []
     [change] = read_entity(folder).evolution.changes(1, 2)
-    assert (change.field, change.rule) == ("urn", RULES["key read otherwise"])
+    assert (change.field, change.rule) == ("urn", RULES["key mapping changed"])
 
 
 def test_a_key_field_from_another_column_is_for_a_person_to_look_at(tmp_path: Path) -> None:
     renamed = {"name": "link", "type": "int", "aliases": ["urn"], "from": {"csv:links": "URN"}}
     folder = entity(tmp_path, [URN], [renamed], toml=TOML.replace("urn", "link"))
     rules = [change.rule.name for change in load_entity(folder).evolution.changes(1, 2)]
-    assert rules == ["field renamed", "key read otherwise"]
+    assert rules == ["field renamed", "key mapping changed"]
 
 
 @pytest.mark.parametrize("later", [enum("a", "b", "c"), "string"])
@@ -196,7 +197,7 @@ def test_a_key_of_symbols_may_have_more(tmp_path: Path, later: Any) -> None:
 def test_what_is_read_otherwise_outside_the_key_is_nobodys_concern(tmp_path: Path) -> None:
     versions = [[f("int", "urn"), f(DATE, format=each)] for each in ("%d/%m/%Y", "%m/%d/%Y")]
     [change] = load_entity(entity(tmp_path, *versions)).evolution.changes(1, 2)
-    assert change.rule == RULES["read otherwise"]
+    assert change.rule == RULES["mapping changed"]
 
 
 def test_a_key_field_that_may_be_longer_or_has_a_new_name_is_the_same_key(tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_a_key_field_that_the_source_says_otherwise_is_the_same_key(tmp_path: Pa
     folder = entity(tmp_path, [day], [said], toml=TOML.replace("urn", "day"))
     assert [schema.key for schema in load_entity(folder).versions] == [("day",), ("day",)]
     changes = load_entity(folder).evolution.changes(1, 2)
-    assert [change.rule.name for change in changes] == ["key read otherwise"]
+    assert [change.rule.name for change in changes] == ["key mapping changed"]
 
 
 def test_a_key_that_an_older_version_has_not_got(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_an_alias_that_no_older_version_has(tmp_path: Path) -> None:
 
 def test_an_alias_that_clashes(tmp_path: Path) -> None:
     folder = entity(tmp_path, [f("int")], [f("int"), f("int", "g", aliases=["f"])])
-    allowed = "a name that is no field of this version"
+    allowed = "a name that is not a field of this version"
     assert refusal(folder) == f'v2.avsc, field g, aliases: found "f"; allowed: {allowed}'
     folder = entity(tmp_path, [f("int"), f("int", "h")], [f("int", "g", aliases=["f", "h"])])
     assert "allowed: names of one field: the version before has several of them" in refusal(folder)

@@ -161,4 +161,4 @@ def test_a_refusal_names_the_setting_what_is_published_and_what_to_do(
     assert 'entity.toml, csv:things, effective: order of files changed: is published as "null"' in str(
         caught.value
     )
-    assert "put back what is published" in str(caught.value)
+    assert "restore what is published" in str(caught.value)
