@@ -231,7 +231,8 @@ class Revisions:
 
     def _copy_checkpoints(self, table: StagingTable, old: int, new: int) -> None:
         """Copy the live checkpoints to the old revision, so that a rollback resumes there."""
-        # The live checkpoints themselves stay: the live reader continues into whichever revision is live.
+        # The live checkpoints stay, because the live reader writes to whichever revision is live. Those of
+        # the new revision are obsolete from now on.
         name, kept = table.entity.name, self._system.checkpoints
         for number in (old, new):
             self._forget_checkpoints(name, number)

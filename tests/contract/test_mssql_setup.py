@@ -81,8 +81,8 @@ def user(warehouse: MssqlWarehouse, database: str) -> Iterator[Any]:
 def test_init_makes_all_and_may_be_repeated(database: str) -> None:
     made = open_warehouse(url_of(database), ENTITIES)
     assert {each for each in made.lacks() if "missing" in each} >= {
-        "the role headwater_writer is missing, or not to be seen by this login",
-        "the role headwater_refresher is missing, or not to be seen by this login",
+        "the role headwater_writer is missing, or not visible to this login",
+        "the role headwater_refresher is missing, or not visible to this login",
         "the table headwater.revisions is missing",
     }
     made.init()
@@ -113,7 +113,7 @@ def test_check_calls_nothing_missing_that_a_role_may_not_see(
     member = open_warehouse(user(role), ENTITIES)
     expected = {
         "headwater_reader": [
-            "the tables of headwater are not to be seen by this login: run `check` as the owner"
+            "the tables of headwater are not visible to this login: run `check` as the owner"
         ]
     }
     assert member.lacks() == expected.get(role, [])
@@ -127,7 +127,7 @@ def test_check_says_of_a_view_that_it_may_be_there_unseen_unless_it_is_the_owner
         connection.cursor().execute("DROP VIEW staging.item")
     member = open_warehouse(user("headwater_refresher"), ENTITIES)
     assert member.lacks() == [
-        "the view staging.item is missing, or not to be seen by this login, or does not match its entity"
+        "the view staging.item is missing, or not visible to this login, or does not match its entity"
     ]
     assert warehouse.lacks() == ["the view staging.item is missing, or does not match its entity"]
     member.close()

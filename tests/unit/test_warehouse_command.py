@@ -58,7 +58,7 @@ class Answers:
 @pytest.mark.parametrize(
     ("may_select", "says"),
     [
-        (0, "the tables of headwater are not to be seen by this login: run `check` as the owner"),
+        (0, "the tables of headwater are not visible to this login: run `check` as the owner"),
         (1, "the table headwater.floors is missing"),
         (None, "the table headwater.floors is missing"),
     ],

@@ -1,9 +1,9 @@
-"""SQL Server's errors as ours: one table, by number, never by text.
+"""Mapping of SQL Server's errors to those of Headwater, by number and never by text.
 
-https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors; from
-20001 to 20999 the numbers are those of DB-Library, the client (FreeTDS, include/sybdb.h). A number that is
-not here is judged by its severity. Texts of the server may carry values and never leave this file (INV-7):
-what is raised has the number, and words of ours.
+https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors lists the
+server's numbers. Numbers 20001 to 20999 are from the client library, DB-Library (FreeTDS, include/sybdb.h). A
+number that is not in the table is mapped by its severity. The server's texts may contain field values and
+never leave this module (INV-7); the errors raised have the number and a text of our own.
 """
 
 import re
@@ -19,20 +19,21 @@ from consumers.warehouse.port import TransactionLostError
 from schemas.errors import ConfigurationError, TransientError
 
 CLIENT_NUMBERS = range(20_001, 21_000)
-SERVER_SAYS = 20_018
+SERVER_ERROR = 20_018
+"""The client's number for "the server sent an error", whose own number is the interesting one."""
 _SOCKET_NUMBERS = range(10_053, 10_062)
-_INFORMATIONAL = {5701, 5703}
-_CLIENT_SAYS = re.compile(rb"DB-Lib error message (\d+)")
+_INFORMATIONAL = {5701, 5703}  # "changed database context", "changed language": sent at every login
+_CLIENT_ERROR = re.compile(rb"DB-Lib error message (\d+)")
 
 
 class RowRefused(Exception):  # noqa: N818 - caught where the row is known, and never leaves this package
-    """SQL Server refuses the values of a row, whatever is retried."""
+    """SQL Server refuses the values of a row; a retry does not help."""
 
 
 Kind = type[TransientError | ConfigurationError | RowRefused]
 
 NUMBERS: dict[int, tuple[Kind, str]] = {
-    # Undone by another transaction, or the connection is gone: the same again, at once.
+    # Rolled back because of another transaction, or the connection broke: retry the transaction at once.
     1205: (TransactionLostError, "deadlock"),
     2601: (TransactionLostError, "another writer was first"),
     2627: (TransactionLostError, "another writer was first"),
@@ -41,45 +42,45 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     LOCK_VICTIM: (TransactionLostError, "deadlock over an application lock"),
     3902: (TransactionLostError, "the transaction had ended"),
     3903: (TransactionLostError, "the transaction had ended"),
-    3930: (TransactionLostError, "the transaction can not be committed"),
-    3939: (TransactionLostError, "the transaction can not be committed"),
-    3940: (TransactionLostError, "the locks of the commit were not free"),
+    3930: (TransactionLostError, "the transaction cannot be committed"),
+    3939: (TransactionLostError, "the transaction cannot be committed"),
+    3940: (TransactionLostError, "the commit could not get its locks"),
     3948: (TransactionLostError, "the transaction was ended by an availability replica"),
-    3971: (TransactionLostError, "the server did not go on with the transaction"),
-    3981: (TransactionLostError, "the transaction can not be committed"),
-    3998: (TransactionLostError, "the transaction can not be committed"),
+    3971: (TransactionLostError, "the server failed to resume the transaction"),
+    3981: (TransactionLostError, "the transaction cannot be committed"),
+    3998: (TransactionLostError, "the transaction cannot be committed"),
     539: (TransactionLostError, "a table was changed meanwhile"),
     2801: (TransactionLostError, "a table or view was changed meanwhile"),
-    20003: (TransactionLostError, "no answer in time"),
+    20003: (TransactionLostError, "the connection timed out"),
     20004: (TransactionLostError, "reading from the server failed"),
     20006: (TransactionLostError, "writing to the server failed"),
     20017: (TransactionLostError, "the server closed the connection"),
-    20020: (TransactionLostError, "the server's answer was not understood"),
+    20020: (TransactionLostError, "the server sent an invalid response"),
     20047: (TransactionLostError, "the connection is dead"),
     10053: (TransactionLostError, "connection aborted"),
     10054: (TransactionLostError, "connection reset"),
-    596: (TransactionLostError, "the session was ended"),
-    # The environment's state, which passes or is mended: wait.
-    LOCK_TIMED_OUT: (TransientError, "an application lock is not free"),
-    1203: (TransientError, "a lock was let go too early"),
+    596: (TransactionLostError, "the session was killed"),
+    # A state of the environment that passes, or that an operator resolves: wait, then retry.
+    LOCK_TIMED_OUT: (TransientError, "timed out waiting for an application lock"),
+    1203: (TransientError, "a lock was released that was not held"),
     1204: (TransientError, "out of locks"),
-    1221: (TransientError, "a lock was let go too early"),
-    1807: (TransientError, "the database model is not free"),
-    8628: (TransientError, "a statement could not be optimised in time"),
-    1222: (TransientError, "a lock is not free"),
+    1221: (TransientError, "a lock was released that was not held"),
+    1807: (TransientError, "the database model is locked"),
+    8628: (TransientError, "timed out optimising a statement"),
+    1222: (TransientError, "timed out waiting for a lock"),
     701: (TransientError, "out of memory"),
     802: (TransientError, "out of memory"),
-    8645: (TransientError, "no memory in time"),
-    8651: (TransientError, "no memory"),
-    845: (TransientError, "a page is not free in time"),
+    8645: (TransientError, "timed out waiting for memory"),
+    8651: (TransientError, "not enough memory for a statement"),
+    845: (TransientError, "timed out waiting for a page"),
     823: (TransientError, "reading a page failed"),
     824: (TransientError, "a page is damaged"),
     825: (TransientError, "reading a page failed"),
     1101: (TransientError, "the data file is full"),
     1105: (TransientError, "the filegroup is full"),
     9002: (TransientError, "the transaction log is full"),
-    3935: (TransientError, "too few resources"),
-    3949: (TransientError, "a row's version is missing"),
+    3935: (TransientError, "not enough resources"),
+    3949: (TransientError, "a row version is missing"),
     3950: (TransientError, "a scan of the version store took too long"),
     3957: (TransientError, "the version store is not ready"),
     3958: (TransientError, "the version store is full"),
@@ -87,10 +88,16 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     3967: (TransientError, "the version store is full"),
     3906: (TransientError, "the database is read-only"),
     3908: (TransientError, "the database is in emergency mode"),
-    3984: (TransientError, "a lock of the database is not free"),
-    3985: (TransientError, "too little memory"),
-    5061: (TransientError, "others use the database, and this setting needs it alone: try again later"),
-    5070: (TransientError, "others use the database, and this setting needs it alone: try again later"),
+    3984: (TransientError, "a lock of the database is not available"),
+    3985: (TransientError, "not enough memory"),
+    5061: (
+        TransientError,
+        "this setting needs exclusive access to the database, which others are using: try again later",
+    ),
+    5070: (
+        TransientError,
+        "this setting needs exclusive access to the database, which others are using: try again later",
+    ),
     233: (TransientError, "the connection was closed at login"),
     921: (TransientError, "the database is not recovered yet"),
     922: (TransientError, "the database is being recovered"),
@@ -99,13 +106,13 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     926: (TransientError, "the database is suspect"),
     927: (TransientError, "the database is being restored"),
     942: (TransientError, "the database is offline"),
-    945: (TransientError, "the database can not be opened"),
+    945: (TransientError, "the database cannot be opened"),
     952: (TransientError, "the database is in transition"),
-    976: (TransientError, "this is a secondary replica that takes no connections"),
+    976: (TransientError, "this is a secondary replica that accepts no connections"),
     978: (TransientError, "this is a read-only replica"),
     983: (TransientError, "the replica is not accessible"),
     4064: (TransientError, "the login's default database is not accessible"),
-    5120: (TransientError, "a file of the database can not be opened"),
+    5120: (TransientError, "a file of the database cannot be opened"),
     6005: (TransientError, "the server is shutting down"),
     17142: (TransientError, "the server is paused"),
     17187: (TransientError, "the server is starting"),
@@ -114,7 +121,7 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     18401: (TransientError, "the server is in script upgrade mode"),
     18451: (TransientError, "only administrators may connect now"),
     18461: (TransientError, "the server is in single-user mode"),
-    10060: (TransientError, "no connection in time"),
+    10060: (TransientError, "connecting timed out"),
     10061: (TransientError, "connection refused"),
     # Azure SQL: https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
     4221: (TransientError, "the login waits for a replica"),
@@ -123,64 +130,64 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     10936: (TransientError, "too many workers"),
     40143: (TransientError, "the service failed"),
     40166: (TransientError, "the service failed"),
-    40197: (TransientError, "the service is being moved"),
+    40197: (TransientError, "the service is being reconfigured"),
     40501: (TransientError, "the service is busy"),
-    40540: (TransientError, "the service ended the session"),
+    40540: (TransientError, "the service closed the session"),
     40544: (TransientError, "the database is full"),
-    40549: (TransientError, "the session took too long"),
-    40550: (TransientError, "the session took too many locks"),
-    40551: (TransientError, "the session took too much of tempdb"),
-    40552: (TransientError, "the session took too much log"),
-    40553: (TransientError, "the session took too much memory"),
+    40549: (TransientError, "the session ran too long"),
+    40550: (TransientError, "the session used too many locks"),
+    40551: (TransientError, "the session used too much of tempdb"),
+    40552: (TransientError, "the session used too much log space"),
+    40553: (TransientError, "the session used too much memory"),
     40613: (TransientError, "the database is not available now"),
     42108: (TransientError, "the pool is paused"),
     42109: (TransientError, "the pool is resuming"),
-    49918: (TransientError, "too few resources"),
+    49918: (TransientError, "not enough resources"),
     49919: (TransientError, "too many operations"),
     49920: (TransientError, "too many operations"),
     20002: (
         TransientError,
-        "the connection could not be made: is a server there, with TLS, and its certificate right?",
+        "connecting failed: check that a server runs there, with TLS and a valid certificate",
     ),
-    SERVER_SAYS: (TransientError, "the server refuses the connection"),
-    20008: (TransientError, "no socket"),
+    SERVER_ERROR: (TransientError, "the server refused the connection"),
+    20008: (TransientError, "no socket could be opened"),
     20009: (TransientError, "no server answers"),
     20010: (TransientError, "the client is out of memory"),
     20011: (TransientError, "too many connections of this process"),
     # The values of one row.
     168: (RowRefused, "a number is too large for its column"),
-    213: (RowRefused, "another number of values than of columns"),
+    213: (RowRefused, "the number of values differs from the number of columns"),
     220: (RowRefused, "a number is too large for its column"),
     232: (RowRefused, "a number is too large for its column"),
-    241: (RowRefused, "a text is no date or time"),
+    241: (RowRefused, "a text is not a valid date or time"),
     242: (RowRefused, "a date is out of range"),
     245: (RowRefused, "a value does not convert to the type of its column"),
     248: (RowRefused, "a number is too large for an integer"),
-    295: (RowRefused, "a text is no date or time"),
-    515: (RowRefused, "a column takes no NULL"),
+    295: (RowRefused, "a text is not a valid date or time"),
+    515: (RowRefused, "a column does not accept NULL"),
     517: (RowRefused, "a date is out of range"),
     542: (RowRefused, "a date is out of range"),
-    547: (RowRefused, "a constraint of the table"),
-    550: (RowRefused, "a view's CHECK OPTION"),
-    1946: (RowRefused, "a value is too long for an index that somebody made"),
+    547: (RowRefused, "a constraint of the table is violated"),
+    550: (RowRefused, "the CHECK OPTION of a view is violated"),
+    1946: (RowRefused, "a value is too long for an index that was added to the table"),
     2628: (RowRefused, "a value is too long for its column"),
-    3621: (RowRefused, "a statement was ended"),
+    3621: (RowRefused, "the statement was terminated"),
     8114: (RowRefused, "a value does not convert to the type of its column"),
     8115: (RowRefused, "a number is too large for its column"),
     8134: (RowRefused, "a computed column divides by zero"),
     8152: (RowRefused, "a value is too long for its column"),
-    8169: (RowRefused, "a text is no identifier"),
+    8169: (RowRefused, "a text is not a UUID"),
     511: (RowRefused, "a row is larger than a page"),
-    3609: (RowRefused, "a trigger ended the batch"),
-    13608: (RowRefused, "a property is not in the JSON"),
-    13606: (RowRefused, "a JSON is nested too deeply"),
+    3609: (RowRefused, "a trigger aborted the batch"),
+    13608: (RowRefused, "a property is missing in the JSON"),
+    13606: (RowRefused, "the JSON is nested too deeply"),
     13609: (RowRefused, "a text is not JSON"),
-    13610: (RowRefused, "a value is no text of JSON"),
-    # A person has to look.
-    18452: (ConfigurationError, "the login is not of a trusted domain"),
+    13610: (RowRefused, "a value is not a JSON text"),
+    # An operator has to act.
+    18452: (ConfigurationError, "the login is from an untrusted domain"),
     18456: (
         ConfigurationError,
-        "the login is refused, or the database is missing: look at user, password, name",
+        "the login is refused, or the database is missing: check user, password and database name",
     ),
     18470: (ConfigurationError, "the login is disabled"),
     18486: (ConfigurationError, "the login is locked out"),
@@ -191,26 +198,29 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     916: (ConfigurationError, "this login may not open the database"),
     40615: (ConfigurationError, "the server's firewall refuses this address"),
     40532: (ConfigurationError, "the login is refused"),
-    20012: (ConfigurationError, "no entry for this server"),
-    20013: (ConfigurationError, "no host of this name"),
+    20012: (ConfigurationError, "the server's name is not configured"),
+    20013: (ConfigurationError, "the host name is unknown"),
     20014: (ConfigurationError, "the login is refused"),
     **dict.fromkeys(
         (102, 105, 111, 137, 156, 195, 319, 325),
-        (ConfigurationError, "this server does not know a statement: SQL Server 2017 or later is needed"),
+        (ConfigurationError, "the server does not support a statement: SQL Server 2017 or later is needed"),
     ),
     **dict.fromkeys(
         (109, 110, 120, 121, 206, 209, 257, 402, 4104, 10709, 10738, 13607),
-        (ConfigurationError, "a statement does not fit its table: a bug, or a table that somebody changed"),
+        (
+            ConfigurationError,
+            "a statement does not match its table: a bug, or a table that was changed by hand",
+        ),
     ),
     **dict.fromkeys(
         (103, 123, 191, 564, 565, 8623, 8631, 8632, 13626),
-        (ConfigurationError, "an entity has more, or longer, columns than a statement takes"),
+        (ConfigurationError, "an entity has too many, or too long, columns for a statement"),
     ),
-    **dict.fromkeys((446, 449, 451, 457, 468), (ConfigurationError, "two collations meet")),
-    226: (ConfigurationError, "a statement that is not allowed in a transaction"),
-    266: (ConfigurationError, "a transaction that does not end where it began"),
+    **dict.fromkeys((446, 449, 451, 457, 468), (ConfigurationError, "two collations conflict")),
+    226: (ConfigurationError, "a statement is not allowed in a transaction"),
+    266: (ConfigurationError, "a transaction does not end where it began"),
     207: (ConfigurationError, "a column is missing"),
-    # OPENJSON, too, is "an object" that is not there where the compatibility level is below 130.
+    # OPENJSON, too, is a missing "object" if the compatibility level is below 130.
     208: (ConfigurationError, "a table or view is missing: run `headwater warehouse init`, then `check`"),
     229: (ConfigurationError, "no permission: run `headwater warehouse check`"),
     230: (ConfigurationError, "no permission: run `headwater warehouse check`"),
@@ -219,33 +229,33 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     300: (ConfigurationError, "no permission: run `headwater warehouse check`"),
     1088: (ConfigurationError, "a table or view is missing, or no permission"),
     1701: (ConfigurationError, "a row of this entity can be larger than a page"),
-    1702: (ConfigurationError, "an entity has more columns than a table takes"),
-    1750: (ConfigurationError, "a constraint can not be made"),
-    2705: (ConfigurationError, "a column is named twice"),
-    2714: (ConfigurationError, "a table or view is there that Headwater did not make"),
+    1702: (ConfigurationError, "an entity has too many columns for a table"),
+    1750: (ConfigurationError, "a constraint cannot be created"),
+    2705: (ConfigurationError, "two columns have the same name"),
+    2714: (ConfigurationError, "a table or view exists that Headwater did not create"),
     2760: (ConfigurationError, "the schema is missing, or no permission"),
-    2759: (ConfigurationError, "the schema can not be made"),
+    2759: (ConfigurationError, "the schema cannot be created"),
     2812: (ConfigurationError, "a procedure is missing"),
     3701: (ConfigurationError, "a table or view is missing, or no permission"),
-    3705: (ConfigurationError, "a table is where a view should be, or the reverse"),
-    3729: (ConfigurationError, "a table is used by another object, which somebody made"),
+    3705: (ConfigurationError, "a table exists in place of a view, or the reverse"),
+    3729: (ConfigurationError, "another object, which Headwater did not create, depends on a table"),
     4613: (ConfigurationError, "no permission to grant"),
     5011: (ConfigurationError, "no permission to alter the database"),
-    5069: (ConfigurationError, "the database's setting can not be changed"),
-    15023: (ConfigurationError, "a user or role of that name is there that Headwater did not make"),
+    5069: (ConfigurationError, "a setting of the database cannot be changed"),
+    15023: (ConfigurationError, "a user or role of that name exists that Headwater did not create"),
     15151: (ConfigurationError, "a user, role or object is missing, or no permission"),
     15247: (ConfigurationError, "no permission"),
-    448: (ConfigurationError, "this server does not know the collation"),
+    448: (ConfigurationError, "the server does not support the collation"),
     4902: (ConfigurationError, "a table is missing, or no permission"),
 }
 
 _RESOURCES = 17
-"""Severity from which on the server, and not the statement, is at fault."""
+"""The lowest severity of errors of the server's resources or software, as opposed to the statement."""
 
 
 def map_error(number: int | None, severity: int | None) -> tuple[Kind, str]:
-    """What an error is to us. Without a number it is pymssql's own: the connection is not there any more."""
-    if number is None:
+    """Return the class and text of our error for a number and severity."""
+    if number is None:  # raised by pymssql itself, for a connection that is no longer open
         return TransactionLostError, "the connection is closed"
     if number in NUMBERS:
         return NUMBERS[number]
@@ -257,46 +267,52 @@ def map_error(number: int | None, severity: int | None) -> tuple[Kind, str]:
 
 
 def number_of(error: BaseException | None) -> tuple[int | None, int | None]:
-    """Number and severity. pymssql tells the severity only in the error that its own came of.
-
-    Where a connection can't be made, its arguments stand in a tuple of their own.
-    """
+    """Return the number and the severity of an error of pymssql; None for what it does not have."""
     match error:
-        case BaseException(args=((int() as number, bytes() as said), *_)):
-            return _number_at_connect(number, said), None
+        # A failed connect has number and text in a nested tuple.
+        case BaseException(args=((int() as number, bytes() as text), *_)):
+            return _number_at_connect(number, text), None
         case BaseException(args=(int() as number, *_)):
+            # The severity is only in the error of the lower layer, from which this one was raised.
             return number, getattr(error.__context__, "severity", None)
     return None, None
 
 
-def _number_at_connect(number: int, said: bytes) -> int:
-    """Number and text may be those of an earlier failure of this process: pymssql 2.4.6 keeps what had the
-    greatest severity ever (`clr_err` sets locals), and adds what it says itself. So the number is right where
-    the server sent an error, and its text is before what pymssql says of it."""
-    client = [int(each) for each in _CLIENT_SAYS.findall(said)]
-    if SERVER_SAYS not in client:
-        return client[-1] if client else number
-    return SERVER_SAYS if _CLIENT_SAYS.match(said) or number in _INFORMATIONAL else number
+def _number_at_connect(number: int, text: bytes) -> int:
+    """Return the number of the error that made a connect fail."""
+    # Number and text may be from an earlier failure of this process: pymssql 2.4.6 keeps the message of the
+    # greatest severity so far (its `clr_err` resets only local variables), and appends those of the client.
+    # So `number` is right only if the server did send an error, whose text then precedes the client's.
+    client_numbers = [int(digits) for digits in _CLIENT_ERROR.findall(text)]
+    if SERVER_ERROR not in client_numbers:
+        return client_numbers[-1] if client_numbers else number
+    return SERVER_ERROR if _CLIENT_ERROR.match(text) or number in _INFORMATIONAL else number
 
 
 def words_of(error: BaseException | None) -> str:
-    """What the server said of a statement that it did not run: names and constants that stand in it, and no
-    value of any row. Of no other statement (INV-7)."""
-    said = next((each for each in getattr(error, "args", ()) if isinstance(each, bytes)), b"")
-    return said.partition(b"DB-Lib error")[0].decode("utf-8", "replace").strip()
+    """Return the server's text for a statement that failed to compile.
+
+    Only for such a statement: the text then quotes names and constants of the statement. The text of an
+    executed statement may quote field values (INV-7).
+    """
+    text = next((argument for argument in getattr(error, "args", ()) if isinstance(argument, bytes)), b"")
+    return text.partition(b"DB-Lib error")[0].decode("utf-8", "replace").strip()
 
 
 FOREIGN = (DBAPIError, pymssql.Error, _mssql.MSSQLException, PendingRollbackError)
-"""What a statement or a login may raise. While it connects, pymssql lets errors of its lower layer through,
-which are no errors of the DB-API; SQLAlchemy refuses statements on a connection that it has given up."""
+"""Errors that a statement or a login may raise.
+
+During a connect, pymssql lets errors of its lower layer through, which are not DB-API errors. SQLAlchemy
+raises PendingRollbackError for a statement on an invalidated connection.
+"""
 
 
 @contextmanager
 def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
-    """Re-raise what SQL Server, pymssql and SQLAlchemy raise as TransientError, ConfigurationError or
-    RowRefused, without the foreign error: its text, and the statement in it, may carry values.
+    """Convert errors of SQL Server, pymssql and SQLAlchemy to TransientError, ConfigurationError or
+    RowRefused.
 
-    `server`: its host and port, named where the connection failed.
+    `doing` names the operation in the error; `server` is host and port, for errors of the connection.
     """
     try:
         yield
@@ -304,10 +320,12 @@ def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
         number, severity = number_of(error.orig if isinstance(error, DBAPIError) else error)
         kind, words = map_error(number, severity)
         where = f" at {server}" if server and _is_of_connection(number) else ""
-        said = f"{doing}: SQL Server error {number}{where}: {words}" if number else f"{doing}{where}: {words}"
-        raise kind(said) from None
+        code = f": SQL Server error {number}" if number else ""
+        # `from None`: the text of the foreign error, and the statement in it, may contain field values
+        # (INV-7).
+        raise kind(f"{doing}{code}{where}: {words}") from None
 
 
 def _is_of_connection(number: int | None) -> bool:
-    """Whether the client, not the server, found the fault."""
+    """Return whether the client detected the error, so that the server's address helps to find the cause."""
     return number is None or number in CLIENT_NUMBERS or number in _SOCKET_NUMBERS

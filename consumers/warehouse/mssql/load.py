@@ -1,8 +1,8 @@
-"""Rows into #rows, the temporary table that the guard reads: the one way that carries many values.
+"""Loading of rows into #rows, the temporary table that the guard reads.
 
-JSON texts of arrays, read by OPENJSON, are the fastest way that is right for all types but binary ones, and
-for text that is not long (figures: docs/benchmarks.md). A text costs by its length: what all rows have in
-common is said once beside it. Elsewhere it is VALUES with literals, at most 1,000 rows a statement.
+Rows are sent as JSON arrays and read with OPENJSON. That is the fastest way (docs/benchmarks.md) that is
+exact for all types but binary ones and long text; those rows are sent as literals in VALUES, at most 1,000
+per statement. The cost of JSON grows with its length, so values that are equal in all rows are sent once.
 """
 
 import json
@@ -30,16 +30,16 @@ from consumers.warehouse.tables import KEY_HASH, StagingTable
 from schemas.payload.fields import Field
 
 JSON_ROWS = 5_000
-"""Of one statement."""
+"""Rows per statement."""
 JSON_TEXT_ROWS = 1_000
-"""Of one JSON text in it."""
+"""Rows per JSON text in a statement."""
 JSON_TEXT = 2_000
-"""Characters: at most 4,000 units of UTF-16, which is as far as JSON functions go for certain."""
+"""Characters: at most 4,000 UTF-16 code units, the documented limit of some JSON functions."""
 LITERAL_ROWS = 1_000
-"""What a table value constructor takes."""
+"""Rows per statement: the limit of a table value constructor."""
 
 _ONCE = ("_deleted", "_source", "_schema_version")
-"""Mostly the same in all rows of a batch."""
+"""Columns that usually have one value in all rows of a batch."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -48,7 +48,7 @@ AnyRow: TypeAlias = Row | HistoryRow
 
 
 class LoadStatement(NamedTuple):
-    """A statement that fills #rows, with the parameters of its placeholders."""
+    """A statement that loads `rows` rows into #rows, with its parameters if it has placeholders."""
 
     rows: int
     statement: str
@@ -56,11 +56,12 @@ class LoadStatement(NamedTuple):
 
 
 def loads(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[LoadStatement]:
-    """The rows in the order of their keys, so that two writers meet in one order, in pieces.
+    """Yield statements that load the rows, in several pieces if there are many.
 
-    Raises RefusedRowError for a row with a value that no column of SQL Server holds.
+    Raises RefusedRowError for rows with a value that no column of SQL Server can store.
     """
-    ordered = sorted(rows, key=_place)
+    # In key order, so that concurrent writers lock keys in one order and deadlock less often.
+    ordered = sorted(rows, key=_identity)
     fields = table.fields
     literal = ordered if any(field.kind == "bytes" for field in fields) else _with_long_text(table, ordered)
     plain = [] if literal is ordered else _without(ordered, literal)
@@ -71,21 +72,26 @@ def loads(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[LoadStatement
 
 
 def _with_long_text(table: StagingTable, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
-    places = [place for place, field in enumerate(table.fields) if storage_of(field).unbounded]
-    return [row for row in rows if any(len(str(row.values[place] or "")) > JSON_TEXT for place in places)]
+    """Return the rows with a text that is too long for JSON."""
+    indexes = [index for index, field in enumerate(table.fields) if storage_of(field).unbounded]
+    return [row for row in rows if any(len(str(row.values[index] or "")) > JSON_TEXT for index in indexes)]
 
 
 def _without(rows: Sequence[AnyRow], others: Sequence[AnyRow]) -> Sequence[AnyRow]:
-    gone = {_place(row) for row in others}
-    return [row for row in rows if _place(row) not in gone] if gone else rows
+    excluded = {_identity(row) for row in others}
+    return [row for row in rows if _identity(row) not in excluded] if excluded else rows
 
 
-def _place(row: AnyRow) -> tuple[bytes, str]:
-    """History has several rows of a key."""
+def _identity(row: AnyRow) -> tuple[bytes, str]:
+    # The rank, too, because history has several rows of one key.
     return row.key_hash, row.rank
 
 
 def _json(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
+    """Return the statement that loads rows as JSON.
+
+    Constant columns and the common prefix of the ranks are parameters of their own.
+    """
     sent = dict(zip(table.columns, _columns(table, rows), strict=False))
     once = {name: sent.pop(name)[0] for name in _ONCE if len(set(sent[name])) == 1}
     prefix = _common_prefix([row.rank for row in rows])
@@ -101,25 +107,30 @@ def _json(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
 
 
 def _common_prefix(ranks: Sequence[str]) -> str:
+    """Return the longest prefix that all ranks share."""
+    # The prefix that the least and the greatest share is shared by every rank between them.
     least, greatest = min(ranks), max(ranks)
-    for place, character in enumerate(least):
-        if greatest[place] != character:  # the greatest of equal beginning is no shorter
-            return least[:place]
+    for index, character in enumerate(least):
+        if greatest[index] != character:  # if `greatest` starts with `least`, the loop ends before its end
+            return least[:index]
     return least
 
 
 def _json_text(table: StagingTable, sent: Sequence[str], once: Mapping[str, object], into: bool) -> str:
-    """The next text, which makes #rows or adds to it."""
+    """Return the statements that read one JSON text; the first one (`into`) creates #rows."""
     types = {KEY_HASH: "UNIQUEIDENTIFIER", **types_of(table)}
-    shape = ", ".join(f"{quoted(name)} {types[name]} '$[{place}]'" for place, name in enumerate(sent))
+    shape = ", ".join(f"{quoted(name)} {types[name]} '$[{index}]'" for index, name in enumerate(sent))
     columns = table.columns[:-1]
     chosen = ", ".join(_chosen(name, name in once, name in collated(table)) for name in columns)
-    made = f"SELECT {chosen} INTO #rows" if into else f"INSERT INTO #rows ({listed(columns)}) SELECT {chosen}"
-    read = f"{made} FROM OPENJSON(@json) WITH ({shape})"
+    insert = (
+        f"SELECT {chosen} INTO #rows" if into else f"INSERT INTO #rows ({listed(columns)}) SELECT {chosen}"
+    )
+    read = f"{insert} FROM OPENJSON(@json) WITH ({shape})"
     return f"SET @json = %s; {read}; SET @loaded = @loaded + @@ROWCOUNT; "
 
 
 def _chosen(name: str, is_once: bool, is_text: bool) -> str:
+    """Return the expression of one column in the SELECT from OPENJSON."""
     if name == KEY_HASH:
         return f"CAST({quoted(name)} AS BINARY(16)) AS {quoted(name)}"
     value = f"@{name}" if is_once else f"@prefix + {quoted(name)}" if name == "_rank" else quoted(name)
@@ -129,6 +140,7 @@ def _chosen(name: str, is_once: bool, is_text: bool) -> str:
 
 
 def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
+    """Return the statement that loads rows as literals, without parameters."""
     columns = table.columns[:-1]
     types = {KEY_HASH: "UNIQUEIDENTIFIER", **types_of(table)}
     named = ", ".join(
@@ -136,9 +148,10 @@ def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
         f"{f' COLLATE {BINARY_COLLATION}' if name in collated(table) else ''} NULL"
         for name in columns
     )
-    shown = [list(map(_literal, column)) for column in _columns(table, rows)]
-    shown[0] = ["0x" + row.key_hash.hex() for row in rows]
-    values = ", ".join(f"({', '.join(each)})" for each in zip(*shown, strict=True))
+    literals = [list(map(_literal, column)) for column in _columns(table, rows)]
+    # A literal can be binary. Only JSON needs the key hash as the text of a UUID.
+    literals[0] = ["0x" + row.key_hash.hex() for row in rows]
+    values = ", ".join(f"({', '.join(row_literals)})" for row_literals in zip(*literals, strict=True))
     return LoadStatement(
         len(rows),
         f"CREATE TABLE #rows ({named}); INSERT INTO #rows ({listed(columns)}) VALUES {values}; "
@@ -148,20 +161,22 @@ def _literals(table: StagingTable, rows: Sequence[AnyRow]) -> LoadStatement:
 
 
 def literal_of(field: Field) -> str:
-    """A field's default as a literal of its column."""
+    """Return the default of a field as a T-SQL literal."""
     return _literal(converted([field.default_or_none], storage_of(field).write)[0])
 
 
 def _literal(value: object) -> str:
-    """Of one type in a column, whatever its values: VALUES unites the types of its rows."""
+    """Return a value as a T-SQL literal."""
+    # VALUES converts a column to the common type of its rows, so every value of a column must have the same
+    # type of literal: a float without an exponent would be a DECIMAL.
     match value:
         case None:
             return "NULL"
         case bool():
             return "1" if value else "0"
         case float():
-            shown = repr(value)
-            return shown if "e" in shown else f"{shown}e0"
+            digits = repr(value)
+            return digits if "e" in digits else f"{digits}e0"
         case bytes():
             return "0x" + value.hex()
         case str():
@@ -170,18 +185,22 @@ def _literal(value: object) -> str:
 
 
 def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[object]]:
-    """What each column of `StagingTable.columns` but the last is sent as."""
+    """Yield the converted values of each column of `StagingTable.columns` but the last.
+
+    Raises RefusedRowError.
+    """
     key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values, *operations = zip(
         *rows, strict=True
     )
     if any(map(_is_odd_rank, ranks)) or any(map(_is_long_source, {*sources})):
         raise _refused(table, rows)
-    yield [binary_text(each) for each in key_hashes]
+    yield [binary_text(key_hash) for key_hash in key_hashes]
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
         yield _written(table, field, column, rows)
     yield ranks
-    yield [uuid_text(each) for each in event_ids]
-    yield from (deleted, sources, [instant_text(each) for each in occurred], versions, *operations)
+    yield [uuid_text(event_id) for event_id in event_ids]
+    # History has one more column, the operation.
+    yield from (deleted, sources, [instant_text(moment) for moment in occurred], versions, *operations)
 
 
 def _written(
@@ -190,11 +209,12 @@ def _written(
     try:
         return converted(column, storage_of(field).write)
     except ValueError:
+        # The ValueError does not identify its row, so all rows are checked one by one.
         raise _refused(table, rows) from None
 
 
 def _refused(table: StagingTable, rows: Sequence[AnyRow]) -> RefusedRowError:
-    """All of these rows that hold a value that no column of SQL Server takes."""
+    """Return the error for all rows with a value that no column of SQL Server can store."""
     broken = ((row, _broken_rule(table, row)) for row in rows)
     return RefusedRowError.of(
         table.entity.name, [(row, f"the warehouse refuses the row: {rule}") for row, rule in broken if rule]
@@ -202,8 +222,9 @@ def _refused(table: StagingTable, rows: Sequence[AnyRow]) -> RefusedRowError:
 
 
 def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
+    """Return the rule that a row breaks, naming the field but no value (INV-7); None for a valid row."""
     if _is_odd_rank(row.rank):
-        return f"its rank, position and what follows it, takes at most {MAX_RANK} characters of ASCII"
+        return f"its rank, which begins with the position, takes at most {MAX_RANK} characters of ASCII"
     if _is_long_source(row.source):
         return f"the name of its source takes at most {MAX_SOURCE} characters"
     for field, value in zip(table.fields, row.values, strict=True):
@@ -215,7 +236,8 @@ def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
 
 
 def _is_odd_rank(rank: str) -> bool:
-    """A second check, as the next one is: `consumers.rows` lets no such event come so far."""
+    # `consumers.rows` refuses such an event earlier. Checked again, here and below, because a truncated rank
+    # or source would corrupt the table silently.
     return len(rank) > MAX_RANK or not rank.isascii()
 
 
@@ -224,11 +246,11 @@ def _is_long_source(source: str) -> bool:
 
 
 def nothing_lost(load: LoadStatement, loaded: int) -> None:
-    """Every row that was sent is in #rows, or nothing is committed (INV-4). Raises RuntimeError."""
+    """Raise RuntimeError unless all rows that were sent are in #rows (INV-4)."""
     if loaded != load.rows:
         raise RuntimeError(f"{load.rows} rows were sent and {loaded} arrived")
 
 
 def json_text(rows: Sequence[Sequence[object]]) -> str:
-    """Arrays as one JSON parameter."""
+    """Return arrays as one JSON parameter."""
     return _encode(rows)

@@ -1,4 +1,4 @@
-"""Rows out of SQL Server's results, column by column: few Python operations for each row."""
+"""Conversion of SQL Server's results to rows."""
 
 from collections.abc import Iterator
 from operator import attrgetter
@@ -11,6 +11,7 @@ from consumers.warehouse.tables import StagingTable
 
 
 def read_rows(table: StagingTable, result: Result) -> Iterator[Row]:
-    """The rows of `mssql_sql.select_rows` and what follows it, typed, as they come from the server."""
+    """Yield typed rows from the result of `sql.select_rows`, as they arrive from the server."""
+    # pymssql returns event ids as uuid.UUID, whose `bytes` are those that were sent.
     reads = [storage_of(field).read for field in table.fields]
     return typed_rows(result, reads, attrgetter("bytes"), instant_of)

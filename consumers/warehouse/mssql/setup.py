@@ -1,8 +1,4 @@
-"""A database of SQL Server made ready, and what it lacks: `headwater warehouse init` and `check`.
-
-READ_COMMITTED_SNAPSHOT: a reader sees the last committed rows and waits for no writer; without it a report
-would wait for each batch, and see half of one and half of the next.
-"""
+"""Set-up of a SQL Server database, and the check of it: `headwater warehouse init` and `check`."""
 
 from sqlalchemy import Connection
 
@@ -12,13 +8,16 @@ from consumers.warehouse.tables import StagingTables
 from schemas.errors import ConfigurationError
 
 LEVEL = 130
-"""The compatibility level from which on there is OPENJSON."""
+"""The lowest compatibility level with OPENJSON."""
 SELECT_LEVEL = "SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME()"
+# With READ_COMMITTED_SNAPSHOT a reader sees the last committed rows and does not wait for writers. Without it
+# a report would wait for every batch, and could see part of one and part of the next (INV-8).
 SNAPSHOT_IS_ON = "SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME()"
-# NO_WAIT: it needs the database to itself, and is not to throw others out or to hang.
+# The setting needs exclusive access to the database. NO_WAIT fails at once, where other options would wait
+# without limit or disconnect the other sessions.
 SNAPSHOT_ON = "ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON WITH NO_WAIT"
 
-# A refresh of a report reads several tables as of one moment. Needs nobody to be away.
+# The refresh of a report reads several tables as of one moment. Needs no exclusive access.
 SNAPSHOTS_ALLOWED = "SELECT CAST(snapshot_isolation_state AS INT) FROM sys.databases WHERE name = DB_NAME()"
 ALLOW_SNAPSHOTS = "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
 
@@ -32,7 +31,10 @@ WRITER_GRANTS = (
     f"GRANT SELECT, INSERT ON SCHEMA::[history] TO [{WRITER_ROLE}]",
     f"GRANT INSERT, DELETE ON [headwater].[dead_letters] TO [{WRITER_ROLE}]",
 )
-"""What the consumer does, and no more: it makes no tables, and deletes but the summary that it replaces."""
+"""Exactly what a consumer needs.
+
+It creates no tables, and deletes nothing but the summary that it replaces.
+"""
 
 REFRESHER_GRANTS = (
     f"GRANT CREATE TABLE, CREATE VIEW TO [{REFRESHER_ROLE}]",
@@ -45,10 +47,13 @@ REFRESHER_GRANTS = (
     f"GRANT INSERT, UPDATE ON [headwater].[reports] TO [{REFRESHER_ROLE}]",
     f"GRANT VIEW DEFINITION ON ROLE::[{READER_ROLE}] TO [{REFRESHER_ROLE}]",
 )
-"""What keeps reports: tables and views of its own, which it shows to readers (CONTROL is what it takes to
-grant, and it has to see whom); triggers and indexes on tables of staging (ALTER); pending rows in headwater,
-made, read and removed. It writes no rows of staging or history. But ALTER on a schema is the right to drop
-what is in it, and a view made in one reads by its owner's rights: a member is trusted like their owner."""
+"""What the refresh of reports needs.
+
+CONTROL on reporting: it creates tables and views there, and grants them to readers, whose role it must see.
+ALTER on staging and headwater: it creates triggers and indexes on staging tables, and pending tables for
+their rows. It writes no rows of staging or history. ALTER on a schema includes the right to drop its objects,
+and a view reads with the rights of its owner, so a member of this role has to be trusted like the owner.
+"""
 OWNERS = (
     "SELECT COUNT(DISTINCT principal_id) FROM sys.schemas "
     "WHERE name IN (N'headwater', N'staging', N'reporting', N'history')"
@@ -58,16 +63,15 @@ MAY_SELECT = (
     "SELECT CASE WHEN SCHEMA_ID(N'headwater') IS NOT NULL "
     "THEN HAS_PERMS_BY_NAME(N'headwater', N'SCHEMA', N'SELECT') END"
 )
-"""0: the schema is there, and its tables are not for this login; NULL: it is not there."""
+"""0 if this login may not read the tables of the schema; NULL if there is no such schema."""
 OWNS = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CONTROL')"
-"""1: every table and view of the database is to be seen by this login."""
+"""1 if this login sees every table and view of the database."""
 
-
-UNSEEN = "missing, or not to be seen by this login"
+UNSEEN = "missing, or not visible to this login"
 
 
 def make_snapshot_readers(connection: Connection) -> None:
-    """Outside a transaction."""
+    """Switch on the row versioning that readers and refreshes need. Not allowed in a transaction."""
     if not run(connection, SNAPSHOT_IS_ON).scalar_one():
         run(connection, SNAPSHOT_ON)
     if not run(connection, SNAPSHOTS_ALLOWED).scalar_one():
@@ -75,47 +79,50 @@ def make_snapshot_readers(connection: Connection) -> None:
 
 
 def make_roles(connection: Connection) -> None:
-    """Roles and their rights; both may be there."""
+    """Create the roles and grant their rights. Idempotent."""
     for role in ROLES:
         run(connection, f"IF DATABASE_PRINCIPAL_ID(N'{role}') IS NULL CREATE ROLE {quoted(role)}")
     for statement in (*WRITER_GRANTS, *REFRESHER_GRANTS):
         run(connection, statement)
+    # Views that were created before the role existed.
     for (view,) in run(connection, "SELECT name FROM [headwater].[views] ORDER BY name").all():
         run(connection, grant_view(view))
 
 
 def lacks(connection: Connection, tables: StagingTables, missing_tables: list[str]) -> list[str]:
-    """What is not as `init` makes it, in words. Who is no owner sees only the roles that he is in."""
-    found = [
+    """Return descriptions of what differs from the result of `init`."""
+    # A user who is not the owner sees only the roles that he is a member of: hence "or not visible".
+    problems = [
         f"the role {role} is {UNSEEN}"
         for role in ROLES
         if run(connection, f"SELECT DATABASE_PRINCIPAL_ID(N'{role}')").scalar_one() is None
     ]
     if not run(connection, SNAPSHOT_IS_ON).scalar_one():
-        found.append("READ_COMMITTED_SNAPSHOT is off: readers wait for writers")
+        problems.append("READ_COMMITTED_SNAPSHOT is off: readers wait for writers")
     if not run(connection, SNAPSHOTS_ALLOWED).scalar_one():
-        found.append("ALLOW_SNAPSHOT_ISOLATION is off: no report can be refreshed")
+        problems.append("ALLOW_SNAPSHOT_ISOLATION is off: no report can be refreshed")
     if run(connection, OWNERS).scalar_one() > 1:
-        found.append(
-            "the schemas have several owners, and triggers and views are refused what is another's: "
-            "ALTER AUTHORIZATION ON SCHEMA::reporting TO dbo, and so the others"
+        problems.append(
+            "the schemas have several owners, so that triggers and views may not access each other's tables: "
+            "run ALTER AUTHORIZATION ON SCHEMA::reporting TO dbo, and the same for the others"
         )
     level = run(connection, SELECT_LEVEL).scalar_one()
     if level < LEVEL:
-        found.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")
+        problems.append(f"the database's compatibility level is {level}: OPENJSON needs {LEVEL}")
     if missing_tables and run(connection, MAY_SELECT).scalar_one() == 0:
-        return [*found, "the tables of headwater are not to be seen by this login: run `check` as the owner"]
+        return [*problems, "the tables of headwater are not visible to this login: run `check` as the owner"]
     missing = "missing" if run(connection, OWNS).scalar_one() else UNSEEN
     if missing_tables:
-        return [*found, *(f"the table headwater.{name} is {missing}" for name in missing_tables)]
-    return [*found, *_lacking_entities(connection, tables, missing)]
+        return [*problems, *(f"the table headwater.{name} is {missing}" for name in missing_tables)]
+    return [*problems, *_lacking_entities(connection, tables, missing)]
 
 
 def _lacking_entities(connection: Connection, tables: StagingTables, missing: str) -> list[str]:
-    found, revisions = [], revisions_in(connection)
+    problems, revisions = [], revisions_in(connection)
     for table in tables:
+        # One entity's error must not hide the others.
         try:
-            found += revisions.lacks(table, missing)
+            problems += revisions.lacks(table, missing)
         except ConfigurationError as error:
-            found.append(str(error))
-    return found
+            problems.append(str(error))
+    return problems

@@ -1,6 +1,6 @@
-"""One transaction of the SQL Server engine: the guard, sweep floors and checkpoints.
+"""One transaction of the SQL Server engine: guard, floors, history and checkpoints.
 
-Three round trips for a batch of one entity: locks and revisions, the rows, the checkpoints with the COMMIT.
+A batch of one entity takes three round trips: locks and revisions; the rows; the checkpoints with the COMMIT.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,11 +34,11 @@ from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
 
 _KEYS = 5_000
-"""Key hashes of one SELECT."""
+"""Key hashes per SELECT."""
 
 
 class MssqlTransaction:
-    """`port.Transaction` on a connection of its own, from `begin` to `commit`."""
+    """`port.Transaction` on a connection of its own, from its creation to `commit`."""
 
     def __init__(
         self,
@@ -57,14 +57,15 @@ class MssqlTransaction:
         self._known = self._begin()
 
     def _begin(self) -> list[RevisionRow]:
-        """The locks, and the revisions that they hold still."""
+        """Open the transaction, take its locks, and return the revisions of the locked entities."""
+        # A swap needs the exclusive lock, so these revisions do not change until the end of the transaction.
         select = sql.select_revisions(self._locks.held) if self._locks.held else ""
         begun = run(self._connection, sql.begin(self._locks.held, self._locks.exclusive) + select)
         return list(begun) if self._locks.held else []
 
     def commit(self) -> None:
-        """End the transaction, with the checkpoints that wait. An answer that is lost is not known to have
-        failed: the same batch again changes nothing (INV-2)."""
+        """Save the pending checkpoints and commit."""
+        # If the connection breaks here, the outcome is unknown. Repeating the batch is harmless (INV-2).
         self._flush(sql.COMMIT)
 
     def apply(self, batch: Batch, revisions: Mapping[str, int] = NO_REVISIONS) -> Counts:
@@ -72,6 +73,7 @@ class MssqlTransaction:
         for entity in batch.entities():
             table, revision = self._target(entity, revisions.get(entity))
             sweeps = batch.sweeps.get(entity, ())
+            # Sweeps before rows, so that the rows of this batch already meet the new floors.
             if sweeps and revision.state == "live":
                 self._locks.need_exclusive(entity)
             counts += self._sweep(table, revision.number, sweeps)
@@ -91,7 +93,7 @@ class MssqlTransaction:
         return table, current_revision(table, wanted, number)
 
     def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep]) -> Counts:
-        """Raise the floors and bury what is below."""
+        """Raise the floors and delete the rows below them."""
         if not sweeps:
             return Counts()
         risen, counts = rise(sweeps, self._revisions.floors(table, revision))
@@ -108,14 +110,14 @@ class MssqlTransaction:
         return counts
 
     def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row]) -> Counts:
-        """How many rows changed the table, and how many are in it with their rank, is what its statement
-        tells."""
-        told = self._write(table, write_rows(table, revision), rows)
-        changed, equal = (sum(column) for column in zip((0, 0), *told, strict=True))
+        """Write rows through the guard."""
+        results = self._write(table, write_rows(table, revision), rows)
+        changed, equal = (sum(column) for column in zip((0, 0), *results, strict=True))
+        # `equal` includes the changed rows; a row with equal rank that did not change was there before.
         return Counts(changed, superseded=len(rows) - equal, duplicate=equal - changed)
 
     def _remember(self, table: HistoryTable, revision: int, history: History) -> None:
-        """Every fact, where the revision was made with a history."""
+        """Add all facts to the history, if the revision has one."""
         if not self._revisions.has_history(table, revision):
             return
         self._write(table, add_facts(table, revision), history.rows)
@@ -127,46 +129,58 @@ class MssqlTransaction:
             self._send(add_sweeps(table.entity.name, revision), (json_text(sweeps),))
 
     def _write(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> list[Sequence[int]]:
-        """Load #rows and run `write` on it, in pieces; what it tells of each. Raises RefusedRowError."""
+        """Load rows into #rows and run `write` on them, in pieces; return the result of each piece.
+
+        Raises RefusedRowError.
+        """
         try:
             return [self._written(table, write, load) for load in loads(table, rows)]
         except RowRefused as refusal:
             raise self._refused(table, write, rows, refusal) from None
 
     def _written(self, table: StagingTable, write: str, load: LoadStatement) -> Sequence[int]:
+        """Run one load with its write, as one batch; return the result of the write."""
         declared = (
             f"DECLARE @now DATETIME2(6) = {sql.text(self._now)}, @loaded INT, @changed INT, @equal INT; "
         )
         with mssql_errors(f"write {table.entity.name}"):
-            loaded, *told = self._send(declared + load.statement + write, load.parameters).one()
+            loaded, *result = self._send(declared + load.statement + write, load.parameters).one()
         nothing_lost(load, loaded)
-        return told
+        return result
 
     def _refused(
         self, table: StagingTable, write: str, rows: Sequence[AnyRow], refusal: RowRefused
     ) -> Exception:
-        """Which rows they are, by halves. The transaction is gone: each try has its own, and undoes it."""
-        found = self._all_refused(table, write, list(rows), refusal)
-        if found:
-            named = [(row, f"the warehouse refuses the row: {reason}") for row, reason in found]
-            return RefusedRowError.of(table.entity.name, named)
-        return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
+        """Return the error that names the refused rows."""
+        refused = self._all_refused(table, write, list(rows), refusal)
+        if refused:
+            reasons = [(row, f"the warehouse refuses the row: {reason}") for row, reason in refused]
+            return RefusedRowError.of(table.entity.name, reasons)
+        return ConfigurationError(
+            f"entity {table.entity.name}: the rows are refused together, but each is accepted alone"
+        )
 
     def _all_refused(
         self, table: StagingTable, write: str, suspects: list[AnyRow], refusal: RowRefused
     ) -> list[tuple[AnyRow, RowRefused]]:
-        """Those of `suspects` that are refused alone, each with the reason of its own; all of them together
-        were refused already, with `refusal`."""
+        """Return those of `suspects` that are refused alone, each with its reason.
+
+        All of them together were refused with `refusal`.
+        """
+        # Bisection: one refused row among n costs about 2 log2(n) statements.
         if len(suspects) == 1:
             return [(suspects[0], refusal)]
-        found: list[tuple[AnyRow, RowRefused]] = []
+        refused: list[tuple[AnyRow, RowRefused]] = []
         middle = len(suspects) // 2
         for half in (suspects[:middle], suspects[middle:]):
-            if again := self._refusal(table, write, half):
-                found += self._all_refused(table, write, half, again)
-        return found
+            if half_refusal := self._refusal(table, write, half):
+                refused += self._all_refused(table, write, half, half_refusal)
+        return refused
 
     def _refusal(self, table: StagingTable, write: str, rows: Sequence[AnyRow]) -> RowRefused | None:
+        """Write rows alone; return the refusal, if any."""
+        # XACT_ABORT has rolled the transaction back, so each attempt runs in a new one, without locks, which
+        # the next attempt or the caller rolls back.
         run(self._connection, f"{sql.ROLLBACK}; {sql.begin((), ())}")
         try:
             for load in loads(table, rows):
@@ -176,15 +190,16 @@ class MssqlTransaction:
         return None
 
     def checkpoints(self, reader: str) -> list[Checkpoint]:
-        self._flush()
+        self._flush()  # reads what this transaction has saved
         rows = self._send(sql.SELECT_CHECKPOINTS, (reader,))
         return [Checkpoint(*row) for row in rows]
 
     def save_checkpoints(self, checkpoints: Iterable[Checkpoint]) -> None:
-        """They wait for the COMMIT, or for who reads them."""
+        # Sent with the COMMIT, or before the next read, to save a round trip.
         self._points.extend(checkpoints)
 
     def _flush(self, then: str = "") -> None:
+        """Send the pending checkpoints, and the statement `then` in the same batch."""
         points = greatest(self._points)
         self._points = []
         if points:
@@ -196,18 +211,18 @@ class MssqlTransaction:
         return self._revisions.live(self._tables[entity]).number
 
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
-        table, wanted = self._tables[entity], [(binary_text(each),) for each in key_hashes]
+        table, keys = self._tables[entity], [(binary_text(key_hash),) for key_hash in key_hashes]
         stored = self._revisions.stored(table, revision)
-        found: dict[bytes, Row] = {}
-        for start in range(0, len(wanted), _KEYS):
-            some = json_text(wanted[start : start + _KEYS])
-            rows = read_rows(stored, self._send(sql.select_some(stored, revision), (some,)))
-            found.update((row.key_hash, row) for row in stored.rows_onto(table, rows))
-        return found
+        rows_by_key: dict[bytes, Row] = {}
+        for start in range(0, len(keys), _KEYS):
+            parameter = json_text(keys[start : start + _KEYS])
+            rows = read_rows(stored, self._send(sql.select_some(stored, revision), (parameter,)))
+            rows_by_key.update((row.key_hash, row) for row in stored.rows_onto(table, rows))
+        return rows_by_key
 
     def swap(self, entity: str, revision: int) -> int:
         self._locks.need_exclusive(entity)
-        self._flush()
+        self._flush()  # the swap copies the live checkpoints
         old = self._revisions.swap(self._tables[entity], revision)
         self._known = list(run(self._connection, sql.select_revisions(self._locks.held)))
         return old
@@ -219,10 +234,11 @@ class MssqlTransaction:
 
 
 def greatest(points: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """One for each reader, stream and shard: what is inserted has no two of one key."""
-    kept: dict[tuple[str, str, str], Checkpoint] = {}
+    """Return the furthest checkpoint of each reader, stream and shard."""
+    # The INSERT would violate the primary key with two rows of one key.
+    furthest: dict[tuple[str, str, str], Checkpoint] = {}
     for point in points:
-        place = point[:3]
-        if place not in kept or point.sequence > kept[place].sequence:
-            kept[place] = point
-    return list(kept.values())
+        key = point[:3]
+        if key not in furthest or point.sequence > furthest[key].sequence:
+            furthest[key] = point
+    return list(furthest.values())

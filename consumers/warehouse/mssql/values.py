@@ -1,11 +1,12 @@
-"""Python's typed values as SQL Server stores them, and back, exactly.
+"""Exact conversion between Python's typed values and SQL Server's.
 
-A value travels as JSON text, or as a literal in a statement, and never as a parameter of pymssql's own: those
-cut datetimes to milliseconds and send ASCII bytes as text. Decimals, dates and times go as text that the
-column's type reads exactly, whatever the language of the login (ISO 8601 for DATE, TIME and DATETIME2).
+Values are sent as JSON text or as literals, never as parameters of pymssql, which truncates datetimes to
+milliseconds and sends ASCII bytes as text. Decimals, dates and times are sent as text that the column's type
+reads exactly, whatever the language of the login (ISO 8601 for DATE, TIME and DATETIME2).
 
-Text is in a binary collation: values that differ in case, accents or width are different. SQL Server's `=`
-ignores trailing blanks in every collation, yet what is stored keeps them, and our own key is a hash of all.
+Text columns have a binary collation, so values that differ in case, accents or width are different. SQL
+Server's `=` ignores trailing blanks in every collation, but stores them; our own key is a hash, which
+includes them.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,13 +23,18 @@ BINARY_COLLATION = "Latin1_General_100_BIN2"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
+# SQL Server stores no denormalised numbers: it would round them to zero.
+# https://learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql
 _LEAST_FLOAT = ldexp(1.0, -1022)
 _LEAST_REAL = ldexp(1.0, -126)
 
 
 class Storage(NamedTuple):
-    """How a kind of field is stored. `write` gives what JSON and literals take, `read` takes what pymssql
-    gives; no function where the value is the same. `write` raises ValueError, naming the rule alone."""
+    """How a kind of field is stored.
+
+    `write` converts to the form for JSON and literals, `read` converts what pymssql returns; None if the
+    value stays the same. `write` raises ValueError, which names the rule but no value (INV-7).
+    """
 
     sql_type: str
     write: Converter | None = None
@@ -37,7 +43,7 @@ class Storage(NamedTuple):
 
     @property
     def unbounded(self) -> bool:
-        """Whether its text may be longer than NVARCHAR(n) goes."""
+        """True if its text may exceed the limit of NVARCHAR(n)."""
         return self.sql_type == "NVARCHAR(MAX)"
 
 
@@ -49,6 +55,7 @@ def _iso(precision: str) -> Converter:
 
 
 def _utc(precision: str) -> Converter:
+    # DATETIME2 has no time zone; timestamps are in UTC already.
     def text(value: datetime) -> str:
         return value.replace(tzinfo=None).isoformat(timespec=precision)
 
@@ -60,7 +67,8 @@ def _aware(value: datetime) -> datetime:
 
 
 def _floating(least: float, type_name: str) -> Converter:
-    rule = f"{type_name} holds no number so near to zero"
+    """Return a converter that refuses numbers whose absolute value is below `least`, except zero."""
+    rule = f"{type_name} can't store a number so close to zero"
 
     def check(value: float) -> float:
         if value and -least < value < least:
@@ -82,8 +90,7 @@ _CONVERSIONS: dict[str, tuple[Converter | None, Converter | None]] = {
     "local-timestamp-millis": (_iso("milliseconds"), None),
     "local-timestamp-micros": (_iso("microseconds"), None),
 }
-"""`write` and `read` of the kinds that need them. REAL and FLOAT have no denormalised numbers:
-https://learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql"""
+"""`write` and `read` of the kinds that need a conversion."""
 _COLLATED = frozenset(["string", "json", "enum"])
 
 
@@ -97,23 +104,25 @@ def storage_of(field: Field) -> Storage:
 
 
 def binary_text(value: bytes) -> str:
-    """16 bytes as the text of the UNIQUEIDENTIFIER that CAST makes these bytes again: neither JSON nor
-    OPENJSON has binary, and CAST is as fast as any. Its first three groups are little-endian."""
+    """Return 16 bytes as the text of the UNIQUEIDENTIFIER that CAST(... AS BINARY(16)) converts back."""
+    # JSON has no binary type, and OPENJSON can't decode one. SQL Server stores the first three groups of a
+    # UNIQUEIDENTIFIER in little-endian order.
     return uuid_text(value[3::-1] + value[5:3:-1] + value[7:5:-1] + value[8:])
 
 
 def uuid_text(value: bytes) -> str:
-    """16 bytes as a UUID is written; through uuid.UUID it would take five times as long."""
-    shown = value.hex()
-    return f"{shown[:8]}-{shown[8:12]}-{shown[12:16]}-{shown[16:20]}-{shown[20:]}"
+    """Return 16 bytes in the text form of a UUID."""
+    digits = value.hex()  # uuid.UUID would take five times as long
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-@lru_cache(maxsize=8_192)  # a file's rows are of one moment, DynamoDB's changes of whole seconds
+# Cached because values repeat: all rows of a file have one moment, and DynamoDB's changes have whole seconds.
+@lru_cache(maxsize=8_192)
 def instant_text(microseconds: int) -> str:
-    """An instant, microseconds since the epoch, as DATETIME2(6) reads it."""
+    """Return microseconds since the epoch as text for DATETIME2(6)."""
     return (_NAIVE_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
 def instant_of(value: datetime) -> int:
-    """The inverse of `instant_text`, of what pymssql gives."""
+    """Return the microseconds since the epoch of a DATETIME2(6) as pymssql returns it."""
     return (value - _NAIVE_EPOCH) // _MICROSECOND

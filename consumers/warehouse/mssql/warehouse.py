@@ -1,8 +1,8 @@
 """The SQL Server engine: pymssql through SQLAlchemy.
 
-Connections are in autocommit, and transactions are said in T-SQL, so that opening one, its locks and what is
-read under them are one round trip. The database is to be in READ_COMMITTED_SNAPSHOT: readers then see the
-last committed state, each statement one moment of it, and never wait for a writer (INV-8).
+Connections are in autocommit mode, and transactions are written in T-SQL, so that BEGIN, the locks and the
+first reads under them take one round trip. The database should have READ_COMMITTED_SNAPSHOT on: each
+statement of a reader then sees one committed state, and never waits for a writer (INV-8).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -38,14 +38,14 @@ from schemas.errors import ConfigurationError
 LOGIN_SECONDS = 15
 PORT = 1433
 ANSWER_SECONDS = 300
-"""Longer than a lock is waited for: a server that says nothing for so long is gone."""
+"""Longer than the lock timeout, so that only a dead server exceeds it."""
 
 
 def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) -> "MssqlWarehouse":
-    """The warehouse at `mssql+pymssql://user:password@host:1433/database`.
+    """Return the warehouse at `mssql+pymssql://user:password@host:1433/database`, without connecting yet.
 
-    Opens nothing yet. Encryption is required unless the URL says `?encryption=off` (docs/sql-server.md).
-    Raises ConfigurationError for another driver or a URL without a host or database; it shows no part of it.
+    Encryption is required unless the URL has `?encryption=off` (docs/sql-server.md). Raises
+    ConfigurationError, which shows no part of the URL, for another driver or a missing host or database.
     """
     parsed = parse_url(url)
     if parsed.drivername != "mssql+pymssql" or not (parsed.host and parsed.database):
@@ -55,19 +55,19 @@ def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) 
 
 
 def connect_arguments(url: URL) -> dict[str, object]:
-    """What pymssql is told beside the URL; what the URL says goes before it."""
-    wanted: dict[str, object] = {
+    """Return the arguments of pymssql.connect; options in the URL take precedence."""
+    defaults: dict[str, object] = {
         "encryption": "require",
         "login_timeout": LOGIN_SECONDS,
         "timeout": ANSWER_SECONDS,
         "appname": "headwater",
         "autocommit": True,
     }
-    return {name: value for name, value in wanted.items() if name not in url.query}
+    return {name: value for name, value in defaults.items() if name not in url.query}
 
 
 def _engine(url: URL) -> Engine:
-    # hide_parameters: an error's text never carries field values (INV-7).
+    # hide_parameters keeps field values out of the texts of errors (INV-7).
     return create_engine(
         url,
         hide_parameters=True,
@@ -81,20 +81,20 @@ class MssqlWarehouse:
     """`port.Warehouse` in one database of SQL Server."""
 
     def __init__(self, engine: Engine, tables: StagingTables, clock: Clock, server: str = "") -> None:
-        """`server`: what errors of a connection call it."""
+        """Use an engine. `server` is host and port, for errors of the connection."""
         self.engine = engine
         self.tables = tables
         self._clock = clock
         self._server = server
 
     def ensure(self) -> None:
-        """Looks first: a writer without the right to make tables passes where nothing is missing, and no
-        lock is taken."""
+        # Checks before it locks: a writer without the right to create tables succeeds if nothing is missing.
         with self.reading("ensure") as connection:
             if not missing_system_tables(connection):
                 revisions = revisions_in(connection)
                 if not [table for table in self.tables if not revisions.is_ensured(table)]:
                     return
+        # The lock "" stands for the system tables.
         names = [table.entity.name for table in self.tables]
         with self.writing("ensure") as connection:
             run(connection, sql.begin((), ["", *names]))
@@ -104,7 +104,7 @@ class MssqlWarehouse:
             run(connection, sql.COMMIT)
 
     def init(self) -> None:
-        retry_lost_transaction(self._init)  # each step looks first: harmless to repeat
+        retry_lost_transaction(self._init)  # idempotent, and holds no transaction between its steps
 
     def _init(self) -> None:
         with self.reading("init") as connection:
@@ -124,9 +124,9 @@ class MssqlWarehouse:
         self, shared: Collection[str] = (), exclusive: Collection[str] = ()
     ) -> Iterator[MssqlTransaction]:
         with self.writing("transaction") as connection:
-            made = MssqlTransaction(connection, self.tables, shared, exclusive, self.instant())
-            yield made
-            made.commit()
+            transaction = MssqlTransaction(connection, self.tables, shared, exclusive, self.instant())
+            yield transaction
+            transaction.commit()
 
     def create_revision(self, entity: str) -> int:
         with self._defining("create revision", entity) as connection:
@@ -184,17 +184,23 @@ class MssqlWarehouse:
         count, deleted, newest = run(connection, sql.count(table, live.number)).one()
         newest = None if newest is None else instant_of(newest)
         return TableStatus(
-            table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
+            entity=table.entity.name,
+            revision=live.number,
+            schema_version=live.schema_version,
+            live=count - deleted,
+            tombstones=deleted,
+            newest=newest,
         )
 
     def instant(self) -> str:
-        """Now, as DATETIME2(6) reads it."""
+        """Return the current time as text for DATETIME2(6)."""
         return self._clock().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
     @contextmanager
     def _defining(self, doing: str, entity: str) -> Iterator[Connection]:
-        """Exclusive: no writer meets a table half made."""
-        self.tables[entity]  # refuses one that is not there
+        """Open a transaction with the exclusive lock of an entity, for DDL."""
+        # No writer sees a partly created table.
+        self.tables[entity]  # raises for an unknown entity
         with self.writing(doing) as connection:
             run(connection, sql.begin((), [entity]))
             yield connection
@@ -202,7 +208,10 @@ class MssqlWarehouse:
 
     @contextmanager
     def writing(self, doing: str) -> Iterator[Connection]:
-        """A connection that says its own transactions; its errors are ours, and nothing is left open."""
+        """Open a connection for explicit transactions; roll back an open one on an exception.
+
+        Raises errors of Headwater in place of those of SQL Server.
+        """
         try:
             with mssql_errors(doing, self._server), self.engine.connect() as connection:
                 try:
@@ -210,19 +219,21 @@ class MssqlWarehouse:
                 except BaseException:
                     undo(connection)
                     raise
-        except RowRefused as refusal:  # not a row of a batch: those are caught where they are known
+        except RowRefused as refusal:
+            # Not a row of a batch, whose refusals the transaction handles: the row of a system table.
             raise ConfigurationError(str(refusal)) from None
 
     @contextmanager
     def reading(self, doing: str) -> Iterator[Connection]:
-        """A connection; its errors are ours."""
+        """Open a connection for reading. Raises errors of Headwater in place of those of SQL Server."""
         with mssql_errors(doing, self._server), self.engine.connect() as connection:
             yield connection
 
 
 def undo(connection: Connection, statement: str = sql.ROLLBACK) -> None:
-    """Leaves no transaction open in the pool, and raises nothing: the connection may be gone, and what made
-    the caller give up is the error to report. A connection that can't take the statement is closed."""
+    """Run ROLLBACK, or another such statement, before the connection returns to the pool. Raises nothing."""
+    # The connection may be dead, and the caller's own error is the one to report. If the statement fails,
+    # closing the connection makes the server roll back.
     if connection.invalidated:
         return
     try:
@@ -232,7 +243,7 @@ def undo(connection: Connection, statement: str = sql.ROLLBACK) -> None:
 
 
 def server_of(url: str) -> str:
-    """Host and port as errors name them; empty for a URL that can be read in two ways (INV-7)."""
+    """Return host and port for use in errors; empty for an ambiguous URL (INV-7)."""
     try:
         parsed = parse_url(url)
     except ConfigurationError:

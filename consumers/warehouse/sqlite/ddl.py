@@ -1,4 +1,4 @@
-"""Tables and views in SQLite."""
+"""Creation and change of tables, views and indexes in SQLite."""
 
 from itertools import groupby, takewhile
 from operator import itemgetter
@@ -16,22 +16,25 @@ from consumers.warehouse.system import PENDING, system_tables
 from consumers.warehouse.tables import StagingTable
 
 SYSTEM = system_tables(prefix="headwater_")
+# Columns of all indexes that are not partial. `key = 1` leaves out the rowid that SQLite appends to each
+# index.
 _INDEXES = """SELECT i.name, c.name, c.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS c
 WHERE i.partial = 0 AND c.key = 1 ORDER BY i.name, c.seqno"""
 
 
 def revisions_in(connection: Connection) -> Revisions:
-    """The revisions of a SQLite warehouse, in the transaction of this connection."""
+    """Return the revisions of a SQLite warehouse, in the transaction of this connection."""
     return Revisions(connection, SYSTEM, SqliteDdl(connection))
 
 
 def _collation(table: StagingTable, column: str) -> str:
-    """That by which reports compare a column: T-SQL overlooks blanks at the end of text."""
+    """Return the collation with which reports compare a column."""
+    # Reports are T-SQL, which ignores trailing blanks. SQLite uses an index only if its collation matches.
     return "RTRIM" if column in table.texts or column == "_source" else "BINARY"
 
 
 class SqliteDdl:
-    """`revisions.Ddl`; SQLite's DDL is part of the transaction."""
+    """`revisions.Ddl` for SQLite, whose DDL is transactional."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -40,8 +43,9 @@ class SqliteDdl:
         self._connection.exec_driver_sql(sql.create_table(table, number))
 
     def widen(self, old: StagingTable, new: StagingTable, number: int) -> None:
-        """SQLite's columns have no types that a wider value does not fit. Triggers of reports go as well:
-        they would append each row that a default fills, and the reports are made anew."""
+        # Only columns are added: a SQLite column accepts values of a wider type as it is. The triggers of
+        # reports would append every row that is filled; the refresh rebuilds these reports, with new
+        # triggers.
         self._drop_triggers(old.physical(number))
         for field in new.added_since(old):
             self._connection.exec_driver_sql(sql.add_column(new, field, number))
@@ -49,18 +53,19 @@ class SqliteDdl:
             self._connection.exec_driver_sql(sql.fill_column(new, field, number), tuple(default))
 
     def indexes(self, table: StagingTable, number: int) -> Indexes:
-        found: dict[str, IndexColumns] = {}
+        columns_by_name: dict[str, IndexColumns] = {}
         listed = self._connection.exec_driver_sql(_INDEXES, (table.physical(number),))
         for name, columns in groupby(listed, key=itemgetter(0)):
-            usable = takewhile(lambda each: each[1] and each[2] == _collation(table, each[1]), columns)
-            found[name] = tuple(column for _, column, _ in usable)
-        return {name: columns for name, columns in found.items() if columns}
+            # Reports can use the leading columns with the right collation. An expression has no column name.
+            usable = takewhile(lambda entry: entry[1] and entry[2] == _collation(table, entry[1]), columns)
+            columns_by_name[name] = tuple(column for _, column, _ in usable)
+        return {name: columns for name, columns in columns_by_name.items() if columns}
 
     def create_index(self, table: StagingTable, number: int, columns: IndexColumns) -> None:
-        """In place of one that was made before reports compared text without the blanks at its end."""
         physical = table.physical(number)
-        listed = ", ".join(f"{sql.quoted(each)} COLLATE {_collation(table, each)}" for each in columns)
+        listed = ", ".join(f"{sql.quoted(column)} COLLATE {_collation(table, column)}" for column in columns)
         name = sql.quoted(f"{physical}__{index_name(columns)}")
+        # An older version created it without the collation, and such an index is not listed by `indexes`.
         self._connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
         self._connection.exec_driver_sql(f"CREATE INDEX {name} ON {sql.quoted(physical)} ({listed})")
 
@@ -81,10 +86,11 @@ class SqliteDdl:
             self._connection.exec_driver_sql(create_view(table, number))
 
     def _drop_triggers(self, name: str) -> None:
-        there = self._connection.exec_driver_sql(
+        """Drop the triggers of reports on a table."""
+        triggers = self._connection.exec_driver_sql(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (name,)
         )
-        for (trigger,) in there.all():
+        for (trigger,) in triggers.all():
             if trigger.startswith(f"headwater_{PENDING}"):
                 self._connection.exec_driver_sql(f"DROP TRIGGER {sql.quoted(trigger)}")
 
@@ -102,7 +108,8 @@ class SqliteDdl:
         self._connection.exec_driver_sql(f"DROP VIEW {sql.quoted(view)}")
 
     def _definition(self, kind: str, name: str) -> str | None:
-        found: str | None = self._connection.exec_driver_sql(
+        """Return the CREATE statement of an object, which SQLite stores unchanged; None if it is missing."""
+        statement: str | None = self._connection.exec_driver_sql(
             "SELECT sql FROM sqlite_master WHERE type = ? AND name = ?", (kind, name)
         ).scalar_one_or_none()
-        return found
+        return statement

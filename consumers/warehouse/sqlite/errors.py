@@ -1,4 +1,7 @@
-"""SQLite's errors as ours: one table, by result code (https://www.sqlite.org/rescode.html), never by text."""
+"""Mapping of SQLite's errors to those of Headwater, by result code and never by text.
+
+https://www.sqlite.org/rescode.html
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,11 +13,11 @@ from schemas.errors import ConfigurationError, HeadwaterError, TransientError
 
 
 class RowRefused(Exception):  # noqa: N818 - caught where the row is known, and never leaves this package
-    """SQLite refuses the values of a row, whatever is retried."""
+    """SQLite refuses the values of a row; a retry does not help."""
 
 
 PRIMARY_CODES: dict[str, type[HeadwaterError | RowRefused] | None] = {
-    # The environment's state, which passes or is mended: wait and do the whole transaction again.
+    # A state of the environment that passes, or that an operator resolves: wait, then retry the transaction.
     "SQLITE_BUSY": TransientError,
     "SQLITE_LOCKED": TransientError,
     "SQLITE_PROTOCOL": TransientError,
@@ -30,7 +33,7 @@ PRIMARY_CODES: dict[str, type[HeadwaterError | RowRefused] | None] = {
     "SQLITE_CONSTRAINT": RowRefused,
     "SQLITE_MISMATCH": RowRefused,
     "SQLITE_TOOBIG": RowRefused,
-    # A person has to look: a table that is not there, no permission, not a database, a damaged one.
+    # An operator has to act: a missing table, no permission, not a database, a damaged one.
     "SQLITE_ERROR": ConfigurationError,
     "SQLITE_PERM": ConfigurationError,
     "SQLITE_AUTH": ConfigurationError,
@@ -39,7 +42,8 @@ PRIMARY_CODES: dict[str, type[HeadwaterError | RowRefused] | None] = {
     "SQLITE_CORRUPT": ConfigurationError,
     "SQLITE_NOLFS": ConfigurationError,
     "SQLITE_FORMAT": ConfigurationError,
-    # Our own bugs, and codes that no call of ours gives: never dead letters, never retried.
+    # Bugs of ours, and codes that none of our calls returns. Not mapped, so that they are neither retried nor
+    # turned into dead letters.
     "SQLITE_INTERNAL": None,
     "SQLITE_MISUSE": None,
     "SQLITE_RANGE": None,
@@ -52,22 +56,23 @@ PRIMARY_CODES: dict[str, type[HeadwaterError | RowRefused] | None] = {
 }
 
 MEANINGS = {
-    "SQLITE_BUSY": "another process holds the file",
+    "SQLITE_BUSY": "another process has locked the file",
     "SQLITE_FULL": "the disk is full",
-    "SQLITE_IOERR": "the disk fails",
+    "SQLITE_IOERR": "reading or writing the disk failed",
     "SQLITE_CANTOPEN": "the file can't be opened",
     "SQLITE_READONLY": "the file can't be written",
-    "SQLITE_ERROR": "a statement failed: most often a table, view or column that should be there is not",
-    "SQLITE_NOTADB": "the file is no SQLite database",
+    "SQLITE_ERROR": "a statement failed, most often for a missing table, view or column",
+    "SQLITE_NOTADB": "the file is not a SQLite database",
     "SQLITE_CORRUPT": "the file is damaged",
 }
-"""In words, for whoever has to mend it."""
+"""Explanations for the operator."""
 
 _BY_CODE = {getattr(sqlite3, name): (name, kind) for name, kind in PRIMARY_CODES.items()}
 
 
 def map_error(error: BaseException | None, doing: str) -> HeadwaterError | RowRefused | None:
-    """SQLite's error as ours; None for a bug. An extended code's low byte is the primary code."""
+    """Return the error to raise for an error of sqlite3; None for a bug, which is raised as it is."""
+    # The low byte of an extended result code is the primary code.
     name, kind = _BY_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ("", None))
     if kind is None:
         return None
@@ -77,13 +82,13 @@ def map_error(error: BaseException | None, doing: str) -> HeadwaterError | RowRe
 
 @contextmanager
 def sqlite_errors(doing: str) -> Iterator[None]:
-    """Raise SQLite's errors as TransientError, ConfigurationError or RowRefused."""
+    """Convert SQLite's errors to TransientError, ConfigurationError or RowRefused."""
     try:
         yield
-    except PendingRollbackError:  # a statement on a connection that was given up
+    except PendingRollbackError:  # a statement on an invalidated connection
         raise TransientError(f"{doing}: the connection is closed") from None
     except DBAPIError as error:
-        known = map_error(error.orig, doing)
-        if known is None:
+        mapped = map_error(error.orig, doing)
+        if mapped is None:
             raise
-        raise known from error.orig
+        raise mapped from error.orig

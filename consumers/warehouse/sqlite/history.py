@@ -1,4 +1,4 @@
-"""History in SQLite: its tables, its view, and the statements that add to it."""
+"""SQL statements for history in SQLite: tables, view, and insertion."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ FOREVER = "9999-12-31T23:59:59.999999+00:00"
 
 
 def create_history(table: HistoryTable, revision: int) -> list[str]:
-    """The table of a revision, and the index by which a key is found."""
+    """Return the statements that create the table of a revision, and an index on the key."""
     physical = table.physical(revision)
-    made = [
+    statements = [
         f"CREATE TABLE {quoted(physical)} ({', '.join(columns_of(table))}, PRIMARY KEY (_key_hash, _rank))"
     ]
     if table.key_columns:
-        made.append(
+        statements.append(
             f"CREATE INDEX {quoted(f'{physical}_key')} ON {quoted(physical)} ({listed(table.key_columns)})"
         )
-    return made
+    return statements
 
 
 def add_facts(table: HistoryTable, revision: int) -> str:
-    """Those that are there stay as they are."""
+    """Return the INSERT of facts; existing ones stay unchanged."""
     columns = table.columns
     return (
         f"INSERT INTO {quoted(table.physical(revision))} ({listed(columns)}) "
@@ -36,20 +36,29 @@ ADD_SWEEP = "INSERT INTO headwater_sweeps VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLI
 
 
 def swept(entity: str, revision: int, sweep: HistorySweep) -> tuple[object, ...]:
-    """Parameters of `ADD_SWEEP`. The bucket as the byte that a key hash begins with."""
+    """Return the parameters of `ADD_SWEEP`."""
+    # The bucket is stored as one byte, which the view compares with the first byte of the key hash.
     source, bucket, position, occurred_at, event_id = sweep
     return entity, revision, source, bytes([bucket]), position, instant_text(occurred_at), event_id
 
 
 def create_view(table: HistoryTable, revision: int) -> str:
+    """Return the view of the versions in this revision."""
     sweeps = (
         "{keys} AS k INNER JOIN headwater_sweeps AS s "
         f"ON s.entity = '{table.entity.name}' AND s.revision = {revision} "
         "AND s.source = k._source AND s.bucket = substr(k._key_hash, 1, 1)"
     )
-    dialect = HistoryDialect(quoted, lambda _name: "NULL", _equal, sweeps, f"'{FOREVER}'")
+    dialect = HistoryDialect(
+        quoted=quoted,
+        null=lambda _name: "NULL",  # needs no type: SQLite types values, not columns
+        equal=_equal,
+        sweeps=sweeps,
+        forever=f"'{FOREVER}'",
+    )
     return f"CREATE VIEW {quoted(table.view)} AS {select_versions(table, revision, dialect)}"
 
 
 def _equal(names: Sequence[str], prefix: str) -> str:
+    # IS compares NULLs as equal.
     return " AND ".join(f"{quoted(name)} IS {quoted(prefix + name)}" for name in names)

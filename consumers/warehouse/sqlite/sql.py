@@ -1,4 +1,4 @@
-"""The SQL that the SQLite engine sends."""
+"""SQL statements of the SQLite engine."""
 
 from collections.abc import Iterable
 
@@ -13,11 +13,11 @@ SYSTEM_TABLES = (
         entity TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, schema_version INTEGER NOT NULL,
         schema_fingerprint BLOB NOT NULL, created_at TEXT NOT NULL, as_of TEXT,
         PRIMARY KEY (entity, number)) WITHOUT ROWID""",
-    # What a sweep says holds for rows that come later, too: hence kept.
+    # Kept for good: a sweep also applies to rows that arrive later.
     """CREATE TABLE IF NOT EXISTS headwater_floors (
         entity TEXT NOT NULL, revision INTEGER NOT NULL, source TEXT NOT NULL, bucket INTEGER NOT NULL,
         position TEXT NOT NULL, PRIMARY KEY (entity, revision, source, bucket)) WITHOUT ROWID""",
-    # Every sweep of an entity with history, and not the greatest alone.
+    # Every sweep of an entity with history, not only the highest.
     """CREATE TABLE IF NOT EXISTS headwater_sweeps (
         entity TEXT NOT NULL, revision INTEGER NOT NULL, source TEXT NOT NULL, bucket BLOB NOT NULL,
         position TEXT NOT NULL, occurred_at TEXT NOT NULL, event_id BLOB NOT NULL,
@@ -52,7 +52,7 @@ _SYSTEM_TYPES = dict(
 
 
 def quoted(name: str) -> str:
-    """An identifier: names of fields may be words of SQL."""
+    """Quote an identifier. Field names may be SQL keywords."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -61,16 +61,21 @@ def listed(names: Iterable[str]) -> str:
 
 
 def create_table(table: StagingTable, revision: int) -> str:
-    """A rowid table with an index on the key hash: half the time of one kept in the order of a random key."""
+    """Return the CREATE TABLE of a revision."""
+    # A rowid table with a separate index on the key hash. WITHOUT ROWID would keep the rows in the order of a
+    # random key, which takes twice the time to write.
     key_hash, *others = columns_of(table)
     columns = ", ".join([f"{key_hash} PRIMARY KEY", *others])
     return f"CREATE TABLE {quoted(table.physical(revision))} ({columns})"
 
 
 def columns_of(table: StagingTable) -> list[str]:
-    """Each with its type."""
+    """Return the column definitions."""
     types = {field.name: storage_of(field).sql_type for field in table.fields}
-    system = {KEY_HASH: "BLOB NOT NULL", **{name: f"{each} NOT NULL" for name, each in _SYSTEM_TYPES.items()}}
+    system = {
+        KEY_HASH: "BLOB NOT NULL",
+        **{name: f"{sql_type} NOT NULL" for name, sql_type in _SYSTEM_TYPES.items()},
+    }
     return [f"{quoted(name)} {system.get(name) or types[name]}" for name in table.columns]
 
 
@@ -82,16 +87,14 @@ def add_column(table: StagingTable, field: Field, revision: int) -> str:
 
 
 def fill_column(table: StagingTable, field: Field, revision: int) -> str:
-    """Its default in the rows that are there, tombstones too: as a rebuild would make them (INV-3)."""
+    """Return the UPDATE that fills a new column, in tombstones too, as a rebuild would (INV-3)."""
     return f"UPDATE {quoted(table.physical(revision))} SET {quoted(field.name)} = ?"
 
 
 def upsert(table: StagingTable, revision: int) -> str:
-    """The guard: a row is changed only by a greater rank (INV-2).
-
-    One statement in place of the plan's INSERT of the absent, then UPDATE of the lesser: SQLite lets one
-    writer in at a time, so nothing can come between the two halves.
-    """
+    """Return the guard: a row changes only to a greater rank (INV-2)."""
+    # One statement, where SQL Server needs an INSERT of absent keys and then an UPDATE of lesser ranks:
+    # SQLite has one writer at a time, so nothing can happen between the two halves.
     columns = table.columns
     changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in columns if name != KEY_HASH)
     return (
@@ -102,7 +105,8 @@ def upsert(table: StagingTable, revision: int) -> str:
 
 
 def bury(table: StagingTable, revision: int) -> str:
-    """A sweep over the rows that are there; it changes `_deleted` alone."""
+    """Return the UPDATE that deletes existing rows below a sweep."""
+    # Sets `_deleted` alone, so that a row stays a function of its winning event and the floors (INV-3).
     return (
         f"UPDATE {quoted(table.physical(revision))} SET _deleted = 1 "
         f"WHERE {KEY_HASH} BETWEEN ? AND ? AND _source = ? AND _rank < ? AND _deleted = 0"
@@ -110,18 +114,19 @@ def bury(table: StagingTable, revision: int) -> str:
 
 
 def buried(sweep: Sweep) -> tuple[bytes, bytes, str, str]:
-    """Parameters of `bury`: the bucket is the key hash's first byte, the position the rank's prefix."""
+    """Return the parameters of `bury`."""
+    # The bucket is the first byte of the key hash: a sweep covers one range of hashes.
     first = bytes([sweep.bucket])
     return first + bytes(15), first + b"\xff" * 15, sweep.source, sweep.position
 
 
 def select_rows(table: StagingTable, revision: int) -> str:
-    """All of a row but `_applied_at`, which no event says."""
+    """Return the SELECT of all columns but `_applied_at`, which does not derive from the event."""
     return f"SELECT {listed(table.columns[:-1])} FROM {quoted(table.physical(revision))}"
 
 
 def create_view(table: StagingTable, view: str, revision: int) -> str:
-    """What readers see: the business columns and the source of the live rows (INV-8)."""
+    """Return the view for readers: business columns and source of the rows that are not deleted (INV-8)."""
     shown = ", ".join(
         quoted(column) + ("" if column == name else f" AS {quoted(name)}") for column, name in table.shown
     )
@@ -137,11 +142,12 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
 
 
 def _best_source(table: StagingTable) -> str:
+    """Return the window that ranks the rows of one key by the preference of their sources."""
     places = [f"WHEN {_text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
     order = f"CASE _source {' '.join(places)} ELSE {len(places)} END, _source"
     return f"PARTITION BY {listed(table.key_columns)} ORDER BY {order}"
 
 
 def _text(value: str) -> str:
-    """A text literal: a view takes no parameters."""
+    """Return a text literal, for views, which take no parameters."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""One transaction of the SQLite engine: the guard, sweep floors and checkpoints."""
+"""One transaction of the SQLite engine: guard, floors, history and checkpoints."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -28,11 +28,11 @@ from consumers.warehouse.tables import StagingTable, StagingTables
 from schemas.errors import ConfigurationError
 
 _VARIABLES = 500
-"""Parameters of one SELECT; SQLite's own limit was 999 for long."""
+"""Parameters per SELECT. The limit of SQLite was 999 before version 3.32."""
 
 
 class SqliteTransaction:
-    """`port.Transaction` inside BEGIN IMMEDIATE: nobody else writes until it ends."""
+    """`port.Transaction` inside BEGIN IMMEDIATE, which excludes all other writers."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class SqliteTransaction:
         for entity in batch.entities():
             table, revision = self._target(entity, revisions.get(entity))
             floors = self._revisions.floors(table, revision.number)
+            # Sweeps before rows, so that the rows of this batch already meet the new floors.
             sweeps = batch.sweeps.get(entity, ())
             if sweeps and revision.state == "live":
                 self._locks.need_exclusive(entity)
@@ -69,7 +70,7 @@ class SqliteTransaction:
         return table, self._revisions.target(table, number)
 
     def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep], floors: Floors) -> Counts:
-        """Raise the floors, here and in `floors`, and bury what is below."""
+        """Raise the floors, in the table and in `floors`, and delete the rows below them."""
         risen, counts = rise(sweeps, floors)
         entity = table.entity.name
         self._many(sql.RAISE_FLOOR, [(entity, revision, *sweep) for sweep in risen])
@@ -77,19 +78,22 @@ class SqliteTransaction:
         return counts
 
     def _upsert(self, table: StagingTable, revision: int, rows: Sequence[Row], floors: Floors) -> Counts:
+        """Write rows through the guard."""
         written = parameters(table, rows, floors, self._now)
         applied = self._written(table, sql.upsert(table, revision), written, rows)
         if applied == len(rows):
             return Counts(applied)
-        # Some lost. A row that is there with our rank is ours of now or of before; any other is greater.
-        there = self.rows_of(table.entity.name, revision, [row.key_hash for row in rows])
-        superseded = sum(there[row.key_hash].rank != row.rank for row in rows)
+        # Some rows lost. Where the table has an equal rank, the row was written now or before; any other rank
+        # in the table is greater.
+        stored = self.rows_of(table.entity.name, revision, [row.key_hash for row in rows])
+        superseded = sum(stored[row.key_hash].rank != row.rank for row in rows)
         return Counts(applied, superseded, len(rows) - applied - superseded)
 
     def _remember(self, table: HistoryTable, revision: int, history: History) -> None:
-        """Every fact, where the revision was made with a history."""
+        """Add all facts to the history, if the revision has one."""
         if not self._revisions.has_history(table, revision):
             return
+        # No floors: history keeps `deleted` as the event has it, and its view applies the sweeps.
         name, written = table.entity.name, parameters(table, history.rows, {}, self._now)
         self._written(table, add_facts(table, revision), written, history.rows)
         self._many(ADD_SWEEP, [swept(name, revision, sweep) for sweep in history.sweeps])
@@ -101,7 +105,7 @@ class SqliteTransaction:
         written: list[tuple[object, ...]],
         rows: Sequence[Row | HistoryRow],
     ) -> int:
-        """Run for all rows. Raises RefusedRowError."""
+        """Run a statement for all rows; return how many it changed. Raises RefusedRowError."""
         try:
             return self._many(statement, written)
         except RowRefused as refusal:
@@ -114,8 +118,8 @@ class SqliteTransaction:
         written: list[tuple[object, ...]],
         rows: Sequence[Row | HistoryRow],
     ) -> Exception:
-        """Which rows they are, found in one pass: each is written by itself, in a transaction that is to be
-        rolled back."""
+        """Return the error that names the refused rows."""
+        # The transaction is going to be rolled back, so each row can be tried in it.
         refused: list[tuple[Row | HistoryRow, str]] = []
         for row, values in zip(rows, written, strict=True):
             try:
@@ -125,16 +129,20 @@ class SqliteTransaction:
                 refused.append((row, f"the warehouse refuses the row: {refusal}"))
         if refused:
             return RefusedRowError.of(table.entity.name, refused)
-        return ConfigurationError(f"entity {table.entity.name}: rows are refused together, and no row alone")
+        return ConfigurationError(
+            f"entity {table.entity.name}: the rows are refused together, but each is accepted alone"
+        )
 
     def _stay_in_transaction(self) -> None:
-        """A trigger may have rolled back: what is tried after that is not to be committed by itself."""
+        """Begin a transaction again if the last statement has ended it."""
+        # A trigger with RAISE(ROLLBACK) ends the transaction. In autocommit the next trial would be
+        # committed.
         driver = self._connection.connection.driver_connection
         if driver is not None and not driver.in_transaction:
             self._connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def _many(self, statement: str, rows: list[tuple[object, ...]]) -> int:
-        """Run a statement for each of these; the number of rows of the table that it changed."""
+        """Run a statement for these parameters; return the number of rows of the table that it changed."""
         if not rows:
             return 0
         with sqlite_errors("write"):
@@ -153,17 +161,16 @@ class SqliteTransaction:
         return self._revisions.live(self._tables[entity]).number
 
     def rows_of(self, entity: str, revision: int, key_hashes: Collection[bytes]) -> dict[bytes, Row]:
-        table, wanted = self._tables[entity], list(key_hashes)
-        found: dict[bytes, Row] = {}
+        table, keys = self._tables[entity], list(key_hashes)
+        rows_by_key: dict[bytes, Row] = {}
         stored = self._revisions.stored(table, revision)
         select = sql.select_rows(stored, revision)
-        for start in range(0, len(wanted), _VARIABLES):
-            some = tuple(wanted[start : start + _VARIABLES])
-            places = ", ".join("?" * len(some))
-            rows = read_rows(self._connection, stored, f"{select} WHERE _key_hash IN ({places})", some)
-            rows = stored.rows_onto(table, rows)
-            found.update((row.key_hash, row) for row in rows)
-        return found
+        for start in range(0, len(keys), _VARIABLES):
+            piece = tuple(keys[start : start + _VARIABLES])
+            placeholders = ", ".join("?" * len(piece))
+            rows = read_rows(self._connection, stored, f"{select} WHERE _key_hash IN ({placeholders})", piece)
+            rows_by_key.update((row.key_hash, row) for row in stored.rows_onto(table, rows))
+        return rows_by_key
 
     def swap(self, entity: str, revision: int) -> int:
         self._locks.need_exclusive(entity)

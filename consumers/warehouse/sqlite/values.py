@@ -1,8 +1,8 @@
-"""Python's typed values as SQLite stores them, and back, exactly.
+"""Exact conversion between Python's typed values and SQLite's.
 
-SQLite has no decimal, date or boolean. A decimal is text with the digits of its column's scale. Dates and
-times are ISO 8601 with the digits of the field's precision: of fixed width, so that text is in order of time,
-and in a form that SQLite's date functions read. A float is a float, but for the sign of a negative zero.
+SQLite has no decimal, date or boolean type. A decimal is stored as text with the digits of its column's
+scale. Dates and times are stored as ISO 8601 with the field's precision: the width is fixed, so that text
+sorts by time, and SQLite's date functions can read it. Floats are exact but for the sign of a negative zero.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Storage(NamedTuple):
-    """How a kind of field is stored; no function where SQLite's value is Python's."""
+    """How a kind of field is stored. `write` or `read` is None if SQLite and Python have the same value."""
 
     sql_type: str
     write: Converter | None = None
@@ -62,13 +62,14 @@ def storage_of(field: Field) -> Storage:
     return _STORAGE[field.kind]
 
 
-@lru_cache(maxsize=8_192)  # a file's rows are of one moment, DynamoDB's changes of whole seconds
+# Cached because values repeat: all rows of a file have one moment, and DynamoDB's changes have whole seconds.
+@lru_cache(maxsize=8_192)
 def instant_text(microseconds: int) -> str:
-    """An instant, microseconds since the epoch, as ISO 8601 in UTC with six digits."""
+    """Return microseconds since the epoch as ISO 8601 in UTC with six digits."""
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
 @lru_cache(maxsize=8_192)
 def instant_of(text: str) -> int:
-    """The inverse of `instant_text`."""
+    """Return the microseconds since the epoch of a text by `instant_text`."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)

@@ -1,8 +1,8 @@
-"""The SQLite engine: one file, so that one commit is atomic across all tables.
+"""The SQLite engine: one file, so that a commit is atomic across all tables.
 
-Write-ahead logging lets readers in other processes go on while one writer writes. Every writing transaction
-begins with BEGIN IMMEDIATE, which is all the locks of the port at once: what it reads of floors, revisions
-and ranks stays true until it commits.
+Write-ahead logging lets other processes read while one writes. Every writing transaction begins with BEGIN
+IMMEDIATE, which stands in for all locks of the port: the floors, revisions and ranks that it reads do not
+change before it commits.
 """
 
 import os
@@ -31,16 +31,20 @@ from schemas.errors import ConfigurationError
 BUSY_SECONDS = 30.0
 CACHE_KIB = 64 * 1024
 CHECKPOINT_PAGES = 4_000
-"""The log goes into the file every 16 MB: a fifth less to write under random keys than SQLite's 4 MB."""
+"""Pages in the log before a checkpoint, 16 MB.
+
+With random keys that writes a fifth less than the default, 4 MB.
+"""
 
 
 def open_warehouse(
     url: str, entities: Iterable[Entity], *, clock: Clock = now, busy_seconds: float = BUSY_SECONDS
 ) -> "SqliteWarehouse":
-    """The warehouse at an SQLAlchemy URL: `sqlite:///relative.db`, `sqlite:////absolute/path.db`.
+    """Return the warehouse at `sqlite:///relative.db` or `sqlite:////absolute/path.db`, without opening it
+    yet.
 
-    Opens nothing yet. A writer waits for another up to `busy_seconds`, then raises TransientError. Raises
-    ConfigurationError for a URL that is not a file of SQLite.
+    A writer waits up to `busy_seconds` for another one, then raises TransientError. Raises ConfigurationError
+    for a URL that does not name a SQLite file.
     """
     parsed = parse_url(url)
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
@@ -55,13 +59,13 @@ def open_warehouse(
 
 def _engine(url: str, busy_seconds: float) -> Engine:
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # we say BEGIN
+        connection.isolation_level = None  # transactions begin with an explicit BEGIN
         _log_ahead(connection, time.monotonic() + busy_seconds)
-        connection.execute("PRAGMA synchronous = FULL")  # committed is durable (INV-1)
+        connection.execute("PRAGMA synchronous = FULL")  # a commit is durable (INV-1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
-    # hide_parameters: an error's text never carries field values (INV-7).
+    # hide_parameters keeps field values out of the texts of errors (INV-7).
     engine = create_engine(url, hide_parameters=True, max_overflow=-1, connect_args={"timeout": busy_seconds})
     event.listen(engine, "do_connect", _make_private)
     event.listen(engine, "connect", set_up)
@@ -69,16 +73,18 @@ def _engine(url: str, busy_seconds: float) -> Engine:
 
 
 def _make_private(_dialect: object, _record: object, arguments: Sequence[str], _named: object) -> None:
-    """Makes a file that is not there for its owner alone; SQLite's own files beside it get its mode."""
+    """Create a missing database file with access for its owner alone."""
+    # SQLite creates its log and shared-memory files with the mode of the database file.
     path = arguments[0]
     if not path.startswith((":", "file:")):
-        with suppress(OSError):  # it is there, or SQLite says what is wrong with the place
+        with suppress(OSError):  # it exists, or SQLite reports what is wrong with the path
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _log_ahead(connection: sqlite3.Connection, deadline: float) -> None:
-    """Write-ahead logging, for good. Where several processes open a new file at once SQLite does not wait, as
-    it does for every other lock."""
+    """Switch the file to write-ahead logging, permanently."""
+    # If several processes open a new file at once, SQLite fails at once here, although it waits for other
+    # locks.
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -112,11 +118,12 @@ class SqliteWarehouse:
     def lacks(self) -> list[str]:
         with self.reading("check") as connection:
             names = {table.name for table in SYSTEM}
-            there = connection.exec_driver_sql(
+            existing = connection.exec_driver_sql(
                 "SELECT name FROM sqlite_master WHERE type = 'table'"
             ).scalars()
-            missing = [f"the table {name} is missing" for name in sorted(names.difference(there))]
+            missing = [f"the table {name} is missing" for name in sorted(names.difference(existing))]
             revisions = revisions_in(connection)
+            # The revisions can be read only if the system tables exist.
             for table in [] if missing else self.tables:
                 missing += revisions.lacks(table)
         return missing
@@ -178,7 +185,7 @@ class SqliteWarehouse:
         self.engine.dispose()
 
     def instant(self) -> str:
-        """Now, as it is kept."""
+        """Return the current time as text."""
         return stamp(self._clock)
 
     def _status(self, connection: Connection, table: StagingTable) -> TableStatus:
@@ -189,25 +196,34 @@ class SqliteWarehouse:
         ).one()
         newest = None if newest is None else instant_of(newest)
         return TableStatus(
-            table.entity.name, live.number, live.schema_version, count - deleted, deleted, newest
+            entity=table.entity.name,
+            revision=live.number,
+            schema_version=live.schema_version,
+            live=count - deleted,
+            tombstones=deleted,
+            newest=newest,
         )
 
     @contextmanager
     def writing(self, doing: str) -> Iterator[Connection]:
-        """A transaction in which nobody else writes; its errors are ours."""
+        """Open a transaction that excludes other writers. Raises errors of Headwater in place of SQLite's."""
         with sqlite_errors(doing), self.engine.connect() as connection:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
                 connection.commit()
             except BaseException:
-                # Closing it rolls back for certain: after a COMMIT that failed, SQLAlchemy would not.
+                # Closing the connection is sure to roll back; after a failed COMMIT SQLAlchemy would not.
                 connection.invalidate()
                 raise
 
     @contextmanager
     def reading(self, doing: str) -> Iterator[Connection]:
-        """A transaction that sees one moment; its errors are ours."""
+        """Open a read transaction, which sees one snapshot.
+
+        Raises errors of Headwater in place of SQLite's.
+        """
+        # BEGIN is deferred: it takes no write lock, and the first read fixes the snapshot.
         with sqlite_errors(doing), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection
