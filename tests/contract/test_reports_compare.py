@@ -150,7 +150,7 @@ def test_a_key_that_is_not_unique_is_refused_before_anything_is_made(shop: Wareh
     body = "SELECT o.product AS customer, o.amount FROM staging.purchase AS o"
     with pytest.raises(ConfigurationError, match="its key customer is not unique; hashes of keys") as caught:
         compared(shop, report(body))
-    assert "Add to the key the column that tells them apart" in str(caught.value)
+    assert "Add to the key the column that distinguishes them" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -132,5 +132,5 @@ def test_a_renamed_column_is_indexed_under_the_name_that_the_table_has(connect: 
     warehouse.ensure()
     refresher = Refresher(reports_in(warehouse))
     refresher.create_indexes(renamed)
-    assert reports_in(warehouse).dialect.stored("thing", ["g"]) == ("f",)
+    assert reports_in(warehouse).dialect.stored_names("thing", ["g"]) == ("f",)
     assert refresher.lookups(renamed) == [Lookup("thing", ("g",), "there")]

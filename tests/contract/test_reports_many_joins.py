@@ -96,7 +96,7 @@ def statements(of: Report) -> int:
     """How many it takes to find the units of changes, where rows of every entity were replaced."""
     dialect = SqliteDialect(StagingTables(CATALOG.entities.values()))
     sources = dict.fromkeys(of.entities, (1, ""))
-    return len(Changes(dialect, of, 1, sources).find(of.entities, of.entities))
+    return len(Changes(dialect, of, 1, sources).find_units(of.entities, of.entities))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

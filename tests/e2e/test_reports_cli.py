@@ -180,7 +180,7 @@ def test_a_changed_file_is_a_new_table_and_a_file_that_is_gone_leaves_its_own(
     (draft / "reports" / file.name).write_text(changed)
     there = {**up.environment, "HEADWATER_HOME": str(draft)}
     plan = headwater("reports", "plan", environment=there).out
-    assert "make a new table beside the old one, and show it: the file has changed" in plan
+    assert "build a new table and switch the view to it: the file has changed" in plan
     compared = headwater("reports", "plan", "active_subscriptions", "--compare", environment=there).out
     assert "  columns that are new: most" in compared
     assert "only the old table has: 0; only the new one: 0; of both, and different: 0" in compared

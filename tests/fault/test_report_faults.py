@@ -97,7 +97,7 @@ def test_verify_and_compare_wait_for_a_refresher_and_say_after_the_limit_that_th
     some_batches(warehouse, 1, 6)
     Refresher(reports_in(warehouse)).refresh(REPORT)
     other = connect(ENTITIES)
-    with reports_in(warehouse).holding("sales"), pytest.raises(HeldError, match="waited 1 s for its turn"):
+    with reports_in(warehouse).holding("sales"), pytest.raises(HeldError, match="waited 1 s for it"):
         getattr(Refresher(reports_in(other), wait_seconds=1), command)(REPORT)
     asked = threading.Event()
 

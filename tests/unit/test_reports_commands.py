@@ -156,7 +156,7 @@ def test_a_report_that_is_held_is_told_with_the_time_that_was_waited(
     assert run("verify", "d_good") == GAVE_UP
     assert waited == [60]
     said = capsys.readouterr().err
-    assert "report d_good: somebody else is refreshing it; waited 60 s for its turn: try again later" in said
+    assert "report d_good: another process is refreshing it; waited 60 s for it: try again later" in said
     assert home.is_dir()
 
 

@@ -243,7 +243,14 @@ class _Walk:
         steps = schedule(self._ref, route_parts)
         if steps is None:
             return None
-        return Route(self._ref, refs, frozenset(), tuple(condition for _, condition in known), unit, steps)
+        return Route(
+            changed=self._ref,
+            refs=refs,
+            before=frozenset(),  # `routes` of the whole derivation fills it in
+            conditions=tuple(condition for _, condition in known),
+            unit=unit,
+            steps=steps,
+        )
 
     def _as_null(self, expression: Expression, hidden: Sequence[Part], viewer: Part) -> Expression:
         """Return the expression with NULL for columns of the hidden parts, except for those that contain

@@ -47,7 +47,7 @@ from schemas.refusals import missing, only_known, refused, snake_case, unknown
 _EVERY = re.compile(r"full every (?P<minutes>[1-9]\d{0,4}) minutes?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """A report whose table a refresh can keep up to date."""
 
@@ -114,7 +114,16 @@ def read_report(name: str, text: str, catalog: Catalog) -> Report:
     # A full refresh runs the SELECT, and needs to know nothing about it but the entities.
     derivation = None if minutes else _derived(query, key, catalog)
     entities = sorted(derivation.images if derivation else _staging(query))
-    return Report(name, key, columns, query, types, tuple(entities), derivation, minutes)
+    return Report(
+        name=name,
+        key=key,
+        columns=columns,
+        query=query,
+        types=types,
+        entities=tuple(entities),
+        derivation=derivation,
+        minutes=minutes,
+    )
 
 
 def _minutes(refresh: object) -> int | None:

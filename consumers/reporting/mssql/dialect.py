@@ -23,7 +23,7 @@ class MssqlDialect(Dialect):
     """`dialect.Dialect`. A snapshot transaction may make no index: what it fills was made before."""
 
     sql = "tsql"
-    rooms: ClassVar = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
+    prefixes: ClassVar = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
 
     def to_sql(self, tree: Expression) -> str:
         return tree.sql("tsql", comments=False, identify=True)
@@ -31,10 +31,10 @@ class MssqlDialect(Dialect):
     def temporary(self, name: str) -> exp.Table:
         return exp.Table(this=quoted(f"#report_{name}"))
 
-    def forget(self, name: str) -> str:
+    def drop_temporary(self, name: str) -> str:
         return f"DROP TABLE IF EXISTS {self.to_sql(self.temporary(name))}"
 
-    def keep(self, name: str, query: exp.Query) -> str:
+    def create_temporary(self, name: str, query: exp.Query) -> str:
         return self._into(self.temporary(name), query)
 
     def _into(self, table: exp.Table, query: exp.Query, rows: int | None = None) -> str:
@@ -48,7 +48,7 @@ class MssqlDialect(Dialect):
             f"ON {self.to_sql(condition)}"
         )
 
-    def remove(self, pending: exp.Table, taken: exp.Table) -> str:
+    def delete_taken(self, pending: exp.Table, taken: exp.Table) -> str:
         """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not. A
         loop over 5,000 rows by 5,000 took 0.7 s."""
         return (
@@ -56,7 +56,7 @@ class MssqlDialect(Dialect):
             f"ON k.[{ID}] = t.[{ID}]"
         )
 
-    def clashes(self, report: Report, table: exp.Table, only: str) -> str:
+    def duplicate_keys(self, report: Report, table: exp.Table, only: str) -> str:
         """Text by its bytes, too: `=` takes 'a' and 'a ' for one."""
         key = ", ".join(f"t.{bracketed(name)}" for name in report.key)
         exact = ", ".join(f"DATALENGTH(t.{bracketed(name)})" for name in report.key)
@@ -66,10 +66,10 @@ class MssqlDialect(Dialect):
             "HAVING COUNT(*) > 1"
         )
 
-    def make_report(self, report: Report, number: int) -> list[str]:
+    def create_report(self, report: Report, number: int) -> list[str]:
         return [self._into(self.report(report.name, number), at_time(report.query, ANY_MOMENT), 0)]
 
-    def made(self, report: Report, number: int) -> str:
+    def columns_query(self, report: Report, number: int) -> str:
         return (
             "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, "
             "DATETIME_PRECISION FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'reporting' "
@@ -81,7 +81,7 @@ class MssqlDialect(Dialect):
         query = self.to_sql(at_time(report.query, ANY_MOMENT))
         return f"EXEC sp_describe_first_result_set {text(query)}"
 
-    def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
+    def create_unit_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
         """Of as many columns of the unit as an index takes."""
         columns, left, types = [], INDEX_BYTES, {each.name: each.type for each in outputs}
         for name in report.unit:
@@ -94,9 +94,9 @@ class MssqlDialect(Dialect):
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
         return fitting(self.tables[entity], columns)
 
-    def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
+    def create_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         table, images = self.tables[entity], report.images[entity]
-        own = self.stored(entity, images)
+        own = self.stored_names(entity, images)
         types, texts = types_of(table), collated(table)
         collations = dict.fromkeys(texts, f" COLLATE {BINARY_COLLATION}")
         columns = "".join(
@@ -146,22 +146,22 @@ class MssqlDialect(Dialect):
     def _dropped(self, kind: str, name: str) -> str:
         return f"IF OBJECT_ID({text(name)}) IS NOT NULL DROP {kind} {bracketed(name)}"
 
-    def hide(self, report: str) -> str:
+    def drop_view(self, report: str) -> str:
         return self._dropped("VIEW", f"reporting.{report}")
 
-    def show(self, report: str, number: int) -> list[str]:
+    def point_view(self, report: str, number: int) -> list[str]:
         view = f"reporting.{report}"
         select = f"SELECT * FROM {self.to_sql(self.report(report, number))}"
         return [f"CREATE OR ALTER VIEW {bracketed(view)} AS {select}", grant_view(view)]
 
-    def freshness(self, standings: Sequence[ReportRevision]) -> list[str]:
+    def freshness_view(self, revisions: Sequence[ReportRevision]) -> list[str]:
         view = f"reporting.{FRESHNESS}"
         return [
             f"CREATE OR ALTER VIEW {bracketed(view)} AS SELECT r.name AS report, r.event_time, "
             "r.checkpoints, r.row_count AS rows, r.refreshed_at, COALESCE(w.waiting, 0) AS waiting, "
             "CASE WHEN w.waiting > 0 THEN DATEDIFF(SECOND, r.refreshed_at, SYSUTCDATETIME()) ELSE 0 END "
             "AS lag_seconds, r.problem FROM [headwater].[reports] AS r "
-            f"LEFT JOIN ({self.waiting(standings)}) AS w "
+            f"LEFT JOIN ({self.waiting_query(revisions)}) AS w "
             f"ON w.name = r.name COLLATE {BINARY_COLLATION} WHERE r.state = 'live'",
             grant_view(view),
         ]

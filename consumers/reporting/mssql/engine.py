@@ -111,9 +111,9 @@ class MssqlReports:
         """By a table that is made, and undone: Babelfish describes no SELECT that begins with WITH."""
         run(connection, sql.begin((), []))
         try:
-            for statement in self.dialect.make_report(report, 0):
+            for statement in self.dialect.create_report(report, 0):
                 run(connection, statement)
-            return of_table(tuple(row) for row in run(connection, self.dialect.made(report, 0)))
+            return of_table(tuple(row) for row in run(connection, self.dialect.columns_query(report, 0)))
         finally:
             undo(connection)
 

@@ -1,1 +1,1 @@
-"""The refresh of a report table, for every engine."""
+"""Refresh of a report table, independent of the engine."""

@@ -1,4 +1,4 @@
-"""From the pending rows of a report to its units, in tables of a session."""
+"""Statements that lead from the pending rows of a report to its units, through temporary tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOUND = "found"
 
 
 class Changes:
-    """Statements for one revision of a report, which stands on these revisions of staging."""
+    """Statements for one revision of a report, which reads these revisions of staging."""
 
     def __init__(self, dialect: Dialect, report: Report, number: int, sources: Sources) -> None:
         self._dialect = dialect
@@ -29,125 +29,155 @@ class Changes:
         self.entities = tuple(report.images)
 
     def waiting(self) -> str:
-        """A query: of each entity its place, how many rows are pending, and how many replaced a row."""
+        """Return a query for the index of each entity, how many rows are pending, and how many replaced a
+        row."""
         replaced = exp.func("COALESCE", exp.func("SUM", exp.case().when(f"{EXISTED} = 1", "1")), "0")
         selects = [
-            exp.select(f"{place} AS place", "COUNT(*) AS pending", exp.alias_(replaced, "replaced")).from_(
+            exp.select(f"{index} AS place", "COUNT(*) AS pending", exp.alias_(replaced, "replaced")).from_(
                 self._pending(entity)
             )
-            for place, entity in enumerate(self.entities)
+            for index, entity in enumerate(self.entities)
         ]
         return self._dialect.to_sql(union_all(selects))
 
     def take(self, entities: Collection[str]) -> list[str]:
-        """Keeps what is pending."""
+        """Return statements that copy the pending rows into temporary tables."""
         return [
-            self._dialect.keep(f"taken_{entity}", exp.select("*").from_(self._pending(entity)))
+            self._dialect.create_temporary(f"taken_{entity}", exp.select("*").from_(self._pending(entity)))
             for entity in entities
         ]
 
-    def find(self, taken: Collection[str], replaced: Collection[str]) -> list[str]:
-        """Keeps the units that the rows taken lead to. `replaced`: entities of which one replaced a row."""
-        made = [*self.take(taken), *self._now(taken)]
+    def find_units(self, taken: Collection[str], replaced: Collection[str]) -> list[str]:
+        """Return statements that find the units which the taken rows lead to.
+
+        `replaced`: entities of which a pending row replaced a row of staging.
+        """
+        statements = [*self.take(taken), *self._keep_now(taken)]
+        # Only where a row was replaced can rows before a change differ from rows now: inserts have none.
         before: dict[str, Expression] = {name: self._temporary("before", name) for name in replaced}
         for entity in taken:
-            was = self._was(entity)
+            was = self._rows_before(entity)
             if entity in before:
-                made.append(self._keep("before", entity, was))
-            now = exp.select(*self._images(entity)).from_(self._temporary("now", entity))
+                statements.append(self._keep("before", entity, was))
+            # A row deleted by now leads to no unit as it is; as it was it still does.
+            now = exp.select(*self._image_columns(entity)).from_(self._temporary("now", entity))
             either = exp.union(was, now.where("_deleted = 0"), distinct=True)
-            made.append(self._keep("changed", entity, either))
+            statements.append(self._keep("changed", entity, either))
         unit, of_report = self._report.unit, self._dialect.report(self._report.name, self._number)
+        # An empty SELECT over the report gives the temporary table the columns' types.
         no_unit = exp.select(*map(column, unit)).from_(of_report).where("1 = 0")
-        made.append(self._dialect.keep(FOUND, no_unit))
-        made += dict.fromkeys(self._ways(taken, before))
+        statements.append(self._dialect.create_temporary(FOUND, no_unit))
+        # Routes may yield equal statements: the dict drops repetitions and keeps the order.
+        statements += dict.fromkeys(self._walk_routes(taken, before))
+        # DISTINCT compares text as T-SQL does, by the type of the column.
         columns = [typed(self._report, name) for name in unit]
         units = exp.select(*columns).distinct().from_(self._dialect.temporary(FOUND))
-        return [*made, self._dialect.keep(UNITS, units)]
+        return [*statements, self._dialect.create_temporary(UNITS, units)]
 
-    def _ways(self, taken: Collection[str], before: Mapping[str, Expression]) -> Iterator[str]:
+    def _walk_routes(self, taken: Collection[str], before: Mapping[str, Expression]) -> Iterator[str]:
+        """Yield the statements of every route that starts at an entity with taken rows."""
+        # Joins to entities that did not change, and to current rows of those that did.
         live = {
-            name: self._dialect.live(name, self._sources[name][0], images)
+            name: self._dialect.live_rows(name, self._sources[name][0], images)
             for name, images in self._report.images.items()
         }
         changed = {name: self._temporary("changed", name) for name in taken}
         found = self._dialect.temporary(FOUND)
         for number, route in enumerate(self._report.derivation.routes if self._report.derivation else ()):
             entity = route.refs[route.changed]
+            # A route whose starting entity did not change finds nothing.
             if entity in taken:
                 walk = UnitWalk(self._dialect, route, number, before, live)
                 yield from walk.statements(changed[entity], self._report.unit, found)
 
-    def _was(self, entity: str) -> exp.Select:
-        rows = exp.select(*self._images(entity)).distinct().from_(self._temporary("taken", entity))
+    def _rows_before(self, entity: str) -> exp.Select:
+        """Return the query for the rows before their changes."""
+        rows = exp.select(*self._image_columns(entity)).distinct().from_(self._temporary("taken", entity))
         return rows.where(f"{EXISTED} = 1")
 
-    def _images(self, entity: str) -> list[Expression]:
+    def _image_columns(self, entity: str) -> list[Expression]:
+        """Return the columns of a row's image; a constant where the report reads none."""
         return [column(name) for name in self._report.images[entity]] or [exp.alias_("1", "_none")]
 
-    def _now(self, taken: Collection[str]) -> Iterator[str]:
-        """Keeps the rows whose keys were taken, as they are, deleted ones too."""
+    def _keep_now(self, taken: Collection[str]) -> Iterator[str]:
+        """Yield statements that keep the current rows with the taken keys, deleted ones included."""
         for entity in taken:
+            # With a shared key, a change in one source may uncover or hide the row of another source.
             shared = self._report.derivation.shared_keys.get(entity) if self._report.derivation else None
+            # By the key hash, which is the primary key of a staging table.
             keys = exp.select(column(KEY_HASH)).distinct().from_(self._temporary("taken", entity))
-            own = self._rows_with(entity, {KEY_HASH: KEY_HASH}, keys)
+            rows = self._rows_with(entity, {KEY_HASH: KEY_HASH}, keys)
             if shared:
-                yield self._keep("own", entity, own)
-                own = self._rows_of(entity, shared)
-            yield self._keep("now", entity, own)
+                yield self._keep("own", entity, rows)
+                rows = self._rows_of(entity, shared)
+            yield self._keep("now", entity, rows)
 
     def _rows_of(self, entity: str, shared: Sequence[str]) -> exp.Select:
-        """Rows of staging with the keys of rows taken, whatever their source."""
+        """Return the query for rows of staging that have the key of a taken row, whatever their source."""
         now, was = (
             exp.select(*map(column, shared)).from_(self._temporary(kind, entity)) for kind in ("own", "taken")
         )
         keys = exp.union(now, was.where(f"{EXISTED} = 1"), distinct=True)
-        own = dict(zip(shared, self._dialect.stored(entity, shared), strict=True))
-        return self._rows_with(entity, own, keys)
+        key = dict(zip(shared, self._dialect.stored_names(entity, shared), strict=True))
+        return self._rows_with(entity, key, keys)
 
     def _rows_with(self, entity: str, key: Mapping[str, str], keys: exp.Query) -> exp.Select:
-        """Rows of staging with these keys. `key`: its columns' names there, by those in `keys`."""
+        """Return the query for rows of staging with these keys.
+
+        `key`: names of the key's columns in staging, with their names in `keys`.
+        """
         rows = exp.alias_(self._dialect.physical(entity, self._sources[entity][0]), "t", table=True)
         images = self._dialect.images(entity, self._report.images[entity], "t")
-        same_key = exp.and_(*(self._same_key(entity, own, name) for name, own in key.items()))
+        same_key = exp.and_(
+            *(self._same_key(entity, staging_name, name) for name, staging_name in key.items())
+        )
         query = exp.select(*images, column("_deleted", "t"), column("_occurred_at", "t"))
         return query.from_(keys.subquery("k")).join(rows, join_type="cross").where(same_key)
 
-    def _same_key(self, entity: str, own: str, name: str) -> Expression:
-        """Text by the index of reports: rows too many lead to units too many, which are right."""
-        made = exp.EQ(this=column(own, "t"), expression=column(name, "k"))
-        is_text = own in self._dialect.tables[entity].texts
-        for each in (made.this, made.expression) if is_text else ():
-            with_type(each, TEXT)
-        return made
+    def _same_key(self, entity: str, staging_name: str, name: str) -> Expression:
+        """Return the condition that a key column is equal.
+
+        Text compares as in the index of reports: extra rows lead to extra units, whose recomputation changes
+        nothing.
+        """
+        condition = exp.EQ(this=column(staging_name, "t"), expression=column(name, "k"))
+        # The annotation makes SQLite compare with COLLATE RTRIM, as the index does.
+        is_text = staging_name in self._dialect.tables[entity].texts
+        for side in (condition.this, condition.expression) if is_text else ():
+            with_type(side, TEXT)
+        return condition
 
     def units(self) -> str:
-        """A query: how many units there are of each pattern of NULL."""
+        """Return a query for the number of units with each combination of NULL columns."""
         return self._dialect.to_sql(null_patterns(self._report.unit, self._dialect.temporary(UNITS)))
 
     def newest(self, taken: Collection[str]) -> str:
-        """A query for the newest moment of what the rows taken are now."""
+        """Return a query for the newest event time among the current rows of the taken keys."""
         return self._dialect.to_sql(newest_of([self._temporary("now", entity) for entity in taken]))
 
-    def ended(self, taken: Collection[str]) -> list[str]:
-        """Removes exactly what was taken: rows with lesser numbers may have come since."""
-        return [*self._removed(taken), *self.forgotten(taken)]
+    def finish(self, taken: Collection[str]) -> list[str]:
+        """Return statements that delete exactly the taken pending rows, and the temporary tables.
+
+        A condition on the row number would not do: rows with lower numbers may have been committed since.
+        """
+        return [*self._removed(taken), *self.drop_temporaries(taken)]
 
     def _removed(self, taken: Collection[str]) -> Iterator[str]:
         for entity in taken:
-            yield self._dialect.remove(self._pending(entity), self._temporary("taken", entity))
+            yield self._dialect.delete_taken(self._pending(entity), self._temporary("taken", entity))
 
-    def forgotten(self, taken: Collection[str]) -> Iterator[str]:
-        """Drops the tables of the session."""
+    def drop_temporaries(self, taken: Collection[str]) -> Iterator[str]:
+        """Yield statements that drop the temporary tables."""
+        # FOUND and UNITS exist once; the others exist for each entity with taken rows.
         for kind in ("taken", "own", "now", "before", "changed"):
-            yield from (self._dialect.forget(f"{kind}_{entity}") for entity in taken)
-        yield from (self._dialect.forget(name) for name in (FOUND, UNITS))
+            yield from (self._dialect.drop_temporary(f"{kind}_{entity}") for entity in taken)
+        yield from (self._dialect.drop_temporary(name) for name in (FOUND, UNITS))
 
     def _pending(self, entity: str) -> exp.Table:
         return self._dialect.pending(self._report, self._number, entity)
 
     def _keep(self, kind: str, entity: str, query: exp.Query) -> str:
-        return self._dialect.keep(f"{kind}_{entity}", query)
+        return self._dialect.create_temporary(f"{kind}_{entity}", query)
 
     def _temporary(self, kind: str, entity: str) -> exp.Table:
         return self._dialect.temporary(f"{kind}_{entity}")

@@ -1,4 +1,4 @@
-"""How an engine says what a refresh needs: names, and the few statements in which engines differ."""
+"""Names, and the few statements in which engines differ: what a refresh needs from an engine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from consumers.warehouse.tables import StagingTables
 T = TypeVar("T")
 
 ID, EXISTED, KEY_HASH = "_id", "_existed", "_key_hash"
-"""Columns of a pending row, beside the image of what was there."""
+"""Columns of a pending row, beside the image of the row before the change."""
 ANY_MOMENT = "2000-01-01T00:00:00.000000"
-REMEMBERED = 1_000
+"""A value for @as_of where only the columns of a query matter."""
+CACHE_SIZE = 1_000
+"""Entries of `Dialect.cached`."""
 FRESHNESS = "_freshness"
-"""The view that tells report people how fresh each report is."""
+"""The view that shows readers how fresh each report is."""
 
 
 def quoted(name: str) -> exp.Identifier:
@@ -35,167 +37,194 @@ def column(name: str, table: str = "") -> exp.Column:
 
 
 def typed(report: Report, name: str, table: str = "") -> exp.Column:
-    """A column of the report, of the type that its SELECT gives it."""
-    made = column(name, table)
-    with_type(made, report.column_types.get(name))
-    return made
+    """Return a column of the report with the type that its SELECT gives it."""
+    typed_column = column(name, table)
+    with_type(typed_column, report.column_types.get(name))
+    return typed_column
 
 
 class Dialect(ABC):
-    """Statements as text; queries, tables and columns as trees."""
+    """SQL of an engine: statements as text; queries, tables and columns as trees."""
 
     sql: ClassVar[str]
-    """sqlglot's name of it."""
-    rooms: ClassVar[dict[str, str]]
-    """What stands before a name of `staging`, `reporting`, `headwater`: a schema and a dot, or a prefix."""
+    """sqlglot's name of the engine's dialect."""
+    prefixes: ClassVar[dict[str, str]]
+    """Prefix of names in `staging`, `reporting` and `headwater`: a schema and a dot, or plain letters."""
 
     def __init__(self, tables: StagingTables) -> None:
         self.tables = tables
-        self._once: dict[tuple[object, ...], Any] = {}
+        self._cache: dict[tuple[object, ...], Any] = {}
 
-    def once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
-        """Statements that are made once for a key: writing trees takes longer than what they say."""
-        if key not in self._once:
-            if len(self._once) >= REMEMBERED:
-                self._once.clear()
-            self._once[key] = make()
-        made: T = self._once[key]
-        return made
+    def cached(self, key: tuple[object, ...], build: Callable[[], T]) -> T:
+        """Return a value that is built once for each key: rendering the trees takes longer than running the
+        SQL."""
+        if key not in self._cache:
+            # Keys contain definitions and revisions: old ones are never asked for again, so that a full cache
+            # starts over.
+            # Keys contain definitions and revision numbers, so that most entries of a full cache are
+            # outdated.
+            if len(self._cache) >= CACHE_SIZE:
+                self._cache.clear()
+            self._cache[key] = build()
+        value: T = self._cache[key]
+        return value
 
     def definition(self, report: Report) -> str:
-        """What a table of the report is made of: one that was made of something else is made anew."""
+        """Return what a table of the report is defined by; a table with another definition is rebuilt."""
         return report.definition
 
     def to_sql(self, tree: Expression) -> str:
-        """In the engine's SQL. Raises NeedsSqlServerError where it has none for it."""
+        """Return the tree in the engine's SQL. Raises NeedsSqlServerError where it has no equivalent."""
         return tree.sql(self.sql, comments=False)
 
     def table(self, room: str, name: str) -> exp.Table:
-        schema, dot, prefix = self.rooms[room].rpartition(".")
+        # "staging." is a schema, "staging_" the beginning of a table's name.
+        schema, dot, prefix = self.prefixes[room].rpartition(".")
         return exp.Table(this=quoted(prefix + name), db=quoted(schema) if dot else None)
 
     def report(self, name: str, number: int) -> exp.Table:
-        """The table of a report's revision."""
+        """Return the table of a report's revision."""
+        # Readers use the view, so that a rebuild can fill the next table beside this one.
         return self.table("reporting", f"{name}__r{number}")
 
     def view(self, name: str) -> exp.Table:
-        """What readers of a report see."""
+        """Return the view through which readers see a report."""
         return self.table("reporting", name)
 
     def pending(self, report: Report, number: int, entity: str) -> exp.Table:
-        """Pending rows of an entity for a report's revision."""
+        """Return the table of an entity's pending rows for a report's revision."""
         return self.pending_at(report.name, number, report.entities.index(entity))
 
-    def pending_at(self, report: str, number: int, place: int) -> exp.Table:
-        """By the place of the entity among those of the report: its name might make this one too long."""
-        return self.table("headwater", f"{PENDING}{report}__r{number}__{place + 1}")
+    def pending_at(self, report: str, number: int, index: int) -> exp.Table:
+        """Return the pending table by the index of the entity, since its name could make this one too
+        long."""
+        return self.table("headwater", f"{PENDING}{report}__r{number}__{index + 1}")
 
     def physical(self, entity: str, revision: int) -> exp.Table:
-        """The table of an entity's revision."""
+        """Return the table of an entity's revision."""
         return self.table("staging", f"{entity}__r{revision}")
 
-    def live(self, entity: str, revision: int, images: Sequence[str]) -> exp.Select:
-        """These columns of the rows that are there."""
+    def live_rows(self, entity: str, revision: int, images: Sequence[str]) -> exp.Select:
+        """Return these columns of the rows that are not deleted."""
         is_there = exp.EQ(this=column("_deleted", "t"), expression=exp.Literal.number(0))
         rows = exp.alias_(self.physical(entity, revision), "t", table=True)
         return exp.select(*self.images(entity, images, "t")).from_(rows).where(is_there)
 
-    def stored(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
-        """What columns that readers know are called in the table."""
+    def stored_names(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of columns in the table, from their names in the view."""
         names = {shown: name for name, shown in self.tables[entity].shown}
-        return tuple(names[each] for each in columns)
+        return tuple(names[name] for name in columns)
 
     def images(self, entity: str, images: Sequence[str], table: str) -> list[Expression]:
-        """Columns of a staging table, under the names that readers know; a constant where there are none."""
-        named = zip(self.stored(entity, images), images, strict=True)
-        return [exp.alias_(column(own, table), shown, quoted=True) for own, shown in named] or [
+        """Return columns of a staging table under their names in the view; a constant where there are
+        none."""
+        named = zip(self.stored_names(entity, images), images, strict=True)
+        return [exp.alias_(column(stored, table), shown, quoted=True) for stored, shown in named] or [
             exp.alias_(exp.Literal.number(1), "_none", quoted=True)
         ]
 
     @abstractmethod
     def temporary(self, name: str) -> exp.Table:
-        """A table of this session alone."""
+        """Return a table that only this session sees."""
 
     @abstractmethod
-    def keep(self, name: str, query: exp.Query) -> str:
-        """Makes that temporary table, of a query."""
+    def create_temporary(self, name: str, query: exp.Query) -> str:
+        """Return the statement that creates the temporary table from a query."""
 
     @abstractmethod
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
-        """Deletes rows of the table for which there is one of the others; `table.` and `units.` in it."""
+        """Return the statement that deletes rows of the table that match a row of the others.
+
+        `condition` refers to them as `t.` and `units.`.
+        """
 
     @abstractmethod
-    def remove(self, pending: exp.Table, taken: exp.Table) -> str:
-        """Deletes exactly the pending rows that were taken."""
+    def delete_taken(self, pending: exp.Table, taken: exp.Table) -> str:
+        """Return the statement that deletes exactly the taken pending rows."""
 
     @abstractmethod
-    def forget(self, name: str) -> str:
-        """Drops it, if it is there."""
+    def drop_temporary(self, name: str) -> str:
+        """Return the statement that drops the temporary table if it exists."""
 
     @abstractmethod
-    def clashes(self, report: Report, table: exp.Table, only: str) -> str:
-        """A query for keys that have several rows, five at most. `only`: a condition on `t.` and `units.`."""
+    def duplicate_keys(self, report: Report, table: exp.Table, only: str) -> str:
+        """Return a query for at most five keys that have several rows.
 
-    def exactly(self, report: Report) -> list[Expression]:
-        """What tells apart, beside a report's columns, values that T-SQL takes for equal: 'a' is 'a ' to it.
-        Where it groups both it may show either: staging's columns alone."""
+        `only`: a condition on `t.` and `units.`.
+        """
+
+    def length_columns(self, report: Report) -> list[Expression]:
+        """Return columns that distinguish text which T-SQL compares as equal: 'a' and 'a '.
+
+        Only for columns that come from staging unchanged: where T-SQL groups both, it may return either.
+        """
         query = report.query
+        # UNION, GROUP BY and DISTINCT merge values that compare as equal.
         if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("distinct"):
             return []
-        tables = [each for each in query.find_all(exp.Table) if each.parent_select is query and each.db]
-        own = {each.alias_or_name for each in tables}
-        columns = [(each.alias_or_name, each.unalias()) for each in query.selects]
+        tables = [table for table in query.find_all(exp.Table) if table.parent_select is query and table.db]
+        aliases = {table.alias_or_name for table in tables}
+        outputs = [(output.alias_or_name, output.unalias()) for output in query.selects]
         return [
-            exp.alias_(exp.func("DATALENGTH", column(name)), f"_{place}")
-            for place, (name, each) in enumerate(columns)
-            if isinstance(each, exp.Column) and each.table in own and is_text(each)
+            exp.alias_(exp.func("DATALENGTH", column(name)), f"_{index}")
+            for index, (name, output) in enumerate(outputs)
+            if isinstance(output, exp.Column) and output.table in aliases and is_text(output)
         ]
 
     @abstractmethod
-    def make_report(self, report: Report, number: int) -> list[str]:
-        """The report's table, empty, with the types of its query."""
+    def create_report(self, report: Report, number: int) -> list[str]:
+        """Return statements that create the report's table, empty, with the types of its query."""
 
     @abstractmethod
-    def made(self, report: Report, number: int) -> str:
-        """A query for the columns of the report's table as `outputs.of_table` reads them."""
+    def columns_query(self, report: Report, number: int) -> str:
+        """Return a query for the columns of the report's table, as `outputs.of_table` reads them."""
 
     @abstractmethod
-    def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
-        """An index that leads from units to rows. `outputs`: the table's columns."""
+    def create_unit_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
+        """Return statements for an index that leads from units to rows.
+
+        `outputs`: the table's columns.
+        """
 
     @abstractmethod
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
-        """The first of these columns of a staging table, as many as an index holds."""
+        """Return the first of these columns of a staging table, as many as an index can hold."""
 
     @abstractmethod
-    def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
-        """The table of pending rows, and the trigger that appends one for each row of a revision of staging
-        that changes: its key hash, whether it was there, and the columns as they were."""
+    def create_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
+        """Return statements that create the table of pending rows and the triggers that fill it.
+
+        For each changed row of a revision of staging they append its key hash, whether it existed, and its
+        columns before.
+        """
 
     @abstractmethod
     def drop(self, report: str, number: int, entities: int) -> list[str]:
-        """Removes a revision of a report of so many entities, as far as it is there."""
+        """Return statements that drop what exists of a report's revision. `entities`: how many it reads."""
 
     @abstractmethod
-    def hide(self, report: str) -> str:
-        """Drops the view, if it is there."""
+    def drop_view(self, report: str) -> str:
+        """Return the statement that drops the view if it exists."""
 
     @abstractmethod
-    def show(self, report: str, number: int) -> list[str]:
-        """Points the view at this revision."""
+    def point_view(self, report: str, number: int) -> list[str]:
+        """Return statements that point the view at this revision."""
 
     @abstractmethod
-    def freshness(self, standings: Sequence[ReportRevision]) -> list[str]:
-        """The view FRESHNESS of these revisions."""
+    def freshness_view(self, revisions: Sequence[ReportRevision]) -> list[str]:
+        """Return statements that create the view FRESHNESS of these revisions."""
 
-    def waiting(self, standings: Sequence[ReportRevision]) -> str:
-        """A query: name, and how many changes wait, of each live report that is kept change by change."""
+    def waiting_query(self, revisions: Sequence[ReportRevision]) -> str:
+        """Return a query for the name and the number of pending changes of each live report that is kept
+        change by change."""
         counts = [
-            f"SELECT '{each.name}' AS name, COUNT(*) AS waiting FROM "
-            f"{self.pending_at(each.name, each.number, place).sql(self.sql)}"
-            for each in standings
-            if each.state == "live" and each.minutes is None
-            for place in range(len(each.sources))
+            f"SELECT '{revision.name}' AS name, COUNT(*) AS waiting FROM "
+            f"{self.pending_at(revision.name, revision.number, index).sql(self.sql)}"
+            for revision in revisions
+            # A report with full refreshes has no pending tables.
+            if revision.state == "live" and revision.minutes is None
+            for index in range(len(revision.sources))
         ]
+        # The view needs a row source even if there are no reports.
         counted = " UNION ALL ".join(counts) or "SELECT '' AS name, 0 AS waiting"
         return f"SELECT name, SUM(waiting) AS waiting FROM ({counted}) AS counted GROUP BY name"

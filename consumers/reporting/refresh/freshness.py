@@ -1,4 +1,4 @@
-"""What a warehouse knows of its reports: their revisions, what each was made of, and how fresh it is."""
+"""The registry of a warehouse's reports: their revisions, what each was built from, and how fresh it is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from consumers.warehouse.system import REPORT_COLUMNS
 
 State: TypeAlias = Literal["building", "live"]
 Sources: TypeAlias = Mapping[str, tuple[int, str]]
-"""Of each entity that a report reads: the live revision, and its schema's fingerprint as hex."""
+"""For each entity that a report reads: its live revision, and the fingerprint of its schema as hex."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRevision:
-    """One revision of a report. `event_time` is the newest occurred_at in what it was made of, as text."""
+    """One revision of a report.
+
+    `event_time`: the newest occurred_at among the rows that it was built from, as text.
+    """
 
     name: str
     number: int
@@ -27,12 +30,12 @@ class ReportRevision:
     definition: str
     sources: Sources
     minutes: int | None = None
-    """Between two times that it is made anew; None where it is kept change by change."""
+    """Interval of full refreshes; None where it is kept change by change."""
     rows: int = 0
     event_time: str | None = None
     checkpoints: str = "[]"
     refreshed_at: object = None
-    """As the engine keeps it."""
+    """In the type that the engine returns."""
     problem: str | None = None
 
 
@@ -45,30 +48,30 @@ class Registry:
         self.now = now
 
     def all(self) -> list[ReportRevision]:
-        """By name and number."""
+        """Return all revisions, by name and number."""
         return self._selected()
 
     def of(self, name: str) -> list[ReportRevision]:
-        """Of one report."""
+        """Return the revisions of one report."""
         return self._selected(self._table.c.name == name)
 
     def _selected(self, *which: ColumnElement[bool]) -> list[ReportRevision]:
         c = self._table.c
         query = select(*(c[name] for name in REPORT_COLUMNS)).where(*which).order_by(c.name, c.number)
-        return [_standing(*row) for row in self._connection.execute(query)]
+        return [_revision(*row) for row in self._connection.execute(query)]
 
     def live(self, name: str) -> ReportRevision | None:
         return live_of(self.of(name))
 
-    def is_due(self, standing: ReportRevision) -> bool:
-        """Whether it is time to make it anew."""
-        if standing.minutes is None or standing.refreshed_at is None:
+    def is_due(self, revision: ReportRevision) -> bool:
+        """Return whether it is time for the next full refresh."""
+        if revision.minutes is None or revision.refreshed_at is None:
             return True
-        age = _moment(self.now) - _moment(standing.refreshed_at)
-        return age >= timedelta(minutes=standing.minutes)
+        age = _moment(self.now) - _moment(revision.refreshed_at)
+        return age >= timedelta(minutes=revision.minutes)
 
     def next_number(self, name: str) -> int:
-        """One that no revision there is has."""
+        """Return a number greater than that of any existing revision."""
         c = self._table.c
         newest: int = self._connection.execute(
             select(func.coalesce(func.max(c.number), 0)).where(c.name == name)
@@ -84,7 +87,7 @@ class Registry:
         minutes: int | None,
         problem: str | None = None,
     ) -> None:
-        """A revision that is being built, or can't be."""
+        """Add a revision that is being built, or can't be."""
         self._connection.execute(
             insert(self._table).values(
                 name=name,
@@ -100,12 +103,12 @@ class Registry:
         )
 
     def set(self, name: str, number: int, **values: object) -> None:
-        """Say more of a revision."""
+        """Update columns of a revision."""
         c = self._table.c
         self._connection.execute(update(self._table).where(c.name == name, c.number == number).values(values))
 
     def refreshed(self, name: str, number: int, rows: int, event_time: str | None, checkpoints: str) -> None:
-        """Now, without a problem."""
+        """Record that a revision is live and was refreshed now, without a problem."""
         self.set(
             name,
             number,
@@ -122,24 +125,28 @@ class Registry:
         self._connection.execute(delete(self._table).where(c.name == name, c.number == number))
 
 
-def live_of(standings: Iterable[ReportRevision]) -> ReportRevision | None:
-    """The one that readers see, of the revisions of one report."""
-    return next((each for each in standings if each.state == "live"), None)
+def live_of(revisions: Iterable[ReportRevision]) -> ReportRevision | None:
+    """Return the revision that readers see, of one report's revisions."""
+    return next((revision for revision in revisions if revision.state == "live"), None)
 
 
-def unfinished(standings: Iterable[ReportRevision]) -> list[ReportRevision]:
-    """Revisions that a crash or a lost connection left with tables and triggers. Whoever holds the report may
-    drop them: nobody else is building one."""
-    return [each for each in standings if each.state == "building" and each.sources]
+def unfinished(revisions: Iterable[ReportRevision]) -> list[ReportRevision]:
+    """Return revisions that a crash or a lost connection left with tables and triggers.
+
+    The holder of the report may drop them: no other process is building one.
+    """
+    # Without sources it is the record of a failed attempt, which has no tables.
+    return [revision for revision in revisions if revision.state == "building" and revision.sources]
 
 
-def _moment(given: object) -> datetime:
-    """In UTC, of what an engine keeps: text, or a moment without a zone."""
-    moment = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
+def _moment(value: object) -> datetime:
+    """Return the moment in UTC of a stored value: text, or a datetime without a zone."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    # DATETIME2 and SQLite's text have no zone; both engines store UTC.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _standing(
+def _revision(
     name: str, number: int, state: State, definition: str, sources: str, *more: Any
 ) -> ReportRevision:
     told = {entity: (revision, schema) for entity, (revision, schema) in json.loads(sources).items()}

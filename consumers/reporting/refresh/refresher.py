@@ -1,10 +1,10 @@
-"""A report kept right: what changed is found and its units are made anew, or the whole table is.
+"""Refresh of a report: the changed units are found and recomputed, or the whole table is.
 
-One holder of a report at a time. In one snapshot it takes the pending rows that it sees, with images of rows
-as they were at the last refresh or since, finds the units that they lead to, makes these anew from staging,
-and removes exactly the pending rows that it took. The outcome is a function of staging alone: a refresh that
-is made again changes nothing. Writers do not look for units: each of two at once would miss the other's half
-of a join (in a model one history of six then ends wrong).
+One process at a time holds a report. In one snapshot it takes the pending rows that it sees, with images of
+the rows as they were at the last refresh or since, finds the units that they lead to, recomputes these from
+staging, and deletes exactly the pending rows that it took. The outcome is a function of staging alone:
+repeating a refresh changes nothing. Writers do not look for units: two at once would each miss the other's
+half of a join (a model finds a history of six steps that ends wrong).
 """
 
 from __future__ import annotations
@@ -32,71 +32,74 @@ from schemas.errors import ConfigurationError, TransientError
 from schemas.refusals import unknown
 
 _INDEXES = "_indexes"
-"""What is held while indexes are made: no report has this name."""
+"""Name under which the creation of indexes is locked: no report has this name."""
 
 
 class HeldError(TransientError):
-    """Somebody else refreshes this report."""
+    """Another process is refreshing this report."""
 
 
 def held_error(report: str, wait_seconds: float) -> HeldError:
-    """The error of who did not get its turn."""
-    waited = f"; waited {wait_seconds:.0f} s for its turn: try again later" if wait_seconds else ""
-    return HeldError(f"report {report}: somebody else is refreshing it{waited}")
+    """Return the error for a report that another process holds."""
+    waited = f"; waited {wait_seconds:.0f} s for it: try again later" if wait_seconds else ""
+    return HeldError(f"report {report}: another process is refreshing it{waited}")
 
 
 @contextmanager
 def named(report: str) -> Iterator[None]:
-    """Errors of ours begin with the report that they are about."""
+    """Prefix errors with the report that they concern."""
     try:
         yield
     except (ConfigurationError, TransientError) as error:
+        # Errors of nested calls are named already.
         if str(error).startswith((f"report {report}:", f"report {report} at ")):
             raise
         raise type(error)(f"report {report}: {error}") from error.__cause__
 
 
 class Holder(Protocol):
-    """Who refreshes a report now."""
+    """The process that may refresh a report now."""
 
     def transaction(self, *, snapshot: bool = False) -> AbstractContextManager[Session]:
-        """Committed on leaving. In a snapshot all is read as of one moment."""
+        """Run a transaction that commits on leaving. In a snapshot all reads are as of one moment."""
 
 
 class ReportEngine(Protocol):
-    """Where a warehouse keeps its reports."""
+    """Reports of a warehouse in one engine."""
 
     at_once: int
-    """How many reports it is good to refresh at a time."""
+    """How many reports to refresh in parallel."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     def holding(self, report: str, wait_seconds: float = 0) -> AbstractContextManager[Holder]:
-        """Raises HeldError where somebody else has it, and still has it after that time."""
+        """Hold a report. Raises HeldError if another process holds it beyond the waiting time."""
 
     def reading(self) -> AbstractContextManager[Session]:
-        """Only reads, whoever refreshes meanwhile."""
+        """Open a session that only reads and does not wait for refreshes."""
 
     def outputs(self, report: Report) -> list[Output]:
-        """What the database says of the columns, from the SELECT alone: nothing is made. Raises
-        ConfigurationError with what it says where it can't make them."""
+        """Return the columns of a report as the database describes its SELECT; nothing is created.
+
+        Raises ConfigurationError with the database's message where it refuses the SELECT.
+        """
 
 
 class Refresher:
-    """Keeps reports right in one warehouse."""
+    """Keeps the report tables of one warehouse up to date."""
 
     def __init__(self, engine: ReportEngine, wait_seconds: float = 0) -> None:
-        """`wait_seconds`: for a report that somebody else has."""
+        """`wait_seconds`: how long to wait for a report that another process holds."""
         self._engine = engine
         self._dialect = engine.dialect
         self.wait_seconds = wait_seconds
 
     def refresh(self, report: Report, *, whole: bool = False) -> Refreshed:
-        """Brings a report to the present. `whole` makes all of it anew, whatever changed.
+        """Bring a report up to date; `whole` rebuilds all of it, whatever changed.
 
         Raises HeldError; ConfigurationError where the query fails or its key is not unique: the table then
-        stays as it was, and the registry says what is wrong.
+        stays as it was, and the registry records the problem.
         """
         with named(report.name):
             return retry_lost_transaction(lambda: self._refresh(report, whole))
@@ -105,50 +108,56 @@ class Refresher:
         with self._engine.holding(report.name, self.wait_seconds) as holder:
             try:
                 return (None if whole else self._in_place(holder, report)) or self._whole(holder, report)
-            except ConfigurationError as error:  # kept, and raised once that is committed
+            except ConfigurationError as error:  # raised below, once the record of it is committed
                 with holder.transaction() as session:
-                    self._note(session.registry, report, str(error))
+                    self._record_problem(session.registry, report, str(error))
                 wrong = error
         raise wrong
 
     def _in_place(self, holder: Holder, report: Report) -> Refreshed | None:
-        """None where the whole is to be made anew."""
+        """Refresh the live revision. Return None if the whole report must be rebuilt."""
         with holder.transaction(snapshot=True) as session:
-            standings = session.registry.of(report.name)
-            standing = live_of(standings)
-            if standing is None or not self._is_as_told(session, report, standing):
+            revisions = session.registry.of(report.name)
+            revision = live_of(revisions)
+            if revision is None or not self._is_current(session, report, revision):
                 return None
-            if unfinished(standings):
+            if unfinished(revisions):  # a rebuild was interrupted: finish what it was for
                 return None
             if report.minutes is not None:
-                done = None if session.registry.is_due(standing) else Refreshed("nothing", rows=standing.rows)
+                done = None if session.registry.is_due(revision) else Refreshed("nothing", rows=revision.rows)
             else:
-                done = refresh_units(session, self._dialect, report, standing)
-            if done is not None and standing.problem:
-                session.registry.set(report.name, standing.number, problem=None)
+                done = refresh_units(session, self._dialect, report, revision)
+            if done is not None and revision.problem:
+                session.registry.set(report.name, revision.number, problem=None)
             return done
 
-    def _is_as_told(self, session: Session, report: Report, standing: ReportRevision) -> bool:
-        """Made of this file, and of these revisions of staging."""
-        return standing.definition == self._dialect.definition(report) and standing.sources == session.live(
+    def _is_current(self, session: Session, report: Report, revision: ReportRevision) -> bool:
+        """Return whether the revision was built from this definition and these revisions of staging."""
+        return revision.definition == self._dialect.definition(report) and revision.sources == session.live(
             report.entities
         )
 
-    def _note(self, registry: Registry, report: Report, problem: str) -> None:
-        standings = registry.of(report.name)
-        for standing in standings:
-            registry.set(report.name, standing.number, problem=problem)
-        if not standings:
+    def _record_problem(self, registry: Registry, report: Report, problem: str) -> None:
+        revisions = registry.of(report.name)
+        for revision in revisions:
+            registry.set(report.name, revision.number, problem=problem)
+        if not revisions:
             number = registry.next_number(report.name)
-            registry.add(report.name, number, self._dialect.definition(report), {}, report.minutes, problem)
+            definition = self._dialect.definition(report)
+            registry.add(report.name, number, definition, {}, minutes=report.minutes, problem=problem)
 
     # The whole table
 
     def _whole(self, holder: Holder, report: Report) -> Refreshed:
-        """Raises ConfigurationError where it can't be built: nothing of the attempt is left."""
+        """Build a new revision and show it.
+
+        Raises ConfigurationError where it can't be built; nothing of the attempt remains.
+        """
         with holder.transaction() as session:
             self._drop(session, unfinished(session.registry.of(report.name)))
-            number = self._make(session, report)
+            # Committed before the snapshot: a change that the snapshot misses is then pending for the new
+            # revision.
+            number = self._create_revision(session, report)
         try:
             with holder.transaction(snapshot=True) as session:
                 done = refresh_whole(session, self._dialect, report, number)
@@ -157,81 +166,92 @@ class Refresher:
                 self._drop(session, unfinished(session.registry.of(report.name)))
             raise
         with holder.transaction() as session:
+            # A crash before this leaves an old revision that no reader sees; the next rebuild drops it.
             self._drop_others(session, report, number)
         return done
 
-    def _make(self, session: Session, report: Report) -> int:
-        """An empty revision, from whose commit on its pending rows are appended."""
+    def _create_revision(self, session: Session, report: Report) -> int:
+        """Create an empty revision. Once this commits, triggers append its pending rows."""
         live = session.live(report.entities)
         number = session.registry.next_number(report.name)
         session.registry.add(report.name, number, self._dialect.definition(report), live, report.minutes)
-        for statement in self._dialect.make_report(report, number):
+        for statement in self._dialect.create_report(report, number):
             session.run(statement)
-        outputs = of_table(session.rows(self._dialect.made(report, number)))
+        # The database decides the types, so that they are read back from the empty table.
+        outputs = of_table(session.rows(self._dialect.columns_query(report, number)))
         check_stored(report.name, outputs)
-        statements = self._dialect.make_index(report, number, outputs)
+        statements = self._dialect.create_unit_index(report, number, outputs)
         for entity in report.images:
-            statements += self._dialect.make_pending(report, number, entity, live[entity][0])
+            statements += self._dialect.create_pending(report, number, entity, live[entity][0])
         for statement in statements:
             session.run(statement)
         return number
 
     def _drop_others(self, session: Session, report: Report, number: int) -> None:
-        """The revision before this one, and the record of an attempt that failed."""
-        others = [each for each in session.registry.of(report.name) if each.number != number]
-        self._drop(session, others)
+        """Drop the revision before this one, and the record of a failed attempt."""
+        revisions = session.registry.of(report.name)
+        self._drop(session, [revision for revision in revisions if revision.number != number])
 
-    def _drop(self, session: Session, standings: Sequence[ReportRevision]) -> None:
-        """The view of freshness lets go of their pending rows first."""
-        statements = self._dialect.freshness(
-            [each for each in session.registry.all() if each not in standings]
+    def _drop(self, session: Session, revisions: Sequence[ReportRevision]) -> None:
+        """Drop revisions, after the view of freshness that reads their pending rows no longer does."""
+        statements = self._dialect.freshness_view(
+            [known for known in session.registry.all() if known not in revisions]
         )
-        for each in standings:
-            statements += self._dialect.drop(each.name, each.number, len(each.sources))
-            session.registry.forget(each.name, each.number)
+        for revision in revisions:
+            statements += self._dialect.drop(revision.name, revision.number, len(revision.sources))
+            session.registry.forget(revision.name, revision.number)
         for statement in statements:
             session.run(statement)
 
     def drop(self, name: str) -> None:
-        """Removes a report: its table, its view, what is pending. Raises HeldError, and ConfigurationError
-        where there is no such report."""
+        """Remove a report: its table, its view, and its pending rows.
+
+        Raises HeldError, and ConfigurationError where there is no such report.
+        """
         with self._engine.reading() as session:
-            names = {each.name for each in session.registry.all()}
+            names = {revision.name for revision in session.registry.all()}
         if name not in names:
             raise unknown("report with a table", name, sorted(names))
-        retry_lost_transaction(lambda: self._drop_all_of(name))
+        retry_lost_transaction(lambda: self._drop_report(name))
 
-    def _drop_all_of(self, name: str) -> None:
+    def _drop_report(self, name: str) -> None:
         with self._engine.holding(name, self.wait_seconds) as holder, holder.transaction() as session:
-            session.run(self._dialect.hide(name))
+            session.run(self._dialect.drop_view(name))
             self._drop(session, session.registry.of(name))
 
     def revisions(self) -> tuple[list[ReportRevision], dict[str, int]]:
-        """Every report that has a table, or could not be made, and how many changes wait, by name."""
+        """Return one revision of every report that has a table or could not be built, and pending changes by
+        name."""
         with self._engine.reading() as session:
             every = session.registry.all()
-            waiting = dict(session.rows(self._dialect.waiting(every)))
-        names = {each.name: each for each in sorted(every, key=lambda each: each.state == "live")}
-        return list(names.values()), waiting
+            waiting = dict(session.rows(self._dialect.waiting_query(every)))
+        # Sorted so that the live revision of a name overwrites the others.
+        by_name = {
+            revision.name: revision
+            for revision in sorted(every, key=lambda revision: revision.state == "live")
+        }
+        return list(by_name.values()), waiting
 
     def plan(self, report: Report) -> str:
-        """What `refresh` would do, in words."""
+        """Return what `refresh` would do, in words."""
         with self._engine.reading() as session:
-            standing = session.registry.live(report.name)
-            if standing is None:
-                return "make its table"
-            if standing.definition != self._dialect.definition(report):
-                return "make a new table beside the old one, and show it: the file has changed"
-            if standing.sources != session.live(report.entities):
-                return "make a new table beside the old one, and show it: a table of staging was made anew"
+            revision = session.registry.live(report.name)
+            if revision is None:
+                return "create its table"
+            if revision.definition != self._dialect.definition(report):
+                return "build a new table and switch the view to it: the file has changed"
+            if revision.sources != session.live(report.entities):
+                return "build a new table and switch the view to it: a table of staging was rebuilt"
             if report.minutes is not None:
-                return "make it anew" if session.registry.is_due(standing) else "nothing: it is not due"
-            waiting = dict(session.rows(self._dialect.waiting([standing]))).get(report.name, 0)
-        return f"take {waiting:,} changes" if waiting else "nothing: no change waits"
+                return "rebuild it" if session.registry.is_due(revision) else "nothing: it is not due yet"
+            waiting = dict(session.rows(self._dialect.waiting_query([revision]))).get(report.name, 0)
+        return f"take {waiting:,} changes" if waiting else "nothing: no changes are pending"
 
     def compare(self, report: Report) -> Comparison | None:
-        """How the table of this file would differ from the one that readers see; None where there is none.
-        Changes nothing. Raises HeldError; ConfigurationError as `refresh`."""
+        """Compare the table that this file defines with the one that readers see; None where there is none.
+
+        Changes nothing. Raises HeldError, and ConfigurationError as `refresh` does.
+        """
         with named(report.name):
             return retry_lost_transaction(lambda: self._compare(report, self._engine.outputs(report)))
 
@@ -240,59 +260,65 @@ class Refresher:
             self._engine.holding(report.name, self.wait_seconds) as holder,
             holder.transaction(snapshot=True) as session,
         ):
-            standing = session.registry.live(report.name)
-            if standing is None:
+            revision = session.registry.live(report.name)
+            if revision is None:
                 return None
-            old = of_table(session.rows(self._dialect.made(report, standing.number)))
-            return compare(session, self._dialect, report, standing, old, new)
+            old = of_table(session.rows(self._dialect.columns_query(report, revision.number)))
+            return compare(session, self._dialect, report, revision, old=old, new=new)
 
     def lookups(self, report: Report) -> list[Lookup]:
-        """By which columns of staging a refresh finds rows, and whether an index leads there."""
+        """Return the columns by which a refresh searches staging, and whether an index serves each search."""
         with self._engine.reading() as session:
             return list(self._lookups(session, report))
 
     def _lookups(self, session: Session, report: Report) -> Iterator[Lookup]:
-        wanted = lookups(report.derivation) if report.derivation else {}
-        for entity, those in wanted.items():
-            there = list(session.indexes(entity).values())
-            for columns in those:
-                indexed = self._dialect.indexable(entity, self._dialect.stored(entity, columns))
+        column_lists = lookups(report.derivation) if report.derivation else {}
+        for entity, lists in column_lists.items():
+            indexes = list(session.indexes(entity).values())
+            for columns in lists:
+                # An index may hold only the first of these columns: SQL Server limits its bytes.
+                indexed = self._dialect.indexable(entity, self._dialect.stored_names(entity, columns))
                 if not indexed:
                     yield Lookup(entity, columns, "impossible")
                 else:
                     yield Lookup(
-                        entity, columns[: len(indexed)], "there" if serves(indexed, there) else "missing"
+                        entity, columns[: len(indexed)], "there" if serves(indexed, indexes) else "missing"
                     )
 
     def create_indexes(self, report: Report) -> list[Lookup]:
-        """Makes those that are missing; writers of their tables wait meanwhile. Raises HeldError where
-        somebody else makes some."""
+        """Create the missing indexes and return them; writers of their tables wait meanwhile.
+
+        Raises HeldError while another process creates some.
+        """
         with self._engine.holding(_INDEXES, self.wait_seconds) as holder, holder.transaction() as session:
-            missing = [each for each in self._lookups(session, report) if each.state == "missing"]
-            for each in missing:
-                session.create_index(each.entity, self._dialect.stored(each.entity, each.columns))
+            missing = [lookup for lookup in self._lookups(session, report) if lookup.state == "missing"]
+            for lookup in missing:
+                session.create_index(lookup.entity, self._dialect.stored_names(lookup.entity, lookup.columns))
         return missing
 
     def verify(self, report: Report) -> list[str]:
-        """Brings it to the present and, in the same snapshot, makes it from scratch beside it: the hashes of
-        the keys of rows that differ, ten at most. Raises as `refresh`; TransientError where it is made anew
-        again and again."""
+        """Bring a report up to date and, in the same snapshot, compare it with its query.
+
+        Returns the hashes of at most ten keys whose rows differ. Raises as `refresh` does, and TransientError
+        where staging changes faster than the report is rebuilt.
+        """
         with named(report.name):
             return retry_lost_transaction(lambda: self._verify(report))
 
     def _verify(self, report: Report) -> list[str]:
         with self._engine.holding(report.name, self.wait_seconds) as holder:
+            # A rebuild changes the snapshot, so that only an in-place refresh can be compared with the query.
             for _ in range(3):
                 with holder.transaction(snapshot=True) as session:
-                    standing = self._refreshed(session, report)
-                    if standing is not None:
-                        return differences(session, self._dialect, report, standing)
+                    revision = self._refreshed(session, report)
+                    if revision is not None:
+                        return differences(session, self._dialect, report, revision)
                 self._whole(holder, report)
-        raise TransientError(f"report {report.name}: staging changes faster than it is made anew")
+        raise TransientError(f"report {report.name}: staging changes faster than the report is rebuilt")
 
     def _refreshed(self, session: Session, report: Report) -> ReportRevision | None:
-        """None where the whole is to be made anew."""
-        standing = session.registry.live(report.name)
-        if standing is None or not self._is_as_told(session, report, standing):
+        """Refresh the live revision and return it, or None if the whole report must be rebuilt."""
+        revision = session.registry.live(report.name)
+        if revision is None or not self._is_current(session, report, revision):
             return None
-        return standing if refresh_units(session, self._dialect, report, standing) else None
+        return revision if refresh_units(session, self._dialect, report, revision) else None

@@ -1,4 +1,4 @@
-"""What a transaction of a refresh is made of, whatever the engine."""
+"""The transaction of a refresh, for every engine on SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from consumers.warehouse.tables import StagingTables
 
 
 class EngineSession(ABC):
-    """`refresh.Session` on a connection. An engine says how it sends a statement."""
+    """Base of `refresh.Session` on a connection. An engine adds how it sends statements."""
 
     def __init__(
         self,

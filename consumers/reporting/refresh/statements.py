@@ -1,4 +1,4 @@
-"""The queries of a refresh, for every engine, as trees."""
+"""Queries of a refresh as trees, for every engine."""
 
 from __future__ import annotations
 
@@ -14,48 +14,58 @@ from consumers.reporting.refresh.push_down import push_down
 
 
 def at_time(query: exp.Query, moment: str) -> exp.Query:
-    """With a moment, ISO 8601 in UTC, in place of @as_of."""
-    made = query.copy()
-    for parameter in list(made.find_all(exp.Parameter)):
+    """Return the query with a moment (ISO 8601 in UTC) in place of @as_of."""
+    timed = query.copy()
+    for parameter in list(timed.find_all(exp.Parameter)):
+        # A cast gives the literal the type of @as_of, which a bare string would not have.
         parameter.replace(exp.cast(exp.Literal.string(moment), "DATETIME2(6)", dialect="tsql"))
-    return made
+    return timed
 
 
 def restricted_to_units(
     query: exp.Query, unit: Sequence[str], nulls: Collection[str], units: exp.Table
 ) -> exp.Query:
-    """The report's query for those units that have NULL in the columns of `nulls`, and in no others.
+    """Return the report's query for the units that have NULL in exactly the columns of `nulls`.
 
-    The units stand first: SQLite, which does not know their number, takes a CROSS JOIN for the order to go.
+    Units come first in FROM: SQLite, which does not know how few they are, keeps the order of a CROSS JOIN.
     """
-    made = query.copy()
-    names = [each.alias_or_name for each in query.selects]
-    ctes = {cte.alias: cte for cte in made.find_all(exp.CTE)}
-    for select in selects_of(made):
-        told = dict(zip(names, (each.unalias() for each in select.selects), strict=True))
-        condition = matches_unit({name: told[name] for name in unit}, nulls)
+    restricted = query.copy()
+    names = [column.alias_or_name for column in query.selects]
+    ctes = {cte.alias: cte for cte in restricted.find_all(exp.CTE)}
+    for select in selects_of(restricted):
+        outputs = dict(zip(names, (output.unalias() for output in select.selects), strict=True))
+        condition = matches_unit({name: outputs[name] for name in unit}, nulls)
+        # The former first table becomes a CROSS JOIN behind the units.
         first = select.args["from_"].this
         select.from_(exp.alias_(units.copy(), UNITS, table=True), copy=False)
         select.set("joins", [exp.Join(this=first, kind="CROSS"), *(select.args.get("joins") or [])])
         select.where(condition, copy=False)
-        columns = {told[name].unnest(): name for name in unit if name not in nulls}
-        known = {each: name for each, name in columns.items() if isinstance(each, exp.Column)}
+        columns = {outputs[name].unnest(): name for name in unit if name not in nulls}
+        known = {column: name for column, name in columns.items() if isinstance(column, exp.Column)}
         push_down(select, known, units, ctes)
-    return made
+    return restricted
 
 
-def matches_unit(told: Mapping[str, Expression], nulls: Collection[str]) -> Expression:
-    """That these values are a unit's. Equality or IS NULL, never either: by the one every planner finds rows,
-    and by both none does."""
+def matches_unit(values: Mapping[str, Expression], nulls: Collection[str]) -> Expression:
+    """Return the condition that these values are those of a unit.
+
+    It is equality or IS NULL for each column, never `a = b OR (a IS NULL AND b IS NULL)`, with which no
+    planner uses an index.
+    """
     return exp.and_(
-        *(each for name, value in told.items() for each in _matches(value, _of_unit(name), name in nulls))
+        *(
+            condition
+            for name, value in values.items()
+            for condition in _matches(value, _of_unit(name), name in nulls)
+        )
     )
 
 
 def _matches(value: Expression, unit: exp.Column, is_null: bool) -> list[Expression]:
+    # A copy: sqlglot nodes have one parent. Parentheses: the value may be an expression of lower precedence.
     value = exp.paren(value.copy())
     if is_null:
-        return [exp.Is(this=each, expression=exp.null()) for each in (value, unit)]
+        return [exp.Is(this=side, expression=exp.null()) for side in (value, unit)]
     return [exp.EQ(this=value, expression=unit)]
 
 
@@ -64,12 +74,13 @@ def _of_unit(name: str) -> exp.Column:
 
 
 def null_patterns(unit: Sequence[str], units: exp.Table) -> exp.Select:
-    """Which columns of units are NULL together, 1 for each that is, and how many units they are."""
+    """Return a query for which columns of units are NULL together (1 or 0 each), and the number of such
+    units."""
     flags = [
         exp.alias_(
-            exp.case().when(exp.Is(this=_of_unit(name), expression=exp.null()), "1").else_("0"), f"n{place}"
+            exp.case().when(exp.Is(this=_of_unit(name), expression=exp.null()), "1").else_("0"), f"n{index}"
         )
-        for place, name in enumerate(unit)
+        for index, name in enumerate(unit)
     ]
     names = [flag.alias for flag in flags]
     flagged = exp.select(*flags).from_(exp.alias_(units.copy(), UNITS, table=True))
@@ -77,18 +88,18 @@ def null_patterns(unit: Sequence[str], units: exp.Table) -> exp.Select:
 
 
 def newest_of(tables: Sequence[exp.Table]) -> exp.Select:
-    """The newest moment of these rows of staging."""
+    """Return a query for the newest event time of these rows of staging."""
     moments = [exp.select("_occurred_at").from_(table.copy()) for table in tables]
     return exp.select("MAX(_occurred_at) AS newest").from_(union_all(moments).subquery("moments"))
 
 
 def union_all(queries: Sequence[exp.Select]) -> exp.Query:
-    """The rows of each."""
+    """Return the rows of all queries."""
     first: exp.Query = queries[0]
-    return reduce(lambda one, other: exp.union(one, other, distinct=False), queries[1:], first)
+    return reduce(lambda left, right: exp.union(left, right, distinct=False), queries[1:], first)
 
 
 def union_distinct(queries: Sequence[exp.Select]) -> exp.Query:
-    """The rows of each, without duplicates."""
+    """Return the rows of all queries without duplicates."""
     first: exp.Query = queries[0]
-    return reduce(lambda one, other: exp.union(one, other, distinct=True), queries[1:], first)
+    return reduce(lambda left, right: exp.union(left, right, distinct=True), queries[1:], first)

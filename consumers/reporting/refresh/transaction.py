@@ -1,4 +1,4 @@
-"""What one refresh does in its transaction."""
+"""The work of one refresh within its transaction."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from schemas.errors import ConfigurationError
 T = TypeVar("T")
 
 LARGEST_SHARE = 0.5
-"""Of a report's rows. Where more units changed the whole is made anew, into a table of its own."""
+"""Share of a report's rows: if more units changed, the whole report is rebuilt in a table of its own."""
 FEWEST = 10_000
-"""Units that are always made one by one, however small the report."""
+"""Number of units that are recomputed one by one, however small the report."""
 
 
 class Session(Protocol):
@@ -34,30 +34,31 @@ class Session(Protocol):
     registry: Registry
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a query gives."""
+        """Return the rows of a query."""
 
     def run(self, *statements: str) -> None:
-        """In one go, where the engine takes several."""
+        """Run statements, in one batch where the engine allows it."""
 
     def changed(self, *statements: str) -> list[int]:
-        """How many rows each INSERT or DELETE changed."""
+        """Run INSERT or DELETE statements, and return how many rows each changed."""
 
     def live(self, entities: Sequence[str]) -> Sources:
-        """What readers of staging see."""
+        """Return the live revisions of entities, which readers of staging see."""
 
     def indexes(self, entity: str) -> Indexes:
-        """Of the live table of staging."""
+        """Return the indexes on the live table of an entity."""
 
     def create_index(self, entity: str, columns: IndexColumns) -> None:
-        """On the live table; those made later get it as well."""
+        """Create an index on the live table; tables of later revisions get it as well."""
 
     def checkpoints(self) -> list[tuple[Any, ...]]:
-        """Stream, shard and sequence number of the live consumers."""
+        """Return stream, shard and sequence number of the live consumers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh did. It took `changes` pending rows, made `units` anew, and the report has `rows`."""
+    """The outcome of a refresh: it took `changes` pending rows and recomputed `units`; the report has
+    `rows`."""
 
     how: Literal["nothing", "units", "whole"]
     changes: int = 0
@@ -66,20 +67,23 @@ class Refreshed:
 
 
 def refresh_units(
-    session: Session, dialect: Dialect, report: Report, standing: ReportRevision
+    session: Session, dialect: Dialect, report: Report, revision: ReportRevision
 ) -> Refreshed | None:
-    """Makes the units of what is pending anew. None, with nothing written, where they are too many."""
-    return _Refresh(session, dialect, report, standing.number, standing.sources).units(standing)
+    """Recompute the units of the pending rows. Return None, with nothing written, if they are too many."""
+    return _Refresh(session, dialect, report, revision.number, revision.sources).units(revision)
 
 
 def refresh_whole(session: Session, dialect: Dialect, report: Report, number: int) -> Refreshed:
-    """Fills a new revision, and shows it."""
+    """Fill a new revision and point the view at it."""
     return _Refresh(session, dialect, report, number, session.live(report.entities)).whole()
 
 
-def differences(session: Session, dialect: Dialect, report: Report, standing: ReportRevision) -> list[str]:
-    """Hashes of keys whose rows are not what the query gives now, ten at most. Nothing may be pending."""
-    return _Refresh(session, dialect, report, standing.number, standing.sources).differences()
+def differences(session: Session, dialect: Dialect, report: Report, revision: ReportRevision) -> list[str]:
+    """Return hashes of at most ten keys whose rows differ from what the query returns now.
+
+    Nothing may be pending.
+    """
+    return _Refresh(session, dialect, report, revision.number, revision.sources).differences()
 
 
 class _Refresh:
@@ -93,83 +97,95 @@ class _Refresh:
         self._sources = sources
         self._table = dialect.report(report.name, number)
         self._changes = Changes(dialect, report, number, sources)
-        self._made_of = (report.name, report.definition, number, *sorted(sources.items()))
+        self._cache_key = (report.name, report.definition, number, *sorted(sources.items()))
 
     @cached_property
     def _query(self) -> exp.Query:
-        """Made where it is asked for: mostly nothing is pending."""
+        """The report's SELECT as of this transaction, built on first use: most refreshes find nothing
+        pending."""
         return at_time(self._report.query, self._session.registry.now)
 
     def whole(self) -> Refreshed:
+        # The pending rows that this snapshot sees are changes that its SELECT sees, too.
         taken = self._waiting()
-        self._session.run(*self._once(("take", *taken), self._changes.take, taken))
+        self._session.run(*self._cached(("take", *taken), self._changes.take, taken))
         insert = exp.insert(self._query.copy(), self._table.copy(), columns=self._columns())
         (rows,) = self._session.changed(self._dialect.to_sql(insert))
-        self._check_key(self._dialect.clashes(self._report, self._table, ""))
+        self._check_key(self._dialect.duplicate_keys(self._report, self._table, ""))
         tables = [self._dialect.physical(name, number) for name, (number, _) in self._sources.items()]
         newest = self._newest(self._dialect.to_sql(newest_of(tables))) if tables else None
-        self._end(taken, rows, newest)
-        for statement in self._dialect.show(self._report.name, self._number):
-            self._session.run(statement)  # CREATE VIEW stands alone
+        self._finish(taken, rows, newest)
+        for statement in self._dialect.point_view(self._report.name, self._number):
+            self._session.run(statement)  # CREATE VIEW must be the only statement of its batch
         return Refreshed("whole", _pending(taken), 0, rows)
 
-    def units(self, standing: ReportRevision) -> Refreshed | None:
+    def units(self, revision: ReportRevision) -> Refreshed | None:
         taken = self._waiting()
         if not taken:
-            return Refreshed("nothing", rows=standing.rows)
+            return Refreshed("nothing", rows=revision.rows)
         replaced = [entity for entity, (_, replaced) in taken.items() if replaced]
-        find = self._once(("find", *taken, "replaced", *replaced), self._changes.find, taken, replaced)
+        # The statements depend on which entities have pending rows, and which of them replaced rows.
+        find = self._cached(
+            ("find", *taken, "replaced", *replaced), self._changes.find_units, taken, replaced
+        )
         self._session.run(*find)
-        patterns = self._session.rows(self._once(("units",), self._changes.units))
+        patterns = self._session.rows(self._cached(("units",), self._changes.units))
         units = sum(count for *_, count in patterns)
-        if units > max(FEWEST, LARGEST_SHARE * standing.rows):
-            self._session.run(*self._changes.forgotten(taken))
+        # Recomputing most of the report by its units costs more than a rebuild.
+        if units > max(FEWEST, LARGEST_SHARE * revision.rows):
+            self._session.run(*self._changes.drop_temporaries(taken))
             return None
-        rows = standing.rows + sum(self._remake(flags) for *flags, _ in patterns)
-        newest = self._newest(self._once(("newest", *taken), self._changes.newest, taken))
-        self._end(taken, rows, max(filter(None, [standing.event_time, newest]), default=None))
+        rows = revision.rows + sum(self._recompute(flags) for *flags, _ in patterns)
+        newest = self._newest(self._cached(("newest", *taken), self._changes.newest, taken))
+        self._finish(taken, rows, max(filter(None, [revision.event_time, newest]), default=None))
         return Refreshed("units", _pending(taken), units, rows)
 
     def _waiting(self) -> dict[str, tuple[int, int]]:
-        """Of each entity that has pending rows: how many, and how many of these replaced a row."""
+        """Return how many rows are pending, and how many of them replaced a row, by entity.
+
+        Entities without pending rows are left out.
+        """
         entities = self._changes.entities
-        counted = self._session.rows(self._once(("waiting",), self._changes.waiting)) if entities else []
-        return {entities[place]: (pending, replaced) for place, pending, replaced in counted if pending}
+        counted = self._session.rows(self._cached(("waiting",), self._changes.waiting)) if entities else []
+        return {entities[index]: (pending, replaced) for index, pending, replaced in counted if pending}
 
-    def _remake(self, flags: Sequence[int]) -> int:
-        """Of the units with NULL where a flag is. How many rows more there are."""
+    def _recompute(self, flags: Sequence[int]) -> int:
+        """Recompute the units with NULL where a flag is 1. Return by how many rows the report grew."""
         nulls = [name for name, is_null in zip(self._report.unit, flags, strict=True) if is_null]
-        delete, insert, clashes = self._once(("remake", *nulls), self._remaking, nulls)
-        gone, made = self._session.changed(delete, insert)
+        delete, insert, clashes = self._cached(("remake", *nulls), self._recompute_statements, nulls)
+        # Delete first: after the INSERT the condition would match the new rows as well.
+        deleted, inserted = self._session.changed(delete, insert)
         self._check_key(clashes)
-        return made - gone
+        return inserted - deleted
 
-    def _once(self, what: tuple[object, ...], make: Callable[..., T], *given: object) -> T:
-        return self._dialect.once((*self._made_of, *what), partial(make, *given))
+    def _cached(self, key: tuple[object, ...], build: Callable[..., T], *arguments: object) -> T:
+        return self._dialect.cached((*self._cache_key, *key), partial(build, *arguments))
 
-    def _remaking(self, nulls: Sequence[str]) -> list[str]:
-        """What deletes the rows of units, what makes them, and a query for keys of theirs that clash."""
+    def _recompute_statements(self, nulls: Sequence[str]) -> list[str]:
+        """Return statements that delete and insert the rows of units, and a query for their duplicate
+        keys."""
         unit, units = self._report.unit, self._dialect.temporary(UNITS)
         condition = matches_unit({name: typed(self._report, name, "t") for name in unit}, nulls)
         query = restricted_to_units(self._query, unit, nulls, units)
         return [
             self._dialect.delete(self._table, units, condition),
             self._dialect.to_sql(exp.insert(query, self._table.copy(), columns=self._columns())),
-            self._dialect.clashes(self._report, self._table, self._dialect.to_sql(condition)),
+            self._dialect.duplicate_keys(self._report, self._table, self._dialect.to_sql(condition)),
         ]
 
     def differences(self) -> list[str]:
         columns = [
             *(typed(self._report, name) for name in self._report.columns),
-            *self._dialect.exactly(self._report),
+            *self._dialect.length_columns(self._report),
         ]
         table = exp.select(*columns).from_(self._table.copy())
-        made = exp.select(*columns).from_(self._query.copy().subquery("q"))
-        found: set[str] = set()
-        for one, other in ((table, made), (made, table)):
-            rows = self._session.rows(self._dialect.to_sql(exp.except_(one.copy(), other.copy())))
-            found.update(self._hash_of(row) for row in rows)
-        return sorted(found)[:10]
+        recomputed = exp.select(*columns).from_(self._query.copy().subquery("q"))
+        hashes: set[str] = set()
+        # EXCEPT in both directions finds missing, additional and different rows.
+        for left, right in ((table, recomputed), (recomputed, table)):
+            rows = self._session.rows(self._dialect.to_sql(exp.except_(left.copy(), right.copy())))
+            hashes.update(self._hash_of(row) for row in rows)
+        return sorted(hashes)[:10]
 
     def _hash_of(self, row: Sequence[Any]) -> str:
         key = [row[self._report.columns.index(name)] for name in self._report.key]
@@ -182,8 +198,9 @@ class _Refresh:
         newest = self._session.rows(query)[0][0]
         return None if newest is None else str(newest)
 
-    def _end(self, taken: Collection[str], rows: int, event_time: str | None) -> None:
-        self._session.run(*self._once(("ended", *taken), self._changes.ended, taken))
+    def _finish(self, taken: Collection[str], rows: int, event_time: str | None) -> None:
+        self._session.run(*self._cached(("ended", *taken), self._changes.finish, taken))
+        # Read in the same snapshot, so that they are those of the rows that the SELECT saw.
         checkpoints = json.dumps(self._session.checkpoints())
         self._session.registry.refreshed(self._report.name, self._number, rows, event_time, checkpoints)
 
@@ -192,12 +209,13 @@ class _Refresh:
 
 
 def check_key(session: Session, report: Report, query: str) -> None:
-    """Raises ConfigurationError that tells the keys that a query finds to clash, by hashes alone (INV-7)."""
+    """Raise ConfigurationError with hashes of the keys that the query returns as duplicates (INV-7: no
+    values)."""
     if clashes := session.rows(query):
-        hashes = ", ".join(sorted(sha256(repr(each).encode()).hexdigest()[:16] for each in clashes))
+        hashes = ", ".join(sorted(sha256(repr(key).encode()).hexdigest()[:16] for key in clashes))
         raise ConfigurationError(
             f"report {report.name}: its key {', '.join(report.key)} is not unique; hashes of keys that have "
-            f"several rows: {hashes}. Add to the key the column that tells them apart, or group by the key"
+            f"several rows: {hashes}. Add to the key the column that distinguishes them, or group by the key"
         )
 
 

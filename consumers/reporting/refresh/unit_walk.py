@@ -1,9 +1,9 @@
-"""From changed rows to units, along one way, in statements whose number grows with its joins and no faster.
+"""Statements from changed rows to units, along one route.
 
-At each step there are alternatives: rows as they are or as they were, a left join that finds something or
-nothing. A few are taken in SELECTs of their own, by which every planner finds rows by an index as it need not
-in a UNION. Where they become more, what was found so far is kept in a table of the session, without its
-duplicates and without columns that nothing further on reads.
+Each step has alternatives: rows as they are or as they were, a left join with or without a match. A few
+alternatives are SELECTs of their own, for which every planner uses indexes, as it may not for a UNION. Once
+they are more, the rows so far go into a temporary table, without duplicates and without columns that later
+steps do not read; so the number of statements grows with the number of joins and no faster.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from consumers.reporting.refresh.statements import union_distinct
 Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""
 Image: TypeAlias = tuple[str, str, exp.DataType | None]
-"""A column that is read further on: place, name, type."""
+"""A column that a later step reads: table reference, name and type."""
 MOST = 4
-"""Alternatives that are SELECTs of their own."""
+"""Limit of alternatives that are SELECTs of their own."""
 _KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
-    """One alternative: a SELECT that is not written yet."""
+    """One alternative: a SELECT that is not rendered yet."""
 
     relations: tuple[Expression, ...]
     conditions: tuple[Expression, ...] = ()
     kept: frozenset[str] = frozenset()
-    """Places whose columns are in the table that keeps what was found."""
+    """References whose columns are in the temporary table of the rows so far."""
     hidden: frozenset[str] = frozenset()
+    """References without a match: their columns are NULL."""
 
     def joined(self, ref: str, relation: Expression) -> _Arm:
         return replace(self, relations=(*self.relations, _at(ref, relation)), hidden=self.hidden - {ref})
@@ -46,28 +47,31 @@ class _Arm:
         return replace(self, conditions=(*self.conditions, *map(self.shown, conditions)))
 
     def shown(self, expression: Expression) -> Expression:
-        """An expression of columns of places, as it is here."""
+        """Return an expression of reference columns as this SELECT refers to them."""
         return expression.transform(lambda node: self._shown(node) if isinstance(node, exp.Column) else node)
 
     def _shown(self, node: exp.Column) -> Expression:
+        # A NULL without a type would be an INT in SQL Server, and a UNION of the alternatives might fail.
         if node.table in self.hidden:
             return exp.Cast(this=exp.null(), to=node.type.copy()) if node.type is not None else exp.null()
         if node.table in self.kept:
-            made = column(f"{node.table}_{node.name}", _KEPT)
-            made.type = node.type
-            return made
+            kept = column(f"{node.table}_{node.name}", _KEPT)
+            kept.type = node.type
+            return kept
         return node
 
     def select(self, expressions: Sequence[Expression]) -> exp.Select:
         query = exp.select(*expressions).distinct().from_(self.relations[0].copy())
-        for each in self.relations[1:]:
-            query = query.join(each.copy())
-        return query.where(*(each.copy() for each in self.conditions))
+        for relation in self.relations[1:]:
+            query = query.join(relation.copy())
+        return query.where(*(condition.copy() for condition in self.conditions))
 
 
 class UnitWalk:
-    """The statements of one way, the `number`-th of a refresh. `before` has only entities some of whose rows
-    are no more as they were."""
+    """The statements of one route, the `number`-th of a refresh.
+
+    `before` has only entities some of whose rows differ from what they were.
+    """
 
     def __init__(
         self, dialect: Dialect, route: Route, number: int, before: Relations, live: Relations
@@ -81,20 +85,22 @@ class UnitWalk:
         self._tables: list[str] = []
         self._arms: list[_Arm] = []
 
-    def statements(self, changed: Expression, names: Sequence[str], found: exp.Table) -> Iterator[str]:
-        """Puts the units, by these names, of rows that changed into a table."""
+    def statements(self, changed: Expression, names: Sequence[str], target: exp.Table) -> Iterator[str]:
+        """Yield statements that insert the units of changed rows into the target, under these names."""
         self._arms = [_Arm((_at(self._route.changed, changed),))]
         for number, step in enumerate(self._route.steps):
             yield from self._taken(step, self._route.steps[number:])
         for arm in self._arms:
             named = zip(map(arm.shown, self._route.unit), names, strict=True)
-            unit = [exp.alias_(each, name, quoted=True) for each, name in named]
-            yield self._dialect.to_sql(exp.insert(arm.select(unit), found))
-        yield from map(self._dialect.forget, self._tables)
+            unit = [exp.alias_(expression, name, quoted=True) for expression, name in named]
+            yield self._dialect.to_sql(exp.insert(arm.select(unit), target))
+        yield from map(self._dialect.drop_temporary, self._tables)
 
     def _taken(self, step: Step, further: Sequence[Step]) -> Iterator[str]:
+        # A left join doubles the alternatives: keep the rows first, so that it doubles one.
         if step.joins and step.hidden and len(self._arms) > 1:
             yield self._keep(further)
+        # The alternative without a match goes on from the rows before the join.
         base = self._arms
         for join in step.joins:
             yield from self._joined(join, further)
@@ -107,8 +113,10 @@ class UnitWalk:
     def _joined(self, join: Join, further: Sequence[Step]) -> Iterator[str]:
         entity = self._route.refs[join.ref]
         relations = [self._live[entity]]
+        # A changed row of a later reference may have left the unit: join it as it was, too.
         if join.ref in self._route.before and entity in self._before:
             relations.append(self._before[entity])
+        # Keep the rows before the product of alternatives would exceed the limit.
         if len(self._arms) > 1 and len(self._arms) * len(relations) > MOST:
             yield self._keep(further)
         self._arms = [
@@ -119,33 +127,34 @@ class UnitWalk:
         self._known.append(join.ref)
 
     def _keep(self, further: Sequence[Step]) -> str:
-        """Keeps what all alternatives have found so far."""
+        """Return the statement that keeps the rows of all alternatives so far in a temporary table."""
+        # Only what later steps read, so that DISTINCT removes as many rows as possible.
         images = self._read(further)
         either = union_distinct([arm.select(self._images(arm, images)) for arm in self._arms])
         name = f"way_{self._number}_{len(self._tables)}"
         self._tables.append(name)
         table = exp.alias_(self._dialect.temporary(name), _KEPT, table=True)
         self._arms = [_Arm((table,), kept=frozenset(self._known))]
-        return self._dialect.keep(name, either)
+        return self._dialect.create_temporary(name, either)
 
-    def _images(self, arm: _Arm, images: Sequence[Image]) -> list[Expression]:
-        made = []
-        for ref, name, kind in images:
+    def _images(self, arm: _Arm, columns: Sequence[Image]) -> list[Expression]:
+        images = []
+        for ref, name, kind in columns:
             read = exp.column(name, ref)
             read.type = kind
-            made.append(exp.alias_(arm.shown(read), f"{ref}_{name}", quoted=True))
-        return made or [exp.alias_(exp.Literal.number(1), "_none", quoted=True)]
+            images.append(exp.alias_(arm.shown(read), f"{ref}_{name}", quoted=True))
+        return images or [exp.alias_(exp.Literal.number(1), "_none", quoted=True)]
 
     def _read(self, further: Sequence[Step]) -> list[Image]:
-        """What these steps and the unit read of places that are there."""
-        asked = [each for step in further for join in step.joins for each in join.conditions]
-        asked += [each for step in further for each in step.conditions]
-        found: dict[tuple[str, str], exp.DataType | None] = {}
-        for each in (*asked, *self._route.unit):
-            for read in each.find_all(exp.Column):
+        """Return the columns of joined references that later steps and the unit read."""
+        conditions = [condition for step in further for join in step.joins for condition in join.conditions]
+        conditions += [condition for step in further for condition in step.conditions]
+        types: dict[tuple[str, str], exp.DataType | None] = {}
+        for expression in (*conditions, *self._route.unit):
+            for read in expression.find_all(exp.Column):
                 if read.table in self._known:
-                    found[read.table, read.name] = read.type
-        return [(ref, name, found[ref, name]) for ref, name in sorted(found)]
+                    types[read.table, read.name] = read.type
+        return [(ref, name, types[ref, name]) for ref, name in sorted(types)]
 
 
 def _at(ref: str, relation: Expression) -> Expression:

@@ -31,7 +31,7 @@ class SqliteDialect(Dialect):
     """`dialect.Dialect`; DDL is part of the transaction."""
 
     sql = "sqlite"
-    rooms: ClassVar = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
+    prefixes: ClassVar = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
 
     def definition(self, report: Report) -> str:
         """Tables that were made before values were converted as T-SQL does may have other rows."""
@@ -49,10 +49,10 @@ class SqliteDialect(Dialect):
     def temporary(self, name: str) -> exp.Table:
         return exp.Table(this=quoted(f"report_{name}"), db=quoted("temp"))
 
-    def forget(self, name: str) -> str:
+    def drop_temporary(self, name: str) -> str:
         return f"DROP TABLE IF EXISTS {self.temporary(name).sql('sqlite')}"
 
-    def keep(self, name: str, query: exp.Query) -> str:
+    def create_temporary(self, name: str, query: exp.Query) -> str:
         return f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.to_sql(query)}"
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
@@ -64,26 +64,26 @@ class SqliteDialect(Dialect):
             f"(SELECT t._rowid_ FROM {self.to_sql(others)} AS units, {name} AS t WHERE {condition_})"
         )
 
-    def remove(self, pending: exp.Table, taken: exp.Table) -> str:
+    def delete_taken(self, pending: exp.Table, taken: exp.Table) -> str:
         return f"DELETE FROM {self.to_sql(pending)} WHERE {ID} IN (SELECT {ID} FROM {self.to_sql(taken)})"
 
-    def clashes(self, report: Report, table: exp.Table, only: str) -> str:
+    def duplicate_keys(self, report: Report, table: exp.Table, only: str) -> str:
         key = ", ".join(f"t.{quoted(name).sql('sqlite')}" for name in report.key)
         units = f", {self.to_sql(self.temporary('units'))} AS units WHERE {only}" if only else ""
         return (
             f"SELECT {key} FROM {self.to_sql(table)} AS t{units} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 5"
         )
 
-    def make_report(self, report: Report, number: int) -> list[str]:
+    def create_report(self, report: Report, number: int) -> list[str]:
         table, query = self.report(report.name, number), at_time(report.query, ANY_MOMENT)
         return [f"CREATE TABLE {self.to_sql(table)} AS SELECT * FROM ({self.to_sql(query)}) WHERE 0"]
 
-    def made(self, report: Report, number: int) -> str:
+    def columns_query(self, report: Report, number: int) -> str:
         """Of no type: a column takes any value, and any two are compared."""
         table = self.report(report.name, number).name
         return f"SELECT name, '', NULL, NULL, NULL, NULL FROM pragma_table_info('{table}')"
 
-    def make_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
+    def create_unit_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
         """An index takes them all."""
         table = self.report(report.name, number)
         unit = ", ".join(self._indexed(report, each.name) for each in outputs if each.name in report.unit)
@@ -98,11 +98,11 @@ class SqliteDialect(Dialect):
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - any
         return tuple(columns)
 
-    def make_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
+    def create_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         pending, staging = self.to_sql(self.pending(report, number, entity)), self.physical(entity, revision)
         images = report.images[entity]
         columns = "".join(f", {quoted(name).sql('sqlite')}" for name in images)
-        was = "".join(f", OLD.{quoted(name).sql('sqlite')}" for name in self.stored(entity, images))
+        was = "".join(f", OLD.{quoted(name).sql('sqlite')}" for name in self.stored_names(entity, images))
         nothing = ", NULL" * len(images)
         into = f"INSERT INTO {pending} ({KEY_HASH}, {EXISTED}{columns})"
         on = f"ON {self.to_sql(staging)} BEGIN {into}"
@@ -127,21 +127,21 @@ class SqliteDialect(Dialect):
             ]
         return [*made, f"DROP TABLE IF EXISTS {self.to_sql(self.report(report, number))}"]
 
-    def hide(self, name: str) -> str:
+    def drop_view(self, name: str) -> str:
         return f"DROP VIEW IF EXISTS {self.to_sql(self.view(name))}"
 
-    def show(self, name: str, number: int) -> list[str]:
+    def point_view(self, name: str, number: int) -> list[str]:
         view, table = self.to_sql(self.view(name)), self.to_sql(self.report(name, number))
-        return [self.hide(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
+        return [self.drop_view(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
 
-    def freshness(self, standings: Sequence[ReportRevision]) -> list[str]:
+    def freshness_view(self, revisions: Sequence[ReportRevision]) -> list[str]:
         view = self.to_sql(self.view(FRESHNESS))
         seconds = "CAST((julianday('now') - julianday(r.refreshed_at)) * 86400 AS INTEGER)"
         return [
-            self.hide(FRESHNESS),
+            self.drop_view(FRESHNESS),
             f"CREATE VIEW {view} AS SELECT r.name AS report, r.event_time, r.checkpoints, "
             "r.row_count AS rows, r.refreshed_at, COALESCE(w.waiting, 0) AS waiting, "
             f"CASE WHEN w.waiting > 0 THEN {seconds} ELSE 0 END AS lag_seconds, r.problem "
-            f"FROM headwater_reports AS r LEFT JOIN ({self.waiting(standings)}) AS w ON w.name = r.name "
-            "WHERE r.state = 'live'",
+            f"FROM headwater_reports AS r LEFT JOIN ({self.waiting_query(revisions)}) AS w "
+            "ON w.name = r.name WHERE r.state = 'live'",
         ]
