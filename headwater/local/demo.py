@@ -1,4 +1,4 @@
-"""The main job, done and told on this machine. Nothing is staged: runtime and handlers are those of `up`."""
+"""The demo: the main use case on this machine, with the runtime and handlers of `headwater up`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DRAIN_SECONDS = 60.0
 
 
 def demonstrate() -> None:
-    """Tells on stdout what happens, with counts that are read back. Leaves nothing running."""
+    """Run the demo and print each step with its effect. Leaves nothing running."""
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder,
@@ -45,14 +45,14 @@ def demonstrate() -> None:
         local.runtime as runtime,
         local.here.warehouse() as warehouse,
     ):
-        _Story(local, runtime, warehouse, Path(folder)).tell()
+        _Demo(local, runtime, warehouse, Path(folder)).run()
     show(f"\nDone in {time.monotonic() - began:.0f} s, and nothing is left running. Try next:")
     show("  headwater up        the same until you stop it; it tells how another shell reaches it")
     show("  headwater --help    drop files, look at tables, make them again from the log")
 
 
-class _Story:
-    """The steps, and what they look at."""
+class _Demo:
+    """The steps of the demo, and the clients that they use."""
 
     def __init__(self, local: Local, runtime: Runtime, warehouse: Warehouse, folder: Path) -> None:
         self._here, self._aws, self._runtime, self._folder = local.here, local.aws, runtime, folder
@@ -65,8 +65,8 @@ class _Story:
         self._accounts = sample.accounts(self._register, _TEACHERS)
         self._subscriptions = sample.subscriptions(self._register)
 
-    def tell(self) -> None:
-        """From the first item to the table of a moment that is gone."""
+    def run(self) -> None:
+        """Run all steps, from the first item to a table as of an earlier moment."""
         show("Every change becomes an event, and any table can be made again from the events. The parts: an")
         show(f"embedded AWS at {self._here.settings.endpoint}, and SQLite. Nothing leaves this machine.")
         self._fill_the_tables()
@@ -101,7 +101,7 @@ class _Story:
         self._show_effect("subscription", "teacher")
 
     def _drop_files(self) -> datetime:
-        """Returns a moment after the first register and before the second; S3 tells whole seconds."""
+        """Return a moment after the first register and before the second one."""
         show("\n3. CSV: the register of schools, and a month of usage in which one row is bad.")
         self._drop("register-january.csv", "school", sample.register_csv(self._register))
         usage = sample.usage(self._register, date(2026, 1, 1))
@@ -111,6 +111,7 @@ class _Story:
         show("             (a sweep: what the file leaves out is gone; one for each of 256 parts of a table)")
         for row in self._rejected_rows():
             show(f"   rejected  row {row['row']}, column {row['column']}: {row['reason']}")
+        # S3 has times in whole seconds: a file that is dropped from now on is not older than this second.
         return datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
 
     def _drop_the_next_register(self) -> None:
@@ -137,7 +138,7 @@ class _Story:
         run(plan_as_of(self._ports, self._here.catalog.entity("school"), january), self._ports)
         then = {row[0] for row in self._warehouse.select("school", as_of=view_suffix(january))[1]}
         now = {row[0] for row in self._warehouse.select("school")[1]}
-        gone, new = (", ".join(map(str, sorted(some, key=str))) for some in (then - now, now - then))
+        gone, new = (", ".join(map(str, sorted(urns, key=str))) for urns in (then - now, now - then))
         show(f"   school    {len(then)} rows as of {january.isoformat()}, {len(now)} now")
         show(f"             gone since: {gone}; new since: {new}")
 
@@ -158,7 +159,7 @@ class _Story:
         drop_file(self._aws, self._here.settings.source_bucket, file, source)
 
     def _show_effect(self, *entities: str) -> None:
-        """What came of a step: new events, read from Kinesis, and the tables, read from the warehouse."""
+        """Print the effect of a step: new events, read from Kinesis, and tables, read from the warehouse."""
         self._runtime.drain(_DRAIN_SECONDS)
         events = [f"{entity} {', '.join(kinds)}" for entity, kinds in self._new_events().items()]
         show(f"   events    {'; '.join(events)}")
@@ -172,17 +173,17 @@ class _Story:
         show(f"   tables    {', '.join(tables)}")
 
     def _new_events(self) -> dict[str, list[str]]:
-        """What came on the stream since the last look: entity to its operations, with their number."""
-        found: Counter[tuple[str, str]] = Counter()
+        """Return the numbers of events by operation since the last call, for each entity."""
+        counts: Counter[tuple[str, str]] = Counter()
         for shard in self._stream.shards():
             reader = self._shards.setdefault(shard.id, self._stream.open(shard.id))
             for record in reader.read().records:
                 events = map(decode_event, frames_of(record.payload))
-                found.update((event.entity, event.operation) for event in events)
-        told: dict[str, list[str]] = {}
-        for (entity, operation), number in sorted(found.items()):
-            told.setdefault(entity, []).append(f"{number:,} {operation}")
-        return told
+                counts.update((event.entity, event.operation) for event in events)
+        texts: dict[str, list[str]] = {}
+        for (entity, operation), number in sorted(counts.items()):
+            texts.setdefault(entity, []).append(f"{number:,} {operation}")
+        return texts
 
     def _rejected_rows(self) -> list[dict[str, str]]:
         bucket = self._here.settings.source_bucket

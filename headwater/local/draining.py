@@ -1,4 +1,4 @@
-"""What `drain` waits for: the runtime's barrier, and then the proof that S3 has it."""
+"""The wait of `headwater drain`: for the runtime, and then for the log in S3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.local.provision import WATCHED_PREFIXES
 from headwater.local.queue_poller import QueuePoller
-from headwater.local.runtime_report import Report, Waiting, ask, await_level, read_report
+from headwater.local.runtime_report import Report, Wait, ask, await_level, read_report
 from headwater.output import counted
 from headwater.views.stored import StoredObject, list_objects
 from replay.log import reader as replay_log
@@ -24,11 +24,11 @@ from schemas.aws_errors import aws_errors
 from schemas.errors import PoisonEventError
 from schemas.log.frames import check_frame
 
-_OLDEST = timedelta(hours=1)  # before its arrival: names of log objects tell the hour, by another clock
+_OLDEST = timedelta(hours=1)  # margin: keys of log objects contain the hour of arrival, by another clock
 
 
 class Last(NamedTuple):
-    """The last event of one shard, as the log must hold it."""
+    """The last event of a shard, as the log must contain it."""
 
     shard: str
     frame: bytes
@@ -36,13 +36,13 @@ class Last(NamedTuple):
 
 
 def drain(here: Installation, aws: Aws, timeout: float) -> None:
-    """Returns when everything that was accepted before the call is applied and in S3.
+    """Wait until everything that was accepted before the call is applied and in S3.
 
     Raises TransientError after `timeout` seconds, or when no runtime is running.
     """
-    waiting = Waiting(timeout)
+    waiting = Wait(timeout)
     folder = here.settings.require_state()
-    read_report(folder)
+    read_report(folder)  # raises at once if no runtime is running
     _await_files(here, aws, waiting)
     await_level(lambda: _asked_report(folder), waiting)
     _await_log(S3Log(aws.s3, here.settings.log_bucket), last_events(here, aws), waiting)
@@ -53,15 +53,17 @@ def _asked_report(folder: Path) -> Report:
     return read_report(folder)
 
 
-def _await_files(here: Installation, aws: Aws, waiting: Waiting) -> None:
-    """A file leaves drop/ when it is published, however long its notification takes to come."""
+def _await_files(here: Installation, aws: Aws, waiting: Wait) -> None:
+    """Wait until the files that are there now have been published."""
+    # A file is moved out of drop/ when it is published. The runtime alone would not do: it does not know of a
+    # file whose notification has not arrived yet.
     files = _waiting_files(here, aws)
     while files := files & _waiting_files(here, aws):
-        waiting.on(unpublished(len(files), min(files).key, read_report(here.settings.require_state())))
+        waiting.pause(unpublished(len(files), min(files).key, read_report(here.settings.require_state())))
 
 
 def unpublished(files: int, first: str, report: Report) -> str:
-    """What is known of files that are not published: how far one is, or what holds them up."""
+    """Describe the files that are not published yet: the progress of one, or the problem that delays them."""
     if report.busy:
         return report.busy
     reasons = [poller.retrying for poller in report.pollers if poller.name == QueuePoller.name]
@@ -69,10 +71,10 @@ def unpublished(files: int, first: str, report: Report) -> str:
     return f"{counted(files, 'file')}, such as {first}, to be published{why}"
 
 
-def _await_log(log: S3Log, missing: list[Last], waiting: Waiting) -> None:
-    looked: set[str] = set()
-    while missing := _not_in(log, missing, looked):
-        waiting.on(f"the log lacks the last event of {', '.join(last.shard for last in missing)}")
+def _await_log(log: S3Log, missing: list[Last], waiting: Wait) -> None:
+    read_keys: set[str] = set()  # log objects never change, so that each is read once
+    while missing := _not_in(log, missing, read_keys):
+        waiting.pause(f"the log lacks the last event of {', '.join(last.shard for last in missing)}")
 
 
 def _waiting_files(here: Installation, aws: Aws) -> set[StoredObject]:
@@ -86,14 +88,17 @@ def _waiting_files(here: Installation, aws: Aws) -> set[StoredObject]:
 
 
 def last_events(here: Installation, aws: Aws) -> list[Last]:
-    """Of each shard the last event that the consumer has taken, where the stream still holds it."""
+    """Return the last event that the consumer has applied of each shard, if the stream still has it."""
     stream = here.settings.stream
     identity = StreamReader(aws.kinesis, stream).identity()
     with here.warehouse() as warehouse, warehouse.transaction() as transaction:
         checkpoints = transaction.checkpoints(LIVE_READER)
-    mine = [checkpoint for checkpoint in checkpoints if checkpoint.stream == identity]
-    found = [_last_event(aws, stream, checkpoint.shard, checkpoint.sequence) for checkpoint in mine]
-    return [last for last in found if last is not None]
+    events = (
+        _last_event(aws, stream, checkpoint.shard, checkpoint.sequence)
+        for checkpoint in checkpoints
+        if checkpoint.stream == identity
+    )
+    return [event for event in events if event is not None]
 
 
 def _last_event(aws: Aws, stream: str, shard: str, sequence: str) -> Last | None:
@@ -102,7 +107,7 @@ def _last_event(aws: Aws, stream: str, shard: str, sequence: str) -> Last | None
             StreamName=stream,
             ShardId=shard,
             ShardIteratorType="AT_SEQUENCE_NUMBER",
-            StartingSequenceNumber=sequence.lstrip("0"),
+            StartingSequenceNumber=sequence.lstrip("0"),  # checkpoints are padded to sort as text
         )["ShardIterator"]
         records = aws.kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]
     frames = _good_frames(records[0]["Data"]) if records else []
@@ -110,19 +115,19 @@ def _last_event(aws: Aws, stream: str, shard: str, sequence: str) -> Last | None
 
 
 def _good_frames(payload: bytes) -> list[bytes]:
-    """Those that the log's reader would give: a record of somebody else has none."""
+    """Return the valid frames of a record. A record that another application wrote has none."""
     try:
         return [frame for frame in frames_of(payload) if check_frame(frame) is None]
     except PoisonEventError:
         return []
 
 
-def _not_in(log: S3Log, wanted: list[Last], looked: set[str]) -> list[Last]:
-    """Those events that no object holds. Objects in `looked` are left out, and those looked at are added."""
+def _not_in(log: S3Log, wanted: list[Last], read_keys: set[str]) -> list[Last]:
+    """Return the events that are not in the log. Skips the objects in `read_keys` and adds those it reads."""
     missing = {last.frame: last for last in wanted}
     for item in _newest_first(log, min((last.arrived_at for last in wanted), default=datetime.now(UTC))):
-        if missing and item.key not in looked:
-            looked.add(item.key)
+        if missing and item.key not in read_keys:
+            read_keys.add(item.key)
             for frame in replay_log.frames_of(log, item):
                 if isinstance(frame, bytes):
                     missing.pop(frame, None)
@@ -130,7 +135,7 @@ def _not_in(log: S3Log, wanted: list[Last], looked: set[str]) -> list[Last]:
 
 
 def _newest_first(log: S3Log, oldest: datetime) -> Iterator[LogObject]:
-    """The log's objects from about that time on; those of errors whatever their time."""
+    """Yield the objects of the log since about that time, the newest first, then all error objects."""
     after = f"log/{(oldest - _OLDEST).astimezone(UTC):%Y/%m/%d/%H}"
     yield from reversed(list(log.objects(after)))
     yield from takewhile(lambda item: item.key.startswith(ERRORS), log.objects())

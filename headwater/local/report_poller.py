@@ -1,4 +1,4 @@
-"""Keeps reports right while the runtime runs: one that fails or lags stops no other."""
+"""Pollers that keep reports up to date. One that fails or lags does not affect the others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 
 AGAIN_SECONDS = 60.0
-"""Before a report that failed is tried again: a person has to mend it."""
+"""Pause before a failed report is tried again, since a person has to correct it."""
 
 
 class ReportFolder:
-    """The report files of a home, read again when one of them changes. Safe for several threads."""
+    """The report files of a home folder, read again when one of them changes. Thread-safe."""
 
     def __init__(self, home: Path | None, catalog: Catalog) -> None:
         self._home = home
@@ -32,25 +32,26 @@ class ReportFolder:
         self._reports = Reports({}, {})
 
     def reports(self) -> Mapping[str, Report]:
-        """Those that can be kept right now, by name. What is wrong with the others is told once."""
+        """Return the valid reports by name. A problem of another report is printed once."""
         with self._lock:
+            # Stamped before the files are read: a change in between is noticed by the next call.
             if (stamp := _stamp_of(reports_of(self._home))) != self._stamp:
-                told = set(problems(self._reports))
+                printed = set(problems(self._reports))
                 self._reports, self._stamp = read_reports(self._home, self._catalog), stamp
                 for problem in problems(self._reports):
-                    if problem not in told:
+                    if problem not in printed:
                         tell(problem)
             return self._reports.right
 
 
 def _stamp_of(folder: Path) -> object:
-    """What is different when a file is."""
-    found = []
+    """Return a value that changes with any of the files."""
+    stamps = []
     for path in folder.glob("*.sql"):
         with suppress(OSError):  # removed a moment ago, or a link to nothing
             stat = path.stat()
-            found.append((path.name, stat.st_mtime_ns, stat.st_size))
-    return sorted(found)
+            stamps.append((path.name, stat.st_mtime_ns, stat.st_size))
+    return sorted(stamps)
 
 
 def report_pollers(
@@ -60,21 +61,23 @@ def report_pollers(
     clock: Callable[[], float] = time.monotonic,
     folder: ReportFolder | None = None,
 ) -> list[ReportPoller | AddedReportsPoller]:
-    """One for each report, so many of which use the warehouse at a time. With a folder they follow its files,
-    and one more keeps the reports that are added."""
+    """Return a poller for each report, of which at most `at_once` use the warehouse at a time.
+
+    With a folder they follow its files, and one more poller takes up the reports that are added.
+    """
     turns = BoundedSemaphore(at_once)
 
     def poller_of(report: Report) -> ReportPoller:
         return ReportPoller(refresher, report, turns, clock, folder)
 
-    made: list[ReportPoller | AddedReportsPoller] = [poller_of(report) for report in reports]
+    pollers: list[ReportPoller | AddedReportsPoller] = [poller_of(report) for report in reports]
     if folder is not None:
-        made.append(AddedReportsPoller(folder, {poller.name for poller in made}, poller_of))
-    return made
+        pollers.append(AddedReportsPoller(folder, {poller.name for poller in pollers}, poller_of))
+    return pollers
 
 
 class ReportPoller:
-    """`runtime.Poller` of one report."""
+    """A poller that refreshes one report."""
 
     side: Side = "table"
 
@@ -94,34 +97,35 @@ class ReportPoller:
         self._folder = folder
         self._not_before = 0.0
 
-    def poll(self, since: float) -> Found:  # noqa: ARG002 - it looks at all that is there
-        """Level where the report is made, or can't be, or its file is gone. Raises TransientError."""
-        if not self._is_there() or self._clock() < self._not_before:
+    def poll(self, since: float) -> Found:  # noqa: ARG002 - a refresh always takes all changes
+        """Refresh the report. Level unless another process holds it. Raises TransientError."""
+        # A report that can't be refreshed counts as level: `drain` must not wait for a person to correct it.
+        if not self._reload() or self._clock() < self._not_before:
             return Found(0, level=True)
         try:
             with self._turns:
                 return Found(self._refresher.refresh(self._report).changes, level=True)
-        except HeldError:
+        except HeldError:  # another process is refreshing it: the next pass tries again
             return Found(0, level=False)
         except ConfigurationError as error:
             self._not_before = self._clock() + AGAIN_SECONDS
             tell(f"{self.name} stays as it was: {error}")
             return Found(0, level=True)
 
-    def _is_there(self) -> bool:
-        """Takes up its file as it is now. A file that was changed is tried at once."""
+    def _reload(self) -> bool:
+        """Read the present file of the report. Return False if it is gone or invalid."""
         if self._folder is None:
             return True
         report = self._folder.reports().get(self._report.name)
         if report is not None and report is not self._report:
             if report.definition != self._report.definition:
-                self._not_before = 0.0
+                self._not_before = 0.0  # a changed file may be corrected: try it at once
             self._report = report
         return report is not None
 
 
 class AddedReportsPoller:
-    """`runtime.Poller` of the reports whose files are added while the runtime runs, one after the other."""
+    """A poller that refreshes, one by one, the reports whose files are added while the runtime runs."""
 
     side: Side = "table"
     name = "reports added since the start"
@@ -129,23 +133,23 @@ class AddedReportsPoller:
     def __init__(
         self, folder: ReportFolder, known: set[str], poller_of: Callable[[Report], ReportPoller]
     ) -> None:
-        """`known`: names of the pollers that others run."""
+        """`known`: names of the reports' own pollers."""
         self._folder = folder
         self._known = known
         self._poller_of = poller_of
         self._pollers: dict[str, ReportPoller] = {}
 
     def poll(self, since: float) -> Found:
-        """Each of them, whatever becomes of the others. Raises the last TransientError."""
-        found, failed = [], None
+        """Refresh each report, also after another has failed. Raises the last TransientError."""
+        results, failed = [], None
         for poller in self._added():
             try:
-                found.append(poller.poll(since))
+                results.append(poller.poll(since))
             except TransientError as error:
                 failed = error
         if failed is not None:
             raise failed
-        return Found(sum(each.records for each in found), all(each.level for each in found))
+        return Found(sum(result.records for result in results), all(result.level for result in results))
 
     def _added(self) -> list[ReportPoller]:
         for name, report in self._folder.reports().items():

@@ -1,4 +1,4 @@
-"""The local runtime: one thread for each poller, none of which may die unseen."""
+"""The local runtime: a thread for each poller. An exception in any of them ends the runtime."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 
 from headwater.local.runtime_report import (
     Progress,
+    ProgressPrinter,
     Report,
     Side,
-    Telling,
-    Waiting,
+    Wait,
     ask,
     await_level,
     write_report,
@@ -28,15 +28,16 @@ T = TypeVar("T")
 
 _REPORT_SECONDS = 0.2
 _STOP_SECONDS = 30.0
-_FIRST_PAUSE = 0.2  # seconds before a failed pass is made again; doubles up to the longest
+_FIRST_PAUSE = 0.2  # seconds before a failed pass is repeated; doubles up to the longest
 _LONGEST_PAUSE = 10.0
 _PAUSE_GROWTH = 1.2
 
 
 class Found(NamedTuple):
-    """What one pass found and finished. `level`: nothing is left of what was there at the asked time.
+    """The result of one pass of a poller.
 
-    `problem`: why a part of the pass failed, where the rest of it went well.
+    `records` is the number of records processed. `level` is True if everything that was there at the
+    requested time is done. `problem` is the reason if a part of the pass failed and the rest succeeded.
     """
 
     records: int
@@ -45,39 +46,39 @@ class Found(NamedTuple):
 
 
 class Poller(Protocol):
-    """Something that looks for work and does it, each time from where the last success left it."""
+    """Something that looks for work and does it, starting where the last successful pass ended."""
 
     name: str
     side: Side
 
     def poll(self, since: float) -> Found:
-        """One pass over all there is to look at; level or not as of `since`, in seconds since the epoch.
+        """Make one pass over all the work. `Found.level` is about `since`, in seconds since the epoch.
 
-        Raises TransientError where the same pass is to be made again later; anything else ends the runtime.
+        Raises TransientError if the same pass has to be repeated later; anything else ends the runtime.
         """
 
 
 def advance_all(parts: Iterable[T], advance: Callable[[T], Found]) -> Found:
-    """Advance every part of a pass, so that one that fails does not hold up the others.
+    """Advance every part of a pass; one that fails does not stop the others.
 
-    Raises the first TransientError, after all parts had their turn, if no part found anything.
+    Raises the first TransientError, after all parts had their turn, if no part processed anything.
     """
-    found: list[Found] = []
+    results: list[Found] = []
     failures: list[TransientError] = []
     for part in parts:
         try:
-            found.append(advance(part))
+            results.append(advance(part))
         except TransientError as error:
             failures.append(error)
-    records = sum(one.records for one in found)
+    records = sum(result.records for result in results)
     if failures and not records:
         raise failures[0]
-    level = not failures and all(one.level for one in found)
+    level = not failures and all(result.level for result in results)
     return Found(records, level, str(failures[0]) if failures else None)
 
 
 class Pace(NamedTuple):
-    """How often AWS may be asked. Pauses in seconds, growing while nothing is found; settle as in Report."""
+    """Pauses between passes in seconds, growing while there is no work; `settle` is as in Report."""
 
     first_pause: float
     longest_pause: float
@@ -85,7 +86,7 @@ class Pace(NamedTuple):
 
 
 class Runtime:
-    """Runs pollers until it is stopped or one of them fails. A context manager: leaving it stops them."""
+    """Runs pollers until it is stopped or one of them fails. Leaving the context manager stops them."""
 
     def __init__(
         self,
@@ -96,8 +97,15 @@ class Runtime:
         check: Callable[[], None] = lambda: None,
         busy: Callable[[], str] = lambda: "",
     ) -> None:
-        """`folder` takes progress.json; `check` raises when what the pollers need has gone for good; `busy`
-        is as in a Report."""
+        """Prepare the threads; entering the context manager starts them.
+
+        Args:
+            pollers: The pollers, one thread for each.
+            folder: Folder for progress.json.
+            pace: Pauses between passes.
+            check: Raises an exception if something that the pollers need has permanently gone.
+            busy: Returns the current long operation, as in Report.
+        """
         self._folder = folder
         self._pace = pace
         self._check = check
@@ -124,29 +132,31 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        give_up = time.monotonic() + (_STOP_SECONDS if kind is None else 1)  # after an error nobody waits
+        give_up = time.monotonic() + (_STOP_SECONDS if kind is None else 1)  # after an error only briefly
         for thread in self._threads:
             thread.join(timeout=max(0, give_up - time.monotonic()))
 
     def check(self) -> None:
-        """Raises what ended a poller, if something did; or why it did, where what it needs has gone for good:
-        half an answer of an AWS that was killed is no bug of ours."""
+        """Raise the exception that ended a poller, if any."""
         if self._failure is not None:
+            # The cause comes first: half an answer from an AWS that was killed looks like a bug in a poller.
             self._check()
             raise self._failure
 
     def run_until(self, stop: threading.Event) -> None:
-        """Returns when `stop` is set; says meanwhile how far it is with what takes long. Raises what ended a
-        poller."""
-        telling = Telling()
+        """Wait until `stop` is set, and print the progress of long operations meanwhile.
+
+        Raises the exception that ended a poller.
+        """
+        printer = ProgressPrinter()
         while not stop.wait(_REPORT_SECONDS):
             self.check()
-            telling.on(self._busy())
+            printer.update(self._busy())
 
     def drain(self, timeout: float) -> int:
-        """Returns when everything accepted so far is applied and pumped: how many records were taken in all.
+        """Wait until everything accepted so far is applied and pumped. Return the number of records taken.
 
-        Raises TransientError after `timeout` seconds, and what ended a poller.
+        Raises TransientError after `timeout` seconds, and the exception that ended a poller.
         """
 
         def read() -> Report:
@@ -154,38 +164,40 @@ class Runtime:
             ask(self._folder)
             return self._progress.report(self._busy())
 
-        await_level(read, Waiting(timeout))
+        await_level(read, Wait(timeout))
         return sum(self._taken.values())
 
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
         try:
             work(*arguments)
         except BaseException as error:  # noqa: BLE001 - raised again by `check`
-            self._failure = self._failure or error
+            self._failure = self._failure or error  # the first one: others may be its consequences
             self._stopping.set()
 
     def _run(self, poller: Poller) -> None:
         since, failures, pause = time.time(), 0, self._pace.first_pause
         while not self._stopping.is_set():
             try:
-                found = poller.poll(since)
+                result = poller.poll(since)
             except TransientError as error:
                 self._retry_later(poller.name, str(error), failures)
                 failures += 1
                 continue
-            failures = self._note_problem(poller.name, found.problem, failures)
-            self._progress.passed(poller.name, since if found.level else None, found.problem)
-            self._taken[poller.name] += found.records
-            if found.level:
+            failures = self._note_problem(poller.name, result.problem, failures)
+            self._progress.passed(poller.name, since if result.level else None, result.problem)
+            self._taken[poller.name] += result.records
+            # Moved only after a level pass: otherwise work that arrives steadily would keep a poller from
+            # ever being level.
+            if result.level:
                 since = time.time()
-            if found.records:
+            if result.records:
                 pause = self._pace.first_pause
             else:
                 self._stopping.wait(pause)
                 pause = min(self._pace.longest_pause, pause * _PAUSE_GROWTH)
 
     def _note_problem(self, name: str, problem: str | None, failures: int) -> int:
-        """Log a part's failure the first time; return the number of consecutive passes with a failure."""
+        """Log a failure the first time, and return the number of consecutive passes with a failure."""
         if problem and failures == 0:
             _log.warning("%s: %s; trying again", name, problem)
         return failures + 1 if problem else 0

@@ -1,4 +1,4 @@
-"""Rows of the sample domain, made up by a seeded generator: the same in every run. Pure."""
+"""Rows of the sample domain from a seeded generator, identical in every run. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 Item: TypeAlias = dict[str, Any]
-"""A DynamoDB item in the plain Python form that boto3's resources and serializer take."""
+"""A DynamoDB item as Python values, as boto3's resources and serializer accept them."""
 
 _TOWNS = ("Leeds", "York", "Saint-Étienne", "Whitby", "Ripon", "Haworth", "Ilkley", "Selby")
 _SAINTS = ("Chloë", "Aidan", "Hild", "Oswald", "Bede", "Cuthbert", "Æthelthryth", "Wilfrid")
@@ -37,7 +37,7 @@ class School:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much one school used one platform in one month. `minutes` is text: a bad row has no number."""
+    """The use of a platform by a school in a month. `minutes` is text, since a bad row has no number."""
 
     urn: int
     platform: str
@@ -48,7 +48,7 @@ class Usage:
 
 
 def schools(count: int) -> list[School]:
-    """A register of so many schools."""
+    """Return a register of `count` schools."""
     random = Random("schools")
     return [
         School(
@@ -64,21 +64,24 @@ def schools(count: int) -> list[School]:
 
 
 def next_register(register: Sequence[School], gone: int, grown: int) -> list[School]:
-    """The register some months later: its last schools are closed, its first have more pupils, one is new."""
+    """Return the register some months later.
+
+    The last `gone` schools are closed, the first `grown` have more pupils, and one is new.
+    """
     kept = list(register[:-gone])
     kept[:grown] = [replace(school, pupils=school.pupils + 25) for school in kept[:grown]]
     return [*kept, replace(register[0], urn=register[-1].urn + 1, name="Whitby New Academy", town="Whitby")]
 
 
 def register_csv(register: Iterable[School]) -> bytes:
-    """A file of the feed `school`, in the encoding in which the register comes: cp1252."""
+    """Return a file of the feed `school`, in the encoding of the real register: cp1252."""
     rows = [(s.urn, s.name, s.town, s.postcode, f"{s.opened_on:%d-%m-%Y}", s.pupils, "Y") for s in register]
     header = ("URN", "EstablishmentName", "Town", "Postcode", "OpenDate", "NumberOfPupils", "Open")
     return _csv(header, rows).encode("cp1252")
 
 
 def usage(register: Iterable[School], month: date) -> list[Usage]:
-    """A month of every school on every platform."""
+    """Return a month of use, of every platform by every school."""
     random = Random(f"usage {month}")
     return [
         Usage(
@@ -95,7 +98,7 @@ def usage(register: Iterable[School], month: date) -> list[Usage]:
 
 
 def usage_csv(rows: Iterable[Usage]) -> bytes:
-    """A file of the feed `platform_usage`."""
+    """Return a file of the feed `platform_usage`."""
     header = ("urn", "platform", "month", "active_users", "minutes", "score")
     return _csv(
         header, [(u.urn, u.platform, u.month, u.active_users, u.minutes, u.score) for u in rows]
@@ -103,13 +106,13 @@ def usage_csv(rows: Iterable[Usage]) -> bytes:
 
 
 def subscriptions(register: Iterable[School]) -> list[Item]:
-    """Items of the table `subscriptions`, with attributes that no schema names."""
+    """Return items of the table `subscriptions`, with attributes that no schema names."""
     random = Random("subscriptions")
     return [_subscription(random, number, school) for number, school in enumerate(register, 1)]
 
 
 def accounts(register: Iterable[School], teachers: int) -> list[Item]:
-    """Items of the table `accounts`: for each school so many teachers, and a class for each of them."""
+    """Return items of the table `accounts`: `teachers` for each school, and a class for each teacher."""
     random = Random("accounts")
     return [
         item
@@ -120,7 +123,7 @@ def accounts(register: Iterable[School], teachers: int) -> list[Item]:
 
 
 def moved(teacher: Item, school: School, number: int) -> Item:
-    """The same teacher at another school: another key, hence another row."""
+    """Return the same teacher at another school, with another key and hence another row."""
     return {**teacher, "pk": f"SCHOOL#{school.urn}", "sk": f"TEACHER#{number:03}"}
 
 

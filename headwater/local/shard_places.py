@@ -1,4 +1,4 @@
-"""How far the local runtime has taken each shard, kept in a file: a restart goes on from there."""
+"""The positions of the local runtime in the shards, kept in a file for the next start."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 
 
 class Places:
-    """Sequence numbers by shard. For one thread."""
+    """Sequence numbers by shard. Not thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._places: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
 
     def all(self) -> dict[str, str]:
-        """Of each shard the sequence number that was taken last."""
+        """Return the last sequence number taken, by shard."""
         return dict(self._places)
 
     def took(self, shards: dict[str, str]) -> None:
-        """Everything up to these numbers is durable elsewhere. Replaces the file whole."""
+        """Record that everything up to these numbers is stored durably elsewhere."""
         self._places |= shards
+        # Renamed, so that a kill leaves the old or the new content.
         unfinished = self._file.with_suffix(".tmp")
         unfinished.write_text(json.dumps(self._places))
         unfinished.replace(self._file)

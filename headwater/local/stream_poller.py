@@ -1,4 +1,4 @@
-"""The Kinesis stream to what takes its records: the consumer, and where it is needed the pump to Firehose."""
+"""Pollers of the Kinesis stream: the consumer and, for the embedded AWS, the pump to Firehose."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from schemas.errors import TransientError
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
 
-# A record has up to 1 MiB, and stands in memory a few times on its way.
+# A record has up to 1 MiB, and is in memory several times while it is processed.
 READ_RECORDS = 25
-# Decoded, events take many times their bytes. Lambda hands over about as much: 6 MB of base64.
+# Decoded events take many times their size. Lambda has a similar limit: 6 MB of base64.
 TAKE_BYTES = 4 * 1024 * 1024
 # Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
 BATCH_RECORDS = 500
@@ -32,17 +32,17 @@ BUFFER_BYTES = BATCH_BYTES
 BUFFER_SECONDS = 5.0
 
 Take = Callable[[str, Sequence[KinesisRecord]], None]
-"""Takes records of one shard, in order, or raises: then the same ones come again."""
+"""Processes records of one shard, in order. After an exception the same records are passed again."""
 
 
 @dataclass(slots=True)
 class _Reading:
-    """Where the reading of one shard is."""
+    """The state of reading one shard."""
 
     reader: ShardReader
-    waiting: list[KinesisRecord] = field(default_factory=list)  # read, and not yet taken
+    waiting: list[KinesisRecord] = field(default_factory=list)  # read, and not taken yet
     at_tip: bool = False
-    taken_at: float | None = None  # when the last record that was taken had arrived, since the epoch
+    taken_at: float | None = None  # arrival of the last record taken, in seconds since the epoch
     ended: bool = False  # read to its end
 
     @property
@@ -51,7 +51,7 @@ class _Reading:
 
 
 class StreamPoller:
-    """All shards of the stream, children after their parents, so that the events of a key stay in order."""
+    """Reads all shards of the stream, children after their parents to keep the events of a key in order."""
 
     side: Side = "stream"
 
@@ -63,8 +63,15 @@ class StreamPoller:
         starts: Mapping[str, str] | None = None,
         take_bytes: int = TAKE_BYTES,
     ) -> None:
-        """`starts`: shard to the sequence number that was taken last; a shard without one is read whole.
-        `take_bytes`: of the payloads of one call of `take`, unless its only record is larger."""
+        """Prepare to read the stream.
+
+        Args:
+            name: Name of the poller.
+            stream: The stream.
+            take: Processes the records.
+            starts: The last sequence number taken, by shard. A shard without one is read from its beginning.
+            take_bytes: Maximum size of the payloads in a call of `take`; a larger record is passed alone.
+        """
         self.name = name
         self._stream = stream
         self._take = take
@@ -76,13 +83,16 @@ class StreamPoller:
         shards = self._stream.shards()
         listed = {shard.id for shard in shards}
         due = [shard for shard in shards if self._is_due(shard, listed)]
-        found = advance_all(due, lambda shard: self._advance(shard, since))
+        result = advance_all(due, lambda shard: self._advance(shard, since))
+        # Not level while a shard waits for its parent: its records have not been looked at.
         open_or_new = [shard for shard in shards if not self._is_finished(shard.id)]
-        return found._replace(level=found.level and all(shard in due for shard in open_or_new))
+        return result._replace(level=result.level and all(shard in due for shard in open_or_new))
 
     def lag(self, now: float) -> float:
-        """Seconds since the arrival of what was taken last, in the shard that is furthest behind; 0 where all
-        of them are at their tip."""
+        """Return the age in seconds of the last record taken from the shard that is furthest behind.
+
+        0 if all shards are at their tip.
+        """
         behind = [
             reading for reading in list(self._readings.values()) if reading.waiting or not reading.at_tip
         ]
@@ -93,7 +103,8 @@ class StreamPoller:
         return reading is not None and reading.finished
 
     def _is_due(self, shard: Shard, listed: Collection[str]) -> bool:
-        """A parent that Kinesis lists no more has expired with all its records."""
+        """Return True if the shard has unread records and all its parents have been read."""
+        # A parent that Kinesis no longer lists has expired together with its records.
         parents = [parent for parent in shard.parents if parent in listed]
         return not self._is_finished(shard.id) and all(map(self._is_finished, parents))
 
@@ -108,7 +119,7 @@ class StreamPoller:
         taken = reading.waiting
         while reading.waiting:
             batch = first_batch(reading.waiting, self._take_bytes)
-            self._take(shard.id, batch)
+            self._take(shard.id, batch)  # if it raises, the batch is still in `waiting` for the next pass
             reading.waiting = reading.waiting[len(batch) :]
             reading.taken_at = batch[-1].arrived_at.timestamp()
         level = reading.at_tip or (bool(taken) and taken[-1].arrived_at.timestamp() >= since)
@@ -116,13 +127,13 @@ class StreamPoller:
 
 
 def first_batch(records: Sequence[KinesisRecord], limit: int) -> list[KinesisRecord]:
-    """The first records whose payloads have at most `limit` bytes in all; a larger first one alone."""
+    """Return the first records with at most `limit` bytes of payload, or a larger first one alone."""
     sizes = list(accumulate(len(record.payload) for record in records))
     return list(records[: max(1, bisect_right(sizes, limit))])
 
 
 def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler) -> StreamPoller:
-    """The live consumer, from its checkpoints on; the handler moves them."""
+    """Return the poller of the live consumer. It starts at the checkpoints, which the handler moves."""
     identity = stream.identity()
     arn = identity.partition("@")[0]
     with warehouse.transaction() as transaction:
@@ -141,11 +152,11 @@ def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler
 
 
 class Pump:
-    """Kinesis into Firehose by hand, for an AWS whose Firehose never reads Kinesis (the embedded one).
+    """Copies Kinesis to Firehose, for an AWS whose Firehose does not read Kinesis (the embedded one).
 
-    Gathers records as Firehose does, so that the log does not become thousands of small objects: they are put
-    once there are BUFFER_BYTES of them, the first has waited BUFFER_SECONDS, or `wanted` says that somebody
-    waits.
+    Buffers records as Firehose does, so that the log does not consist of thousands of small objects. The
+    buffer is written when it has BUFFER_BYTES, when its first record was buffered BUFFER_SECONDS ago, or when
+    `wanted` returns True.
     """
 
     name = "pump"
@@ -165,17 +176,18 @@ class Pump:
         self._wanted = wanted
         self._clock = clock
         self._waiting: list[bytes] = []
-        self._taken: dict[str, str] = {}  # shard to the sequence number of its last record that waits
-        self._since = 0.0  # when the first one began to wait
+        self._taken: dict[str, str] = {}  # last sequence number in the buffer, by shard
+        self._since = 0.0  # when the first record was buffered
 
     def poll(self, since: float) -> Found:
-        """Raises TransientError: what waits is put by a later pass."""
+        """Read the stream and write the buffer if it is time. On TransientError the buffer is kept."""
+        # Before reading more: after a failure the buffer is full already, and must not grow further.
         if self._is_full():
             self._flush()
-        found = self._reader.poll(since)
+        result = self._reader.poll(since)
         if self._waiting and (self._is_full() or self._wanted()):
             self._flush()
-        return found._replace(level=found.level and not self._waiting)
+        return result._replace(level=result.level and not self._waiting)
 
     def _gather(self, shard: str, records: Sequence[KinesisRecord]) -> None:
         if not self._waiting:
@@ -190,6 +202,7 @@ class Pump:
     def _flush(self) -> None:
         for batch in batches(self._waiting):
             self._put(batch)
+        # Only now: after a kill in between, records are written twice rather than lost (INV-2).
         if self._places:
             self._places.took(self._taken)
         self._waiting, self._taken = [], {}
@@ -202,12 +215,12 @@ def pump_poller(
     places: Places | None = None,
     wanted: Callable[[], bool] = lambda: True,
 ) -> Pump:
-    """The pump to this delivery stream."""
+    """Return a pump to this delivery stream."""
     return Pump(stream, lambda payloads: _put(firehose, delivery_stream, payloads), places, wanted)
 
 
 def batches(payloads: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """The payloads in order, in pieces that PutRecordBatch takes."""
+    """Yield the payloads in order, in batches that PutRecordBatch accepts."""
     batch: list[bytes] = []
     size = 0
     for payload in payloads:
@@ -221,7 +234,8 @@ def batches(payloads: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def _put(firehose: FirehoseClient, delivery_stream: str, payloads: Sequence[bytes]) -> None:
-    """Raises TransientError unless Firehose took all: what it took comes to the log once more (INV-2)."""
+    """Write a batch to Firehose. Raises TransientError unless all records were accepted."""
+    # After a partial failure the whole batch is repeated: the log may hold an event twice (INV-2).
     with aws_errors(f"PutRecordBatch to {delivery_stream}"):
         answer = firehose.put_record_batch(
             DeliveryStreamName=delivery_stream, Records=[{"Data": payload} for payload in payloads]

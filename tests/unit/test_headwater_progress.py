@@ -16,9 +16,9 @@ from headwater.local.runtime_report import (
     FILE,
     PollerReport,
     Progress,
+    ProgressPrinter,
     Report,
-    Telling,
-    Waiting,
+    Wait,
     await_level,
     read_report,
     write_report,
@@ -33,7 +33,7 @@ def a_report(*pollers: PollerReport, settle: float = 0.0) -> Report:
 def waits(read: Callable[[], Report], seconds: float = 0.3) -> str:
     """What the barrier says when it is not passed within that time."""
     with pytest.raises(TransientError) as raised:
-        await_level(read, Waiting(seconds))
+        await_level(read, Wait(seconds))
     return str(raised.value)
 
 
@@ -53,13 +53,13 @@ def test_the_stream_must_be_level_after_the_sources_were() -> None:
     assert "consumer is not level yet" in waits(progress.report, 1.0)
     progress.passed("dynamodb", time.time() + 60)
     progress.passed("consumer", time.time() + 60)
-    await_level(progress.report, Waiting(1))
+    await_level(progress.report, Wait(1))
 
 
 def test_aws_gets_the_time_that_it_needs_to_show_a_change() -> None:
     report = a_report(PollerReport("csv", "source", level=time.time() + 5), settle=10.0)
     assert "csv is not level yet" in waits(lambda: report)
-    await_level(lambda: replace(report, settle=1.0), Waiting(1))
+    await_level(lambda: replace(report, settle=1.0), Wait(1))
 
 
 def test_who_retries_is_named_with_its_reason() -> None:
@@ -120,30 +120,30 @@ class Clock:
 
 def test_what_lasts_is_told_every_five_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    telling = Telling(clock)
+    printer = ProgressPrinter(clock)
     for second in range(12):
         clock.now = float(second)
-        telling.on(f"{second} rows")
+        printer.update(f"{second} rows")
     assert capsys.readouterr().err.splitlines() == ["5 rows", "10 rows"]
 
 
 def test_what_is_short_is_not_told_however_late_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    telling = Telling(clock)
+    printer = ProgressPrinter(clock)
     for second in range(40):
         clock.now = float(second)
-        telling.on("short" if second % 10 > 6 else "")
+        printer.update("short" if second % 10 > 6 else "")
     assert capsys.readouterr().err == ""
 
 
 def test_a_wait_tells_what_it_waits_for_until_it_gives_up(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    waiting = Waiting(11, clock, clock.sleep)
+    waiting = Wait(11, clock, clock.sleep)
     for _ in range(110):
-        waiting.on("a file")
+        waiting.pause("a file")
     clock.now += 1
     with pytest.raises(TransientError, match="not drained in time: a file"):
-        waiting.on("a file")
+        waiting.pause("a file")
     assert capsys.readouterr().err.splitlines() == ["waiting: a file"] * 2
 
 

@@ -138,7 +138,7 @@ def test_what_takes_long_is_told_here_and_to_other_processes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("headwater.local.runtime_report._TELL_SECONDS", 0.0)
+    monkeypatch.setattr("headwater.local.runtime_report._PRINT_SECONDS", 0.0)
     runtime, stop = running(Scripted(), busy=lambda: "a.csv: 5 rows published"), threading.Event()
 
     def read() -> None:
