@@ -1,1 +1,1 @@
-"""Sources in, aggregated Kinesis records out. Imports only `schemas`."""
+"""Producers: sources in, aggregated Kinesis records out. Imports only `schemas`."""

@@ -1,4 +1,4 @@
-"""What a container has seen of names that no schema has, told once for each day and set of new names."""
+"""Reports of names in sources that no schema has: each name at most once a day and container."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 MOST_DAYS = 1_000
-"""Of all sources: what a container remembers."""
+"""How many days, of all sources together, a container remembers."""
 _NONE: frozenset[str] = frozenset()
 
 
 class SightingStore(Protocol):
-    """Where sightings are kept."""
+    """Stores sightings of names."""
 
     def put(self, sighting: Sighting) -> None:
-        """Raises HeadwaterError."""
+        """Store a sighting. Raises HeadwaterError."""
 
 
 class S3Sightings:
-    """A bucket's `drift/`. What is there already stays as it is."""
+    """The prefix `drift/` of a bucket."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def put(self, sighting: Sighting) -> None:
-        """Raises TransientError, ConfigurationError: then some of the names may be there."""
+        """Store a sighting. Raises TransientError and ConfigurationError; some names may be stored then."""
         for key in sighting_keys(sighting):
+            # The key holds all of the sighting and the object is empty, so one that exists is complete.
             with (
                 suppress(ConflictError),
                 aws_errors(f"PutObject under {PREFIX} of the bucket {self._bucket}"),
@@ -46,33 +47,38 @@ class S3Sightings:
 
 
 class DriftReporter:
-    """Of one container. Never raises for the store: what is said about events holds none of them up."""
+    """Reports the unknown names that one container observes, and remembers which it has reported.
+
+    An error of the store is only logged: reports about events must not hold up the events.
+    """
 
     def __init__(self, store: SightingStore) -> None:
         self._store = store
-        self._told: dict[tuple[str, str, date], set[str]] = {}
+        self._reported: dict[tuple[str, str, date], set[str]] = {}
         self._new: dict[tuple[str, str, date], set[str]] = {}
 
     def observe(self, entity: str, source: str, occurred_at: int, names: Iterable[str]) -> None:
-        """`occurred_at`: microseconds since 1970."""
-        of = entity, source, day_of(occurred_at)
-        told, new = self._told.get(of, _NONE), self._new.setdefault(of, set())
+        """Note names for the next report; `occurred_at` is in microseconds since 1970."""
+        day = entity, source, day_of(occurred_at)
+        reported, new = self._reported.get(day, _NONE), self._new.setdefault(day, set())
         for name in map(shown, names):
-            if name not in told and name not in new:
-                seen = name if len(told) + len(new) < MOST_NAMES else MORE
-                new.update({seen} - told)
+            if name not in reported and name not in new:
+                # A source may use values as attribute names: beyond the limit all further names count as one.
+                counted = name if len(reported) + len(new) < MOST_NAMES else MORE
+                new.update({counted} - reported)
 
     def flush(self) -> None:
-        """Tells what is new. What could not be told is tried again when it is seen again."""
+        """Report the new names. A name whose report failed is reported when it is observed again."""
         new, self._new = self._new, {}
-        for of, names in new.items():
+        for day, names in new.items():
             if not names:
                 continue
             try:
-                self._store.put(Sighting(*of, tuple(sorted(names))))
+                self._store.put(Sighting(*day, tuple(sorted(names))))
             except HeadwaterError as error:
                 _log.warning("names that no schema has could not be reported: %s", error)
                 continue
-            if len(self._told) >= MOST_DAYS:
-                self._told.clear()
-            self._told.setdefault(of, set()).update(names)
+            # Forgetting everything costs some repeated reports, which change nothing in the store.
+            if len(self._reported) >= MOST_DAYS:
+                self._reported.clear()
+            self._reported.setdefault(day, set()).update(names)

@@ -1,4 +1,4 @@
-"""The key of hashed fields: where it comes from, and what must not happen with it.
+"""The secret key of hashed fields: how it is read, and checks against its misuse.
 
 | variable | |
 |---|---|
@@ -6,7 +6,8 @@
 | HEADWATER_HASH_KEY | the key itself instead, on a machine of one's own |
 | HEADWATER_HASH_KEY_ID | its id; goes with HEADWATER_HASH_KEY |
 
-The key is text, of at least 32 bytes in UTF-8: `openssl rand -hex 32` makes one. Nothing tells it (INV-7).
+The key is text of at least 32 bytes in UTF-8, such as the output of `openssl rand -hex 32`. It is never
+logged (INV-7).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ SECRET = "HEADWATER_HASH_SECRET"
 KEY = "HEADWATER_HASH_KEY"
 KEY_ID = "HEADWATER_HASH_KEY_ID"
 FOLDER = "hash-keys/"
-"""In the source bucket: ids/<key id>, and rows/<entity> for each entity that has a hashed key field."""
+"""Prefix in the source bucket: ids/<key id>, and rows/<entity> for entities with a hashed key field."""
 
 
 def read_secret(name: str) -> str:
-    """The text of a secret of AWS Secrets Manager. Raises ConfigurationError, TransientError."""
+    """Return the text of a secret of AWS Secrets Manager. Raises ConfigurationError, TransientError."""
     with aws_errors(f"GetSecretValue of {name}"):
         answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
     return str(answer.get("SecretString", ""))
@@ -43,27 +44,28 @@ def read_secret(name: str) -> str:
 def read_hash_key(
     environ: Mapping[str, str], catalog: Catalog, secret: Callable[[str], str] = read_secret
 ) -> HashKey | None:
-    """The key that the environment names; None where no field is hashed: then nobody looks for one.
+    """Return the key that the environment names; None, without looking for one, where no field is hashed.
 
-    An empty variable counts as absent. Raises ConfigurationError for a key that is not there or no good, and
-    what `secret` raises.
+    An empty variable counts as absent. Raises ConfigurationError for a missing or unusable key, and what
+    `secret` raises.
     """
     hashed = _hashed(catalog)
     if not hashed:
         return None
     name, key, key_id = (environ.get(variable, "") for variable in (SECRET, KEY, KEY_ID))
     if bool(name) == bool(key):
-        found = f"both {SECRET} and {KEY} are" if name else f"neither {SECRET} nor {KEY} is"
-        raise ConfigurationError(f"{hashed[0]} is hashed, and {found} set: set one of the two")
+        state = f"both {SECRET} and {KEY} are" if name else f"neither {SECRET} nor {KEY} is"
+        raise ConfigurationError(f"{hashed[0]} is hashed, and {state} set: set one of the two")
     if name:
         return _from_secret(name, secret(name))
     if not key_id:
         raise ConfigurationError(f"{KEY_ID} is not set: give {KEY} a name, such as the month that it is from")
+    # The environment may hold bytes that are no UTF-8; Python decodes them to surrogates, which go back here.
     return HashKey(key_id, key.encode(errors="surrogateescape"))
 
 
 def _hashed(catalog: Catalog) -> list[str]:
-    """The hashed fields, as they are named in sentences."""
+    """Return the hashed fields as an error message names them."""
     return [
         f"field {field.name} of {entity.name}"
         for entity in catalog.entities.values()
@@ -74,46 +76,48 @@ def _hashed(catalog: Catalog) -> list[str]:
 
 def _from_secret(name: str, text: str) -> HashKey:
     try:
-        found = json.loads(text)
-        key_id, key = found["id"], found["key"]
+        parsed = json.loads(text)
+        key_id, key = parsed["id"], parsed["key"]
         if not isinstance(key_id, str) or not isinstance(key, str):
             raise TypeError
         secret = key.encode()
-    except (ValueError, LookupError, TypeError):  # whose text holds what it read
+    except (ValueError, LookupError, TypeError):
+        # Not raised from here: a traceback would show the text of this error, which quotes the secret.
         pass
     else:
         return HashKey(key_id, secret)
     raise ConfigurationError(f'the secret {name} is not JSON text of the form {{"id": "...", "key": "..."}}')
 
 
-# What must not happen
-
-
 def check_use(s3: S3Client, bucket: str, key: HashKey, catalog: Catalog) -> None:
-    """Records in the source bucket that the key is used. Raises TransientError, and ConfigurationError:
+    """Record in the source bucket that the key is used.
 
-    - for another key under an id that was used: equal values would no longer have equal hashes
-    - for another id where a key of rows is hashed: each row would come again, beside the one it was
+    Raises TransientError. Raises ConfigurationError for
+
+    - another key under an id that was used before: equal values would no longer have equal hashes;
+    - another id where a row's key is hashed: every row would appear again, under its new key.
     """
-    mark = hasher(key.id, key.secret)("headwater")  # tells nothing about the key
+    # A hash of a fixed text identifies the key without revealing anything about it.
+    mark = hasher(key.id, key.secret)("headwater")
     if _first(s3, bucket, f"{FOLDER}ids/{key.id}", mark) != mark:
         raise ConfigurationError(
             f"hash key {key.id}: another key was used under this id before: give the new key an id of its own"
         )
     for entity in catalog.entities.values():
         if any(field.private is Privacy.HASH for field in entity.key_fields):
-            place = f"{FOLDER}rows/{entity.name}"
-            so_far = _first(s3, bucket, place, key.id)
-            if so_far != key.id:
+            name = f"{FOLDER}rows/{entity.name}"
+            first_id = _first(s3, bucket, name, key.id)
+            if first_id != key.id:
                 raise ConfigurationError(
-                    f"hash key {key.id}: the rows of {entity.name} are known by keys that {so_far} hashed: "
-                    f"each would come again, beside the one it was. Use {so_far}; or make all rows again as "
-                    f'docs/private-fields.md says under "A new hash key", and delete s3://{bucket}/{place}'
+                    f"hash key {key.id}: the rows of {entity.name} are known by keys that {first_id} hashed, "
+                    f"and would all appear twice. Use {first_id}; or publish all rows again as described in "
+                    f'docs/private-fields.md under "A new hash key", and delete s3://{bucket}/{name}'
                 )
 
 
 def _first(s3: S3Client, bucket: str, key: str, text: str) -> str:
-    """What was put there first: this text, or what is there already."""
+    """Store the text unless the object exists, and return what the object holds."""
+    # If-None-Match makes it atomic: of two processes with different keys, one reads the other's mark.
     try:
         with aws_errors(f"PutObject of {key} to the bucket {bucket}"):
             s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), IfNoneMatch="*")
@@ -129,4 +133,4 @@ def _read(s3: S3Client, bucket: str, key: str) -> str:
     except ClientError as error:
         if not is_missing(error):
             raise
-        raise TransientError(f"{key} is being written by somebody else") from error
+        raise TransientError(f"{key} is being written by another process") from error

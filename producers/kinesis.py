@@ -1,6 +1,6 @@
-"""Kinesis Data Streams as the publisher sees it: a port, its boto3 form and its form in memory.
+"""Kinesis Data Streams as the publisher sees it: a port, its boto3 adapter and an in-memory fake.
 
-Limits and answers: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+Limits and responses: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_CALL_BYTES = 5 * 1024 * 1024  # payloads and partition keys together
 MAX_ENTRY_BYTES = 1024 * 1024  # payload and partition key together
 HASH_KEYS = 2**128
 BROKEN = ""
-"""Instead of a shard: an entry that failed for another reason than the rate of its shard."""
+"""Returned in place of a shard for an entry that failed for another reason than throttling."""
 _THROTTLED = "ProvisionedThroughputExceededException"
 
 
@@ -41,17 +41,17 @@ class OpenShard(NamedTuple):
 
 
 class StreamWriter(Protocol):
-    """Where the publisher writes."""
+    """The stream that the publisher writes to."""
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
-        """One PutRecords call: for each entry the shard that holds it durably; None if its shard has no room
-        for it yet; BROKEN if it failed otherwise.
+        """Make one PutRecords call. Returns the result of each entry.
 
-        Raises TransientError when nothing is known: then each entry may or may not have been taken.
+        A result is the shard that holds the entry durably, None if its shard throttled it, or BROKEN if it
+        failed otherwise. Raises TransientError if the whole call failed: any entry may have been stored.
         """
 
     def shards(self) -> list[OpenShard]:
-        """The open shards in order of their ranges. Raises TransientError."""
+        """Return the open shards in order of their ranges. Raises TransientError."""
 
 
 class KinesisWriter:
@@ -67,6 +67,7 @@ class KinesisWriter:
                 answer = self._kinesis.put_records(
                     StreamName=self._stream, Records=[_request_entry(entry) for entry in entries]
                 )
+            # Inside `aws_errors`, which would map it to a TransientError: a throttled call stored nothing.
             except self._kinesis.exceptions.ProvisionedThroughputExceededException:
                 return [None] * len(entries)
         return [_shard_taking(record) for record in answer["Records"]]
@@ -78,6 +79,7 @@ class KinesisWriter:
     def _open_shards(self) -> Iterator[OpenShard]:
         for page in self._kinesis.get_paginator("list_shards").paginate(StreamName=self._stream):
             for shard in page["Shards"]:
+                # Closed shards are listed too, as long as they hold records.
                 if "EndingSequenceNumber" not in shard["SequenceNumberRange"]:
                     hashes = shard["HashKeyRange"]
                     yield OpenShard(
@@ -101,21 +103,20 @@ def _shard_taking(record: PutRecordsResultEntryTypeDef) -> str | None:
 
 
 class Fault(NamedTuple):
-    """What befalls one `put` of the stream in memory."""
+    """A fault of one `put` of the in-memory stream. Numbers are modulo the count of shards or entries."""
 
-    split: int | None = None  # just before it, the open shard of this number (modulo their count) is split
-    refused: frozenset[int] = frozenset()  # these entries (modulo their count) answer that they are throttled
-    before: bool = False  # a TransientError, and nothing was taken
-    after: bool = False  # a TransientError, though everything not refused was taken
-    broken: frozenset[int] = (
-        frozenset()
-    )  # these entries (modulo their count) answer that they failed otherwise
+    split: int | None = None  # the open shard of this number is split just before
+    refused: frozenset[int] = frozenset()  # these entries are throttled
+    before: bool = False  # raise TransientError, and store nothing
+    after: bool = False  # raise TransientError, though every entry that did not fail was stored
+    broken: frozenset[int] = frozenset()  # these entries fail for another reason
 
 
 class InMemoryStream:
-    """A stream that keeps Kinesis's limits and routing. Each `put` suffers the next of the given faults.
+    """A stream with Kinesis's limits and routing. Each `put` suffers the next fault.
 
-    `taken` holds the entries that each shard took, in order, closed ones too; `calls` holds every call.
+    `taken` holds the entries that each shard has stored, in order, closed shards included; `calls` holds the
+    entries of every call.
     """
 
     def __init__(self, shards: int = 1, faults: Iterable[Fault] = ()) -> None:
@@ -140,16 +141,16 @@ class InMemoryStream:
         if fault.split is not None:
             self.split(self.shards()[fault.split % len(self._open)].id)
         if fault.before:
-            raise TransientError("the stream in memory was told to fail")
+            raise TransientError("the in-memory stream failed on request")
         failed: dict[int, str | None] = {number % len(entries): BROKEN for number in fault.broken}
         failed |= {number % len(entries): None for number in fault.refused}
         answer = [failed[n] if n in failed else self._take(entry) for n, entry in enumerate(entries)]
         if fault.after:
-            raise TransientError("the stream in memory was told to lose its answer")
+            raise TransientError("the in-memory stream lost its response on request")
         return answer
 
     def split(self, shard_id: str) -> None:
-        """Closes the shard and opens two in its place, as SplitShard does."""
+        """Close the shard and open two in its place, as SplitShard does."""
         parent = next(shard for shard in self._open if shard.id == shard_id)
         middle = (parent.start + parent.end + 1) // 2
         self._open.remove(parent)
@@ -157,7 +158,7 @@ class InMemoryStream:
         self._open_shard(middle, parent.end)
 
     def merge(self, shard_id: str, adjacent_id: str) -> None:
-        """Closes two neighbours and opens one in their place, as MergeShards does."""
+        """Close two adjacent shards and open one in their place, as MergeShards does."""
         parents = [shard for shard in self.shards() if shard.id in (shard_id, adjacent_id)]
         self._open = [shard for shard in self._open if shard not in parents]
         self._open_shard(parents[0].start, parents[-1].end)

@@ -1,4 +1,4 @@
-"""Dead letters of the producers, in S3."""
+"""Storage of the producers' dead letters in S3."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 class S3Letters:
-    """A bucket's `dead-letters/`. The same letters go to the same object with the same bytes (INV-5)."""
+    """The prefix `dead-letters/` of a bucket."""
+
+    # The key is derived from the letters, so that a retry writes the same object with the same bytes (INV-5).
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Durable when it returns (INV-1). Raises TransientError, ConfigurationError."""
+        """Store letters, durably when it returns (INV-1). Raises TransientError and ConfigurationError."""
         if letters:
             with aws_errors(f"PutObject of dead letters to the bucket {self._bucket}"):
                 self._s3.put_object(

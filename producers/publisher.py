@@ -1,7 +1,7 @@
-"""Events in, acknowledged Kinesis records out: one aggregate per shard, one PutRecords call at a time.
+"""Publishing of events to Kinesis: one aggregate per shard, one PutRecords call at a time.
 
-What is buffered always fits one call that holds at most one aggregate of each shard, and the next call begins
-when every entry of this one is acknowledged. So a key's events keep the order of `add`, retries included.
+The buffer always fits one call, with at most one aggregate of each shard, and the next call begins when every
+entry of this one is acknowledged. So the events of a key keep the order of `add`, retries included.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, fitting_frame, key_hash, partition_key
 from schemas.payload.codec import Schema
 
-# An event adds no more than this to its call, beside its frame and twice its partition key (in the table of
-# its aggregate, and in the entry): what the aggregate takes for a frame, for a key and for itself.
+# Upper bound of the bytes that an event adds to its call, beside its frame and twice its partition key (once
+# in its aggregate's table and once in the entry): the overheads of the frame, the key and the aggregate.
 EVENT_OVERHEAD = 80
 
 
 class PublishError(TransientError):
-    """Kinesis did not acknowledge the events of these tags. They are forgotten: add them again."""
+    """Kinesis did not acknowledge the events with these `tags`.
+
+    They are no longer buffered: the caller has to add them again.
+    """
 
     def __init__(self, tags: Sequence[Any]) -> None:
         super().__init__(f"Kinesis did not acknowledge {len(tags)} events")
@@ -44,15 +47,13 @@ class PublishError(TransientError):
 
 
 class Publisher:
-    """Publishes events at least once. Not for use by several threads.
+    """Publishes events at least once. Not safe for use by several threads.
 
-    An event is durable when a `flush` after its `add` has returned, and not before (INV-1). `sleep` takes
-    seconds; `random` gives numbers in [0, 1) for the jitter of the pauses between attempts.
+    An event is durable when a `flush` after its `add` has returned, and not before (INV-1).
 
-    A call that fails is tried `max_attempts` times. A throttled entry is not a failure: it is sent again
-    until its shard has room for it or the caller's time is up.
-
-    `left` is the caller's time; a handler sets it for each invocation.
+    A failing call is tried `max_attempts` times. Throttling is no failure: a throttled entry is sent again
+    until its shard takes it or the caller's time is up. `left` returns that time; a handler sets it for each
+    invocation. `sleep` takes seconds; `random` returns numbers in [0, 1) for the jitter of the pauses.
     """
 
     def __init__(
@@ -70,21 +71,21 @@ class Publisher:
         self._random = random
         self._max_attempts = max_attempts
         self.left: SecondsLeft = unlimited
-        self.acknowledged = 0  # bytes that Kinesis took so far
+        self.acknowledged = 0  # payload bytes that Kinesis has acknowledged so far
         self._logged: set[bytes] = set()  # fingerprints of the schemas that are in the schema log
-        self._shards: list[OpenShard] = []  # none: to be read
+        self._shards: list[OpenShard] = []  # empty until it is read, and again after a reshard
         self._routes: dict[tuple[str, int], _Route] = {}
         self._filling: dict[str, _Filling] = {}  # by shard
-        self._size = 0  # no less than the bytes of the call to come
+        self._size = 0  # upper bound of the bytes of the next call
 
     def add(self, event: Event, schema: Schema, tag: Hashable = None) -> bytes:
-        """Buffers the event; sends what was buffered before it when that leaves it no room.
+        """Buffer the event, after sending the buffer if the event does not fit.
 
-        Returns the hash of the event's key, for a caller that would compute it again.
+        Returns the hash of the event's key, which the caller may need as well. Leaves out a before image
+        that does not fit.
 
-        A before image that does not fit is left out. Raises PoisonEventError for an event that is too large
-        even without it: then nothing else changes. Raises PublishError and ConfigurationError: then nothing
-        is buffered any more.
+        Raises PoisonEventError for an event that is too large even without it; the buffer is kept. Raises
+        PublishError and ConfigurationError; the buffer is emptied.
         """
         frame = fitting_frame(event)
         hashed = key_hash(event.source, event.key)
@@ -95,15 +96,19 @@ class Publisher:
             while not self._buffer(partition, frame, tag):
                 self.flush()
         except TransientError as error:
+            # All have to be added again: the failed call, what is still buffered, and this event.
             sent = error.tags if isinstance(error, PublishError) else ()
             raise PublishError([*sent, *self.forget(), tag]) from error
         except BaseException:
-            self.forget()  # the next batch must not meet what is left of this one
+            self.forget()  # the next batch must not send the rest of this one
             raise
         return hashed
 
     def flush(self) -> None:
-        """Kinesis has everything that was buffered when this returns (INV-1). Raises as `add` does."""
+        """Send the buffer. When this returns, Kinesis has acknowledged all of it (INV-1).
+
+        Raises PublishError and ConfigurationError as `add` does.
+        """
         waiting = [filling.sealed() for filling in self._filling.values()]
         self.forget()
         backoff = self._backoff()
@@ -112,35 +117,38 @@ class Publisher:
             try:
                 waiting, broken = self._send(waiting)
             except TransientError as error:
-                cause, broken = error, True  # perhaps taken, perhaps not: the same bytes again (INV-5)
+                # Without a response the entries may be stored already: the same bytes are sent again (INV-5).
+                cause, broken = error, True
             if waiting and not backoff.pause(throttled=not broken):
                 raise PublishError([tag for sealed in waiting for tag in sealed.tags]) from cause
 
     def forget(self) -> list[Hashable]:
-        """Empties the buffer, for a caller that gives up. Returns the tags of what was in it."""
-        filling, self._filling, self._size = self._filling, {}, 0
-        return [tag for one in filling.values() for tag in one.tags]
+        """Empty the buffer, for a caller that gives up. Returns the tags of its events."""
+        dropped, self._filling, self._size = self._filling, {}, 0
+        return [tag for filling in dropped.values() for tag in filling.tags]
 
     def _log(self, schema: Schema) -> None:
-        self._schema_log.ensure(schema)  # INV-6: before the first event that needs it
+        self._schema_log.ensure(schema)  # before the first event that uses it (INV-6)
         self._logged.add(schema.fingerprint)
 
     def _send(self, waiting: list[_Sealed]) -> tuple[list[_Sealed], bool]:
-        """One call. Returns what was not acknowledged, and whether more than throttling was the reason."""
-        takers = self._writer.put([sealed.entry for sealed in waiting])
+        """Make one call. Returns the entries left, and whether any failed other than by throttling."""
+        results = self._writer.put([sealed.entry for sealed in waiting])
         left = []
-        for sealed, taker in zip(waiting, takers, strict=True):
-            if taker is None or taker == BROKEN:
+        for sealed, result in zip(waiting, results, strict=True):
+            if result is None or result == BROKEN:
                 left.append(sealed)
-            elif taker != sealed.shard:  # resharded: nothing is buffered now, so that the map can change
+                continue
+            self.acknowledged += len(sealed.entry.payload)
+            # Another shard took the entry: the stream was resharded. The buffer is empty during a call, so no
+            # aggregate was built with the old routes, and they can be dropped.
+            if result != sealed.shard:
                 self._shards, self._routes = [], {}
-        self.acknowledged += sum(len(one.entry.payload) for one in waiting) - sum(
-            len(one.entry.payload) for one in left
-        )
-        return left, BROKEN in takers
+        return left, BROKEN in results
 
     def _buffer(self, partition: tuple[str, int], frame: bytes, tag: Hashable) -> bool:
-        """False if the call to come has no room for the frame."""
+        """Add the frame to its shard's aggregate. Returns False, and adds nothing, if it does not fit."""
+        # Routes are cached: a partition is one of 256 buckets of an entity, and MD5 of each event is slow.
         route = self._routes.get(partition) or self._route(partition)
         filling = self._filling.get(route.shard) or _Filling(route)
         size = self._size + len(frame) + route.cost
@@ -157,6 +165,7 @@ class Publisher:
     def _route(self, partition: tuple[str, int]) -> _Route:
         if not self._shards:
             self._shards = self._read_shards()
+        # As Kinesis routes a record: by the MD5 of its partition key, into the shards' ranges of hash keys.
         key = partition_key(*partition)
         hash_key = int.from_bytes(md5(key.encode(), usedforsecurity=False).digest())
         number = bisect_right(self._shards, hash_key, key=lambda shard: shard.start)
@@ -168,9 +177,8 @@ class Publisher:
     def _read_shards(self) -> list[OpenShard]:
         backoff = self._backoff()
         while True:
-            failure = TransientError(
-                "the open shards do not cover all hash keys"
-            )  # seen while it is resharded
+            # During a reshard, ListShards may lack the children of a shard that is closed already.
+            failure = TransientError("the open shards do not cover all hash keys")
             try:
                 shards = self._writer.shards()
                 if _cover_everything(shards):
@@ -185,16 +193,16 @@ class Publisher:
 
 
 class _Route(NamedTuple):
-    """Where the events of one partition go."""
+    """The shard that takes the events of one partition."""
 
     key: str
     shard: str
-    hash_key: str  # the shard's first, so that the aggregate lands in it
-    cost: int  # bytes that an event adds to a call beside its frame, at most
+    hash_key: str  # the first of the shard's range, so that the aggregate is stored in this shard
+    cost: int  # upper bound of the bytes that an event adds to a call beside its frame
 
 
 class _Sealed(NamedTuple):
-    """An aggregate that is being sent."""
+    """An aggregate that is complete and being sent."""
 
     entry: Entry
     shard: str
@@ -202,12 +210,12 @@ class _Sealed(NamedTuple):
 
 
 class _Filling:
-    """An aggregate that still takes events of its shard."""
+    """An aggregate under construction, and the tags of its events."""
 
     __slots__ = ("aggregate", "route", "tags")
 
     def __init__(self, route: _Route) -> None:
-        self.route = route  # of its first event
+        self.route = route  # of its first event; all have the same shard
         self.aggregate = Aggregate(route.hash_key)
         self.tags: list[Hashable] = []
 
@@ -218,7 +226,7 @@ class _Filling:
 
 
 def _cover_everything(shards: Sequence[OpenShard]) -> bool:
-    """Whether these shards, in order of their ranges, leave no hash key out and hold none twice."""
+    """Return whether these shards, in order of their ranges, cover every hash key exactly once."""
     expected = 0
     for shard in shards:
         if shard.start != expected:

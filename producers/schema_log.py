@@ -1,4 +1,4 @@
-"""`log/_schemas/`: every writer schema beside the log, before the first event that uses it (INV-6)."""
+"""Storage of writer schemas under `log/_schemas/`, before the first event that uses them (INV-6)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class SchemaLog(Protocol):
-    """Where writer schemas are kept for as long as the log is."""
+    """Stores writer schemas for as long as the log exists."""
 
     def ensure(self, schema: Schema) -> None:
-        """When it returns, the schema and the event's own are durable. Raises TransientError."""
+        """Make the schema, and the schema of the envelope, durable. Raises TransientError."""
 
 
 def documents(schema: Schema) -> dict[str, bytes]:
-    """Object key to content, of all that is needed to read an event of this schema."""
+    """Return the objects, by key, that a reader needs for an event of this schema."""
     envelope = json.dumps(ENVELOPE, indent=2, sort_keys=True).encode()
     return {
         schema_log_key(ENVELOPE_FINGERPRINT): envelope,
@@ -33,7 +33,7 @@ def documents(schema: Schema) -> dict[str, bytes]:
 
 
 class S3SchemaLog:
-    """The log bucket's `log/_schemas/`. An object that is there is never written again."""
+    """The prefix `log/_schemas/` of the log's bucket. Never overwrites an object."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
@@ -48,20 +48,21 @@ class S3SchemaLog:
             with aws_errors(f"PutObject of a schema to the bucket {self._bucket}"):
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=document, IfNoneMatch="*")
         except ConflictError:
-            self._check_there(key)  # or somebody is just writing it (409): that is not durable yet
+            # Either the object exists (412), or another process is just writing it (409): not durable yet.
+            self._check_exists(key)
 
-    def _check_there(self, key: str) -> None:
+    def _check_exists(self, key: str) -> None:
         try:
             with aws_errors(f"HeadObject of a schema in the bucket {self._bucket}"):
                 self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if not is_missing(error):
                 raise
-            raise TransientError("a schema is being written to the log by somebody else") from error
+            raise TransientError("a schema is being written to the log by another process") from error
 
 
 class InMemorySchemaLog:
-    """A schema log that forgets everything with the process."""
+    """A schema log in memory, for tests and demonstrations."""
 
     def __init__(self) -> None:
         self.documents: dict[str, bytes] = {}

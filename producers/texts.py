@@ -1,16 +1,16 @@
-"""The text of one cell or attribute to the typed value of one field. Strict: an ambiguous text means none.
+"""Conversion of the text of a cell or attribute to the typed value of a field. Ambiguous text is refused.
 
 | kind | text |
 |---|---|
-| int, long | digits, perhaps a minus; no blanks, separators, plus or point: 1.0 is no whole number |
-| decimal | digits, perhaps a minus and a point |
-| float, double | as decimal, perhaps with an exponent |
-| boolean | true or false in any case; with a format "Y|N" exactly one of the two |
-| date, time, timestamp | ISO 8601 extended; with a format what strptime makes of it, or an epoch |
-| enum, string | as it is |
-| uuid | its form of 36 characters |
+| int, long | digits, with an optional minus; no blanks, separators, plus or point: 1.0 is refused |
+| decimal | digits, with an optional minus and point |
+| float, double | as decimal, with an optional exponent |
+| boolean | true or false in any case; with a format such as "Y|N", exactly one of the two |
+| date, time, timestamp | ISO 8601 extended; with a format, as strptime parses it, or an epoch |
+| enum, string | unchanged |
+| uuid | the form with 36 characters |
 | bytes | base64 |
-| json | JSON, made canonical |
+| json | JSON, brought into canonical form |
 
 What the field itself allows (range, digits, symbols, zone, maxLength) is checked by its packer, not here.
 """
@@ -29,12 +29,13 @@ from uuid import UUID
 from schemas.payload.fields import Field, FieldType, canonical_json_of
 
 Read: TypeAlias = Callable[[str], object]
-"""Text that is not empty to a value. Raises ValueError or PoisonEventError with the rule, never the value."""
+"""Converts text that is not empty. Raises ValueError or PoisonEventError, naming the rule, not the value."""
 
 MAX_NUMBER = 400  # characters
-REMEMBERED = 32_768  # texts of a column of dates or times (90 years of days): parsing them is slow
+REMEMBERED = 32_768  # cached texts of a column of dates or times (90 years of days): parsing them is slow
 
 _ASCII = re.compile(r"[\x00-\x7f]+")
+# re.ASCII, because \d also matches digits of other scripts, which Decimal would accept.
 _DECIMAL = re.compile(r"-?(\d+(\.\d+)?|\.\d+)", re.ASCII)
 _FLOAT = re.compile(r"-?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -42,12 +43,12 @@ _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
 _TIMESTAMP = re.compile(rf"{_DATE.pattern}[T ]{_TIME.pattern}(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-_EPOCH_DIGITS = {"epoch-seconds": 6, "epoch-millis": 3}  # digits from its unit to microseconds
+_EPOCH_DIGITS = {"epoch-seconds": 6, "epoch-millis": 3}  # decimal places from the unit to microseconds
 
 
 @cache
 def reader(field: Field) -> Read:
-    """How the texts of a field's column are read. Compiled once for a field."""
+    """Return the function that converts the texts of a field's column. Compiled once for a field."""
     kind = field.kind
     if kind is FieldType.BOOLEAN:
         return _boolean(field.format)
@@ -58,49 +59,51 @@ def reader(field: Field) -> Read:
     return _READERS[kind]
 
 
-def _shaped(shape: re.Pattern[str], make: Read, rule: str, longest: int = MAX_NUMBER) -> Read:
-    """Texts of one shape. What `make` has to say is not passed on, since it names the value (INV-7)."""
+def _shaped(shape: re.Pattern[str], parse: Read, rule: str, longest: int = MAX_NUMBER) -> Read:
+    """Return a function that checks the shape of a text before it is parsed."""
 
     def read(text: str) -> object:
+        # The length is checked first: a cell may have millions of digits, which are slow to parse.
         if len(text) <= longest and shape.fullmatch(text):
             try:
-                return make(text)
+                return parse(text)
             except (ValueError, ArithmeticError):
-                pass
+                pass  # its message quotes the text (INV-7)
         raise ValueError(rule)
 
     return read
 
 
 def _formatted(kind: FieldType, pattern: str) -> Read:
-    def make(text: str) -> object:
+    def parse(text: str) -> object:
         moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - the packer asks for a zone
         if kind is FieldType.DATE:
             return moment.date()
         return moment.time() if kind.startswith("time-") else moment
 
-    return _shaped(_ASCII, make, f"does not have the format {pattern}")
+    return _shaped(_ASCII, parse, f"does not have the format {pattern}")
 
 
 def _epoch(unit: str, *, aware: bool) -> Read:
     start = datetime(1970, 1, 1, tzinfo=UTC if aware else None)
     digits = _EPOCH_DIGITS[unit]
 
-    def make(text: str) -> datetime:
+    def parse(text: str) -> datetime:
+        # Decimal keeps every digit: a fraction below a microsecond is refused, never rounded.
         micros = Decimal(text).scaleb(digits)
         if micros != int(micros):
             raise ValueError("never rounded")
         return start + timedelta(microseconds=int(micros))
 
-    return _shaped(_DECIMAL, make, f"is not a moment in {unit}", longest=25)
+    return _shaped(_DECIMAL, parse, f"is not a moment in {unit}", longest=25)
 
 
 def _boolean(pattern: str | None) -> Read:
     true, false = pattern.split("|") if pattern else ("true", "false")
-    same = str if pattern else str.lower
+    normalized = str if pattern else str.lower
 
     def read(text: str) -> bool:
-        text = same(text)
+        text = normalized(text)
         if text == true:
             return True
         if text == false:

@@ -1,1 +1,1 @@
-"""Changes of DynamoDB tables, from stream records to events."""
+"""DynamoDB sources: stream records to events."""

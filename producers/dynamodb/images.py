@@ -1,20 +1,20 @@
-"""Items of a DynamoDB table, as they stand in stream records, to the values of one entity's fields. Pure.
+"""Conversion of DynamoDB items, as stream records hold them, to the values of an entity's fields. Pure.
 
 An attribute is `{type: value}`, in the form of a Lambda event, where binary is base64 text:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 
 | kind of field | takes |
 |---|---|
-| string, enum, uuid | S; N too, as plain digits, where the field is masked or hashed |
+| string, enum, uuid | S; also N, as plain digits, where the field is masked or hashed |
 | date, time, timestamp | S, ISO 8601 or the field's format; N where the format is an epoch |
 | int, long, decimal | N, exactly |
-| float, double | N, the nearest |
+| float, double | N, rounded to the nearest |
 | boolean | BOOL |
 | bytes | B |
 | json | any type; a set is a sorted array |
 
-NULL is null. No type is coerced into another, but for the kinds that a field declares casts from: items of
-before the change and after it are there together. What no field names is never looked at (INV-7).
+NULL is null. No type is converted to another, except the kinds that a field declares as `casts`, because a
+table holds items from before and after such a change. Attributes that no field names are never read (INV-7).
 """
 
 from __future__ import annotations
@@ -44,47 +44,50 @@ Attribute: TypeAlias = Mapping[str, Any]
 Image: TypeAlias = Mapping[str, Attribute]
 Read: TypeAlias = Callable[[Any], object]
 
-REMEMBERED = 4096  # numbers of a decimal field: prices come again and again, and cost the most
+REMEMBERED = 4096  # cached numbers of a decimal field: prices repeat, and are the slowest to convert
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][+-]?\d{1,3})?", re.ASCII)
 
 
-@dataclass(slots=True)  # not frozen: two are made for each record, and frozen ones take four times as long
+# Not frozen: two are created for each record, and a frozen one takes four times as long.
+@dataclass(slots=True)
 class State:
-    """What an image says of one row."""
+    """The state of one row in an image."""
 
     key: str | None = None
     payload: bytes | None = None
     error: PoisonEventError | None = None
     image: Image | None = None
-    packed: Mapping[str, object] | None = None  # of the image, as the fields' `pack` gave it
+    packed: Mapping[str, object] | None = None  # values of the image, as the fields' `pack` returned them
 
 
 NO_STATE = State()
 
 
 class ItemReader:
-    """Reads the items of one table that are rows of one entity. Compiled once."""
+    """Reads the items of one table that are rows of one entity. Prepared once, for speed."""
 
     def __init__(self, entity: Entity, source: DynamoDbSource, key: HashKey | None = None) -> None:
-        """`key` hashes the hashed fields. Raises ConfigurationError where there are some and no key."""
+        """`key` hashes the hashed fields. Raises ConfigurationError if a field is hashed and `key` None."""
         self.entity = entity
         self.source = source
         self._where = tuple(source.where.items())
-        forms = {made.name: _form(made, protection(made.private, key)) for made in entity.schema.fields}
-        self._columns = [_column(made, forms[made.name], source.name) for made in entity.schema.fields]
+        fields, key_fields, name = entity.schema.fields, entity.key_fields, source.name
+        forms = {field.name: _form(field, protection(field.private, key)) for field in fields}
+        self._columns = [_column(field, forms[field.name], name) for field in fields]
         self._attributes = [column.attribute for column in self._columns]
-        self._key_columns = [_column(made, forms[made.name], source.name) for made in entity.key_fields]
-        self._key_values = [_key_value(made, forms[made.name], source) for made in entity.key_fields]
+        self._key_columns = [_column(field, forms[field.name], name) for field in key_fields]
+        self._key_values = [_key_value(field, forms[field.name], source) for field in key_fields]
         self.key_attributes = {column.attribute for column in self._key_columns}
         self._key_of = itemgetter(*entity.key)
         self._write = entity.schema.write
+        # The table's own key and the attributes of `where` are part of the design, no drift.
         known = known_names(entity.versions, source.name) | source.where.keys()
         self._known = known | self.key_attributes | {*source.table_key}
         self._rejects = entity.unknown is Unknown.REJECT
 
     def claims(self, image: Image) -> bool:
-        """Whether the item is a row of this entity."""
+        """Return whether the item is a row of this entity."""
         for attribute, pattern in self._where:
             text = image.get(attribute, {}).get("S")
             if text is None or not _matches(text, pattern):
@@ -92,11 +95,11 @@ class ItemReader:
         return True
 
     def unknown(self, image: Image) -> Set[str]:
-        """The attributes that no version of the schema names."""
+        """Return the attributes that no version of the schema names."""
         return image.keys() - self._known
 
     def new_state(self, image: Image) -> State:
-        """The whole row. `error` says why there is no payload; the key may be known even then."""
+        """Return the new state of the row. With an `error` it has no payload, but may still have a key."""
         try:
             if self._rejects and (names := self.unknown(image)):
                 raise PoisonEventError(f"no schema names {told(names)}, and unknown = reject", "schema")
@@ -106,11 +109,12 @@ class ItemReader:
             return State(self._key_alone(image).key, error=error)
 
     def old_state(self, image: Image, new: State) -> State:
-        """The row as it was; no payload where it can't be encoded. `error` says why there is no key.
+        """Return the old state of the row, without a payload if that can't be encoded.
 
-        What is as in the new image is not read again: that is nearly everything.
+        `new` is the new state in the same record. With an `error` the state has no key.
         """
         try:
+            # Attributes that are equal in both images, which is nearly all of them, are not converted again.
             if new.image is None or new.packed is None:
                 payload = self._write(_pack(image, self._columns))
                 return State(self._key(image), payload)
@@ -124,7 +128,7 @@ class ItemReader:
 
     def _key_alone(self, image: Image) -> State:
         try:
-            _pack(image, self._key_columns)  # checks them
+            _pack(image, self._key_columns)  # only to check them
             return State(self._key(image))
         except PoisonEventError as error:
             return State(error=error)
@@ -138,128 +142,135 @@ def _matches(text: str, pattern: str) -> bool:
 
 
 class _Column(NamedTuple):
-    """How one field stands in an item."""
+    """The conversion of one field."""
 
     attribute: str
-    type: str  # that the attribute must have
-    name: str  # of the field
-    pack: Read  # of the value in an attribute of that type
-    other: Callable[[Attribute | None], object]  # of any other attribute, or none
+    type: str  # the usual type of the attribute
+    name: str  # the field's name
+    pack: Read  # packs the value of an attribute of the usual type
+    other: Callable[[Attribute | None], object]  # packs an attribute of another type, or a missing one
 
 
 class _Form(NamedTuple):
-    """What stands in the attribute of one field, before it is packed."""
+    """The accepted types of a field's attribute, with the conversion of their values before packing."""
 
-    type: str  # that the attribute must have
-    convert: Read  # of the value in it
-    others: Mapping[str, Read] = {}  # of further types that it may have
+    type: str  # the usual type
+    convert: Read  # converts a value of the usual type
+    others: Mapping[str, Read] = {}  # converters of further types
 
 
-def _form(made: Field, protect: Protect | None) -> _Form:
+def _form(field: Field, protect: Protect | None) -> _Form:
     if protect is None:
-        return _Form(*_types(made), dict(_cast(made, kind) for kind in made.casts))
+        return _Form(*_types(field), dict(_cast(field, kind) for kind in field.casts))
+    # A number is written as plain digits first, or 1 and 1.0 would have different hashes.
     return _Form("S", protect, {"N": lambda text: protect(plain_digits(_decimal(text)))})
 
 
-def _column(made: Field, form: _Form, source: str) -> _Column:
-    wanted, convert, _ = form
-    pack = replace(made, nullable=False).pack  # an attribute of the wanted type is never null
+def _column(field: Field, form: _Form, source: str) -> _Column:
+    usual, convert, _ = form
+    pack = replace(field, nullable=False).pack  # an attribute of the usual type is never null
 
     def converted(value: Any) -> object:
         return pack(convert(value))
 
-    def other(typed: Attribute | None) -> object:
-        return made.pack(_other(made, form, typed))
+    def other(attribute: Attribute | None) -> object:
+        return field.pack(_other(field, form, attribute))
 
-    if made.kind is FieldType.DECIMAL:
+    if field.kind is FieldType.DECIMAL:
         read: Read = lru_cache(REMEMBERED)(converted)
     else:
         read = pack if convert is _same else converted
-    return _Column(made.source_name(source), wanted, made.name, read, other)
+    return _Column(attribute=field.source_name(source), type=usual, name=field.name, pack=read, other=other)
 
 
-def _value(made: Field, form: _Form, source: str) -> Callable[[Image], object]:
-    """Reads the value of one field, as it is before it is packed."""
-    attribute = made.source_name(source)
-    wanted, convert, _ = form
+def _value(field: Field, form: _Form, source: str) -> Callable[[Image], object]:
+    """Return a function that reads the value of a field from an image, before it is packed."""
+    name = field.source_name(source)
+    usual, convert, _ = form
 
     def value(image: Image) -> object:
-        typed = image.get(attribute)
-        return _other(made, form, typed) if typed is None or wanted not in typed else convert(typed[wanted])
+        attribute = image.get(name)
+        if attribute is None or usual not in attribute:
+            return _other(field, form, attribute)
+        return convert(attribute[usual])
 
     return value
 
 
-def _key_value(made: Field, form: _Form, source: DynamoDbSource) -> Callable[[Image], object]:
-    """As `_value`. Of the table's own key one text of each value is taken: another could be another item, and
-    a row is keyed by the value."""
-    value, attribute = _value(made, form, source.name), made.source_name(source.name)
-    write = only_text(made) if attribute in source.table_key else None
+def _key_value(field: Field, form: _Form, source: DynamoDbSource) -> Callable[[Image], object]:
+    """Return a function as `_value` does, which accepts only the canonical text in the table's own key."""
+    value, attribute = _value(field, form, source.name), field.source_name(source.name)
+    write = only_text(field) if attribute in source.table_key else None
     if write is None:
         return value
 
     def checked(image: Image) -> object:
-        found = value(image)
-        if image[attribute].get("S") != write(found):
+        key_value = value(image)
+        if image[attribute].get("S") != write(key_value):
             raise PoisonEventError(
-                f"field {made.name}: the table's own key is text, and this is not the one text of its value "
-                f"as {made.kind}: two items could be one row; make a new entity that has the field as string",
+                f"field {field.name}: the table's own key is text, and this is not the one text of its value "
+                f"as {field.kind}: two items could be one row; make a new entity that has the field as "
+                "string",
                 "schema",
             )
-        return found
+        return key_value
 
     return checked
 
 
 def _pack(image: Image, columns: Iterable[_Column]) -> dict[str, object]:
-    """Field to what its `pack` gives. Raises PoisonEventError naming field and rule."""
+    """Pack the fields of an image, by name. Raises PoisonEventError naming field and rule."""
     packed: dict[str, object] = {}
     name = ""
+    # One `try` around the loop: `name` is the field that failed. The loop runs for every attribute of every
+    # record, so the usual type is handled without a further call.
     try:
-        for attribute, wanted, name, pack, other in columns:
-            typed = image.get(attribute)
-            if typed is not None and wanted in typed:
-                packed[name] = pack(typed[wanted])
+        for attribute_name, usual, name, pack, other in columns:
+            attribute = image.get(attribute_name)
+            if attribute is not None and usual in attribute:
+                packed[name] = pack(attribute[usual])
             else:
-                packed[name] = other(typed)
+                packed[name] = other(attribute)
     except (ValueError, PoisonEventError) as error:
         reason = f"field {name}: {error}"
     except (TypeError, AttributeError):
         reason = f"field {name}: not an attribute as DynamoDB writes them"
     else:
         return packed
+    # Raised outside the handlers: a chained error would carry the value into a traceback (INV-7).
     raise PoisonEventError(reason)
 
 
-def _other(made: Field, form: _Form, typed: Attribute | None) -> object:
-    """The value of a field whose attribute does not have the wanted type, or is not there."""
-    if typed is None:
-        if made.default is NO_DEFAULT:
+def _other(field: Field, form: _Form, attribute: Attribute | None) -> object:
+    """Return the value of a field whose attribute is missing, or has another type than the usual one."""
+    if attribute is None:
+        if field.default is NO_DEFAULT:
             raise ValueError("the item has no such attribute, and the field no default")
-        return made.default
-    if "NULL" in typed:
+        return field.default
+    if "NULL" in attribute:
         return None
-    if made.kind is FieldType.JSON:
-        return _json(typed)
+    if field.kind is FieldType.JSON:
+        return _json(attribute)
     for kind, convert in form.others.items():
-        if kind in typed:
-            return convert(typed[kind])
-    if not typed.keys() <= _JSON.keys():
-        raise TypeError("a value may stand in the place of a type (INV-7)")
-    wanted = " or ".join((form.type, *form.others))
-    raise ValueError(f"takes an attribute of type {wanted}, got {', '.join(typed)}")
+        if kind in attribute:
+            return convert(attribute[kind])
+    # Only names of types may be quoted in an error: a malformed attribute could have a value in their place.
+    if not attribute.keys() <= _JSON.keys():
+        raise TypeError("not a type of DynamoDB")
+    accepted = " or ".join((form.type, *form.others))
+    raise ValueError(f"takes an attribute of type {accepted}, got {', '.join(attribute)}")
 
 
-def _cast(made: Field, kind: FieldType) -> tuple[str, Read]:
-    """The attribute type of a kind that the field had, and how the value in it is read."""
-    wanted, convert = _types(Field(made.name, kind))
-    onto = cast(made, kind)
-    return wanted, lambda value: onto(convert(value))
+def _cast(field: Field, kind: FieldType) -> tuple[str, Read]:
+    """Return the attribute type of an earlier kind of the field, and the function that converts its value."""
+    earlier_type, convert = _types(Field(field.name, kind))
+    to_present = cast(field, kind)
+    return earlier_type, lambda value: to_present(convert(value))
 
 
-def _types(made: Field) -> tuple[str, Read]:
-    """The attribute type that a field takes, and how the value in it is read."""
-    match made.kind:
+def _types(field: Field) -> tuple[str, Read]:
+    """Return the usual attribute type of a field, and the function that converts its value."""
+    match field.kind:
         case FieldType.STRING | FieldType.ENUM:
             return "S", _same
         case FieldType.BOOLEAN:
@@ -271,10 +282,11 @@ def _types(made: Field) -> tuple[str, Read]:
         case FieldType.FLOAT | FieldType.DOUBLE:
             return "N", _nearest
         case FieldType.BYTES:
-            return "B", reader(made)
+            return "B", reader(field)
         case FieldType.JSON:
+            # Matches no attribute, so that every one of them goes through `_other`.
             return "every type, in _other", _same
-    return "N" if (made.format or "").startswith("epoch-") else "S", reader(made)
+    return "N" if (field.format or "").startswith("epoch-") else "S", reader(field)
 
 
 def _same(value: Any) -> object:
@@ -288,6 +300,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def _whole(text: str) -> int:
+    # Nearly every number: int is much faster than Decimal.
     if len(text) < 20 and text.isdigit() and text.isascii():
         return int(text)
     number = _decimal(text)
@@ -300,11 +313,12 @@ def _nearest(text: str) -> float:
     return float(_decimal(text))
 
 
-def _json(typed: Attribute) -> str:
-    """Canonical JSON (schemas.payload.fields) of an attribute of any type, without a value in between."""
-    ((kind, value),) = typed.items()
+def _json(attribute: Attribute) -> str:
+    """Return the canonical JSON (schemas.payload.fields) of an attribute of any type."""
+    # Written directly: Python values in between would be slower, and json has no Decimal.
+    ((kind, value),) = attribute.items()
     if kind not in _JSON:
-        raise TypeError("a value may stand in the place of a type (INV-7)")
+        raise TypeError("not a type of DynamoDB")
     return _JSON[kind](value)
 
 
@@ -325,6 +339,7 @@ def _json_bytes(raw: bytes) -> str:
     return f'"{b64encode(raw).decode()}"'
 
 
+# DynamoDB returns the members of a set in no order: they are sorted, so that a retry has equal bytes (INV-5).
 _JSON: dict[str, Callable[[Any], str]] = {
     "S": encode_basestring,
     "N": lambda text: plain_digits(_decimal(text)),

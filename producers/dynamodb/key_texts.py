@@ -1,7 +1,7 @@
-"""The one text of a value in a table's own key: what is written otherwise could be another item. Pure.
+"""The canonical text of a value in a table's own key. Pure.
 
-A table tells its items apart by texts, an entity its rows by typed values. Two texts of one moment are two
-items and would be one row, so of each value one text alone is taken.
+A table distinguishes its items by text, an entity its rows by typed values. Two texts of the same moment are
+two items, but would be one row. So only the canonical text of a value is accepted.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from schemas.privacy import Privacy
 
 
 def only_text(field: Field) -> Callable[[Any], str] | None:
-    """How the values of a field are written where several texts have one value; None where none have.
+    """Return the function that writes a value's canonical text; None where each value has only one text.
 
-    UUIDs in lower case; times and timestamps as `java.time` writes them, in UTC, with 0, 3 or 6 digits of a
-    second; with a format by that format, in UTC. DynamoDB itself has one form for each number.
+    UUIDs are in lower case. Times and timestamps are in UTC, with 0, 3 or 6 digits of a second as `java.time`
+    writes them, or in the field's format.
     """
     kind, pattern = field.kind, field.format
+    # The value of a private field is its text itself, and DynamoDB normalizes numbers, such as an epoch.
     if field.private is not Privacy.PUBLIC or pattern in EPOCHS:
         return None
     if kind is FieldType.UUID:
@@ -34,7 +35,7 @@ def only_text(field: Field) -> Callable[[Any], str] | None:
 
 
 def _utc(value: Any) -> Any:
-    """A moment in UTC; a time, a date or a local moment as it is."""
+    """Convert a moment with a zone to naive UTC; leave other values as they are."""
     is_moment = isinstance(value, datetime) and value.tzinfo is not None
     return value.astimezone(UTC).replace(tzinfo=None) if is_moment else value
 

@@ -1,8 +1,8 @@
-"""Records of DynamoDB streams to events. Pure: the same record gives the same events, byte for byte (INV-5).
+"""Conversion of DynamoDB stream records to events. Pure: equal records give equal bytes (INV-5).
 
-A record in the form of a Lambda event: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
-The old image and the new one are routed and keyed apart, so that an item that moves to another entity or key
-is a delete there and an upsert here. From one record comes at most one event for a key of an entity.
+Old and new image are routed and keyed separately: an item that moves to another entity or key becomes a
+delete there and an upsert here. A record yields at most one event for each key of an entity. Records have the
+form of a Lambda event: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ YEAR_10000 = 253_402_300_800  # seconds since 1970
 
 @dataclass(slots=True)
 class Reading:
-    """What one record comes to. Neither: no entity claims the item, so that nothing of it leaves (INV-7)."""
+    """The events and dead letters of one record; none of either if no entity claims the item (INV-7)."""
 
     record: StreamRecord
     events: list[tuple[Event, Schema]]
@@ -51,14 +51,17 @@ class RecordReader:
     def __init__(
         self, catalog: Catalog, key: HashKey | None = None, drift: DriftReporter | None = None
     ) -> None:
-        """`key` hashes the hashed fields; `drift` is told of attributes that no schema names."""
+        """`key` hashes the hashed fields; `drift` receives the attributes that no schema names."""
         self._catalog = catalog
         self._key = key
         self._drift = drift
         self._tables: dict[str, _Table] = {}  # by the stream's ARN
 
     def read(self, record: StreamRecord) -> Reading:
-        """Raises ConfigurationError for a stream or a table that the entities were not made for."""
+        """Convert a record. A record or item that can't be used becomes a dead letter.
+
+        Raises ConfigurationError for a stream or table that does not fit the entities.
+        """
         check_form(record)
         table, change = self._table(record), record["dynamodb"]
         table.check(change)
@@ -70,7 +73,7 @@ class RecordReader:
         return reading
 
     def unfit(self, record: StreamRecord) -> str | None:
-        """Why `read` refuses a record of the right form, whose table an entity names; None if it does not."""
+        """Return the reason why `read` would refuse a record of a known table; None if it would not."""
         table = self._table(record)
         try:
             table.check(record["dynamodb"])
@@ -87,7 +90,7 @@ class RecordReader:
 
 
 def check_form(record: StreamRecord) -> None:
-    """Raises ConfigurationError for what is no record of a DynamoDB stream."""
+    """Raise ConfigurationError for a value that is no record of a DynamoDB stream."""
     try:
         _ = record["eventSourceARN"], record["dynamodb"]["Keys"], record["dynamodb"]["SequenceNumber"]
     except KeyError as missing:
@@ -95,12 +98,12 @@ def check_form(record: StreamRecord) -> None:
 
 
 def table_of(arn: str) -> str:
-    """The table's name in the ARN of its stream."""
+    """Return the table's name from the ARN of its stream."""
     return arn.split("/")[1]
 
 
 class _Table:
-    """One table's stream: what its items may be, and the generation of its positions."""
+    """A table's stream: the readers of its items, and the generation of its positions."""
 
     def __init__(
         self, catalog: Catalog, arn: str, hash_key: HashKey | None, drift: DriftReporter | None
@@ -109,7 +112,7 @@ class _Table:
         self._name = table_of(arn)
         self._readers = [ItemReader(*pair, hash_key) for pair in catalog.for_table(self._name)]
         self._drift = drift
-        self._key: Set[str] | None = None  # the table's own, once a record told it
+        self._key: Set[str] | None = None  # attributes of the table's key, known from the first record
         if not self._readers:
             raise ConfigurationError(
                 f"table {self._name}: no entity names it; "
@@ -117,13 +120,14 @@ class _Table:
             )
 
     def check(self, change: Mapping[str, Any]) -> None:
-        """Raises ConfigurationError unless the stream holds both images, and each entity the table's key."""
+        """Raise ConfigurationError unless the stream has both images, and each entity the table's key."""
         view, keys = change.get("StreamViewType"), change["Keys"]
         if view != VIEW:
             raise ConfigurationError(
                 f"table {self._name}: its stream has the view {view}, not {VIEW}; "
                 "switch that stream off, a new one on, and repair the gap in between with a backfill"
             )
+        # Checked once for each form of the key, not for each record.
         if keys.keys() != self._key:
             self._check_key(set(keys))
 
@@ -137,56 +141,64 @@ class _Table:
         self._key = key
 
     def read(self, reading: Reading, change: Mapping[str, Any]) -> None:
-        """Raises PoisonEventError if the record as a whole can't be used."""
+        """Add the record's events and dead letters to `reading`.
+
+        Raises PoisonEventError if the record as a whole can't be used.
+        """
         old, new = change.get("OldImage"), change.get("NewImage")
         if not old and not new:
             raise PoisonEventError("the record has neither image")
         reading.position = dynamodb_position(self._generation, change["SequenceNumber"])
         reading.occurred_at = _micros(change.get("ApproximateCreationDateTime"))
+        # Part of the stream record, so a retry sees the same metadata (INV-5).
         identity = reading.record.get("userIdentity")
         if identity and identity.items() >= TIME_TO_LIVE.items():
             reading.metadata = DELETED_BY_TTL
+        # With an old image, a row that is new to the entity came from elsewhere: no earlier state is known.
         first = Operation.UPSERT if old else Operation.INSERT
         for reader in self._readers:
-            now = reader.new_state(new) if new and reader.claims(new) else NO_STATE
-            was = reader.old_state(old, now) if old and reader.claims(old) else NO_STATE
-            _tell(reading, reader, was, now, first)
-            if new and now is not NO_STATE:
-                self._see(reader, new, reading.occurred_at)
+            after = reader.new_state(new) if new and reader.claims(new) else NO_STATE
+            before = reader.old_state(old, after) if old and reader.claims(old) else NO_STATE
+            _add_changes(reading, reader, before, after, first)
+            if new and after is not NO_STATE:
+                self._observe(reader, new, reading.occurred_at)
 
-    def _see(self, reader: ItemReader, image: Image, occurred_at: int) -> None:
+    def _observe(self, reader: ItemReader, image: Image, occurred_at: int) -> None:
         if self._drift and reader.entity.unknown is not Unknown.IGNORE and (names := reader.unknown(image)):
             self._drift.observe(reader.entity.name, reader.source.name, occurred_at, names)
 
 
 def _micros(moment: object) -> int:
-    """A moment since 1970, perhaps with a fraction, as microseconds. Raises PoisonEventError.
-
-    Streams count in seconds. What went through Kinesis, or was stored by other tools, may count in
-    milliseconds or microseconds: seconds end with the year 9999, and the others exceed that from 1978 on.
-    """
-    if type(moment) is int or type(moment) is float:
+    """Convert a moment since 1970, which may have a fraction, to microseconds. Raises PoisonEventError."""
+    # Streams count in seconds. Records that went through Kinesis, or that other tools stored, may count in
+    # milliseconds or microseconds. The ranges do not overlap in practice: seconds end with the year 9999, and
+    # from 1978 on the other units exceed that number.
+    if type(moment) is int or type(moment) is float:  # a bool is an int, too
         for scale in (1_000_000, 1_000, 1):
             if 0 <= moment < YEAR_10000 * (1_000_000 // scale):
-                return round(
-                    moment * scale
-                )  # exact: until 2255 a float of seconds is off by less than 0.25 µs
+                # Rounding is exact: until 2255 a float of seconds is off by less than 0.25 µs.
+                return round(moment * scale)
     raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds since 1970")
 
 
-def _tell(reading: Reading, reader: ItemReader, was: State, now: State, first: Operation) -> None:
-    """What became of one entity's row. `first` is the operation of a row that the entity has not had."""
-    if was.key is not None and was.key != now.key:
-        _add(reading, reader, Operation.DELETE, was.key, was.payload, None)
-    if now.key is not None and now.payload is not None:
-        if was.key == now.key:
-            _add(reading, reader, Operation.UPDATE, now.key, was.payload, now.payload)
+def _add_changes(reading: Reading, reader: ItemReader, before: State, after: State, first: Operation) -> None:
+    """Add the events and dead letters of one entity's row.
+
+    `first` is the operation for a row that the entity did not have before.
+    """
+    # Also when the new state has an error but another key: the old row is gone whatever the new one is. A bad
+    # new state under the same key leaves the row as it was, with a dead letter.
+    if before.key is not None and before.key != after.key:
+        _add(reading, reader, Operation.DELETE, before.key, before=before.payload, after=None)
+    if after.key is not None and after.payload is not None:
+        if before.key == after.key:
+            _add(reading, reader, Operation.UPDATE, after.key, before=before.payload, after=after.payload)
         else:
-            _add(reading, reader, first, now.key, None, now.payload)
-    if was.error:
-        reading.letters.append(_letter_of(reading, reader, was.key, was.error))
-    if now.error:
-        reading.letters.append(_letter_of(reading, reader, now.key, now.error))
+            _add(reading, reader, first, after.key, before=None, after=after.payload)
+    if before.error:
+        reading.letters.append(_letter_of(reading, reader, before.key, before.error))
+    if after.error:
+        reading.letters.append(_letter_of(reading, reader, after.key, after.error))
 
 
 def _add(
@@ -194,6 +206,7 @@ def _add(
     reader: ItemReader,
     operation: Operation,
     key: str,
+    *,
     before: bytes | None,
     after: bytes | None,
 ) -> None:
@@ -214,10 +227,11 @@ def _add(
 
 
 def _letter_of(reading: Reading, reader: ItemReader, key: str | None, error: PoisonEventError) -> DeadLetter:
-    """The letter of one entity's part of a record."""
+    """Return the dead letter of one entity's part of a record."""
     letter = _letter(reading.record, error)
     entity, source, position = reader.entity.name, reader.source.name, reading.position
-    # Without a key it is known by the entity, too: each entity has a letter of its own (INV-4).
+    # With a key the letter has the id of the event that it replaces. Without one the entity is part of the
+    # id: two entities may refuse the same record, and each needs a letter of its own (INV-4).
     unkeyed = letter_id(entity.encode() + b"\n" + letter.payload)
     return replace(
         letter,
@@ -230,8 +244,8 @@ def _letter_of(reading: Reading, reader: ItemReader, key: str | None, error: Poi
 
 
 def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event) -> DeadLetter:
-    """The letter of a record whose event can't be published. Until somebody makes the item smaller, the table
-    shows the state before this change, and a comparison with the log can't tell."""
+    """Return the dead letter of a record whose event is too large to be published."""
+    # The reason says so because no comparison can: log and table agree on the older state.
     kept = "; the table keeps the older state of this key until a smaller item is written"
     return replace(
         _letter(record, PoisonEventError(error.reason + kept, error.cause)),
@@ -244,12 +258,20 @@ def letter_of_event(record: StreamRecord, error: PoisonEventError, event: Event)
 
 
 def payload_of(record: StreamRecord) -> bytes:
-    """The record in the one form in which a letter keeps it."""
+    """Serialize a record, always in the same form, as the payload of its dead letter."""
     return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _letter(record: StreamRecord, error: PoisonEventError) -> DeadLetter:
     payload = payload_of(record)
     return DeadLetter(
-        letter_id(payload), STAGE, None, None, None, error.reason, error.cause, payload, occurred_at=None
+        id=letter_id(payload),
+        stage=STAGE,
+        entity=None,
+        source=None,
+        position=None,
+        reason=error.reason,
+        cause=error.cause,
+        payload=payload,
+        occurred_at=None,
     )

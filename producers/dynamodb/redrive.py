@@ -1,4 +1,4 @@
-"""Dead letters of DynamoDB records once more through the producer, to Kinesis."""
+"""Redrive of dead letters of DynamoDB records through the producer."""
 
 from __future__ import annotations
 
@@ -17,31 +17,36 @@ from schemas.privacy import HashKey
 class DynamoDbRedriver:
     """`schemas.letters.outcomes.Redriver` of the stage "dynamodb".
 
-    A record is published whole: what of it was published before is a duplicate, with the same bytes (INV-5).
+    A record is published whole. Its events that were published before become duplicates, since they have the
+    same bytes (INV-5).
     """
 
     def __init__(
         self, catalog: Catalog, producer: Callable[[LetterStore], Producer], key: HashKey | None = None
     ) -> None:
-        """`producer` makes the producer that puts what it refuses in that store; `key` is the one it has."""
+        """`producer` builds a producer that uses `key` and stores its dead letters in its argument."""
         self._catalog = catalog
         self._refusals = RefusedLetters()
         self._producer = producer(self._refusals)
         self._reader = RecordReader(catalog, key)
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
-        """Raises TransientError unless Kinesis has taken every event (INV-1)."""
+        """Publish the records of these letters, and return the outcome of each letter.
+
+        Raises TransientError unless Kinesis has acknowledged every event (INV-1).
+        """
+        # By payload: the letters of several entities may have the same record, which is published once.
         records = {letter.payload: _record(letter) for letter in letters}
         unfit = {payload: self._unfit(record) for payload, record in records.items()}
-        refused = self._published([each for payload, each in records.items() if not unfit[payload]])
+        refused = self._publish([record for payload, record in records.items() if not unfit[payload]])
         return [
             _outcome(letter, unfit[letter.payload] or self._reason(letter, records[letter.payload], refused))
             for letter in letters
         ]
 
-    def _published(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
-        """What was refused of them, by payload."""
-        self._refusals.drain()  # of a call that failed
+    def _publish(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
+        """Publish records. Returns the new dead letters, by payload."""
+        self._refusals.drain()  # left over from a call that failed
         outcome = self._producer.publish(records)
         if outcome.failed is not None:
             raise TransientError(f"Kinesis did not take all of {len(records)} records")
@@ -51,7 +56,9 @@ class DynamoDbRedriver:
         return refused
 
     def _unfit(self, record: StreamRecord) -> str | None:
-        """Why the producer would refuse it as wrong wiring. Here it is an old letter, that stops no other."""
+        """Return the reason why the producer would raise for this record; None if it would not."""
+        # From a stream such a record is a wiring fault and stops the producer. Here it is only an old letter,
+        # which must not stop the others.
         if not record:
             return "the payload is no record of a table's stream"
         if not self._catalog.for_table(_table(record)):
@@ -61,14 +68,15 @@ class DynamoDbRedriver:
     def _reason(
         self, letter: DeadLetter, record: StreamRecord, refused: Mapping[bytes, Sequence[DeadLetter]]
     ) -> str | None:
-        """Of the letter's own entity: that another one refuses the record is that one's letter."""
+        """Return the reason why the letter failed again; None if it is redriven."""
+        # Refusals of other entities do not count: they have letters of their own.
         entity = letter.entity
-        others = refused.get(payload_of(record), ())
-        reasons = {each.reason for each in others if each.entity == entity or None in (each.entity, entity)}
+        again = refused.get(payload_of(record), ())
+        reasons = {new.reason for new in again if new.entity == entity or None in (new.entity, entity)}
         if reasons:
             return "; ".join(sorted(reasons))
-        told = {event.entity for event, _ in self._reader.read(record).events}
-        if entity is not None and entity not in told:
+        published = {event.entity for event, _ in self._reader.read(record).events}
+        if entity is not None and entity not in published:
             return f"the record says nothing of entity {entity} any more: see its `where`"
         return None
 
@@ -82,7 +90,7 @@ def _table(record: StreamRecord) -> str:
 
 
 def _record(letter: DeadLetter) -> StreamRecord:
-    """Empty where the payload is none: one letter that was altered stops no other."""
+    """Parse the payload. Returns an empty record for a malformed one: an altered letter stops no other."""
     try:
         record: StreamRecord = json.loads(letter.payload)
         check_form(record)
