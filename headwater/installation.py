@@ -35,14 +35,14 @@ class Installation:
     def warehouse(self) -> Iterator[Warehouse]:
         """The warehouse, which the consumer has made; closed on leaving. Raises ConfigurationError."""
         from consumers.warehouse.engines import sqlite_file
-        from consumers.warehouse.urls import shown
+        from consumers.warehouse.urls import printable_url
 
         url = self.settings.require_warehouse()
         file = sqlite_file(url)
         if file is not None and not file.is_file():  # SQLite would make an empty one
             raise ConfigurationError(
-                f"there is no warehouse at {shown(url)}: start `headwater up` and run the `export` lines it "
-                "prints"
+                f"there is no warehouse at {printable_url(url)}: start `headwater up` and run the `export` "
+                "lines it prints"
             )
         with self.new_warehouse() as warehouse:
             yield warehouse

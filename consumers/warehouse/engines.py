@@ -6,7 +6,7 @@ from pathlib import Path
 from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import Warehouse
 from consumers.warehouse.sqlite import warehouse as sqlite
-from consumers.warehouse.urls import named, parse_url
+from consumers.warehouse.urls import backend_name, parse_url
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -36,5 +36,7 @@ def engine_of(url: str) -> str:
     parsed = parse_url(url)
     name = parsed.get_backend_name()
     if name not in _ENGINES:
-        raise ConfigurationError(f"no warehouse engine for {named(parsed)}; there are: {', '.join(_ENGINES)}")
+        raise ConfigurationError(
+            f"no warehouse engine for {backend_name(parsed)}; there are: {', '.join(_ENGINES)}"
+        )
     return name

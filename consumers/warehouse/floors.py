@@ -8,7 +8,7 @@ Floors = dict[tuple[str, int], str]
 """Position of the highest sweep, by source and bucket."""
 
 
-def rise(sweeps: Iterable[Sweep], floors: Floors) -> tuple[list[Sweep], Counts]:
+def apply_sweeps(sweeps: Iterable[Sweep], floors: Floors) -> tuple[list[Sweep], Counts]:
     """Raise `floors` in place by these sweeps.
 
     Returns the sweeps that raised a floor, the last of each source and bucket, and the counts of all.

@@ -27,12 +27,12 @@ def index_name(columns: Sequence[str]) -> str:
     return f"{name[:60]}_{md5(name.encode(), usedforsecurity=False).hexdigest()}"
 
 
-def of_reports(indexes: Indexes) -> list[IndexColumns]:
+def report_indexes(indexes: Indexes) -> list[IndexColumns]:
     """Return the columns of the indexes that were created for reports."""
     # By name: an index that a person created must not be copied or dropped.
     return [columns for name, columns in indexes.items() if _MARK in name]
 
 
-def serves(columns: Sequence[str], indexes: Iterable[IndexColumns]) -> bool:
+def is_indexed(columns: Sequence[str], indexes: Iterable[IndexColumns]) -> bool:
     """Return whether one of the indexes begins with these columns, in any order."""
     return any(set(index[: len(columns)]) == set(columns) for index in indexes)

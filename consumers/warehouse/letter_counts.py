@@ -35,7 +35,7 @@ def save(
         connection.execute(insert(table), rows)
 
 
-def saved(connection: Connection, table: TableClause, instant_of: Callable[[Any], int]) -> list[LetterCount]:
+def load(connection: Connection, table: TableClause, instant_of: Callable[[Any], int]) -> list[LetterCount]:
     """Return all rows, ordered by entity, stage, cause and state."""
     *kind, letters, oldest, newest, _ = (table.c[name] for name in LETTER_COLUMNS)
     rows = connection.execute(select(*kind, letters, oldest, newest).order_by(*kind))

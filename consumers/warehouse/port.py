@@ -301,7 +301,7 @@ class Warehouse(Transactions, Protocol):
         Needs the rights of an administrator.
         """
 
-    def lacks(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return descriptions of what `init` would create or change; empty if nothing is missing."""
 
     def create_revision(self, entity: str) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import Row as SqlRow
 
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.history import HistoryTable, history_table
-from consumers.warehouse.indexes import IndexColumns, Indexes, of_reports
+from consumers.warehouse.indexes import IndexColumns, Indexes, report_indexes
 from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
@@ -120,7 +120,7 @@ class Revisions:
                 if stored is not table and not _needs_rebuild(stored, table):
                     yield revision, stored
 
-    def lacks(self, table: StagingTable, missing: str = "missing") -> list[str]:
+    def problems(self, table: StagingTable, missing: str = "missing") -> list[str]:
         """Return descriptions of what `ensure` would change, and of a rebuild that the user has to start.
 
         `missing` describes a view that is not found. Raises as `find_revision` does.
@@ -162,7 +162,7 @@ class Revisions:
         """Create the report indexes of the live revision on this one."""
         live_ones = [rev for rev in self.of(table) if rev.state == "live" and rev.number != number]
         for live in live_ones:
-            for columns in of_reports(self._ddl.indexes(table, live.number)):
+            for columns in report_indexes(self._ddl.indexes(table, live.number)):
                 # A newer schema version may have lost a column.
                 if set(columns) <= set(table.columns):
                     self._ddl.create_index(table, number, columns)
@@ -198,16 +198,16 @@ class Revisions:
 
     def target(self, table: StagingTable, number: int | None = None) -> Revision:
         """Return the revision to write to: this one, or the live one. Raises as `current_revision` does."""
-        wanted = "live" if number is None else number
-        return current_revision(table, self._rows(table, wanted), wanted)
+        which = "live" if number is None else number
+        return current_revision(table, self._rows(table, which), which)
 
-    def _find(self, table: StagingTable, wanted: str | int) -> tuple[Revision, StagingTable]:
-        return find_revision(table, self._rows(table, wanted), wanted)
+    def _find(self, table: StagingTable, which: str | int) -> tuple[Revision, StagingTable]:
+        return find_revision(table, self._rows(table, which), which)
 
-    def _rows(self, table: StagingTable, wanted: str | int) -> Sequence[RevisionRow]:
+    def _rows(self, table: StagingTable, which: str | int) -> Sequence[RevisionRow]:
         c = self._system.revisions.c
-        which = c.state == "live" if wanted == "live" else c.number == wanted
-        return self._connection.execute(self.selected([table]).where(which)).all()
+        condition = c.state == "live" if which == "live" else c.number == which
+        return self._connection.execute(self.selected([table]).where(condition)).all()
 
     def floors(self, table: StagingTable, number: int) -> Floors:
         """Return the floors of this revision."""
@@ -332,7 +332,7 @@ class Revisions:
 
 
 def find_revision(
-    table: StagingTable, rows: Iterable[RevisionRow], wanted: object
+    table: StagingTable, rows: Iterable[RevisionRow], which: object
 ) -> tuple[Revision, StagingTable]:
     """Return the revision in `rows`, and the table with the schema version of that revision.
 
@@ -342,7 +342,7 @@ def find_revision(
     entity = table.entity
     row = next(iter(rows), None)
     if row is None:
-        raise ConfigurationError(f"entity {entity.name}: the warehouse has no revision {wanted}")
+        raise ConfigurationError(f"entity {entity.name}: the warehouse has no revision {which}")
     revision, fingerprint = _revision(row), bytes(row.schema_fingerprint)
     # An unknown schema means that a newer process created the table: this one must not write to it.
     if not entity.evolution.has(fingerprint):
@@ -354,12 +354,12 @@ def find_revision(
     return revision, table if fingerprint == entity.schema.fingerprint else table.until(fingerprint)
 
 
-def current_revision(table: StagingTable, rows: Iterable[RevisionRow], wanted: object) -> Revision:
+def current_revision(table: StagingTable, rows: Iterable[RevisionRow], which: object) -> Revision:
     """Return the revision in `rows`, as `find_revision` does.
 
     Raises ConfigurationError also if its schema version is not the newest.
     """
-    revision, stored = find_revision(table, rows, wanted)
+    revision, stored = find_revision(table, rows, which)
     if stored is not table:
         raise ConfigurationError(_outdated(revision, stored, table))
     return revision

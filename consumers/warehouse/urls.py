@@ -90,7 +90,7 @@ def has_secret(url: str) -> bool:
     return parsed.password is not None or any(map(_SECRET.search, parsed.query))
 
 
-def shown(url: str) -> str:
+def printable_url(url: str) -> str:
     """Return the printable part of a URL: the file, or server and database."""
     try:
         parsed = parse_url(url)
@@ -102,7 +102,7 @@ def shown(url: str) -> str:
     return f"{parsed.host}{port}/{parsed.database}" if parsed.drivername in _SERVERS else _UNREADABLE
 
 
-def named(parsed: URL) -> str:
+def backend_name(parsed: URL) -> str:
     """Return the backend that a URL names, quoted, or a phrase for one that SQLAlchemy does not know."""
     # A mistyped URL may have its password in this place.
     name = parsed.get_backend_name()

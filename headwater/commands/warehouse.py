@@ -66,7 +66,7 @@ def _init(_options: argparse.Namespace) -> int:
 
 def _check(_options: argparse.Namespace) -> int:
     with load().warehouse() as warehouse:
-        missing = warehouse.lacks()
+        missing = warehouse.problems()
     for item in missing:
         show(item)
     if missing:

@@ -80,16 +80,16 @@ def user(warehouse: MssqlWarehouse, database: str) -> Iterator[Any]:
 
 def test_init_makes_all_and_may_be_repeated(database: str) -> None:
     made = open_warehouse(url_of(database), ENTITIES)
-    assert {each for each in made.lacks() if "missing" in each} >= {
+    assert {each for each in made.problems() if "missing" in each} >= {
         "the role headwater_writer is missing, or not visible to this login",
         "the role headwater_refresher is missing, or not visible to this login",
         "the table headwater.revisions is missing",
     }
     made.init()
-    assert made.lacks() == []
+    assert made.problems() == []
     apply(made, ITEM, row(ITEM, item("x"), 1))
     made.init()
-    assert made.lacks() == []
+    assert made.problems() == []
     assert len(made.select("item")[1]) == 1
     made.close()
 
@@ -102,21 +102,21 @@ def test_a_database_of_an_older_level_is_found(warehouse: MssqlWarehouse) -> Non
         return "SELECT 120" if asked else statement, parameters
 
     engine_event.listen(warehouse.engine, "before_cursor_execute", older, retval=True)
-    assert warehouse.lacks() == ["the database's compatibility level is 120: OPENJSON needs 130"]
+    assert warehouse.problems() == ["the database's compatibility level is 120: OPENJSON needs 130"]
 
 
 @pytest.mark.parametrize("role", ["headwater_reader", "headwater_writer", "headwater_refresher"])
 def test_check_calls_nothing_missing_that_a_role_may_not_see(
     warehouse: MssqlWarehouse, user: Any, role: str
 ) -> None:
-    assert warehouse.lacks() == []
+    assert warehouse.problems() == []
     member = open_warehouse(user(role), ENTITIES)
     expected = {
         "headwater_reader": [
             "the tables of headwater are not visible to this login: run `check` as the owner"
         ]
     }
-    assert member.lacks() == expected.get(role, [])
+    assert member.problems() == expected.get(role, [])
     member.close()
 
 
@@ -126,10 +126,10 @@ def test_check_says_of_a_view_that_it_may_be_there_unseen_unless_it_is_the_owner
     with bare(database) as connection:
         connection.cursor().execute("DROP VIEW staging.item")
     member = open_warehouse(user("headwater_refresher"), ENTITIES)
-    assert member.lacks() == [
+    assert member.problems() == [
         "the view staging.item is missing, or not visible to this login, or does not match its entity"
     ]
-    assert warehouse.lacks() == ["the view staging.item is missing, or does not match its entity"]
+    assert warehouse.problems() == ["the view staging.item is missing, or does not match its entity"]
     member.close()
 
 
@@ -271,7 +271,7 @@ def test_schemas_of_several_owners_are_told(warehouse: MssqlWarehouse) -> None:
         return "SELECT 2" if statement == OWNERS else statement, parameters
 
     engine_event.listen(warehouse.engine, "before_cursor_execute", several, retval=True)
-    (said,) = warehouse.lacks()
+    (said,) = warehouse.problems()
     assert "ALTER AUTHORIZATION ON SCHEMA::reporting TO dbo" in said
 
 

@@ -72,10 +72,10 @@ def sent(database: str, other: str) -> list[str]:
 
 def _sends_all(warehouse: MssqlWarehouse) -> None:
     engine_event.listen(warehouse.engine, "before_cursor_execute", _readers_wait_here, retval=True)
-    warehouse.lacks()
+    warehouse.problems()
     warehouse.init()
     warehouse.init()
-    warehouse.lacks()
+    warehouse.problems()
     made = row(ITEM, item("x"), 1)
     apply(warehouse, ITEM, made, sweeps=[floor(made, 2)])
     others = [row(ITEM, item(f"{n}"), n) for n in range(JSON_TEXT_ROWS)]

@@ -37,7 +37,7 @@ def written(step: Step, of: Entity, some: Sequence[object]) -> list[bytes]:
 
 def lacks(warehouse: Warehouse) -> list[str]:
     """What of the entity's table and view is missing; roles are not in question here."""
-    return [each for each in warehouse.lacks() if "thing" in each]
+    return [each for each in warehouse.problems() if "thing" in each]
 
 
 def table(warehouse: Warehouse, revision: int = 1) -> list[Row]:

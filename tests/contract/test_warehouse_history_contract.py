@@ -177,7 +177,7 @@ def test_history_that_is_wanted_later_is_not_there_until_a_rebuild(connect: Conn
     warehouse = connect([PAST])
     warehouse.ensure()
     consume(warehouse, second)
-    assert [each for each in warehouse.lacks() if "past" in each] == [
+    assert [each for each in warehouse.problems() if "past" in each] == [
         "entity past: it has no history yet: run `headwater replay rebuild past`"
     ]
     assert tables_of(warehouse) == []
@@ -185,7 +185,7 @@ def test_history_that_is_wanted_later_is_not_there_until_a_rebuild(connect: Conn
     with warehouse.transaction(exclusive=["past"]) as transaction:
         transaction.swap("past", number)
     consume(warehouse, first)
-    assert [each for each in warehouse.lacks() if "past" in each] == []
+    assert [each for each in warehouse.problems() if "past" in each] == []
     assert shown(warehouse) == versions(first)
 
 
@@ -193,7 +193,7 @@ def test_history_that_is_no_longer_wanted_goes_with_all_it_had(past: Warehouse, 
     for batch in batches(5):
         consume(past, batch)
     without = connect([replace(PAST, history=False)])
-    assert any("past" in each for each in without.lacks())
+    assert any("past" in each for each in without.problems())
     without.ensure()
     assert tables_of(without) == []
     prefix = "headwater." if view_of(without).startswith("history.") else "headwater_"
@@ -213,7 +213,7 @@ def test_inv3_a_history_that_is_widened_in_place_is_the_one_made_under_the_newes
     consume(lived, before, older)
     newest = connect([newer])
     newest.ensure()
-    assert [each for each in newest.lacks() if "thing" in each] == []
+    assert [each for each in newest.problems() if "thing" in each] == []
     consume(newest, after, newer)
     view = view_of(newest, "thing")
     widened = selected(newest, f"SELECT * FROM {view}")

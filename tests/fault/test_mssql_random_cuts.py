@@ -65,7 +65,7 @@ class Work:
             lambda: self._refresher.compare(REPORT),
             self._refresher.standings,
             warehouse.status,
-            warehouse.lacks,
+            warehouse.problems,
             warehouse.ensure,
             lambda: warehouse.revisions("purchase"),
             lambda: warehouse.select("purchase"),

@@ -67,4 +67,4 @@ def test_a_login_that_may_not_see_the_tables_is_not_told_that_they_are_missing(
     may_select: int | None, says: str
 ) -> None:
     connection: Any = Answers(may_select)
-    assert mssql_setup.lacks(connection, StagingTables(ENTITIES), ["floors"]) == [says]
+    assert mssql_setup.database_problems(connection, StagingTables(ENTITIES), ["floors"]) == [says]

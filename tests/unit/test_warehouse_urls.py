@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consumers.warehouse.address import from_command_line, read_secret, shows_password
 from consumers.warehouse.engines import engine_of, open_warehouse, sqlite_file
-from consumers.warehouse.urls import parse_url, shown
+from consumers.warehouse.urls import parse_url, printable_url
 from headwater.cli import main
 from headwater.exit_codes import REFUSED
 from schemas.errors import ConfigurationError
@@ -45,7 +45,7 @@ def test_what_refuses_a_url_shows_no_part_of_it(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_warehouse(url, ENTITIES).ensure()
     assert SECRET not in "".join(traceback.format_exception(caught.value))
-    assert SECRET not in shown(url)
+    assert SECRET not in printable_url(url)
     chain = caught.value.__context__ or caught.value.__cause__
     assert chain is None
 
@@ -80,13 +80,13 @@ def test_a_url_that_may_hold_a_password_is_neither_shown_nor_taken_from_a_comman
     with pytest.raises(ConfigurationError) as caught:
         from_command_line(url, {})
     assert SECRET not in str(caught.value)
-    assert SECRET not in shown(url)
+    assert SECRET not in printable_url(url)
 
 
 def test_a_url_without_a_password_is_read_as_before() -> None:
     url = "mssql+pymssql://sa@server.example:1433/db?encryption=off&timeout=60"
     assert (shows_password(url), engine_of(url)) == (False, "mssql")
-    assert shown(url) == "server.example:1433/db"
+    assert printable_url(url) == "server.example:1433/db"
     assert parse_url("mssql+pymssql://sa:p%40%3A%2F@server\\SQLEXPRESS/db").password == "p@:/"
     assert str(sqlite_file("sqlite:////home/a@b/c@d.db")) == "/home/a@b/c@d.db"
 
@@ -107,4 +107,4 @@ def test_whatever_a_password_is_a_url_is_refused_or_read_and_never_shown(passwor
     except ConfigurationError as error:
         told = "".join(traceback.format_exception(error))
     assert SECRET not in told
-    assert SECRET not in shown(url)
+    assert SECRET not in printable_url(url)

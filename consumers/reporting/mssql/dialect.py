@@ -13,7 +13,7 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.refresh.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.refresh.freshness import ReportRevision
 from consumers.reporting.refresh.statements import at_time
-from consumers.warehouse.mssql.indexes import INDEX_BYTES, bytes_of, fitting
+from consumers.warehouse.mssql.indexes import INDEX_BYTES, bytes_of, indexable
 from consumers.warehouse.mssql.sql import collated, grant_insert, grant_view, text, types_of
 from consumers.warehouse.mssql.sql import quoted as bracketed
 from consumers.warehouse.mssql.values import BINARY_COLLATION
@@ -92,7 +92,7 @@ class MssqlDialect(Dialect):
         return [f"CREATE INDEX [unit] ON {table} ({', '.join(columns)})"] if columns else []
 
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
-        return fitting(self.tables[entity], columns)
+        return indexable(self.tables[entity], columns)
 
     def create_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         table, images = self.tables[entity], report.images[entity]

@@ -26,7 +26,7 @@ from consumers.reporting.refresh.transaction import (
     refresh_whole,
 )
 from consumers.reporting.refresh.verification import Comparison, compare
-from consumers.warehouse.indexes import serves
+from consumers.warehouse.indexes import is_indexed
 from consumers.warehouse.retry import retry_lost_transaction
 from schemas.errors import ConfigurationError, TransientError
 from schemas.refusals import unknown
@@ -282,7 +282,9 @@ class Refresher:
                     yield Lookup(entity, columns, "impossible")
                 else:
                     yield Lookup(
-                        entity, columns[: len(indexed)], "there" if serves(indexed, indexes) else "missing"
+                        entity,
+                        columns[: len(indexed)],
+                        "there" if is_indexed(indexed, indexes) else "missing",
                     )
 
     def create_indexes(self, report: Report) -> list[Lookup]:

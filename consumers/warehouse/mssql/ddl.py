@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, CursorResult
 
 from consumers.warehouse.history import HistoryTable
-from consumers.warehouse.indexes import IndexColumns, Indexes, of_reports
+from consumers.warehouse.indexes import IndexColumns, Indexes, report_indexes
 from consumers.warehouse.mssql import history as history
 from consumers.warehouse.mssql import indexes as indexes
 from consumers.warehouse.mssql import sql as sql
@@ -121,7 +121,7 @@ class MssqlDdl:
         """Drop the report indexes on altered columns for the duration of the block."""
         affected = [
             columns
-            for columns in of_reports(self.indexes(table, number))
+            for columns in report_indexes(self.indexes(table, number))
             if not set(altered).isdisjoint(columns)
         ]
         for columns in affected:
@@ -134,7 +134,7 @@ class MssqlDdl:
         return indexes.indexes(self._connection, table, number)
 
     def create_index(self, table: StagingTable, number: int, columns: IndexColumns) -> None:
-        if columns := indexes.fitting(table, columns):
+        if columns := indexes.indexable(table, columns):
             run(self._connection, indexes.create_index(table, number, columns))
 
     def create_history(self, table: HistoryTable, number: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from consumers.warehouse.history import HistoryDialect, HistoryTable, select_versions
 from consumers.warehouse.indexes import IndexColumns
-from consumers.warehouse.mssql.indexes import fitting
+from consumers.warehouse.mssql.indexes import indexable
 from consumers.warehouse.mssql.sql import (
     MAX_RANK,
     collated,
@@ -41,7 +41,7 @@ def drop_index(table: HistoryTable, revision: int) -> str:
 
 def indexed(table: HistoryTable) -> IndexColumns:
     """Return the leading columns of the key that fit into an index; none if the first one is unbounded."""
-    return fitting(table, table.key_columns)
+    return indexable(table, table.key_columns)
 
 
 def add_facts(table: HistoryTable, revision: int) -> str:

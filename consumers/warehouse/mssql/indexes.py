@@ -25,7 +25,7 @@ WHERE i.object_id = OBJECT_ID(%s) AND i.has_filter = 0 AND i.is_disabled = 0 AND
 ORDER BY i.name, k.key_ordinal"""
 
 
-def fitting(table: StagingTable, columns: Sequence[str]) -> IndexColumns:
+def indexable(table: StagingTable, columns: Sequence[str]) -> IndexColumns:
     """Return as many of the leading columns as fit into an index."""
     types, free_bytes, chosen = types_of(table), INDEX_BYTES, list[str]()
     for name in columns:

@@ -245,7 +245,7 @@ def _is_long_source(source: str) -> bool:
     return len(source) * 2 > MAX_SOURCE and len(source.encode("utf-16-le")) > 2 * MAX_SOURCE
 
 
-def nothing_lost(load: LoadStatement, loaded: int) -> None:
+def check_all_loaded(load: LoadStatement, loaded: int) -> None:
     """Raise RuntimeError unless all rows that were sent are in #rows (INV-4)."""
     if loaded != load.rows:
         raise RuntimeError(f"{load.rows} rows were sent and {loaded} arrived")

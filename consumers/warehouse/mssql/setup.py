@@ -89,7 +89,7 @@ def make_roles(connection: Connection) -> None:
         run(connection, grant_view(view))
 
 
-def lacks(connection: Connection, tables: StagingTables, missing_tables: list[str]) -> list[str]:
+def database_problems(connection: Connection, tables: StagingTables, missing_tables: list[str]) -> list[str]:
     """Return descriptions of what differs from the result of `init`."""
     # A user who is not the owner sees only the roles that he is a member of: hence "or not visible".
     problems = [
@@ -114,15 +114,15 @@ def lacks(connection: Connection, tables: StagingTables, missing_tables: list[st
     missing = "missing" if run(connection, OWNS).scalar_one() else UNSEEN
     if missing_tables:
         return [*problems, *(f"the table headwater.{name} is {missing}" for name in missing_tables)]
-    return [*problems, *_lacking_entities(connection, tables, missing)]
+    return [*problems, *_entity_problems(connection, tables, missing)]
 
 
-def _lacking_entities(connection: Connection, tables: StagingTables, missing: str) -> list[str]:
+def _entity_problems(connection: Connection, tables: StagingTables, missing: str) -> list[str]:
     problems, revisions = [], revisions_in(connection)
     for table in tables:
         # One entity's error must not hide the others.
         try:
-            problems += revisions.lacks(table, missing)
+            problems += revisions.problems(table, missing)
         except ConfigurationError as error:
             problems.append(str(error))
     return problems

@@ -198,8 +198,8 @@ def _shown(table: StagingTable) -> str:
 
 
 def _best_source(table: StagingTable) -> str:
-    places = [f"WHEN {text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
-    order = f"CASE [_source] {' '.join(places)} ELSE {len(places)} END, [_source]"
+    cases = [f"WHEN {text(source)} THEN {index}" for index, source in enumerate(table.entity.prefer)]
+    order = f"CASE [_source] {' '.join(cases)} ELSE {len(cases)} END, [_source]"
     return f"PARTITION BY {', '.join(_exact_key(table))} ORDER BY {order}"
 
 

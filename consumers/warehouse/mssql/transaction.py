@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from consumers.warehouse.floors import rise
+from consumers.warehouse.floors import apply_sweeps
 from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.locks import Locks
 from consumers.warehouse.mssql import sql as sql
@@ -15,7 +15,7 @@ from consumers.warehouse.mssql.ddl import Result, revisions_in, run
 from consumers.warehouse.mssql.errors import RowRefused, mssql_errors
 from consumers.warehouse.mssql.guard import raise_floors, write_rows
 from consumers.warehouse.mssql.history import add_facts, add_sweeps
-from consumers.warehouse.mssql.load import AnyRow, LoadStatement, json_text, loads, nothing_lost
+from consumers.warehouse.mssql.load import AnyRow, LoadStatement, check_all_loaded, json_text, loads
 from consumers.warehouse.mssql.rows import read_rows
 from consumers.warehouse.mssql.values import binary_text, instant_text, uuid_text
 from consumers.warehouse.port import (
@@ -54,7 +54,7 @@ class MssqlTransaction:
         self._now = now
         self._revisions = revisions_in(connection)
         self._points: list[Checkpoint] = []
-        self._known = self._begin()
+        self._revision_rows = self._begin()
 
     def _begin(self) -> list[RevisionRow]:
         """Open the transaction, take its locks, and return the revisions of the locked entities."""
@@ -87,16 +87,16 @@ class MssqlTransaction:
         table = self._tables[entity]
         self._locks.need(entity)
         if number is None:
-            wanted = [row for row in self._known if row.entity == entity and row.state == "live"]
-            return table, current_revision(table, wanted, "live")
-        wanted = [row for row in self._known if row.entity == entity and row.number == number]
-        return table, current_revision(table, wanted, number)
+            matching = [row for row in self._revision_rows if row.entity == entity and row.state == "live"]
+            return table, current_revision(table, matching, "live")
+        matching = [row for row in self._revision_rows if row.entity == entity and row.number == number]
+        return table, current_revision(table, matching, number)
 
     def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep]) -> Counts:
         """Raise the floors and delete the rows below them."""
         if not sweeps:
             return Counts()
-        risen, counts = rise(sweeps, self._revisions.floors(table, revision))
+        risen, counts = apply_sweeps(sweeps, self._revisions.floors(table, revision))
         bounds = [
             (
                 *sweep,
@@ -145,7 +145,7 @@ class MssqlTransaction:
         )
         with mssql_errors(f"write {table.entity.name}"):
             loaded, *result = self._send(declared + load.statement + write, load.parameters).one()
-        nothing_lost(load, loaded)
+        check_all_loaded(load, loaded)
         return result
 
     def _refused(
@@ -200,7 +200,7 @@ class MssqlTransaction:
 
     def _flush(self, then: str = "") -> None:
         """Send the pending checkpoints, and the statement `then` in the same batch."""
-        points = greatest(self._points)
+        points = furthest(self._points)
         self._points = []
         if points:
             self._send(f"{sql.SAVE_CHECKPOINTS}; {then}", (json_text(points),))
@@ -224,7 +224,7 @@ class MssqlTransaction:
         self._locks.need_exclusive(entity)
         self._flush()  # the swap copies the live checkpoints
         old = self._revisions.swap(self._tables[entity], revision)
-        self._known = list(run(self._connection, sql.select_revisions(self._locks.held)))
+        self._revision_rows = list(run(self._connection, sql.select_revisions(self._locks.held)))
         return old
 
     def _send(self, statement: str, parameters: tuple[object, ...] | None) -> Result:
@@ -233,7 +233,7 @@ class MssqlTransaction:
         return self._connection.exec_driver_sql(statement, parameters)
 
 
-def greatest(points: Iterable[Checkpoint]) -> list[Checkpoint]:
+def furthest(points: Iterable[Checkpoint]) -> list[Checkpoint]:
     """Return the furthest checkpoint of each reader, stream and shard."""
     # The INSERT would violate the primary key with two rows of one key.
     furthest: dict[tuple[str, str, str], Checkpoint] = {}

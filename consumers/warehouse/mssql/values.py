@@ -30,7 +30,7 @@ _LEAST_REAL = ldexp(1.0, -126)
 
 
 class Storage(NamedTuple):
-    """How a kind of field is stored.
+    """Storage of a kind of field.
 
     `write` converts to the form for JSON and literals, `read` converts what pymssql returns; None if the
     value stays the same. `write` raises ValueError, which names the rule but no value (INV-7).

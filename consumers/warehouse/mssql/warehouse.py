@@ -25,7 +25,7 @@ from consumers.warehouse.mssql.ddl import (
 )
 from consumers.warehouse.mssql.errors import FOREIGN, RowRefused, mssql_errors
 from consumers.warehouse.mssql.rows import read_rows
-from consumers.warehouse.mssql.setup import lacks, make_roles, make_snapshot_readers
+from consumers.warehouse.mssql.setup import database_problems, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql.transaction import MssqlTransaction
 from consumers.warehouse.mssql.values import instant_of, instant_text
 from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
@@ -94,7 +94,7 @@ class MssqlWarehouse:
                 revisions = revisions_in(connection)
                 if not [table for table in self.tables if not revisions.is_ensured(table)]:
                     return
-        # The lock "" stands for the system tables.
+        # The lock "" is that of the system tables.
         names = [table.entity.name for table in self.tables]
         with self.writing("ensure") as connection:
             run(connection, sql.begin((), ["", *names]))
@@ -115,9 +115,9 @@ class MssqlWarehouse:
             make_roles(connection)
             run(connection, sql.COMMIT)
 
-    def lacks(self) -> list[str]:
+    def problems(self) -> list[str]:
         with self.reading("check") as connection:
-            return lacks(connection, self.tables, missing_system_tables(connection))
+            return database_problems(connection, self.tables, missing_system_tables(connection))
 
     @contextmanager
     def transaction(
@@ -174,7 +174,7 @@ class MssqlWarehouse:
 
     def letter_counts(self) -> list[LetterCount]:
         with self.reading("letter counts") as connection:
-            return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
+            return letter_counts.load(connection, SYSTEM.dead_letters, instant_of)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -77,8 +77,8 @@ class SqliteDdl:
         return self._definition("table", table.physical(number)) is not None
 
     def shows_history(self, table: HistoryTable, number: int | None) -> bool:
-        wanted = None if number is None else create_view(table, number)
-        return self._definition("view", table.view) == wanted
+        definition = None if number is None else create_view(table, number)
+        return self._definition("view", table.view) == definition
 
     def show_history(self, table: HistoryTable, number: int | None) -> None:
         self._connection.exec_driver_sql(f"DROP VIEW IF EXISTS {sql.quoted(table.view)}")

@@ -143,8 +143,8 @@ def create_view(table: StagingTable, view: str, revision: int) -> str:
 
 def _best_source(table: StagingTable) -> str:
     """Return the window that ranks the rows of one key by the preference of their sources."""
-    places = [f"WHEN {_text(source)} THEN {place}" for place, source in enumerate(table.entity.prefer)]
-    order = f"CASE _source {' '.join(places)} ELSE {len(places)} END, _source"
+    cases = [f"WHEN {_text(source)} THEN {index}" for index, source in enumerate(table.entity.prefer)]
+    order = f"CASE _source {' '.join(cases)} ELSE {len(cases)} END, _source"
     return f"PARTITION BY {listed(table.key_columns)} ORDER BY {order}"
 
 

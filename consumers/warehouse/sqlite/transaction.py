@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from consumers.warehouse.floors import Floors, rise
+from consumers.warehouse.floors import Floors, apply_sweeps
 from consumers.warehouse.history import HistoryTable, history_table
 from consumers.warehouse.locks import Locks
 from consumers.warehouse.port import (
@@ -71,7 +71,7 @@ class SqliteTransaction:
 
     def _sweep(self, table: StagingTable, revision: int, sweeps: Sequence[Sweep], floors: Floors) -> Counts:
         """Raise the floors, in the table and in `floors`, and delete the rows below them."""
-        risen, counts = rise(sweeps, floors)
+        risen, counts = apply_sweeps(sweeps, floors)
         entity = table.entity.name
         self._many(sql.RAISE_FLOOR, [(entity, revision, *sweep) for sweep in risen])
         self._many(sql.bury(table, revision), list(map(sql.buried, risen)))

@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Storage(NamedTuple):
-    """How a kind of field is stored. `write` or `read` is None if SQLite and Python have the same value."""
+    """Storage of a kind of field. `write` or `read` is None if SQLite and Python have the same value."""
 
     sql_type: str
     write: Converter | None = None

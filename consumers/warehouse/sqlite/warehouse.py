@@ -1,7 +1,7 @@
 """The SQLite engine: one file, so that a commit is atomic across all tables.
 
 Write-ahead logging lets other processes read while one writes. Every writing transaction begins with BEGIN
-IMMEDIATE, which stands in for all locks of the port: the floors, revisions and ranks that it reads do not
+IMMEDIATE, which replaces all locks of the port: the floors, revisions and ranks that it reads do not
 change before it commits.
 """
 
@@ -24,7 +24,7 @@ from consumers.warehouse.sqlite.rows import read_rows
 from consumers.warehouse.sqlite.transaction import SqliteTransaction
 from consumers.warehouse.sqlite.values import instant_of, instant_text
 from consumers.warehouse.tables import StagingTable, StagingTables
-from consumers.warehouse.urls import SQLITE_OPTIONS, check_options, named, parse_url
+from consumers.warehouse.urls import SQLITE_OPTIONS, backend_name, check_options, parse_url
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 
@@ -48,7 +48,7 @@ def open_warehouse(
     """
     parsed = parse_url(url)
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise ConfigurationError(f"no warehouse engine for {named(parsed)}; there is: sqlite")
+        raise ConfigurationError(f"no warehouse engine for {backend_name(parsed)}; there is: sqlite")
     check_options(parsed, SQLITE_OPTIONS)
     if parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("the warehouse is a file that several processes open: sqlite:///path")
@@ -115,7 +115,7 @@ class SqliteWarehouse:
     def init(self) -> None:
         self.ensure()
 
-    def lacks(self) -> list[str]:
+    def problems(self) -> list[str]:
         with self.reading("check") as connection:
             names = {table.name for table in SYSTEM}
             existing = connection.exec_driver_sql(
@@ -125,7 +125,7 @@ class SqliteWarehouse:
             revisions = revisions_in(connection)
             # The revisions can be read only if the system tables exist.
             for table in [] if missing else self.tables:
-                missing += revisions.lacks(table)
+                missing += revisions.problems(table)
         return missing
 
     @contextmanager
@@ -179,7 +179,7 @@ class SqliteWarehouse:
 
     def letter_counts(self) -> list[LetterCount]:
         with self.reading("letter counts") as connection:
-            return letter_counts.saved(connection, SYSTEM.dead_letters, instant_of)
+            return letter_counts.load(connection, SYSTEM.dead_letters, instant_of)
 
     def close(self) -> None:
         self.engine.dispose()
