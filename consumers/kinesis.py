@@ -24,8 +24,11 @@ MAX_RECORDS = 10_000
 """The largest limit that GetRecords accepts."""
 
 Start: TypeAlias = str | datetime | None
-"""Where to start: after this sequence number (padded or not), at this time, or, if None, at the oldest
-record."""
+"""Point at which reading starts.
+
+A sequence number, padded or not: after that record. A time: at the first record since. None: at the oldest
+record.
+"""
 
 
 class Shard(NamedTuple):
@@ -75,8 +78,9 @@ class StreamReader:
         self._stream = stream
 
     def identity(self) -> str:
-        """Return `<ARN>@<creation time>`, which distinguishes a stream from an earlier one of the same
-        name."""
+        """Return `<ARN>@<creation time>`."""
+        # The creation time distinguishes a stream from an earlier one of the same name, whose checkpoints are
+        # void.
         summary = self._summary()
         created = summary["StreamCreationTimestamp"].astimezone(UTC)
         return f"{summary['StreamARN']}@{created.isoformat()}"

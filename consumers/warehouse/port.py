@@ -226,8 +226,7 @@ class RefusedRowError(PoisonEventError):
 
 
 class TransactionLostError(TransientError):
-    """The transaction was rolled back because of another one, or its connection broke and the outcome is
-    unknown.
+    """The transaction was rolled back by the server, or its connection broke and the outcome is unknown.
 
     Repeating it at once is likely to succeed, and harmless if it had committed after all (INV-2).
     """
@@ -264,11 +263,11 @@ class Transaction(Protocol):
         """Return the rows with these key hashes, including tombstones. Absent keys are left out."""
 
     def swap(self, entity: str, revision: int) -> int:
-        """Make this revision the live one for readers and writers from the commit on; return the old number.
+        """Make this revision the live one, and return the number of the old one.
 
-        The old revision becomes `retired`. The live checkpoints of this moment are copied to
-        `revision_reader(entity, old)`; a rollback starts reading there. Needs the exclusive lock. Raises
-        ConflictError unless the target is `building` or `retired`.
+        Readers and writers see it from the commit on. The old revision becomes `retired`. The live
+        checkpoints of this moment are copied to `revision_reader(entity, old)`; a rollback starts reading
+        there. Needs the exclusive lock. Raises ConflictError unless the target is `building` or `retired`.
         """
 
 
@@ -302,11 +301,13 @@ class Warehouse(Transactions, Protocol):
         """
 
     def problems(self) -> list[str]:
-        """Return descriptions of what `init` would create or change; empty if nothing is missing."""
+        """Return descriptions of what is missing or wrong in the database; empty if it is ready for use."""
 
     def create_revision(self, entity: str) -> int:
-        """Create an empty table in state `building`; return its number, which is never reused after a
-        drop."""
+        """Create an empty table in state `building`, and return its number.
+
+        A number is never reused, not even after a drop.
+        """
 
     def drop_revision(self, entity: str, revision: int) -> None:
         """Drop a revision with its table, floors, checkpoints and as-of view.

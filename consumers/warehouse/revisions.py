@@ -111,8 +111,7 @@ class Revisions:
             self._ddl.show_history(history, self._shown_history(table, number))
 
     def _widenable(self, table: StagingTable) -> Iterator[tuple[Revision, StagingTable]]:
-        """Yield the live and retired revisions that only need new columns or wider types, with their
-        tables."""
+        """Yield the live and retired revisions that need only new columns or wider types."""
         # Retired ones too: a rollback may make them live again.
         for row in self._connection.execute(self.selected([table])).all():
             if row.state in ("live", "retired") and table.entity.evolution.has(row.schema_fingerprint):

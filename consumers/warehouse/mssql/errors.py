@@ -309,8 +309,7 @@ raises PendingRollbackError for a statement on an invalidated connection.
 
 @contextmanager
 def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
-    """Convert errors of SQL Server, pymssql and SQLAlchemy to TransientError, ConfigurationError or
-    RowRefused.
+    """Convert the driver's errors to TransientError, ConfigurationError or RowRefused.
 
     `doing` names the operation in the error; `server` is host and port, for errors of the connection.
     """
@@ -321,8 +320,7 @@ def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
         kind, words = map_error(number, severity)
         where = f" at {server}" if server and _is_of_connection(number) else ""
         code = f": SQL Server error {number}" if number else ""
-        # `from None`: the text of the foreign error, and the statement in it, may contain field values
-        # (INV-7).
+        # `from None`: the driver's error and the statement in it may contain field values (INV-7).
         raise kind(f"{doing}{code}{where}: {words}") from None
 
 

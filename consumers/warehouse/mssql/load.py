@@ -192,7 +192,7 @@ def _columns(table: StagingTable, rows: Sequence[AnyRow]) -> Iterator[Sequence[o
     key_hashes, ranks, event_ids, deleted, sources, occurred, versions, values, *operations = zip(
         *rows, strict=True
     )
-    if any(map(_is_odd_rank, ranks)) or any(map(_is_long_source, {*sources})):
+    if any(map(_is_invalid_rank, ranks)) or any(map(_is_long_source, {*sources})):
         raise _refused(table, rows)
     yield [binary_text(key_hash) for key_hash in key_hashes]
     for field, column in zip(table.fields, zip(*values, strict=True), strict=True):
@@ -223,7 +223,7 @@ def _refused(table: StagingTable, rows: Sequence[AnyRow]) -> RefusedRowError:
 
 def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
     """Return the rule that a row breaks, naming the field but no value (INV-7); None for a valid row."""
-    if _is_odd_rank(row.rank):
+    if _is_invalid_rank(row.rank):
         return f"its rank, which begins with the position, takes at most {MAX_RANK} characters of ASCII"
     if _is_long_source(row.source):
         return f"the name of its source takes at most {MAX_SOURCE} characters"
@@ -235,7 +235,7 @@ def _broken_rule(table: StagingTable, row: AnyRow) -> str | None:
     return None
 
 
-def _is_odd_rank(rank: str) -> bool:
+def _is_invalid_rank(rank: str) -> bool:
     # `consumers.rows` refuses such an event earlier. Checked again, here and below, because a truncated rank
     # or source would corrupt the table silently.
     return len(rank) > MAX_RANK or not rank.isascii()

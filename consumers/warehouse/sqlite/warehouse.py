@@ -40,11 +40,10 @@ With random keys that writes a fifth less than the default, 4 MB.
 def open_warehouse(
     url: str, entities: Iterable[Entity], *, clock: Clock = now, busy_seconds: float = BUSY_SECONDS
 ) -> "SqliteWarehouse":
-    """Return the warehouse at `sqlite:///relative.db` or `sqlite:////absolute/path.db`, without opening it
-    yet.
+    """Return the warehouse at `sqlite:///relative.db` or `sqlite:////absolute/path.db`.
 
-    A writer waits up to `busy_seconds` for another one, then raises TransientError. Raises ConfigurationError
-    for a URL that does not name a SQLite file.
+    Does not open the file yet. A writer waits up to `busy_seconds` for another one, then raises
+    TransientError. Raises ConfigurationError for a URL that does not name a SQLite file.
     """
     parsed = parse_url(url)
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
