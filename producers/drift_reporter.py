@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from schemas.aws_errors import aws_errors
-from schemas.catalog.drift import MORE, MOST_NAMES, PREFIX, Sighting, day_of, shown, sighting_keys
+from schemas.catalog.drift import MAX_NAMES, MORE_NAMES, PREFIX, Sighting, day_of, safe_name, sighting_keys
 from schemas.errors import ConflictError, HeadwaterError
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ class DriftReporter:
         """Note names for the next report; `occurred_at` is in microseconds since 1970."""
         day = entity, source, day_of(occurred_at)
         reported, new = self._reported.get(day, _NONE), self._new.setdefault(day, set())
-        for name in map(shown, names):
+        for name in map(safe_name, names):
             if name not in reported and name not in new:
                 # A source may use values as attribute names: beyond the limit all further names count as one.
-                counted = name if len(reported) + len(new) < MOST_NAMES else MORE
+                counted = name if len(reported) + len(new) < MAX_NAMES else MORE_NAMES
                 new.update({counted} - reported)
 
     def flush(self) -> None:

@@ -16,7 +16,7 @@ from headwater.scaffold.first_row import title_rows, values_in
 from headwater.scaffold.proposal import ColumnSample, check_width, text_column
 from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError, TextRows, decoded, is_blank
-from schemas.catalog.drift import shown
+from schemas.catalog.drift import safe_name
 from schemas.catalog.loader import NOT_IN_A_KEY
 from schemas.catalog.sources import text_encoding
 from schemas.errors import ConfigurationError
@@ -198,8 +198,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     for name, times in Counter(header).items():
         if name and times > 1:
             raise ConfigurationError(
-                f"{path}: the column {shown(name)} is there {times} times; allowed: each once, since nobody "
-                "could tell which is meant"
+                f"{path}: the column {safe_name(name)} is there {times} times; allowed: each once, since it "
+                "would be unclear which is meant"
             )
     if any("\0" in name for name in header):
         raise ConfigurationError(

@@ -30,7 +30,7 @@ from producers.csv.uploads import Correction, CsvRow, Drop, Reject, Sheet, Uploa
 from producers.deadline import Deadline
 from producers.drift_reporter import DriftReporter
 from producers.publisher import Publisher
-from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, told
+from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, name_list
 from schemas.catalog.entity import CsvSource, Entity, Mode
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
@@ -124,7 +124,7 @@ class File:
         names = self._unknown(columns)
         if names and self.entity.unknown is Unknown.REJECT:
             self._see(sheet, names)
-            raise BadFileError(f"no schema names {told(names)}, and unknown = reject")
+            raise BadFileError(f"no schema names {name_list(names)}, and unknown = reject")
         return _Opened(reader, columns, rows)
 
     def _survey(self, sheet: Sheet, progress: Progress) -> None:
@@ -325,8 +325,8 @@ def object_letter(
     also what its notification said: its ETag, without which no copy of it could be told from one of another
     version, and what orders it among the uploads of its second."""
     place = {"bucket": bucket, "key": key, "version": version, "moved_to": moved_to}
-    told = {"etag": etag, "event_time": event_time, "sequencer": sequencer}
-    place |= {name: value for name, value in told.items() if value is not None}
+    notified = {"etag": etag, "event_time": event_time, "sequencer": sequencer}
+    place |= {name: value for name, value in notified.items() if value is not None}
     payload = json.dumps(place, sort_keys=True).encode()
     return DeadLetter(
         letter_id(payload), STAGE, entity, source, position, reason, cause, payload, occurred_at

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from producers.dynamodb.key_texts import only_text
 from producers.texts import reader
-from schemas.catalog.drift import Unknown, known_names, told
+from schemas.catalog.drift import Unknown, known_names, name_list
 from schemas.catalog.entity import DynamoDbSource, Entity
 from schemas.errors import PoisonEventError
 from schemas.keys import canonical_key
@@ -102,7 +102,7 @@ class ItemReader:
         """Return the new state of the row. With an `error` it has no payload, but may still have a key."""
         try:
             if self._rejects and (names := self.unknown(image)):
-                raise PoisonEventError(f"no schema names {told(names)}, and unknown = reject", "schema")
+                raise PoisonEventError(f"no schema names {name_list(names)}, and unknown = reject", "schema")
             packed = _pack(image, self._columns)
             return State(self._key(image), self._write(packed), None, image, packed)
         except PoisonEventError as error:

@@ -16,11 +16,11 @@ from schemas.payload.fields import ANY_SOURCE
 
 PREFIX: Final = "drift/"
 """In the source account's bucket."""
-MOST_NAMES: Final = 100
+MAX_NAMES: Final = 100
 """Of one source of one entity and day, that one container tells."""
 OTHER_FORM: Final = "(a name of another form)"
 """For what may be a value that came to stand in the place of a name."""
-MORE: Final = "(more names)"
+MORE_NAMES: Final = "(more names)"
 KEY_TEXTS: Final = "(one key in several texts)"
 """Stands for no name: rows of a file had one key, such as 1 and 01, and were one row of the table."""
 
@@ -70,15 +70,15 @@ def _dropped(name: str, given: object, source: str) -> str:
     return str(by_source.get(source, by_source.get(ANY_SOURCE, name)))
 
 
-def shown(name: str) -> str:
+def safe_name(name: str) -> str:
     """The name, or OTHER_FORM where it does not look like one: too long, not ASCII, an `@`, five digits in
     a row. KEY_TEXTS as it is."""
     return name if name == KEY_TEXTS or _NAME.fullmatch(name) else OTHER_FORM
 
 
-def told(names: Iterable[str]) -> str:
+def name_list(names: Iterable[str]) -> str:
     """The names as they stand in a sentence, ten at most."""
-    some = sorted({shown(name) for name in names})
+    some = sorted({safe_name(name) for name in names})
     return ", ".join(some[:10]) + (f" and {len(some) - 10} more" if len(some) > 10 else "")
 
 

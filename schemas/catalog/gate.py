@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from schemas.catalog.entity import Entity
-from schemas.catalog.published import changed
+from schemas.catalog.published import changed_versions
 from schemas.catalog.source_settings import changes as changed_settings
 from schemas.evolution.evolution import FieldChange
 from schemas.evolution.rules import FILE_RULES, SETTING_RULES, Category, Rule
@@ -118,7 +118,7 @@ def _finding(entity: str, older: str, change: FieldChange) -> Finding:
 
 
 def _broken(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
-    for file, sentence in changed(entity, published):
+    for file, sentence in changed_versions(entity, published):
         rule = FILE_RULES["published version changed"]
         yield Finding(entity.name, "", file.removesuffix(".avsc"), "", rule, sentence)
     yield from _unknown_aliases(entity)

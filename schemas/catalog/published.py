@@ -32,7 +32,7 @@ def read_published(folder: Path) -> dict[str, str]:
     return found
 
 
-def changed(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def changed_versions(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The published versions that were changed or taken away since: file, and what refuses it."""
     now = fingerprints(entity)
     there = {name: text for name, text in published.items() if name.endswith(".avsc")}
@@ -51,7 +51,7 @@ def publish(folder: Path, entity: Entity) -> None:
     """Record all versions that there are and the settings of their sources, all or none. Raises
     ConfigurationError for what may not change and did, and where the folder cannot be written."""
     published = read_published(folder)
-    for _, sentence in changed(entity, published):
+    for _, sentence in changed_versions(entity, published):
         raise ConfigurationError(sentence)
     for change in changes(entity, published):
         if change.rule.category is Category.REFUSED:

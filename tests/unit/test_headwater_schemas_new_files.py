@@ -220,7 +220,7 @@ WIDE = ",".join(f"c{number}" for number in range(2_000))
         (
             b"a,b,a\n1,2,3\n",
             (),
-            "the column a is there 2 times; allowed: each once, since nobody could tell which is meant",
+            "the column a is there 2 times; allowed: each once, since it would be unclear which is meant",
         ),
         (b",\n1,2\n", (), "the first row names no column; allowed: a header"),
         (b"a\nna\xefve\n", (), "byte 4 is not utf-8: if the file is cp1252, say --encoding cp1252"),

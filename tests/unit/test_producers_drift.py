@@ -17,15 +17,15 @@ from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
 from schemas.catalog.drift import (
-    MORE,
-    MOST_NAMES,
+    MAX_NAMES,
+    MORE_NAMES,
     OTHER_FORM,
     PREFIX,
     Drift,
     Sighting,
     Unknown,
     fold_sightings,
-    shown,
+    safe_name,
     sighting_keys,
     sighting_of,
 )
@@ -141,11 +141,11 @@ def test_a_store_that_is_down_holds_no_event_up_and_is_told_when_it_is_back() ->
 
 def test_names_are_bounded_whatever_comes() -> None:
     items = Items()
-    for number in range(MOST_NAMES * 2):
+    for number in range(MAX_NAMES * 2):
         items.publish(other(f"x{number}"))
     names = [name for each in items.kept.sightings for name in each.names]
-    assert len(names) == len(set(names)) == MOST_NAMES + 1
-    assert MORE in names
+    assert len(names) == len(set(names)) == MAX_NAMES + 1
+    assert MORE_NAMES in names
 
 
 def test_what_a_container_remembers_is_bounded_and_what_it_forgot_is_told_again() -> None:
@@ -162,14 +162,14 @@ def test_what_a_container_remembers_is_bounded_and_what_it_forgot_is_told_again(
     "name", ["colour", "TypeOfEstablishment (name)", "_x-1", "Head's name", "a.b:c/d & e"]
 )
 def test_what_looks_like_a_name_is_shown(name: str) -> None:
-    assert shown(name) == name
+    assert safe_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["ada@example.org", "447700900123", "x12345", "Zoë", "", "x" * 65, "a\nb", "1a"]
 )
 def test_inv7_what_may_be_a_value_in_the_place_of_a_name_is_not_shown(name: str) -> None:
-    assert shown(name) == OTHER_FORM
+    assert safe_name(name) == OTHER_FORM
     items = Items(Unknown.REJECT)
     items.publish(other(name))
     assert items.kept.sightings[0].names == (OTHER_FORM,)
@@ -214,7 +214,7 @@ def test_inv5_a_name_of_a_day_is_one_object_whatever_it_was_seen_with() -> None:
     assert sighting_keys(both) != sighting_keys(both._replace(source="csv:orders"))
 
 
-@pytest.mark.parametrize("name", ["colour", "a.b:c/d & e", "Head's name, (50)", OTHER_FORM, MORE])
+@pytest.mark.parametrize("name", ["colour", "a.b:c/d & e", "Head's name, (50)", OTHER_FORM, MORE_NAMES])
 def test_a_key_says_all_of_a_sighting(name: str) -> None:
     one = Sighting("order", "dynamodb:orders", TODAY, (name,))
     [key] = sighting_keys(one)
