@@ -1,1 +1,1 @@
-"""Entities and their sources, as the folders of a home declare them."""
+"""Entities and their sources, as the folders of an installation declare them."""

@@ -1,4 +1,4 @@
-"""An entity's versions in words: fields, what changed, what is published. Pure."""
+"""An entity's versions as rows for display: fields, changes, and what is published. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -10,8 +10,11 @@ from schemas.privacy import DROP, Privacy
 
 
 class FieldLine(NamedTuple):
-    """One field of a version. `column` is its SQL column, empty for a field that is dropped; `source` what
-    the source calls it; `state` is "", "retired" or "dropped"."""
+    """One field of a version.
+
+    `column` is its SQL column, empty for a dropped field. `source` is its name in the source. `state` is "",
+    "retired" or "dropped".
+    """
 
     field: str
     type: str
@@ -24,12 +27,21 @@ class FieldLine(NamedTuple):
 
 
 def field_lines(entity: Entity) -> list[FieldLine]:
-    """The fields of the newest version, what it drops, then the columns of retired fields."""
+    """Return the fields of the newest version, then its dropped fields, then columns of retired fields."""
     lines = [_line(column) for column in entity.columns]
     kept = [line for line in lines if not line.state]
     dropped = [
-        FieldLine(name, "", False, "", "", DROP, _source(_names(given)), "dropped")
-        for name, given in entity.schema.dropped.items()
+        FieldLine(
+            field=name,
+            type="",
+            null=False,
+            default="",
+            column="",
+            private=DROP,
+            source=_source(_names(from_names)),
+            state="dropped",
+        )
+        for name, from_names in entity.schema.dropped.items()
     ]
     return [*kept, *dropped, *(line for line in lines if line.state)]
 
@@ -39,19 +51,19 @@ def _line(column: Column) -> FieldLine:
     private = "" if field.private is Privacy.PUBLIC else field.private.name.lower()
     state = "retired" if column.is_retired else ""
     return FieldLine(
-        field.name,
-        type_of(field),
-        field.nullable,
-        _default(field),
-        column.name,
-        private,
-        _source(field.from_names),
-        state,
+        field=field.name,
+        type=type_of(field),
+        null=field.nullable,
+        default=_default(field),
+        column=column.name,
+        private=private,
+        source=_source(field.from_names),
+        state=state,
     )
 
 
 def type_of(field: Field) -> str:
-    """Such as decimal(10,2), string(200), date."""
+    """Return the type of a field as text, such as decimal(10,2), string(200) or date."""
     match field.kind:
         case FieldType.DECIMAL:
             return f"decimal({field.precision},{field.scale})"
@@ -67,8 +79,9 @@ def _default(field: Field) -> str:
     return "null" if field.default is None else str(field.default)
 
 
-def _names(given: Any) -> Mapping[str, str]:
-    return given if isinstance(given, Mapping) else {ANY_SOURCE: given}
+def _names(from_names: Any) -> Mapping[str, str]:
+    # A dropped field has its `from` as in the file: a name, or names by source.
+    return from_names if isinstance(from_names, Mapping) else {ANY_SOURCE: from_names}
 
 
 def _source(names: Mapping[str, str]) -> str:
@@ -76,8 +89,11 @@ def _source(names: Mapping[str, str]) -> str:
 
 
 class VersionLine(NamedTuple):
-    """One version. `state` is "published", "draft", or "changed" where a published one is not as it was;
-    `changes` are those since the version before: category, rule and fields."""
+    """One version.
+
+    `state` is "published", "draft", or "changed" for a published version whose file was changed. `changes`
+    are those since the version before: category, rule and fields.
+    """
 
     version: int
     fingerprint: str
@@ -86,15 +102,16 @@ class VersionLine(NamedTuple):
 
 
 def version_lines(entity: Entity, published: Mapping[str, str]) -> Iterator[VersionLine]:
-    """Every version, the oldest first."""
+    """Yield every version, the oldest first."""
     for schema in entity.versions:
-        told = published.get(f"v{schema.version}.avsc")
-        now = schema.fingerprint.hex()
-        state = "draft" if told is None else "published" if told == now else "changed"
-        yield VersionLine(schema.version, now, state, _changes(entity, schema.version))
+        recorded = published.get(f"v{schema.version}.avsc")
+        fingerprint = schema.fingerprint.hex()
+        state = "draft" if recorded is None else "published" if recorded == fingerprint else "changed"
+        yield VersionLine(schema.version, fingerprint, state, _changes(entity, schema.version))
 
 
 def _changes(entity: Entity, version: int) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    # Fields that meet the same rule share one entry.
     fields: dict[tuple[str, str], list[str]] = {}
     for change in entity.evolution.changes(version - 1, version) if version > 1 else ():
         fields.setdefault((change.rule.category.word, change.rule.name), []).append(change.field)

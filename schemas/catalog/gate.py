@@ -1,5 +1,7 @@
-"""What the gate says of an entity: every change that a new version brings, and what is wrong between its
-versions whatever they change. Pure; the files are the loader's."""
+"""The gate: findings about a new version of an entity, before it is published. Pure.
+
+It finds every change of a version against older ones, and faults of the files themselves.
+"""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -15,9 +17,11 @@ from schemas.refusals import unknown
 
 
 class Finding(NamedTuple):
-    """One thing to know before a version is published. `older`: what it was compared with, a version, the
-    warehouse's table, or what was published of a source. `older`, `newer` and `field` are empty where none is
-    to blame."""
+    """One fact to consider before a version is published.
+
+    `older` is what it was compared with: a version, the table in the warehouse, or what was published of a
+    source. `older`, `newer` and `field` are empty where they do not apply.
+    """
 
     entity: str
     older: str
@@ -25,9 +29,9 @@ class Finding(NamedTuple):
     field: str
     rule: Rule
     remedy: str
-    """What to do, or for what is wrong with a file the whole sentence."""
+    """What to do. For a fault of a file, the whole sentence."""
     detail: str = ""
-    """For a setting the whole sentence, with its value and the published one."""
+    """For a setting, the whole sentence with its value and the published one."""
 
     @property
     def category(self) -> Category:
@@ -35,7 +39,7 @@ class Finding(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """As an error says it."""
+        """The text of the finding as an error."""
         if self.rule.name in FILE_RULES:
             return self.remedy
         if self.rule.name in SETTING_RULES:
@@ -47,7 +51,10 @@ class Finding(NamedTuple):
 
 
 def refusals(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
-    """What no version may be: `published` are files and their fingerprints (schemas.catalog.published)."""
+    """Yield the findings that no version may have; the loader refuses the entity for them.
+
+    `published` maps files to fingerprints (schemas.catalog.published).
+    """
     yield from _broken(entity, published)
     for finding in _settings(entity, published):
         if finding.category is Category.REFUSED:
@@ -57,54 +64,69 @@ def refusals(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def findings(entity: Entity, published: Mapping[str, str], every: bool = False) -> list[Finding]:
-    """Each version that is not published against all older ones: what it changes, and not what a published
-    one changed before it, unless that is refused. With `every`: all versions, and all they changed."""
-    found = [*_broken(entity, published), *_settings(entity, published)]
-    kept = 0
+    """Return the changes of every unpublished version against all older ones.
+
+    Changes that a published version made earlier are left out, unless they are refused. With `every`, all
+    versions and all their changes are included.
+    """
+    results = [*_broken(entity, published), *_settings(entity, published)]
+    last_published = 0
     for schema in entity.versions:
         newer = schema.version
         if f"v{newer}.avsc" in published and not every:
-            kept = newer
-            found += _refused(entity, newer)  # published against a rule, or before there was one
+            last_published = newer
+            # It may have been published against a rule, or before the rule existed.
+            results += _refused(entity, newer)
             continue
+        # Events of all older versions are in the log, so each is compared, not only the one before.
         for older in range(1, newer):
-            found += _changes(entity, max(older, kept), newer, f"v{older}")
-    return found
+            results += _changes(entity, max(older, last_published), newer, f"v{older}")
+    return results
 
 
 def _settings(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
-    for each in changed_settings(entity, published):
-        where = f"{each.source}, {each.setting}"
+    for change in changed_settings(entity, published):
         yield Finding(
-            entity.name, "published", "entity.toml", where, each.rule, each.rule.remedy, each.sentence
+            entity=entity.name,
+            older="published",
+            newer="entity.toml",
+            field=f"{change.source}, {change.setting}",
+            rule=change.rule,
+            remedy=change.rule.remedy,
+            detail=change.sentence,
         )
 
 
 def _refused(entity: Entity, newer: int) -> Iterator[Finding]:
-    """What this version changes since the one before that none may: no process loads it."""
+    """Yield the refused changes of this version since the one before."""
     for finding in _changes(entity, newer - 1, newer) if newer > 1 else ():
         if finding.category is Category.REFUSED:
             yield finding
 
 
-def against_table(entity: Entity, revision: int, version: int, made_by: bytes) -> list[Finding]:
-    """The newest version against the warehouse's table, which `made_by`, the fingerprint of this version,
-    has made."""
+def against_table(entity: Entity, revision: int, version: int, schema_fingerprint: bytes) -> list[Finding]:
+    """Return the findings of the newest version against a table in the warehouse.
+
+    `schema_fingerprint` is that of the schema version `version`, which created the table.
+    """
     table = f"table r{revision} (v{version})"
-    if entity.evolution.has(made_by):
-        older = entity.until(made_by).schema.version
+    if entity.evolution.has(schema_fingerprint):
+        older = entity.until(schema_fingerprint).schema.version
         return list(_changes(entity, older, entity.schema.version, table))
     remedy = (
-        f"the warehouse's table was made by version {version} with fingerprint {made_by.hex()}, which is "
-        "none of these versions; allowed: a folder that has that version, as it was"
+        f"the table in the warehouse was created by version {version} with fingerprint "
+        f"{schema_fingerprint.hex()}, which is none of these versions; allowed: a folder that contains that "
+        "version, unchanged"
     )
     rule = FILE_RULES["table of another version"]
-    return [Finding(entity.name, table, f"v{entity.schema.version}", "", rule, remedy)]
+    newer = f"v{entity.schema.version}"
+    return [Finding(entity=entity.name, older=table, newer=newer, field="", rule=rule, remedy=remedy)]
 
 
 def malformed(entity: str, sentence: str) -> Finding:
-    """Of an entity whose files could not be read."""
-    return Finding(entity, "", "", "", FILE_RULES["malformed"], sentence)
+    """Return the finding for an entity whose files could not be read."""
+    rule = FILE_RULES["malformed"]
+    return Finding(entity=entity, older="", newer="", field="", rule=rule, remedy=sentence)
 
 
 def _changes(entity: Entity, older: int, newer: int, shown: str = "") -> Iterator[Finding]:
@@ -114,13 +136,21 @@ def _changes(entity: Entity, older: int, newer: int, shown: str = "") -> Iterato
 
 def _finding(entity: str, older: str, change: FieldChange) -> Finding:
     remedy = change.rule.remedy.replace("{entity}", entity)
-    return Finding(entity, older, f"v{change.newer}", change.field, change.rule, remedy)
+    return Finding(
+        entity=entity,
+        older=older,
+        newer=f"v{change.newer}",
+        field=change.field,
+        rule=change.rule,
+        remedy=remedy,
+    )
 
 
 def _broken(entity: Entity, published: Mapping[str, str]) -> Iterator[Finding]:
     for file, sentence in changed_versions(entity, published):
         rule = FILE_RULES["published version changed"]
-        yield Finding(entity.name, "", file.removesuffix(".avsc"), "", rule, sentence)
+        newer = file.removesuffix(".avsc")
+        yield Finding(entity=entity.name, older="", newer=newer, field="", rule=rule, remedy=sentence)
     yield from _unknown_aliases(entity)
     yield from _equal_versions(entity)
 
@@ -132,19 +162,32 @@ def _unknown_aliases(entity: Entity) -> Iterator[Finding]:
             for alias in sorted(set(field.aliases).difference(older)):
                 where = f"v{schema.version}.avsc, field {field.name}, aliases: not a name of an older version"
                 sentence = str(unknown(where, alias, sorted(older)))
-                rule = FILE_RULES["unknown alias"]
-                yield Finding(entity.name, "", f"v{schema.version}", field.name, rule, sentence)
+                yield Finding(
+                    entity=entity.name,
+                    older="",
+                    newer=f"v{schema.version}",
+                    field=field.name,
+                    rule=FILE_RULES["unknown alias"],
+                    remedy=sentence,
+                )
         older.update(field.name for field in schema.fields)
 
 
 def _equal_versions(entity: Entity) -> Iterator[Finding]:
     for before, after in pairwise(entity.versions):
         if before.fields != after.fields or before.dropped != after.dropped:
-            continue  # a fingerprint costs more
+            continue  # spares a fingerprint, which takes longer than the comparison
+        # The version number is part of a fingerprint, so the older record is compared under the newer number.
         if fingerprint({**before.avro, "headwater.version": after.version}) == after.fingerprint:
             sentence = (
-                f"v{after.version}.avsc: says what v{before.version}.avsc says; allowed: a version that "
+                f"v{after.version}.avsc: equals v{before.version}.avsc; allowed: a version that "
                 "differs in more than documentation"
             )
-            versions = f"v{before.version}", f"v{after.version}"
-            yield Finding(entity.name, *versions, "", FILE_RULES["equal versions"], sentence)
+            yield Finding(
+                entity=entity.name,
+                older=f"v{before.version}",
+                newer=f"v{after.version}",
+                field="",
+                rule=FILE_RULES["equal versions"],
+                remedy=sentence,
+            )

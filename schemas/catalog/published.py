@@ -1,5 +1,7 @@
-"""What is published of an entity, recorded beside it for ever: the fingerprints of its versions, and the
-settings of its sources that decide keys and positions."""
+"""The record of what is published of an entity, in published.json beside its files.
+
+It contains the fingerprints of the versions, and the settings of sources that decide keys and positions.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,39 +19,47 @@ ALLOWED = "an object of a fingerprint by file"
 
 
 def read_published(folder: Path) -> dict[str, str]:
-    """File name to fingerprint in hex, of the versions that are published, and `<source> <setting>` to its
-    value. Settings are missing where they were published before they were recorded. Raises
-    ConfigurationError that names the file."""
+    """Return the published versions and settings.
+
+    A version maps a file name to a fingerprint in hex, a setting maps `<source> <setting>` to its value.
+    Entities that were published before settings were recorded have none. Raises ConfigurationError that names
+    the file.
+    """
     file = folder / PUBLISHED
     if not file.exists():
         return {}
     try:
-        found = read_json(file, "published versions", ALLOWED)
-        if not all(isinstance(each, str) for each in found.values()):
-            raise refused("published versions", found, ALLOWED)
+        record = read_json(file, "published versions", ALLOWED)
+        if not all(isinstance(value, str) for value in record.values()):
+            raise refused("published versions", record, ALLOWED)
     except ConfigurationError as error:
         raise ConfigurationError(f"{file}: {error}") from None
-    return found
+    return record
 
 
 def changed_versions(entity: Entity, published: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The published versions that were changed or taken away since: file, and what refuses it."""
-    now = fingerprints(entity)
-    there = {name: text for name, text in published.items() if name.endswith(".avsc")}
-    new = max(len(now), len(there)) + 1
-    for file, fingerprint in there.items():
-        if now.get(file) != fingerprint:
-            found = "is not there" if file not in now else f"was changed: its fingerprint is {now[file]}"
+    """Yield the published versions that were changed or removed since: file, and the text of the error."""
+    current = fingerprints(entity)
+    versions = {name: text for name, text in published.items() if name.endswith(".avsc")}
+    new = max(len(current), len(versions)) + 1
+    for file, fingerprint in versions.items():
+        if current.get(file) != fingerprint:
+            # The key is part of the fingerprint, so a change of the key changes every version.
+            fault = (
+                "is missing" if file not in current else f"was changed: its fingerprint is {current[file]}"
+            )
             yield (
                 file,
-                f"{file}: is published as {fingerprint} and {found}; allowed: the file and the entity's key "
-                f"as they were: a change is a new version, v{new}.avsc",
+                f"{file}: is published as {fingerprint} and {fault}; allowed: the file and the entity's key "
+                f"as they were published: a change is a new version, v{new}.avsc",
             )
 
 
 def publish(folder: Path, entity: Entity) -> None:
-    """Record all versions that there are and the settings of their sources, all or none. Raises
-    ConfigurationError for what may not change and did, and where the folder cannot be written."""
+    """Record all versions and the settings of their sources, all or none.
+
+    Raises ConfigurationError for a change that is not allowed, and if the folder cannot be written.
+    """
     published = read_published(folder)
     for _, sentence in changed_versions(entity, published):
         raise ConfigurationError(sentence)
@@ -58,19 +68,20 @@ def publish(folder: Path, entity: Entity) -> None:
             raise ConfigurationError(f"entity.toml, {change.sentence}")
     text = json.dumps(to_publish(entity, published), indent=2) + "\n"
     file = folder / PUBLISHED
-    made = file.with_name(f".{PUBLISHED}")
+    temporary = file.with_name(f".{PUBLISHED}")
+    # A rename is atomic: no reader sees an incomplete record.
     try:
-        made.write_text(text, encoding="utf-8")
-        made.replace(file)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def to_publish(entity: Entity, published: Mapping[str, str]) -> dict[str, str]:
-    """What published.json says once the entity is published as it is."""
+    """Return the content of published.json once the entity is published in its present state."""
     return {**fingerprints(entity), **recorded(entity, published)}
 
 
 def fingerprints(entity: Entity) -> dict[str, str]:
-    """File name to fingerprint in hex, of all versions."""
+    """Return the fingerprints of all versions in hex, by file name."""
     return {f"v{schema.version}.avsc": schema.fingerprint.hex() for schema in entity.versions}

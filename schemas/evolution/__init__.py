@@ -1,1 +1,1 @@
-"""Changes between the versions of a schema: which are allowed, and what each one costs."""
+"""Changes between versions of a schema: which are allowed, and what each one costs."""

@@ -1,1 +1,1 @@
-"""Dead letters: their form, their outcomes, and the choice of those to redrive."""
+"""Dead letters: their format, their outcomes, and the selection of letters to redrive."""

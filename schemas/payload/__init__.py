@@ -1,1 +1,1 @@
-"""Rows as Avro: field types, conversions between them, schemas of a version and their fingerprints."""
+"""Rows as Avro: field types, conversions between them, schemas of a version, and fingerprints."""

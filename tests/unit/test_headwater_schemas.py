@@ -143,7 +143,8 @@ def test_a_table_of_a_version_that_is_not_here_is_refused(schemas: Schemas) -> N
     [found] = schemas.found("--warehouse", url)
     assert (found["rule"], found["category"]) == ("table of another version", "refused")
     assert (
-        f"was made by version 1 with fingerprint {made}, which is none of these versions" in found["remedy"]
+        f"was created by version 1 with fingerprint {made}, which is none of these versions"
+        in found["remedy"]
     )
 
 

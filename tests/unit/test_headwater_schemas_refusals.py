@@ -147,10 +147,10 @@ def unknown_alias(home: Path) -> None:
             "schema: v1.avsc is missing; found v2.avsc; allowed: v1.avsc, v2.avsc and so on",
         ),
         (clash, 'v2.avsc, field g, aliases: found "f"; allowed: a name that is not a field of this version'),
-        (odd('"type": ' + "[" * 900 + "]" * 900), "v1.avsc: holds a number too long, or nests too deep"),
+        (odd('"type": ' + "[" * 900 + "]" * 900), "v1.avsc: has a number too long, or nesting too deep"),
         (
             odd('"type": "int", "from": "\\ud800"'),
-            "v1.avsc: holds half a character, such as \\ud800; allowed",
+            "v1.avsc: contains half a character, such as \\ud800; allowed",
         ),
         (
             odd('"type": "string", "headwater.private": ["hash"]'),
@@ -184,7 +184,7 @@ def unknown_alias(home: Path) -> None:
         (key_made_nullable, 'entity.toml: key: found "urn"; allowed: no field that may be null'),
         (
             equal,
-            "v2.avsc: says what v1.avsc says; allowed: a version that differs in more than documentation",
+            "v2.avsc: equals v1.avsc; allowed: a version that differs in more than documentation",
         ),
         (
             unknown_alias,
@@ -205,7 +205,7 @@ def test_an_edited_published_version_is_refused(schemas: Schemas) -> None:
     now = read_entity(folder).schema.fingerprint.hex()
     assert refusal(schemas) == (
         f"v1.avsc: is published as {was} and was changed: its fingerprint is {now}; allowed: the file and "
-        "the entity's key as they were: a change is a new version, v2.avsc"
+        "the entity's key as they were published: a change is a new version, v2.avsc"
     )
     assert schemas.run("publish").code == 2
 

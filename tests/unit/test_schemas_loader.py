@@ -150,7 +150,7 @@ def test_an_empty_entity_folder(tmp_path: Path) -> None:
 def test_no_entity_toml(tmp_path: Path) -> None:
     folder = write(tmp_path)
     (folder / "entity.toml").unlink()
-    assert refusal(folder) == "there is no such file; an entity has one"
+    assert refusal(folder) == "file not found; every entity has one"
 
 
 @pytest.mark.parametrize("name", ["v3.avsc", "link.avsc", "v01.avsc"])
