@@ -1,1 +1,1 @@
-"""Reporting tables: one .sql file each, kept right as staging changes."""
+"""Reports: tables defined by one .sql file each, kept up to date as staging changes."""

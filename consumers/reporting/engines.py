@@ -1,4 +1,4 @@
-"""The reports of a warehouse, whatever its engine: the one place that knows."""
+"""Choice of the report engine by the warehouse's. No other module knows the engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from consumers.warehouse.sqlite.warehouse import SqliteWarehouse
 
 
 def reports_in(warehouse: Warehouse) -> ReportEngine:
-    """Where it keeps them. Raises TypeError for an engine that keeps none."""
+    """Return the reports of a warehouse. Raises TypeError for an engine without reports."""
     match warehouse:
         case SqliteWarehouse():
             return SqliteReports(warehouse)

@@ -1,4 +1,4 @@
-"""The report files of an installation: <home>/reports/*.sql, or the samples beside this module."""
+"""Report files of an installation: <home>/reports/*.sql, or the samples beside this module."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ SAMPLE_REPORTS = Path(__file__).parent
 
 
 class Reports(NamedTuple):
-    """Those that can be kept right, by name, and what is wrong with the others, by file."""
+    """Valid reports by name, and what is wrong with the others by file."""
 
     right: dict[str, Report]
     wrong: dict[Path, str]
 
 
 def reports_of(home: Path | None) -> Path:
-    """The folder of a home's reports, or of the samples."""
+    """Return the folder of a home's reports, or of the samples."""
     return SAMPLE_REPORTS if home is None else home / "reports"
 
 
 def read_reports(home: Path | None, catalog: Catalog) -> Reports:
-    """All report files. A home without reports/ has none; one file that is wrong does not stop the others."""
-    found = Reports({}, {})
+    """Read all report files.
+
+    A home without reports/ has none. A file that is wrong does not stop the others.
+    """
+    reports = Reports({}, {})
     for path in sorted(reports_of(home).glob("*.sql")):
         try:
             report = read_report(path.stem, _text_of(path), catalog)
-            if report.name in found.right:
+            if report.name in reports.right:
                 raise ConfigurationError(f"table: another file makes the table {report.name}")
         except ConfigurationError as error:
-            found.wrong[path] = str(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours or of the parser, on this file alone
-            found.wrong[path] = (
+            reports.wrong[path] = str(error)
+        except Exception as error:  # noqa: BLE001 - a bug in Headwater or the parser; the other files go on
+            reports.wrong[path] = (
                 f"this SELECT can't be read, which is a bug in Headwater ({type(error).__name__}); "
-                "the other reports go on. Please send it to us, or write it in another way"
+                "the other reports are not affected. Please report it, or rewrite the SELECT"
             )
         else:
-            found.right[report.name] = report
-    return found
+            reports.right[report.name] = report
+    return reports
 
 
 def _text_of(path: Path) -> str:
-    """With line feeds alone. Raises ConfigurationError."""
+    """Return the text of a file, with line feeds only. Raises ConfigurationError."""
     try:
-        if path.exists() and not path.is_file():  # a pipe would never end
+        if path.exists() and not path.is_file():  # reading a pipe would never end
             raise ConfigurationError("this is not a file")
-        if path.stat().st_size > 4 * MAX_CHARACTERS:  # of at most four bytes each
+        if path.stat().st_size > 4 * MAX_CHARACTERS:  # UTF-8 has at most four bytes a character
             raise ConfigurationError(f"the file has {path.stat().st_size:,} bytes: {TOO_LONG}")
         raw = path.read_bytes()
     except OSError as error:
@@ -72,17 +75,17 @@ def _text_of(path: Path) -> str:
 
 
 def problems(reports: Reports) -> Iterator[str]:
-    """Each as a sentence."""
+    """Yield what is wrong with each file as a sentence."""
     for path, problem in reports.wrong.items():
         yield f"{path}: {problem}"
 
 
 def chosen(reports: Reports, names: Iterable[str]) -> list[Report]:
-    """Those with these names, all where none is named. Raises ConfigurationError."""
-    for name in (wanted := list(names)):
+    """Return the reports with these names, or all where no name is given. Raises ConfigurationError."""
+    for name in (requested := list(names)):
         for path, problem in reports.wrong.items():
             if path.stem == name:
                 raise ConfigurationError(f"{path}: {problem}")
         if name not in reports.right:
             raise unknown("report", name, reports.right)
-    return [reports.right[name] for name in wanted] or list(reports.right.values())
+    return [reports.right[name] for name in requested] or list(reports.right.values())

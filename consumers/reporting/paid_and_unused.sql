@@ -1,7 +1,7 @@
 /* headwater
 key = ["urn"]
 */
--- Schools that pay, and did not use anything in the last month that their platforms told of, or never did.
+-- Schools that pay, and did not use anything in the last month that their platforms reported, or never did.
 SELECT
     s.urn,
     s.name         AS school,

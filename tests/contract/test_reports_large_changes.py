@@ -41,7 +41,7 @@ def buys(warehouse: Warehouse, customer: str, *purchases: int) -> None:
 def test_a_dimension_row_of_more_than_half_the_report_makes_it_anew(
     connect: Callable[..., Warehouse], monkeypatch: pytest.MonkeyPatch, units: int, how: str
 ) -> None:
-    monkeypatch.setattr(refresh, "FEWEST", 0)
+    monkeypatch.setattr(refresh, "MIN_UNITS", 0)
     warehouse = connect(ENTITIES)
     warehouse.ensure()
     refresher = Refresher(reports_in(warehouse))

@@ -146,13 +146,13 @@ def shop(connect: Callable[..., Warehouse]) -> Warehouse:
     return open_shop(connect)
 
 
-@pytest.mark.parametrize("most", [1, unit_walk.MOST])
+@pytest.mark.parametrize("most", [1, unit_walk.MAX_ARMS])
 @pytest.mark.parametrize("name", [*SHAPES, *MIXED])
 def test_inv3_a_report_of_many_joins_is_what_its_select_gives(
     shop: Warehouse, name: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kept step by step, also where a few alternatives would do without."""
-    monkeypatch.setattr(unit_walk, "MOST", most)
+    monkeypatch.setattr(unit_walk, "MAX_ARMS", most)
     of = MIXED[name] if name in MIXED else SHAPES[name](4)
     refresher, writer = Refresher(reports_in(shop)), Writer(Random(name))
     refresher.refresh(of)

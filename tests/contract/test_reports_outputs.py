@@ -110,9 +110,9 @@ def test_what_the_database_does_not_know_is_told_in_its_words(shop: Warehouse, b
         reports_in(shop).outputs(report(body, 'refresh = "full every 5 minutes"'))
     said = str(caught.value).lower()
     if is_sqlite(shop):
-        assert "needs sql server" in said or "sqlite says: no such table" in said
+        assert "needs sql server" in said or "sqlite reports: no such table" in said
     else:
-        assert "report typed: the server says: " in said
+        assert "report typed: the server reports: " in said
         assert "frobnicate" in said or "dbo.nowhere" in said
 
 

@@ -185,7 +185,7 @@ REFUSED: dict[str, str] = {
     "TRY_CAST(s.t AS DATE) IS NULL": "language of a login",
     "CONVERT(VARCHAR(10), s.day, 112) = '20200501'": "CONVERT with a style",
     "CAST(s.f AS NVARCHAR(9)) = '1.5'": "CAST it to a",
-    "CAST(s.day AS DATETIME) = '20200501'": "is a type that SQLite has not",
+    "CAST(s.day AS DATETIME) = '20200501'": "is a type that SQLite does not have",
     "s.t COLLATE Latin1_General_CI_AS = 'A'": "has no equivalent in SQLite",
     "DATENAME(MONTH, s.day) = 'May'": "has no equivalent in SQLite",
     # Case counts in a column's collation; in that of the database, which texts of no column have, it may not.

@@ -31,18 +31,18 @@ from consumers.reporting.definition.schedule import (
     schedule,
 )
 
-MOST_CHOICES = 6
+MAX_CHOICES = 6
 """Limit of left joins whose choices each become a route of their own (2 ** 6 routes)."""
-MOST_ALTERNATIVES = 100
-MOST_TABLES = 60
+MAX_ALTERNATIVES = 100
+MAX_TABLES = 60
 """Limit of tables in one join: SQLite allows 64."""
 Types = Mapping[str, Mapping[str, str]]
 """SQL type in T-SQL, by entity and column."""
 
 
 class Route(NamedTuple):
-    """From a changed row at `changed`, through rows at the other table references that meet `conditions`, to
-    units.
+    """A path from a changed row at `changed`, through rows at the other table references that meet
+    `conditions`, to units.
 
     `before`: references whose rows may also be the ones before the change.
     """
@@ -103,14 +103,14 @@ def _check_size(flats: Sequence[Flat]) -> None:
 
     Flattening copies a CTE for each mention of it, and a UNION for each of its SELECTs.
     """
-    if len(flats) > MOST_ALTERNATIVES:
+    if len(flats) > MAX_ALTERNATIVES:
         raise NotFlatError(
-            f"the SELECTs of its UNIONs combine in {len(flats):,} ways: at most {MOST_ALTERNATIVES}"
+            f"the SELECTs of its UNIONs combine in {len(flats):,} ways: at most {MAX_ALTERNATIVES}"
         )
     for flat in flats:
-        if (tables := len(set().union(*(path[-1].refs for path in _paths(flat.part))))) > MOST_TABLES:
+        if (tables := len(set().union(*(path[-1].refs for path in _paths(flat.part))))) > MAX_TABLES:
             raise NotFlatError(
-                f"it joins {tables:,} tables, counting each mention of a CTE: at most {MOST_TABLES}"
+                f"it joins {tables:,} tables, counting each mention of a CTE: at most {MAX_TABLES}"
             )
 
 
@@ -185,10 +185,10 @@ class _Walk:
             return
         # Step by step failed: enumerate which left joins find no match.
         choices = [*self._optional(), *self._sides]
-        if len(choices) > MOST_CHOICES:
+        if len(choices) > MAX_CHOICES:
             raise NotFlatError(
                 f"{len(choices)} left joins depend on each other by more than equal columns: at most "
-                f"{MOST_CHOICES}"
+                f"{MAX_CHOICES}"
             )
         for chosen in product((False, True), repeat=len(choices)):
             hidden = [part for part, is_hidden in zip(choices, chosen, strict=True) if is_hidden]

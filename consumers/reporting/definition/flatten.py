@@ -72,7 +72,7 @@ class _Cte(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """What a query can reference: aliases of the queries around it, and CTEs."""
+    """Names that a query can reference: aliases of the queries around it, and CTEs."""
 
     aliases: Environment
     ctes: Mapping[str, _Cte]
@@ -87,8 +87,7 @@ class Flattener:
     def __init__(
         self, types: Mapping[str, Mapping[str, str]], nullable: Mapping[str, frozenset[str]]
     ) -> None:
-        """`types`: columns of each entity's view with their types. `nullable`: those of them that may be
-        NULL."""
+        """Take the types of each entity's view columns, and the names of those that may be NULL."""
         self._types = types
         self._nullable = nullable
         self._entity_of: dict[str, str] = {}
@@ -112,7 +111,7 @@ class Flattener:
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, scope)
         if not isinstance(node, exp.Select):
-            raise NotFlatError(f"{node.key.upper()} stands in place of a SELECT")
+            raise NotFlatError(f"{node.key.upper()} in place of a SELECT can't be followed")
         return [
             self._selected(node, part, scope.beside(aliases)) for part, aliases in self._from(node, scope)
         ]

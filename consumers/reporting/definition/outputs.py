@@ -111,7 +111,7 @@ def of_result(rows: Iterable[Sequence[Any]]) -> list[Output]:
 
 
 def _characters(kind: object, size: int | None) -> int | None:
-    # -1 stands for MAX.
+    # -1 is MAX.
     return size if size is None or size < 0 else size // _CHARACTER.get(str(kind), 1)
 
 

@@ -61,7 +61,7 @@ class Report:
     entities: tuple[str, ...]
     """Entities that the report reads, in name order."""
     derivation: Derivation | None
-    """None where every refresh is a full one."""
+    """The units and the routes to them; None where every refresh is a full one."""
     minutes: int | None = None
     """Interval of full refreshes; None where the report is kept change by change."""
 

@@ -43,7 +43,7 @@ class RouteParts(NamedTuple):
     optional: Sequence[Part]
     """Parts that may be without a match."""
     conditions: Sequence[tuple[Part, Expression]]
-    """Each with the part that contains it."""
+    """The conditions, with the parts that contain them."""
 
 
 def schedule(changed: str, route_parts: RouteParts) -> tuple[Step, ...] | None:

@@ -1,1 +1,1 @@
-"""Reports in SQL Server."""
+"""Reports in SQL Server: statements and the engine."""

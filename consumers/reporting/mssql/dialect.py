@@ -1,4 +1,4 @@
-"""Reports in SQL Server."""
+"""Statements of reports in SQL Server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from consumers.warehouse.mssql.values import BINARY_COLLATION
 
 
 class MssqlDialect(Dialect):
-    """`dialect.Dialect`. A snapshot transaction may make no index: what it fills was made before."""
+    """Dialect of SQL Server.
+
+    A snapshot transaction can't create an index: the tables that it fills are created before.
+    """
 
     sql = "tsql"
     prefixes: ClassVar = {"staging": "staging.", "reporting": "reporting.", "headwater": "headwater."}
@@ -38,9 +41,9 @@ class MssqlDialect(Dialect):
         return self._into(self.temporary(name), query)
 
     def _into(self, table: exp.Table, query: exp.Query, rows: int | None = None) -> str:
-        made = exp.select("*").from_(query.copy().subquery("q"))
-        made.set("into", exp.Into(this=table))
-        return self.to_sql(made if rows is None else made.limit(rows))
+        select_into = exp.select("*").from_(query.copy().subquery("q"))
+        select_into.set("into", exp.Into(this=table))
+        return self.to_sql(select_into if rows is None else select_into.limit(rows))
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
         return (
@@ -49,15 +52,18 @@ class MssqlDialect(Dialect):
         )
 
     def delete_taken(self, pending: exp.Table, taken: exp.Table) -> str:
-        """With a hint: what a server has counted of a table that is mostly empty is wrong when it is not. A
-        loop over 5,000 rows by 5,000 took 0.7 s."""
+        """Return a DELETE with a join hint.
+
+        The statistics of a table that is mostly empty are wrong when it is not: a nested loop over 5,000 by
+        5,000 rows took 0.7 s.
+        """
         return (
             f"DELETE t FROM {self.to_sql(pending)} AS t INNER HASH JOIN {self.to_sql(taken)} AS k "
             f"ON k.[{ID}] = t.[{ID}]"
         )
 
     def duplicate_keys(self, report: Report, table: exp.Table, only: str) -> str:
-        """Text by its bytes, too: `=` takes 'a' and 'a ' for one."""
+        """Return the query, which also groups text by its bytes: `=` treats 'a' and 'a ' as equal."""
         key = ", ".join(f"t.{bracketed(name)}" for name in report.key)
         exact = ", ".join(f"DATALENGTH(t.{bracketed(name)})" for name in report.key)
         units = f" INNER JOIN {self.to_sql(self.temporary('units'))} AS [units] ON {only}" if only else ""
@@ -67,6 +73,7 @@ class MssqlDialect(Dialect):
         )
 
     def create_report(self, report: Report, number: int) -> list[str]:
+        # SELECT INTO of no rows creates the table with the types that the server derives.
         return [self._into(self.report(report.name, number), at_time(report.query, ANY_MOMENT), 0)]
 
     def columns_query(self, report: Report, number: int) -> str:
@@ -77,18 +84,19 @@ class MssqlDialect(Dialect):
         )
 
     def describe(self, report: Report) -> str:
-        """The columns of its SELECT, which is not run."""
+        """Return a statement for the columns of the SELECT, which does not run it."""
         query = self.to_sql(at_time(report.query, ANY_MOMENT))
         return f"EXEC sp_describe_first_result_set {text(query)}"
 
     def create_unit_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
-        """Of as many columns of the unit as an index takes."""
-        columns, left, types = [], INDEX_BYTES, {each.name: each.type for each in outputs}
+        """Return the statement for an index on as many columns of the unit as an index can hold."""
+        columns, left, types = [], INDEX_BYTES, {output.name: output.type for output in outputs}
         for name in report.unit:
             if (size := bytes_of(types[name])) <= left:
                 columns.append(bracketed(name))
                 left -= size
         table = self.to_sql(self.report(report.name, number))
+        # Without a column that fits there is no index: each refresh then reads the whole table.
         return [f"CREATE INDEX [unit] ON {table} ({', '.join(columns)})"] if columns else []
 
     def indexable(self, entity: str, columns: Sequence[str]) -> tuple[str, ...]:
@@ -96,52 +104,56 @@ class MssqlDialect(Dialect):
 
     def create_pending(self, report: Report, number: int, entity: str, revision: int) -> list[str]:
         table, images = self.tables[entity], report.images[entity]
-        own = self.stored_names(entity, images)
+        stored = self.stored_names(entity, images)
         types, texts = types_of(table), collated(table)
+        # Explicit, since tempdb or the database may have another default collation.
         collations = dict.fromkeys(texts, f" COLLATE {BINARY_COLLATION}")
         columns = "".join(
             f", {bracketed(shown)} {types[name]}{collations.get(name, '')} NULL"
-            for name, shown in zip(own, images, strict=True)
+            for name, shown in zip(stored, images, strict=True)
         )
         pending = self.pending(report, number, entity)
         return [
             f"CREATE TABLE {self.to_sql(pending)} ([{ID}] BIGINT IDENTITY NOT NULL PRIMARY KEY, "
             f"[{KEY_HASH}] BINARY(16) NOT NULL, [{EXISTED}] BIT NOT NULL{columns})",
-            *self._triggers(pending, self.physical(entity, revision), own, images),
+            *self._triggers(pending, self.physical(entity, revision), stored, images),
             grant_insert(f"headwater.{pending.name}"),
         ]
 
     def _triggers(
         self, pending: exp.Table, staging: exp.Table, columns: Sequence[str], images: Sequence[str]
     ) -> list[str]:
-        """Two, each of one set of rows: a join of `inserted` and `deleted`, which have no index, took ten
-        times as long as the write itself."""
+        """Return two triggers, each of which reads one set of rows.
+
+        A join of `inserted` and `deleted`, which have no index, took ten times as long as the write itself.
+        """
         insert = f"SET NOCOUNT ON; INSERT INTO {self.to_sql(pending)} ([{KEY_HASH}], [{EXISTED}]"
-        into = "".join(f", {bracketed(each)}" for each in images)
-        was = "".join(f", {bracketed(each)}" for each in columns)
+        into = "".join(f", {bracketed(name)}" for name in images)
+        was = "".join(f", {bracketed(name)}" for name in columns)
         existed = "CASE WHEN [_deleted] = 0 THEN 1 ELSE 0 END"
-        said = {
+        bodies = {
             "INSERT": f"{insert}) SELECT [{KEY_HASH}], 0 FROM inserted WHERE [_deleted] = 0",
+            # Headwater never deletes rows of staging: a deleted key is an UPDATE of `_deleted`.
             "UPDATE": f"{insert}{into}) SELECT [{KEY_HASH}], {existed}{was} FROM deleted",
         }
         return [
             f"CREATE TRIGGER {bracketed(f'staging.{pending.name}_{kind.lower()}')} "
-            f"ON {self.to_sql(staging)} AFTER {kind} AS BEGIN {what}; END"
-            for kind, what in said.items()
+            f"ON {self.to_sql(staging)} AFTER {kind} AS BEGIN {body}; END"
+            for kind, body in bodies.items()
         ]
 
     def drop(self, report: str, number: int, entities: int) -> list[str]:
-        made = []
-        for place in range(entities):
-            pending = self.pending_at(report, number, place)
-            made += [
+        statements = []
+        for index in range(entities):
+            pending = self.pending_at(report, number, index)
+            statements += [
                 *(
                     self._dropped("TRIGGER", f"staging.{pending.name}_{kind}")
                     for kind in ("insert", "update")
                 ),
                 self._dropped("TABLE", f"headwater.{pending.name}"),
             ]
-        return [*made, self._dropped("TABLE", f"reporting.{self.report(report, number).name}")]
+        return [*statements, self._dropped("TABLE", f"reporting.{self.report(report, number).name}")]
 
     def _dropped(self, kind: str, name: str) -> str:
         return f"IF OBJECT_ID({text(name)}) IS NOT NULL DROP {kind} {bracketed(name)}"

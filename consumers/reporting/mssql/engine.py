@@ -1,4 +1,4 @@
-"""Where SQL Server keeps reports."""
+"""The engine of reports in SQL Server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from schemas.errors import ConfigurationError
 
 
 class MssqlSession(EngineSession):
-    """`refresh.Session`."""
+    """Session of a refresh (`refresh.Session`)."""
 
     def __init__(self, connection: Connection, warehouse: MssqlWarehouse) -> None:
         revisions = revisions_in(connection)
@@ -36,7 +36,8 @@ class MssqlSession(EngineSession):
             run(self._connection, "; ".join(statements))
 
     def changed(self, *statements: str) -> list[int]:
-        counts = [f"@changed{place}" for place in range(len(statements))]
+        # One round trip for all statements: @@ROWCOUNT is that of the latest one.
+        counts = [f"@changed{index}" for index in range(len(statements))]
         counted = zip(statements, counts, strict=True)
         batch = "; ".join(f"{statement}; SET {count} = @@ROWCOUNT" for statement, count in counted)
         declared = ", ".join(f"{count} BIGINT" for count in counts)
@@ -44,7 +45,7 @@ class MssqlSession(EngineSession):
 
 
 class MssqlHolder:
-    """`refresher.Holder`: the lock is the connection's, and goes with it."""
+    """Holder of a report (`refresher.Holder`), whose lock belongs to the connection and ends with it."""
 
     def __init__(self, report: str, connection: Connection, warehouse: MssqlWarehouse) -> None:
         self._report = report
@@ -55,11 +56,12 @@ class MssqlHolder:
     def transaction(self, *, snapshot: bool = False) -> Iterator[MssqlSession]:
         with _errors(self._report):
             begin = sql.BEGIN_SNAPSHOT if snapshot else sql.begin((), [""])
+            # Revisions are created outside of a snapshot, which allows no CREATE INDEX.
             run(self._connection, begin)
             try:
                 yield MssqlSession(self._connection, self._warehouse)
                 run(self._connection, sql.COMMIT)
-            except Exception:  # of anything else the connection is closed by who opened it
+            except Exception:  # after a BaseException the caller closes the connection
                 undo(self._connection, f"{sql.ROLLBACK}; {sql.READ_COMMITTED}")
                 raise
             run(self._connection, sql.READ_COMMITTED)
@@ -67,7 +69,7 @@ class MssqlHolder:
 
 @contextmanager
 def _errors(report: str) -> Iterator[None]:
-    """Ours, where the transaction ended: what the server refuses here is the report's query."""
+    """Map errors to ours once the transaction ended: what the server refuses here is the report's query."""
     try:
         yield
     except DBAPIError:
@@ -78,12 +80,12 @@ def _errors(report: str) -> Iterator[None]:
             raise ConfigurationError(f"report {report}: {refusal}") from None
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"{error}. What the server says of the SELECT: `headwater reports check {report} --warehouse`"
+                f"{error}. The server's message: `headwater reports check {report} --warehouse`"
             ) from None
 
 
 class MssqlReports:
-    """`refresher.ReportEngine`."""
+    """Report engine of SQL Server (`refresher.ReportEngine`)."""
 
     at_once = 4
 
@@ -101,14 +103,18 @@ class MssqlReports:
             try:
                 described = run(connection, self.dialect.describe(report)).all()
             except DBAPIError as error:
+                # Only errors of the SELECT are the user's; a lost connection is raised as it is.
                 kind, _ = map_error(*number_of(error.orig))
-                if issubclass(kind, ConfigurationError) and (said := words_of(error.orig)):
-                    raise ConfigurationError(f"report {report.name}: the server says: {said}") from None
+                if issubclass(kind, ConfigurationError) and (message := words_of(error.orig)):
+                    raise ConfigurationError(f"report {report.name}: the server reports: {message}") from None
                 raise
             return of_result(described) or self._of_a_table(connection, report)
 
     def _of_a_table(self, connection: Connection, report: Report) -> list[Output]:
-        """By a table that is made, and undone: Babelfish describes no SELECT that begins with WITH."""
+        """Return the columns of a table that is created and rolled back.
+
+        Babelfish describes no SELECT that begins with WITH.
+        """
         run(connection, sql.begin((), []))
         try:
             for statement in self.dialect.create_report(report, 0):
@@ -126,5 +132,5 @@ class MssqlReports:
                 yield MssqlHolder(report, connection, self._warehouse)
                 run(connection, sql.release_report(report))
             except BaseException:
-                connection.invalidate()  # the lock goes with the connection
+                connection.invalidate()  # a session lock outlives transactions, but not the connection
                 raise

@@ -82,13 +82,13 @@ class Changes:
             for name, images in self._report.images.items()
         }
         changed = {name: self._temporary("changed", name) for name in taken}
-        found = self._dialect.temporary(FOUND)
+        target = self._dialect.temporary(FOUND)
         for number, route in enumerate(self._report.derivation.routes if self._report.derivation else ()):
             entity = route.refs[route.changed]
             # A route whose starting entity did not change finds nothing.
             if entity in taken:
                 walk = UnitWalk(self._dialect, route, number, before, live)
-                yield from walk.statements(changed[entity], self._report.unit, found)
+                yield from walk.statements(changed[entity], self._report.unit, target)
 
     def _rows_before(self, entity: str) -> exp.Select:
         """Return the query for the rows before their changes."""

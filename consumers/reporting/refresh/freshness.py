@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -14,10 +14,10 @@ from consumers.warehouse.system import REPORT_COLUMNS
 
 State: TypeAlias = Literal["building", "live"]
 Sources: TypeAlias = Mapping[str, tuple[int, str]]
-"""For each entity that a report reads: its live revision, and the fingerprint of its schema as hex."""
+"""The live revision and the fingerprint of the schema (hex) of every entity that a report reads."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRevision:
     """One revision of a report.
 
@@ -35,7 +35,7 @@ class ReportRevision:
     event_time: str | None = None
     checkpoints: str = "[]"
     refreshed_at: object = None
-    """In the type that the engine returns."""
+    """The time of the last refresh, in the type that the engine returns."""
     problem: str | None = None
 
 
@@ -58,7 +58,7 @@ class Registry:
     def _selected(self, *which: ColumnElement[bool]) -> list[ReportRevision]:
         c = self._table.c
         query = select(*(c[name] for name in REPORT_COLUMNS)).where(*which).order_by(c.name, c.number)
-        return [_revision(*row) for row in self._connection.execute(query)]
+        return [_revision(row) for row in self._connection.execute(query)]
 
     def live(self, name: str) -> ReportRevision | None:
         return live_of(self.of(name))
@@ -146,8 +146,9 @@ def _moment(value: object) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _revision(
-    name: str, number: int, state: State, definition: str, sources: str, *more: Any
-) -> ReportRevision:
-    told = {entity: (revision, schema) for entity, (revision, schema) in json.loads(sources).items()}
-    return ReportRevision(name, number, state, definition, told, *more)
+def _revision(row: Sequence[Any]) -> ReportRevision:
+    values = dict(zip(REPORT_COLUMNS, row, strict=True))
+    # JSON has no tuples, and revisions are compared with tuples.
+    sources = {entity: tuple(source) for entity, source in json.loads(values["sources"]).items()}
+    rows = values.pop("row_count")
+    return ReportRevision(**{**values, "sources": sources, "rows": rows})

@@ -68,7 +68,7 @@ class ReportEngine(Protocol):
     """Reports of a warehouse in one engine."""
 
     at_once: int
-    """How many reports to refresh in parallel."""
+    """The number of reports to refresh in parallel."""
 
     @property
     def dialect(self) -> Dialect: ...
@@ -87,10 +87,10 @@ class ReportEngine(Protocol):
 
 
 class Refresher:
-    """Keeps the report tables of one warehouse up to date."""
+    """Refreshes, rebuilds and comparisons of the reports in one warehouse."""
 
     def __init__(self, engine: ReportEngine, wait_seconds: float = 0) -> None:
-        """`wait_seconds`: how long to wait for a report that another process holds."""
+        """Refresh through this engine, and wait so many seconds for a report that another process holds."""
         self._engine = engine
         self._dialect = engine.dialect
         self.wait_seconds = wait_seconds

@@ -22,9 +22,9 @@ from schemas.errors import ConfigurationError
 
 T = TypeVar("T")
 
-LARGEST_SHARE = 0.5
+MAX_SHARE = 0.5
 """Share of a report's rows: if more units changed, the whole report is rebuilt in a table of its own."""
-FEWEST = 10_000
+MIN_UNITS = 10_000
 """Number of units that are recomputed one by one, however small the report."""
 
 
@@ -132,7 +132,7 @@ class _Refresh:
         patterns = self._session.rows(self._cached(("units",), self._changes.units))
         units = sum(count for *_, count in patterns)
         # Recomputing most of the report by its units costs more than a rebuild.
-        if units > max(FEWEST, LARGEST_SHARE * revision.rows):
+        if units > max(MIN_UNITS, MAX_SHARE * revision.rows):
             self._session.run(*self._changes.drop_temporaries(taken))
             return None
         rows = revision.rows + sum(self._recompute(flags) for *flags, _ in patterns)

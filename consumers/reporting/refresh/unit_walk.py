@@ -24,7 +24,7 @@ Relations: TypeAlias = Mapping[str, Expression]
 """A table or SELECT by entity."""
 Image: TypeAlias = tuple[str, str, exp.DataType | None]
 """A column that a later step reads: table reference, name and type."""
-MOST = 4
+MAX_ARMS = 4
 """Limit of alternatives that are SELECTs of their own."""
 _KEPT = "kept"
 
@@ -107,7 +107,7 @@ class UnitWalk:
         if step.hidden:
             self._arms = [*self._arms, *(replace(arm, hidden=arm.hidden | step.hidden) for arm in base)]
         self._arms = [arm.asked(step.conditions) for arm in self._arms]
-        if len(self._arms) > MOST:
+        if len(self._arms) > MAX_ARMS:
             yield self._keep(further[1:])
 
     def _joined(self, join: Join, further: Sequence[Step]) -> Iterator[str]:
@@ -117,7 +117,7 @@ class UnitWalk:
         if join.ref in self._route.before and entity in self._before:
             relations.append(self._before[entity])
         # Keep the rows before the product of alternatives would exceed the limit.
-        if len(self._arms) > 1 and len(self._arms) * len(relations) > MOST:
+        if len(self._arms) > 1 and len(self._arms) * len(relations) > MAX_ARMS:
             yield self._keep(further)
         self._arms = [
             arm.joined(join.ref, relation).asked(join.conditions)

@@ -1,1 +1,1 @@
-"""Reports in SQLite: the translation of T-SQL, and the functions that SQLite lacks."""
+"""Reports in SQLite: translation of T-SQL, functions, and the engine."""

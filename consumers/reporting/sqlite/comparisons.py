@@ -1,4 +1,4 @@
-"""T-SQL's comparisons as SQLite's: both sides in one form, text without the blanks at its end."""
+"""Translation of T-SQL's comparisons: both sides in one stored form, text without trailing blanks."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from consumers.reporting.sqlite.conversions import (
 from consumers.reporting.sqlite.text_kinds import check_equal, check_ordered
 
 ORDERED_BY = {"decimal": "decimal_sortable", "uuid": "tsql_uuid_sortable"}
-"""What makes text of values whose order is that of the values."""
+"""Functions that return, for a value, text which sorts as the values do."""
 NEVER_ZERO = "never_zero"
-"""Noted of NULLIF(x, 0)."""
+"""Key in a node's `meta`: the node is NULLIF(x, 0)."""
 
 
 def kind(node: Expression | None) -> str:
-    found = type_of(node)
-    return found.kind if found is not None else ""
+    """Return the kind of a node's type; empty where it is not known."""
+    sql_type = type_of(node)
+    return sql_type.kind if sql_type is not None else ""
 
 
 def collated(node: Expression) -> Expression:
-    """Text as T-SQL compares it; anything else as it is."""
+    """Return text with the collation with which T-SQL compares it; any other node unchanged."""
     if not is_text(node) or isinstance(node, exp.Collate):
         return node
     check_equal(node)
@@ -46,88 +47,107 @@ def collated(node: Expression) -> Expression:
 
 
 def compare(node: Expression) -> Expression:
+    """Translate one comparison."""
     return compared(type(node), node.this, node.expression)
 
 
-def compared(operator: type[Expression], one: Expression, other: Expression) -> Expression:
-    types = [type_of(each) for each in (one, other)]
-    if None in types or _is_of_unit(one, other):
-        return operator(this=collated(with_type(one, TEXT) if is_text(other) else one), expression=other)
+def compared(operator: type[Expression], left: Expression, right: Expression) -> Expression:
+    """Return `left operator right` as T-SQL compares them. Raises UnfitError."""
+    types = [type_of(side) for side in (left, right)]
+    # Without types nothing can be converted; with a unit's column nothing needs to be.
+    if None in types or _has_unit_column(left, right):
+        return operator(this=collated(with_type(left, TEXT) if is_text(right) else left), expression=right)
     target = common_type(types)
     if target is None:
         raise UnfitError(": values of these types are not compared: CAST one of them")
     if target.kind == "decimal":
-        return _compared_decimals(operator, one, other)
+        return _compared_decimals(operator, left, right)
+    # Text without a column is compared by the database's collation, which SQLite does not know.
     if target.kind == "text":
-        (check_equal if operator in (exp.EQ, exp.NEQ) else check_ordered)(one, other)
-    sides = [converted(each, target) for each in (one, other)]
+        (check_equal if operator in (exp.EQ, exp.NEQ) else check_ordered)(left, right)
+    sides = [converted(side, target) for side in (left, right)]
+    # SQL Server orders UNIQUEIDENTIFIERs by their last bytes first.
     if target.kind == "uuid" and operator not in (exp.EQ, exp.NEQ):
-        sides = [call(ORDERED_BY["uuid"], each) for each in sides]
+        sides = [call(ORDERED_BY["uuid"], side) for side in sides]
     return operator(this=collated(sides[0]), expression=sides[1])
 
 
-def _compared_decimals(operator: type[Expression], one: Expression, other: Expression) -> Expression:
-    """An int beside a constant is compared as a number, by the index of its column."""
-    if kind(one) in ("int", "bit") and _is_short(other):
-        return operator(this=one, expression=exp.Literal.number(other.unnest().name))
-    if kind(other) in ("int", "bit") and _is_short(one):
-        return operator(this=exp.Literal.number(one.unnest().name), expression=other)
-    sides = [exact(each, beside) for each, beside in ((one, other), (other, one))]
+def _compared_decimals(operator: type[Expression], left: Expression, right: Expression) -> Expression:
+    """Compare decimals through a function.
+
+    An int column beside a constant is compared as a number, so that its index is used.
+    """
+    if kind(left) in ("int", "bit") and _is_short(right):
+        return operator(this=left, expression=exp.Literal.number(right.unnest().name))
+    if kind(right) in ("int", "bit") and _is_short(left):
+        return operator(this=exp.Literal.number(left.unnest().name), expression=right)
+    sides = [exact(side, beside) for side, beside in ((left, right), (right, left))]
     return operator(this=call("decimal_compare", *sides), expression=exp.Literal.number(0))
 
 
 def _is_short(node: Expression) -> bool:
-    """A constant that a double holds well enough to compare it with an int."""
+    """Return whether a double represents this constant exactly enough to compare it with an int."""
     inner = node.unnest()
     return is_decimal(node) and isinstance(inner, exp.Literal) and len(inner.name) < 15
 
 
 def exact(node: Expression, beside: Expression) -> Expression:
-    """A number that decimals are reckoned with; a text becomes one of the type beside it."""
+    """Return an operand for decimal arithmetic; a text is converted to the type beside it."""
     return converted(node, type_of(beside) or INT) if is_text(node) else node
 
 
-def _is_of_unit(one: Expression, other: Expression) -> bool:
-    """Whether one is a unit's column: made of that very expression, it is stored in the same form."""
-    return any(isinstance(each, exp.Column) and each.table == UNITS for each in (one, other))
+def _has_unit_column(left: Expression, right: Expression) -> bool:
+    """Return whether one side is a unit's column.
+
+    It was computed from the other side, and so is stored in the same form.
+    """
+    return any(isinstance(side, exp.Column) and side.table == UNITS for side in (left, right))
 
 
 def between(node: Expression) -> Expression:
+    """Translate BETWEEN into two comparisons."""
+    # Two comparisons, since each bound may need another conversion of the value.
     low = compared(exp.GTE, node.this.copy(), node.args["low"])
     return exp.paren(exp.and_(low, compared(exp.LTE, node.this.copy(), node.args["high"]), copy=False))
 
 
 def among(node: Expression) -> Expression:
+    """Translate IN: one list where all comparisons have the same left side, else OR."""
     if query := node.args.get("query"):
         return _in_query(node, query)
-    made = [compared(exp.EQ, node.this.copy(), each) for each in node.expressions]
-    first = made[0].this
-    if any(each.this != first or isinstance(each.this, exp.Anonymous) for each in made):
-        return exp.paren(exp.or_(*made, copy=False))
-    return exp.In(this=first, expressions=[each.expression for each in made])
+    equalities = [compared(exp.EQ, node.this.copy(), value) for value in node.expressions]
+    first = equalities[0].this
+    # A conversion may depend on the constant, so that the left sides differ.
+    if any(equality.this != first or isinstance(equality.this, exp.Anonymous) for equality in equalities):
+        return exp.paren(exp.or_(*equalities, copy=False))
+    return exp.In(this=first, expressions=[equality.expression for equality in equalities])
 
 
 def _in_query(node: Expression, query: Expression) -> Expression:
-    wanted = type_of(node.this)
+    operand_type = type_of(node.this)
     inner = query.unnest()
-    given = next(iter(output_types(inner).values()), None) if isinstance(inner, exp.Query) else None
-    if wanted is not None and given is not None:
-        target = common_type([wanted, given])
-        if target is None or ("decimal" in (wanted.kind, given.kind) and wanted != given):
+    output_type = next(iter(output_types(inner).values()), None) if isinstance(inner, exp.Query) else None
+    if operand_type is not None and output_type is not None:
+        target = common_type([operand_type, output_type])
+        if target is None or (
+            "decimal" in (operand_type.kind, output_type.kind) and operand_type != output_type
+        ):
             raise UnfitError(": values of these types are not compared: CAST one of them")
-        if given != NULL and converted(probe := _probe(given), target) is not probe:
-            raise UnfitError(": IN of another type: CAST what the inner SELECT gives")
+        if output_type != NULL and converted(probe := _probe(output_type), target) is not probe:
+            # Each row of the query would have to be converted: the report is to do that in its SELECT.
+            raise UnfitError(": IN of another type: CAST the column of the inner SELECT")
         node.set("this", converted(node.this, target))
     node.set("this", collated(node.this))
     return node
 
 
-def _probe(given: SqlType) -> Expression:
-    return with_type(exp.column("x"), given)
+def _probe(sql_type: SqlType) -> Expression:
+    return with_type(exp.column("x"), sql_type)
 
 
 def nullif(node: Expression) -> Expression:
+    """Translate NULLIF into CASE, since SQLite's own would compare stored forms."""
     is_equal = compared(exp.EQ, node.this.copy(), node.expression.copy())
-    made = exp.case().when(is_equal, exp.null(), copy=False).else_(node.this.copy(), copy=False)
-    made.meta[NEVER_ZERO] = isinstance(node.expression, exp.Literal) and node.expression.name == "0"
-    return made
+    result = exp.case().when(is_equal, exp.null(), copy=False).else_(node.this.copy(), copy=False)
+    result.meta[NEVER_ZERO] = isinstance(node.expression, exp.Literal) and node.expression.name == "0"
+    return result

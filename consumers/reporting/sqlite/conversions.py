@@ -1,7 +1,7 @@
-"""Conversions of T-SQL between types, as SQL over values as SQLite stores them: constants are converted once,
-here, so that a column stands alone in a condition and its index leads to rows.
+"""Conversions of T-SQL between types, as SQL over the forms in which SQLite stores values.
 
-What T-SQL converts by itself where two types meet is `converted`; what a report asks for is `cast`.
+Constants are converted once, here, so that a column stays alone on its side of a condition and its index is
+used. `converted` is the implicit conversion where two types meet, `cast` the explicit one.
 """
 
 from __future__ import annotations
@@ -19,75 +19,79 @@ from consumers.reporting.sqlite.reads import READS, Stored, stored
 
 MOMENTS = frozenset(["date", "datetime", "time"])
 UUID_AS_TEXT = "uuid_as_text"
-"""Noted of a UNIQUEIDENTIFIER that is written as text."""
+"""Key in a node's `meta`: the node is a UNIQUEIDENTIFIER written as text."""
 
 
 class UnfitError(Exception):
-    """SQLite can't be asked for this; says what to write instead, or nothing."""
+    """A node without an equivalent in SQLite. The message names what to write instead, or is empty."""
 
 
 def call(name: str, *arguments: Expression | int | str) -> Expression:
-    """A function, ours or SQLite's."""
-    given = [_constant(each) if isinstance(each, (int, str)) else each.copy() for each in arguments]
-    return exp.Anonymous(this=name, expressions=given)
+    """Return a call of a function, ours or SQLite's."""
+    expressions = [
+        _constant(argument) if isinstance(argument, (int, str)) else argument.copy() for argument in arguments
+    ]
+    return exp.Anonymous(this=name, expressions=expressions)
 
 
 def _constant(value: Stored) -> Expression:
     if isinstance(value, str):
         return exp.Literal.string(value)
+    # Parentheses keep the sign apart from an operator before it.
     return exp.Literal.number(repr(value)) if value >= 0 else exp.paren(exp.Literal.number(value))
 
 
 def is_constant_text(node: Expression) -> bool:
-    found = type_of(node)
-    return isinstance(node.unnest(), exp.Literal) and found is not None and found.kind == "text"
+    sql_type = type_of(node)
+    return isinstance(node.unnest(), exp.Literal) and sql_type is not None and sql_type.kind == "text"
 
 
 def converted(node: Expression, target: SqlType) -> Expression:
-    """As T-SQL converts it by itself. Raises UnfitError."""
+    """Return the node converted implicitly, as T-SQL does. Raises UnfitError."""
     source = type_of(node)
-    if source is None or source in (NULL, target) or _is_alike(source, target):
+    if source is None or source in (NULL, target) or _has_same_form(source, target):
         return node
     if source.kind == "text":
         if not is_constant_text(node):
-            raise UnfitError(
-                f": text beside {_named(target)} fails for a text that is none: CAST one of them"
-            )
+            # SQL Server converts the text of each row that its plan reads, and fails where it does not fit.
+            raise UnfitError(f": text beside {_named(target)} fails where it is not one: CAST one of them")
         return with_type(constant(node.unnest().name, target), target)
     if source.kind in MOMENTS and target.kind not in MOMENTS:
         raise UnfitError(f": {_named(source)} beside {_named(target)}: CAST one of them")
     return with_type(_CONVERSIONS[_pair(source, target)](node, target), target)
 
 
-def _is_alike(source: SqlType, target: SqlType) -> bool:
-    """Whether both are stored in one form."""
+def _has_same_form(source: SqlType, target: SqlType) -> bool:
+    """Return whether values of both types are stored in the same form."""
     if source.kind == target.kind:
+        # Decimals are text with as many digits as their scale; times differ in digits and zone.
         form = ("scale",) if source.kind == "decimal" else ("size", "zoned")
         narrower = source.kind == "int" and source.size <= target.size
-        is_same = all(getattr(source, each) == getattr(target, each) for each in form)
+        is_same = all(getattr(source, attribute) == getattr(target, attribute) for attribute in form)
         return is_same or narrower or source.kind in ("text", "binary")
     return (source.kind, target.kind) in (("bit", "int"), ("real", "float"))
 
 
-def _named(given: SqlType) -> str:
+def _named(sql_type: SqlType) -> str:
     return {"int": "INT", "datetime": "DATETIME2", "uuid": "UNIQUEIDENTIFIER"}.get(
-        given.kind, given.kind.upper()
+        sql_type.kind, sql_type.kind.upper()
     )
 
 
 def _pair(source: SqlType, target: SqlType) -> tuple[str, str]:
     pair = (source.kind, target.kind)
+    # A pair that is missing here is refused, even where T-SQL would convert it.
     if pair not in _CONVERSIONS:
         raise UnfitError(f": {_named(source)} is not converted to {_named(target)}")
     return pair
 
 
 def constant(text: str, target: SqlType) -> Expression:
-    """What this text is as another type, with all its digits. Raises UnfitError."""
-    made = _stored(text, target)
-    if target.kind == "decimal" and Decimal(made) != decimal_of(text):
+    """Return this text as a constant of another type, with all its digits. Raises UnfitError."""
+    value = _stored(text, target)
+    if target.kind == "decimal" and Decimal(value) != decimal_of(text):
         raise UnfitError(f": more than {target.scale} digits after the point: round it")
-    return _constant(made)
+    return _constant(value)
 
 
 def _stored(text: str, target: SqlType) -> Stored:
@@ -124,6 +128,7 @@ def _to_bit(node: Expression, _: SqlType) -> Expression:
 
 
 def _day_to_moment(node: Expression, target: SqlType) -> Expression:
+    # An empty text is 1900-01-01T00:00: its time of day is midnight with the digits and zone of the type.
     midnight = moment_text("", target.size, target.zoned)[10:]
     if isinstance(node, exp.Literal):
         return exp.Literal.string(f"{node.name}{midnight}")
@@ -138,7 +143,7 @@ def _day(node: Expression, _: SqlType) -> Expression:
     return call("SUBSTR", node, 1, 10)
 
 
-def _as_it_is(node: Expression, _: SqlType) -> Expression:
+def _unchanged(node: Expression, _: SqlType) -> Expression:
     return node
 
 
@@ -148,7 +153,7 @@ _CONVERSIONS: dict[tuple[str, str], Callable[[Expression, SqlType], Expression]]
     **{(kind, "real"): _to_float for kind in NUMBERS},
     **{(kind, "int"): _to_int for kind in NUMBERS},
     **{(kind, "bit"): _to_bit for kind in NUMBERS},
-    ("bit", "bit"): _as_it_is,
+    ("bit", "bit"): _unchanged,
     ("date", "datetime"): _day_to_moment,
     ("datetime", "datetime"): _moment,
     ("datetime", "date"): _day,
@@ -160,7 +165,7 @@ _CONVERSIONS: dict[tuple[str, str], Callable[[Expression, SqlType], Expression]]
 
 
 def cast(node: Expression, target: SqlType, *, is_try: bool = False) -> Expression:
-    """As CAST and TRY_CAST convert it. Raises UnfitError."""
+    """Return the node converted as CAST and TRY_CAST do. Raises UnfitError."""
     source = type_of(node)
     if source is None or source == NULL:
         return node
@@ -168,15 +173,16 @@ def cast(node: Expression, target: SqlType, *, is_try: bool = False) -> Expressi
         return text_of(node, target.size)
     if source.kind != "text":
         return converted(node, target) if source.kind not in MOMENTS else _recast(node, source, target)
+    # TRY_CAST is NULL for texts that are no date under the login's language, which a file can't know.
     if is_try and target.kind in MOMENTS:
         raise UnfitError(
-            ": which texts are dates hangs on the language of a login: CAST, and WHERE before it"
+            ": which texts are dates depends on the language of a login: CAST, and WHERE before it"
         )
     return with_type(_read(node, target, is_try=is_try), target)
 
 
 def _recast(node: Expression, source: SqlType, target: SqlType) -> Expression:
-    if _is_alike(source, target):
+    if _has_same_form(source, target):
         return node
     return with_type(_CONVERSIONS[_pair(source, target)](node, target), target)
 
@@ -195,16 +201,19 @@ def _read(node: Expression, target: SqlType, *, is_try: bool) -> Expression:
 
 
 def text_of(node: Expression, size: int = 0) -> Expression:
-    """As T-SQL writes it where text is asked for, cut after so many characters."""
+    """Return the node as T-SQL writes it as text, cut to so many characters. Raises UnfitError."""
     source = type_of(node)
     kind = source.kind if source else "text"
+    # SQLite's text of these differs from T-SQL's.
     if kind in ("datetime", "float", "real", "binary"):
         raise UnfitError(f": {_named(source or TEXT)} as text: CAST it to a DATE or a DECIMAL first")
     if kind in ("int", "bit"):
         node = exp.cast(node, "TEXT")
     if kind == "uuid":
+        # SQL Server writes a UNIQUEIDENTIFIER in upper case; SQLite stores it in lower case.
         node = call("UPPER", node)
         node.meta[UUID_AS_TEXT] = True
+    # SQL Server fails, or writes *, where a number does not fit; it cuts only text.
     if size and kind in ("int", "decimal", "uuid"):
         node = call("tsql_fitting", node, size)
     elif size and not (source and 0 < source.size <= size and kind == "text"):

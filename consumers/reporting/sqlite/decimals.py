@@ -1,4 +1,4 @@
-"""T-SQL's numbers on values as SQLite stores them: a decimal is text, exact, with the digits of its scale."""
+"""T-SQL's numbers on values as SQLite stores them: a decimal is exact text with the digits of its scale."""
 
 from __future__ import annotations
 
@@ -11,40 +11,44 @@ from typing import Any, TypeVar
 from consumers.reporting.definition.literals import UnreadableError, fitting_int
 
 EXACT = Context(prec=100)
+"""Decimal context of 100 digits, in which a product of two numbers of 38 digits is exact."""
 _TOO_LARGE = "the number is too large for its type"
-_MIDDLE = Decimal(10) ** 39
+_OFFSET = Decimal(10) ** 39
 T = TypeVar("T")
 
 
 def decimal_text(value: Decimal) -> str:
-    """As it is stored. Zero has no sign: it would be another text."""
+    """Return a decimal as it is stored. Zero has no sign, which would be another text."""
     return format(EXACT.plus(value), "f")
 
 
 def fitted(value: Decimal, size: int, scale: int) -> str:
-    """Rounded half away from zero to `scale` digits behind the point, as it is stored. Raises UnreadableError
-    where it has more than `size` digits then."""
+    """Return a decimal as it is stored, rounded half away from zero to `scale` digits behind the point.
+
+    Raises UnreadableError where it then has more than `size` digits.
+    """
     try:
-        made = value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
+        rounded = value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, EXACT)
     except InvalidOperation:
         raise UnreadableError(_TOO_LARGE) from None
-    if made and made.adjusted() >= max(size - scale, 0):
+    # `adjusted` is the exponent of the first digit: the number of digits before the point, less one.
+    if rounded and rounded.adjusted() >= max(size - scale, 0):
         raise UnreadableError(_TOO_LARGE)
-    return decimal_text(made)
+    return decimal_text(rounded)
 
 
 def of_values(function: Callable[..., T]) -> Callable[..., T | None]:
-    """NULL where an argument is."""
+    """Decorate a function to return NULL where an argument is NULL."""
 
     @wraps(function)
-    def null_or_value(*given: Any) -> T | None:
-        return None if None in given else function(*given)
+    def null_or_value(*arguments: Any) -> T | None:
+        return None if None in arguments else function(*arguments)
 
     return null_or_value
 
 
 class Sum:
-    """To the last digit, of the greatest scale among the values."""
+    """Exact sum, with the greatest scale among the values."""
 
     def __init__(self) -> None:
         self._sum: Decimal | None = None
@@ -57,7 +61,10 @@ class Sum:
         return None if self._sum is None else decimal_text(self._sum)
 
 
+# SQLite's MIN and MAX would compare the stored text.
 class Least:
+    """Smallest value."""
+
     def __init__(self) -> None:
         self._value: Decimal | None = None
 
@@ -65,16 +72,18 @@ class Least:
         if value is not None and (self._value is None or self._wins(Decimal(value), self._value)):
             self._value = Decimal(value)
 
-    def _wins(self, value: Decimal, other: Decimal) -> bool:
-        return value < other
+    def _wins(self, value: Decimal, best: Decimal) -> bool:
+        return value < best
 
     def finalize(self) -> str | None:
         return None if self._value is None else decimal_text(self._value)
 
 
 class Greatest(Least):
-    def _wins(self, value: Decimal, other: Decimal) -> bool:
-        return value > other
+    """Greatest value."""
+
+    def _wins(self, value: Decimal, best: Decimal) -> bool:
+        return value > best
 
 
 def _number(value: Any) -> Decimal:
@@ -82,54 +91,60 @@ def _number(value: Any) -> Decimal:
 
 
 def _operation(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[[Any, Any], str]:
-    return lambda one, other: decimal_text(operation(_number(one), _number(other)))
+    return lambda left, right: decimal_text(operation(_number(left), _number(right)))
 
 
-def _compared(one: Any, other: Any) -> int:
-    """-1, 0 or 1."""
-    a, b = _number(one), _number(other)
-    return (a > b) - (a < b)
+def _compared(left: Any, right: Any) -> int:
+    """Return -1, 0 or 1."""
+    left_number, right_number = _number(left), _number(right)
+    return (left_number > right_number) - (left_number < right_number)
 
 
 def _rounded(value: Any, scale: int, size: int) -> str:
     return fitted(_number(value), size, scale)
 
 
-def _divided(one: Any, other: Any, scale: int) -> str:
-    """SQL Server cuts the digits that the type has not. Raises ZeroDivisionError, as SQL Server does."""
-    made = EXACT.divide(_number(one), _number(other))
-    return decimal_text(made.quantize(Decimal(1).scaleb(-scale), ROUND_DOWN, EXACT))
+def _divided(dividend: Any, divisor: Any, scale: int) -> str:
+    """Divide and cut the digits beyond the scale, as SQL Server does.
+
+    Raises ZeroDivisionError, where SQL Server fails, too.
+    """
+    quotient = EXACT.divide(_number(dividend), _number(divisor))
+    # Cut, not rounded: that is what SQL Server does with the digits beyond the scale of a quotient.
+    return decimal_text(quotient.quantize(Decimal(1).scaleb(-scale), ROUND_DOWN, EXACT))
 
 
 def _sortable(value: Any) -> str:
-    """Text whose order is that of the numbers."""
-    return f"{EXACT.add(_number(value), _MIDDLE):.38f}"
+    """Return text that sorts as the numbers do."""
+    # The offset makes every number positive and of the same width, so that text order is numeric order.
+    return f"{EXACT.add(_number(value), _OFFSET):.38f}"
 
 
 def _int(value: Any, size: int) -> int:
-    """CAST(... AS INT) cuts."""
+    """Return the whole part, as CAST(... AS INT) does."""
     whole = _number(value).to_integral_value(ROUND_DOWN, EXACT)
     return fitting_int(int(whole), size)
 
 
-def _int_divided(one: float, other: float) -> float:
-    """Towards zero, of whole numbers."""
-    if not (isinstance(one, int) and isinstance(other, int)):
-        return one / other
-    whole = abs(one) // abs(other)
-    return whole if (one < 0) == (other < 0) else -whole
+def _int_divided(dividend: float, divisor: float) -> float:
+    """Divide whole numbers towards zero, and others as floats."""
+    if not (isinstance(dividend, int) and isinstance(divisor, int)):
+        return dividend / divisor
+    # Python's // rounds down, T-SQL's / towards zero.
+    whole = abs(dividend) // abs(divisor)
+    return whole if (dividend < 0) == (divisor < 0) else -whole
 
 
-def _int_remainder(one: int, other: int) -> int:
-    """Of the sign of the first."""
-    rest = abs(one) % abs(other)
-    return -rest if one < 0 else rest
+def _int_remainder(dividend: int, divisor: int) -> int:
+    """Return the remainder with the sign of the dividend."""
+    rest = abs(dividend) % abs(divisor)
+    return -rest if dividend < 0 else rest
 
 
 def real_of(value: float) -> float:
-    """With the digits that a REAL has."""
-    made: float = struct.unpack("f", struct.pack("f", float(value)))[0]
-    return made
+    """Return the value with the precision of a REAL."""
+    real: float = struct.unpack("f", struct.pack("f", float(value)))[0]
+    return real
 
 
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {

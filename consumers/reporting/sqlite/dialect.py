@@ -1,4 +1,4 @@
-"""Reports in SQLite."""
+"""Statements of reports in SQLite."""
 
 from __future__ import annotations
 
@@ -28,23 +28,27 @@ from consumers.reporting.sqlite.translation import to_sqlite
 
 
 class SqliteDialect(Dialect):
-    """`dialect.Dialect`; DDL is part of the transaction."""
+    """Dialect of SQLite, where DDL is part of a transaction."""
 
     sql = "sqlite"
     prefixes: ClassVar = {"staging": "staging_", "reporting": "reporting_", "headwater": "headwater_"}
 
     def definition(self, report: Report) -> str:
-        """Tables that were made before values were converted as T-SQL does may have other rows."""
+        """Return the definition with a version of the conversions.
+
+        Tables built before values were converted as T-SQL does may have other rows, and are rebuilt.
+        """
         return f"{report.definition}; converted as T-SQL"
 
     def to_sql(self, tree: Expression) -> str:
-        made = to_sqlite(tree)
-        for table in list(made.find_all(exp.Table)):
+        translated = to_sqlite(tree)
+        for table in list(translated.find_all(exp.Table)):
+            # The reports read the views of staging, whose names have a prefix instead of a schema.
             if table.db == STAGING:
-                own = self.table("staging", table.name)
-                own.set("db", quoted("main"))  # a CTE may have the name of the view
-                table.replace(exp.alias_(own, table.alias, table=True) if table.alias else own)
-        return made.sql("sqlite", comments=False, identify=True)
+                physical = self.table("staging", table.name)
+                physical.set("db", quoted("main"))  # a CTE may have the name of the view
+                table.replace(exp.alias_(physical, table.alias, table=True) if table.alias else physical)
+        return translated.sql("sqlite", comments=False, identify=True)
 
     def temporary(self, name: str) -> exp.Table:
         return exp.Table(this=quoted(f"report_{name}"), db=quoted("temp"))
@@ -56,8 +60,10 @@ class SqliteDialect(Dialect):
         return f"CREATE TABLE {self.temporary(name).sql('sqlite')} AS {self.to_sql(query)}"
 
     def delete(self, table: exp.Table, others: exp.Table, condition: Expression) -> str:
-        """Through the units, which lead to rows by the index. `_rowid_` is the row number, since no column
-        has that name: `rowid` and `oid` would mean a column of that name."""
+        """Return a DELETE that starts from the units, which lead to rows by the index.
+
+        `_rowid_` and not `rowid` or `oid`: no report has a column of that name.
+        """
         name, condition_ = self.to_sql(table), self.to_sql(condition)
         return (
             f"DELETE FROM {name} WHERE _rowid_ IN "
@@ -79,19 +85,22 @@ class SqliteDialect(Dialect):
         return [f"CREATE TABLE {self.to_sql(table)} AS SELECT * FROM ({self.to_sql(query)}) WHERE 0"]
 
     def columns_query(self, report: Report, number: int) -> str:
-        """Of no type: a column takes any value, and any two are compared."""
+        """Return the columns without types: a column holds any value, and any two values can be compared."""
         table = self.report(report.name, number).name
         return f"SELECT name, '', NULL, NULL, NULL, NULL FROM pragma_table_info('{table}')"
 
     def create_unit_index(self, report: Report, number: int, outputs: Sequence[Output]) -> list[str]:
-        """An index takes them all."""
+        """Return the statement for an index on all columns of the unit."""
         table = self.report(report.name, number)
-        unit = ", ".join(self._indexed(report, each.name) for each in outputs if each.name in report.unit)
+        unit = ", ".join(
+            self._indexed(report, output.name) for output in outputs if output.name in report.unit
+        )
         index = quoted(f"{table.name}__unit").sql("sqlite")
         return [f"CREATE INDEX {index} ON {self.to_sql(table)} ({unit})"] if unit else []
 
     def _indexed(self, report: Report, name: str) -> str:
-        """Text as T-SQL compares it."""
+        """Return a column of the index, with text collated as T-SQL compares it."""
+        # Without the same collation SQLite would not use the index for a comparison of text.
         collation = " COLLATE RTRIM" if is_text(typed(report, name)) else ""
         return quoted(name).sql("sqlite") + collation
 
@@ -108,6 +117,7 @@ class SqliteDialect(Dialect):
         on = f"ON {self.to_sql(staging)} BEGIN {into}"
         trigger = self.pending(report, number, entity).name
         return [
+            # AUTOINCREMENT never reuses the number of a deleted row.
             f"CREATE TABLE {pending} ({ID} INTEGER PRIMARY KEY AUTOINCREMENT, {KEY_HASH} BLOB NOT NULL, "
             f"{EXISTED} INTEGER NOT NULL{columns})",
             f"CREATE TRIGGER {quoted(trigger + '__i').sql('sqlite')} AFTER INSERT {on} "
@@ -117,21 +127,22 @@ class SqliteDialect(Dialect):
         ]
 
     def drop(self, report: str, number: int, entities: int) -> list[str]:
-        made = []
-        for place in range(entities):
-            pending = self.pending_at(report, number, place).name
-            made += [
+        statements = []
+        for index in range(entities):
+            pending = self.pending_at(report, number, index).name
+            statements += [
                 f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__i').sql('sqlite')}",
                 f"DROP TRIGGER IF EXISTS {quoted(f'{pending}__u').sql('sqlite')}",
                 f"DROP TABLE IF EXISTS {quoted(pending).sql('sqlite')}",
             ]
-        return [*made, f"DROP TABLE IF EXISTS {self.to_sql(self.report(report, number))}"]
+        return [*statements, f"DROP TABLE IF EXISTS {self.to_sql(self.report(report, number))}"]
 
     def drop_view(self, name: str) -> str:
         return f"DROP VIEW IF EXISTS {self.to_sql(self.view(name))}"
 
     def point_view(self, name: str, number: int) -> list[str]:
         view, table = self.to_sql(self.view(name)), self.to_sql(self.report(name, number))
+        # SQLite has no CREATE OR REPLACE VIEW.
         return [self.drop_view(name), f"CREATE VIEW {view} AS SELECT * FROM {table}"]
 
     def freshness_view(self, revisions: Sequence[ReportRevision]) -> list[str]:

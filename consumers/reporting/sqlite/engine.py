@@ -1,4 +1,4 @@
-"""Where a SQLite warehouse keeps reports. One transaction that lets no one else write is all of a refresh."""
+"""The engine of reports in SQLite. One write transaction covers a whole refresh."""
 
 from __future__ import annotations
 
@@ -31,31 +31,36 @@ FAILED = (
 
 
 class SqliteSession(EngineSession):
-    """`refresh.Session`, and `refresher.Holder` of itself."""
+    """Session of a refresh (`refresh.Session`), which is also its own `refresher.Holder`."""
 
     def __init__(self, connection: Connection, warehouse: SqliteWarehouse, doing: str = "reports") -> None:
-        """With the functions that reports are written in: the connection may be new."""
+        """Register the functions of reports, since the connection may be new."""
         revisions = revisions_in(connection)
         super().__init__(connection, SYSTEM, revisions, warehouse.tables, warehouse.instant())
         self._doing = doing
         self._driver = connection.connection.driver_connection
+        # The driver's connection is `Any | None` to mypy.
         if isinstance(self._driver, sqlite3.Connection):
             register(self._driver)
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[SqliteSession]:  # noqa: ARG002 - it always is
         with self._errors():
+            # A savepoint, since the warehouse has opened the transaction already.
             self.run("SAVEPOINT report")
             try:
                 yield self
-            except Exception:  # of anything else the whole transaction is undone by who opened it
+            except Exception:  # after a BaseException the caller rolls back the whole transaction
                 self._undo()
                 raise
             self.run("RELEASE report")
 
     def _undo(self) -> None:
-        """Raises nothing: after some errors, such as a full disk, SQLite has undone the whole transaction by
-        itself, and there is no savepoint any more."""
+        """Undo the savepoint. Raises nothing.
+
+        After some errors, such as a full disk, SQLite has already rolled back the whole transaction, and no
+        savepoint is left.
+        """
         try:
             self.run("ROLLBACK TO report", "RELEASE report")
         except SQLAlchemyError:
@@ -63,8 +68,11 @@ class SqliteSession(EngineSession):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Ours. A statement that SQLite can compile and that fails has met a value: in a report's SELECT that
-        is a conversion, or a number that is too large."""
+        """Map errors to ours.
+
+        A statement that SQLite compiled and that then fails has met a value: in a report's SELECT that is a
+        conversion, or a number that is too large.
+        """
         try:
             with sqlite_errors(self._doing):
                 yield
@@ -72,6 +80,7 @@ class SqliteSession(EngineSession):
             raise ConfigurationError(str(refusal)) from None
         except ConfigurationError as error:
             failed = error.__cause__
+            # Raised by our functions (ValueError) and by integer overflow alike.
             if getattr(failed, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
                 raise
             raise ConfigurationError(f"{self._doing}: {FAILED}") from failed
@@ -84,15 +93,18 @@ class SqliteSession(EngineSession):
         self.changed(*statements)
 
     def changed(self, *statements: str) -> list[int]:
-        made = []
+        row_counts = []
         for statement in statements:
             done = self._connection.exec_driver_sql(exact(self._connection, statement))
-            made.append(done.rowcount)
-        return made
+            row_counts.append(done.rowcount)
+        return row_counts
 
 
 class SqliteReports:
-    """`refresher.ReportEngine`. More than one would wait for each other, and consumers for them."""
+    """Report engine of SQLite (`refresher.ReportEngine`).
+
+    Several refreshes at once would wait for each other, and consumers for them.
+    """
 
     at_once = 1
 
@@ -106,18 +118,19 @@ class SqliteReports:
             yield SqliteSession(connection, self._warehouse)
 
     def outputs(self, report: Report) -> list[Output]:
-        """SQLite's columns have no types of their own: those that the SELECT shows."""
+        """Return the types that the SELECT shows: SQLite's columns have none of their own."""
         query = self.dialect.to_sql(at_time(report.query, ANY_MOMENT))
         with self._warehouse.reading(f"report {report.name}") as connection:
             session = SqliteSession(connection, self._warehouse)
             try:
+                # WHERE 0 compiles the SELECT, with all names resolved, and reads nothing.
                 session.rows(f"SELECT * FROM ({query}) WHERE 0")
-            except DBAPIError as error:  # of a statement that read no row: names and constants of it alone
-                raise ConfigurationError(f"report {report.name}: SQLite says: {error.orig}") from None
-        return [Output(each.alias_or_name, shown_type(each)) for each in report.query.selects]
+            except DBAPIError as error:  # INV-7: no row was read, so the message has no field values
+                raise ConfigurationError(f"report {report.name}: SQLite reports: {error.orig}") from None
+        return [Output(output.alias_or_name, shown_type(output)) for output in report.query.selects]
 
     @contextmanager
     def holding(self, report: str, wait_seconds: float = 0) -> Iterator[SqliteSession]:  # noqa: ARG002
-        """It waits its turn as every writer does."""
+        """Hold a report by the warehouse's write lock, for which every writer waits its turn."""
         with self._warehouse.writing(f"report {report}") as connection:
             yield SqliteSession(connection, self._warehouse, f"report {report}")

@@ -1,4 +1,4 @@
-"""T-SQL's functions of days and moments as SQLite stores them, and all functions of ours for a connection."""
+"""T-SQL's date functions on values as SQLite stores them, and the registration of all functions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def _date_add(part: str, number: int, text: str) -> str:
         moved = moment + timedelta(days=_STEPS[part] * number)
     else:
         months = moment.year * 12 + moment.month - 1 + {"MONTH": 1, "QUARTER": 3, "YEAR": 12}[part] * number
+        # Adding months keeps the day, or takes the last day of a shorter month, as DATEADD does.
         year, month = divmod(months, 12)
         moved = moment.replace(year=year, month=month + 1, day=min(moment.day, _days(year, month + 1)))
     day = moved.date().isoformat()
@@ -39,17 +40,18 @@ def _zone(text: str) -> str:
 
 
 def _end(text: str) -> int:
-    """Where its digits end."""
+    """Return where the digits of a moment end, before its zone."""
     return len(text) - len(_zone(text))
 
 
 def _moment(text: str, digits: int, zoned: int) -> str:
-    """With so many digits of a second, rounded."""
+    """Return a moment rounded to so many digits of a second."""
+    # SQLite keeps microseconds: a seventh digit of DATETIME2 is not stored.
     step = 10 ** (6 - min(digits, 6))
-    given = datetime.fromisoformat(text[: _end(text)])
-    rest = given.microsecond % step
-    made = given + timedelta(microseconds=step - rest if rest * 2 >= step > 1 else -rest)
-    return f"{made.date().isoformat()}T{clock_text(made.time(), digits)}{'+00:00' if zoned else ''}"
+    moment = datetime.fromisoformat(text[: _end(text)])
+    rest = moment.microsecond % step
+    rounded = moment + timedelta(microseconds=step - rest if rest * 2 >= step > 1 else -rest)
+    return f"{rounded.date().isoformat()}T{clock_text(rounded.time(), digits)}{'+00:00' if zoned else ''}"
 
 
 def _time(text: str, digits: int) -> str:
@@ -61,9 +63,10 @@ def _days(year: int, month: int) -> int:
 
 
 def _date_diff(part: str, start: str, end: str) -> int:
-    """How many ends of such a part lie between."""
+    """Return how many boundaries of a part are between two moments, as DATEDIFF does."""
     if part in _SECONDS:
         return _steps(end, _SECONDS[part]) - _steps(start, _SECONDS[part])
+    # Only the calendar counts: from 31 December to 1 January is one YEAR, as in T-SQL.
     a, b = date.fromisoformat(start[:10]), date.fromisoformat(end[:10])
     if part == "DAY":
         return (b - a).days
@@ -76,9 +79,10 @@ def _date_diff(part: str, start: str, end: str) -> int:
 
 
 def _steps(text: str, seconds: int) -> int:
-    """Whole ones since the day before the first."""
-    at = datetime.fromisoformat(text)
-    return (at.toordinal() * 86_400 + at.hour * 3_600 + at.minute * 60 + at.second) // seconds
+    """Return the whole steps of so many seconds since the day before 0001-01-01."""
+    moment = datetime.fromisoformat(text)
+    seconds_of_day = moment.hour * 3_600 + moment.minute * 60 + moment.second
+    return (moment.toordinal() * 86_400 + seconds_of_day) // seconds
 
 
 def _end_of_month(text: str) -> str:
@@ -98,17 +102,21 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
 }
 DATE_PARTS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
 TIME_PARTS = frozenset(_SECONDS)
-"""Not of a DATE."""
+"""Parts that a DATE does not have."""
 
 
 def _aggregate(make: Any) -> Any:
-    """typeshed's own type of them is not to be met by a class whose step takes one value."""
+    """Return the class unchanged.
+
+    Hides it from typeshed, whose protocol allows no `step` with one typed argument.
+    """
     return make
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Makes them known to a connection."""
+    """Register all functions with a connection."""
     for name, (arguments, function) in [*_FUNCTIONS.items(), _LIKE]:
+        # Deterministic functions may be used in indexes, and are called once for constant arguments.
         connection.create_function(name, arguments, of_values(function), deterministic=True)
     connection.create_aggregate("decimal_sum", 1, _aggregate(sqlite_decimals.Sum))
     connection.create_aggregate("decimal_min", 1, _aggregate(sqlite_decimals.Least))
@@ -116,4 +124,4 @@ def register(connection: sqlite3.Connection) -> None:
 
 
 _LIKE = ("like", (3, sqlite_texts.like))
-"""LIKE ... ESCAPE."""
+"""LIKE ... ESCAPE, which SQLite calls with a third argument."""

@@ -1,4 +1,4 @@
-"""Texts that T-SQL reads as another type, in the form in which SQLite stores that type."""
+"""Conversion of text to another type, in the form in which SQLite stores that type."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ READS: Mapping[str, Callable[[str, int, int, bool], Stored]] = {
     "real": lambda text, *_: real_of(float_of(text)),
     "decimal": lambda text, size, scale, _: fitted(decimal_of(text), size, scale),
 }
-"""By the kind of a `SqlType`, from a text and the type's other parts."""
+"""Reader by the kind of a `SqlType`.
+
+Arguments: the text, and size, scale and zone of the type.
+"""
 
 
 def stored(text: str, kind: str, size: int = 0, scale: int = 0, zoned: bool = False) -> Stored:
-    """Read a text as this type. Raises UnreadableError, and KeyError for a kind that no text is read as."""
+    """Return a text as this type is stored.
+
+    Raises UnreadableError, and KeyError for a kind to which no text is converted.
+    """
     return READS[kind](text, size, scale, zoned)

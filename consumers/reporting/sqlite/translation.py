@@ -1,9 +1,9 @@
-"""A report's T-SQL as SQLite's, or why it can't be.
+"""Translation of a report's T-SQL into SQLite's SQL, or a refusal with the reason.
 
-Every kind of node is known here or refused: SQLite would take much of T-SQL for something else, silently. The
-T-SQL type of each node is known (definition/sql_types.py), and where T-SQL converts a value this says so
-(sqlite_conversions.py). Decimals are text, and go through functions of ours (sqlite_functions.py); text is
-compared without the blanks at its end (COLLATE RTRIM), but for LIKE.
+Every kind of node is known here or refused: SQLite would silently give much of T-SQL another meaning. The
+T-SQL type of every node is known (definition/sql_types.py); where T-SQL converts a value, so does the
+translation (conversions.py). Decimals are text and go through functions of ours (functions.py). Text is
+compared without trailing blanks (COLLATE RTRIM), except by LIKE.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from schemas.errors import ConfigurationError
 
 
 class NeedsSqlServerError(ConfigurationError):
-    """The report uses what SQLite has not."""
+    """The report uses something that SQLite does not have."""
 
 
 Rewrite: TypeAlias = Callable[[Expression], Expression]
 
+# Nodes that mean the same in SQLite.
 _SAME = (
     exp.Subquery, exp.With, exp.CTE, exp.From, exp.Join, exp.Where,
     exp.Having, exp.Limit, exp.Order, exp.Star, exp.Alias,
@@ -51,31 +52,37 @@ _SAME = (
 
 
 def to_sqlite(tree: Expression) -> Expression:
-    """Raises NeedsSqlServerError."""
-    made = tree.copy()
-    infer_types(made)
-    return _rewritten(made, tree)
+    """Return the translated tree. Raises NeedsSqlServerError."""
+    translated = tree.copy()
+    infer_types(translated)
+    return _rewritten(translated, tree)
 
 
 def _rewritten(node: Expression, original: Expression) -> Expression:
-    """What is within first. A node that is not known is refused before that, so that the refusal names the
-    function and not a part of it."""
+    """Translate a node after its children.
+
+    An unknown node is refused before them, so that the refusal names the function and not a part of it.
+    """
     rewrite = next((rewrite for kinds, rewrite in _REWRITTEN if isinstance(node, kinds)), None)
     if rewrite is None and not isinstance(node, _SAME):
         raise _refused(original)
+    # Types are read by the rewrite of the CAST around them.
     if isinstance(node, exp.DataType):
         return node
-    for each, own in zip(list(node.iter_expressions()), list(original.iter_expressions()), strict=True):
-        made = _rewritten(each, own)
-        if made is not each:
-            each.replace(made)
+    for child, original_child in zip(
+        list(node.iter_expressions()), list(original.iter_expressions()), strict=True
+    ):
+        replacement = _rewritten(child, original_child)
+        if replacement is not child:
+            child.replace(replacement)
     if rewrite is None:
         return node
     try:
-        made = rewrite(node)
+        replacement = rewrite(node)
     except UnfitError as unfit:
         raise _refused(original, str(unfit)) from None
-    return with_type(made, type_of(node)) if type_of(made) is None else made
+    # A parent's rewrite needs the type of the translated child.
+    return with_type(replacement, type_of(node)) if type_of(replacement) is None else replacement
 
 
 def _refused(node: Expression, reason: str = " has no equivalent in SQLite") -> NeedsSqlServerError:
@@ -86,16 +93,17 @@ def _refused(node: Expression, reason: str = " has no equivalent in SQLite") -> 
 
 
 def _select(node: Expression) -> Expression:
+    # DISTINCT compares the outputs, so that their collation decides.
     if isinstance(node, exp.Select) and node.args.get("distinct"):
         _collate_outputs(node.selects)
     return node
 
 
 def _collate_outputs(selects: Sequence[Expression]) -> None:
-    for each in selects:
-        inner = each.unalias()
+    for output in selects:
+        inner = output.unalias()
         if is_text(inner):
-            inner.replace(comparisons.collated(inner) if isinstance(each, exp.Alias) else _aliased(each))
+            inner.replace(comparisons.collated(inner) if isinstance(output, exp.Alias) else _aliased(output))
 
 
 def _aliased(column: Expression) -> Expression:
@@ -103,14 +111,17 @@ def _aliased(column: Expression) -> Expression:
 
 
 def _each_collated(node: Expression) -> Expression:
-    node.set("expressions", [comparisons.collated(each) for each in node.expressions])
+    node.set("expressions", [comparisons.collated(expression) for expression in node.expressions])
     return node
 
 
 def _window(node: Expression) -> Expression:
-    node.set("partition_by", [comparisons.collated(each) for each in node.args.get("partition_by") or []])
+    node.set(
+        "partition_by",
+        [comparisons.collated(expression) for expression in node.args.get("partition_by") or []],
+    )
     if isinstance(node.this, exp.Anonymous):
-        raise UnfitError(": such an aggregate is no window in SQLite")
+        raise UnfitError(": SQLite has no such aggregate with OVER")
     return node
 
 
@@ -123,29 +134,37 @@ def _ordered(node: Expression) -> Expression:
 
 
 def _united(node: Expression) -> Expression:
-    """Each column in one form, of the type that T-SQL gives it."""
+    """Convert each column of a UNION to the type that T-SQL gives it."""
+    # Only the outermost UNION: it converts the columns of all its SELECTs at once.
     if isinstance(node.parent, exp.SetOperation):
         return node
     every = [select.selects for select in selects_of(node)]
     for column in zip(*every, strict=False):
         _unite(column)
+    # UNION without ALL, INTERSECT and EXCEPT compare rows, UNION ALL does not.
     operations = node.find_all(exp.SetOperation)
-    if any(each.args.get("distinct") or not isinstance(each, exp.Union) for each in operations):
+    if any(
+        operation.args.get("distinct") or not isinstance(operation, exp.Union) for operation in operations
+    ):
         _collate_outputs(every[0])
     return node
 
 
 def _unite(column: Sequence[Expression]) -> None:
-    types = [type_of(each) for each in column]
+    types = [type_of(column_of_select) for column_of_select in column]
     if None in types:
         return
     target = common_type(types)
     if target is None:
         raise UnfitError(": a column of two types: CAST one of them")
-    for each in column:
-        inner = each.unalias()
-        if (made := converted(inner.copy(), target)) != inner:
-            inner.replace(made if isinstance(each, exp.Alias) else exp.alias_(made, each.alias_or_name))
+    for column_of_select in column:
+        inner = column_of_select.unalias()
+        if (replacement := converted(inner.copy(), target)) != inner:
+            inner.replace(
+                replacement
+                if isinstance(column_of_select, exp.Alias)
+                else exp.alias_(replacement, column_of_select.alias_or_name)
+            )
 
 
 _REWRITTEN: tuple[tuple[tuple[type[Expression], ...], Rewrite], ...] = (
