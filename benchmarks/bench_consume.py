@@ -32,13 +32,14 @@ from consumers.warehouse.sqlite.rows import parameters
 from consumers.warehouse.sqlite.warehouse import open_warehouse
 from consumers.warehouse.tables import StagingTable
 from producers.aggregator import Aggregate
-from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import BODY_START, ENVELOPE, Operation, encode_event, make_event
 from schemas.keys import canonical_key
 from schemas.letters.letter import InMemoryLetters
 from schemas.log.kpl import parse_aggregate
 from schemas.payload.codec import SchemaRegistry, make_schema
 from schemas.positions import dynamodb_position
+from schemas.sources.dynamodb import DynamoDbSource
 
 EVENTS = 100_000
 ROUNDS = 3

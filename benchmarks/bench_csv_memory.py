@@ -24,9 +24,10 @@ from producers.csv.handler import Producer
 from producers.kinesis import HASH_KEYS, Entry, OpenShard
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
+from schemas.catalog.entity import Catalog, Entity
 from schemas.letters.letter import InMemoryLetters
 from schemas.payload.codec import SchemaRegistry, make_schema
+from schemas.sources.csv import CsvSource, Mode
 
 BYTES = 100_000_000
 KEY = "drop/notes/notes.csv"

@@ -18,11 +18,12 @@ from typing import Any
 
 from consumers.facts import Fact, read_fact
 from consumers.rows import to_row
-from schemas.catalog.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import Entity
 from schemas.event import Operation, encode_event, make_event
 from schemas.keys import canonical_key
 from schemas.payload.codec import Schema, SchemaRegistry, make_schema
 from schemas.positions import dynamodb_position
+from schemas.sources.dynamodb import DynamoDbSource
 
 EVENTS = 30_000
 ROUNDS = 9

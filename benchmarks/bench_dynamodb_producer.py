@@ -24,11 +24,12 @@ from producers.dynamodb.handler import Producer
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.catalog.loader import load_catalog
 from schemas.event import BUCKETS, ENVELOPE, partition_key
 from schemas.letters.letter import InMemoryLetters
 from schemas.payload.codec import SchemaRegistry, make_schema
+from schemas.sources.dynamodb import DynamoDbSource
 
 RECORDS = 2_000
 BATCH = 100  # Lambda's default

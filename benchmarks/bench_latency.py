@@ -40,8 +40,8 @@ from headwater.embedded.aws import EmbeddedAws
 from headwater.installation import Installation, load
 from headwater.local.assembly import EMBEDDED_PACE
 from headwater.local.provision import make_flow, make_stores
-from headwater.local.runtime import Runtime
-from headwater.local.stream_poller import consumer_poller
+from headwater.polling.runtime import Runtime
+from headwater.polling.stream_poller import consumer_poller
 from producers.dynamodb.handler import handler as producer_handler
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -24,8 +24,9 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Batch, Row, Warehouse
-from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.payload.codec import SchemaRegistry, make_schema
+from schemas.sources.dynamodb import DynamoDbSource
 
 SIZES = [10**4, 10**5, 10**6, 10**7]
 LARGEST = "HEADWATER_BENCH_ROWS"

@@ -24,16 +24,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.bench_csv_producer import COLUMNS, _cell, _values
-from consumers.handler import handler as consumer_handler
+from consumers import handler as consumer_handler
 from consumers.kinesis import StreamReader
 from headwater.local.assembly import Local, embedded
-from headwater.local.dropping import drop_file, feed_of
-from headwater.local.provision import find_queue
-from headwater.local.queue_poller import QueuePoller
-from headwater.local.runtime import Poller
-from headwater.local.stream_poller import consumer_poller
-from headwater.settings import Settings
-from producers.csv.handler import handler as csv_handler
+from headwater.polling.runtime import Poller
+from headwater.polling.stream_poller import consumer_poller
+from headwater.sources.csv.poller import QueuePoller
+from headwater.sources.csv.provision import find_queue
+from headwater.sources.dropping import drop
+from producers.csv import handler as csv_handler
+from producers.wiring import wire
+from schemas.settings import Settings
 
 ROWS = int(os.environ.get("HEADWATER_BENCH_ROWS", "50000"))
 ENTITY = "school"
@@ -76,9 +77,13 @@ def parts_alone(file: Path) -> tuple[float, float, float]:
     with embedded(Settings()) as local:
         here, aws = local.here, local.aws
         stream = StreamReader(aws.kinesis, here.settings.stream)
+        batches = consumer_handler.build(here.settings, aws.client)
+        files = csv_handler.build(wire(here.settings, aws.client))
         with here.warehouse() as warehouse:
-            consumer = consumer_poller(stream, warehouse, consumer_handler)
-        producer = QueuePoller(aws.sqs, *find_queue(aws, here.settings), csv_handler)
+            consumer = consumer_poller(stream, warehouse, lambda event, _context: batches.handle(event))
+        producer = QueuePoller(
+            aws.sqs, *find_queue(aws, here.settings), lambda event, _context: files.handle(event)
+        )
         _drop(local, file)
         seconds = _until_level(producer), _until_level(consumer)
         _check(local)
@@ -108,9 +113,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _drop(local: Local, file: Path) -> None:
-    drop_file(
-        local.aws, local.here.settings.source_bucket, file, feed_of(local.here.catalog.entity(ENTITY), None)
-    )
+    drop(local.aws, local.here.settings, local.here.catalog.entity(ENTITY), file)
 
 
 def _until_level(poller: Poller) -> float:

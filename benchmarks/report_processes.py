@@ -23,16 +23,17 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.files import read_reports
 from consumers.reporting.refresh.refresher import Refresher
+from consumers.warehouse.address import warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import Warehouse
 from headwater.aws import connect
 from headwater.installation import Installation, load
 from headwater.local.assembly import EMBEDDED_PACE
-from headwater.local.lambda_events import kinesis_event
-from headwater.local.report_poller import report_pollers
-from headwater.local.runtime import Found, Poller, Runtime
-from headwater.local.runtime_report import Side
-from headwater.local.stream_poller import consumer_poller
+from headwater.polling.lambda_events import kinesis_event
+from headwater.polling.report_poller import report_pollers
+from headwater.polling.runtime import Found, Poller, Runtime
+from headwater.polling.runtime_report import Side
+from headwater.polling.stream_poller import consumer_poller
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.handler import handler as producer_handler
 from producers.kinesis import InMemoryStream
@@ -93,9 +94,7 @@ def keep(way: Way, of: Load, without_transport: bool, told: Connection) -> None:
     for call in changes.filling():
         hand_over(call)
     report = read_reports(here.settings.home, here.catalog).right[REPORT]
-    with closing(
-        open_warehouse(here.settings.require_warehouse(), here.catalog.entities.values())
-    ) as warehouse:
+    with closing(open_warehouse(warehouse_url(here.settings), here.catalog.entities.values())) as warehouse:
         refresher = Refresher(reports_in(warehouse))
         refresher.create_indexes(report)
         keepers = [Timed(each) for each in keepers_of(way, warehouse, refresher, report)]

@@ -1,7 +1,8 @@
 """The Lambda handler for batches of Kinesis records.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html. The event source must never discard a batch
-(no maximum record age, no maximum retries): an error here is the environment's, and lasts until it is mended.
+(no maximum record age, no maximum retries): an error here is the environment's, and lasts until a person
+corrects it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,18 +20,18 @@ from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.letters import S3Letters
 from consumers.log_documents import LogDocuments
-from consumers.warehouse.address import SECRET, URL, warehouse_url
+from consumers.warehouse.address import warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
 from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.loader import load_catalog
-from schemas.errors import ConfigurationError
+from schemas.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
 
 
 class KinesisBatches:
-    """Lambda's batches into the warehouse. `identity` tells a stream's identity from its ARN."""
+    """Lambda's batches into the warehouse. `identity` returns a stream's identity for its ARN."""
 
     def __init__(self, consumer: Consumer, identity: Callable[[str], str]) -> None:
         self._consumer = consumer
@@ -45,6 +45,11 @@ class KinesisBatches:
         log.info("%s", counts)
         return counts
 
+    def handle(self, lambda_event: Mapping[str, Any]) -> dict[str, list[object]]:
+        """Lambda's event in, its answer out: an empty list of failures, so that the whole batch is done."""
+        self.take(lambda_event)
+        return {"batchItemFailures": []}
+
     def _checkpoints(self, records: Iterable[Mapping[str, Any]]) -> Iterable[Checkpoint]:
         greatest: dict[tuple[str, str], str] = {}
         for record in records:
@@ -55,23 +60,16 @@ class KinesisBatches:
             yield Checkpoint(LIVE_READER, self._identity(arn), shard, sequence)
 
 
-def build(environ: Mapping[str, str]) -> KinesisBatches:
-    """Everything that the handler needs. Raises ConfigurationError.
+def build(settings: Settings, client: Callable[..., Any] = boto3.client) -> KinesisBatches:
+    """Everything that the handler needs. `client` creates a client of an AWS service by its name.
 
-    HEADWATER_WAREHOUSE is the warehouse's URL, or HEADWATER_WAREHOUSE_SECRET names a secret that holds it;
-    HEADWATER_HOME is a folder of entities in place of those shipped; HEADWATER_LOG_BUCKET has the
-    schemas and takes the dead letters. boto3 reads its own (AWS_ENDPOINT_URL, AWS_REGION ...).
+    Raises ConfigurationError, TransientError.
     """
     silence_botocore_bodies()
-    url = warehouse_url(environ)
-    if not url:
-        raise ConfigurationError(f"{URL} is not set: the URL of the warehouse; nor is {SECRET}")
-    home = environ.get("HEADWATER_HOME")
-    catalog = load_catalog(Path(home) if home else None)
-    warehouse = open_warehouse(url, catalog.entities.values())
+    catalog = load_catalog(settings.home)
+    warehouse = open_warehouse(warehouse_url(settings), catalog.entities.values())
     warehouse.ensure()
-    s3, bucket = boto3.client("s3"), environ.get("HEADWATER_LOG_BUCKET", "headwater-log")
-    kinesis = boto3.client("kinesis")
+    s3, bucket, kinesis = client("s3"), settings.log_bucket, client("kinesis")
 
     # Asked once in a container's life: a stream made again is read through a new event source.
     @cache
@@ -84,10 +82,9 @@ def build(environ: Mapping[str, str]) -> KinesisBatches:
 
 @cache
 def _built() -> KinesisBatches:
-    return build(os.environ)
+    return build(read_settings(os.environ))
 
 
 def handler(lambda_event: Mapping[str, Any], _context: object) -> dict[str, list[object]]:
-    """Lambda's entry. An empty list of failures says that the whole batch is done."""
-    _built().take(lambda_event)
-    return {"batchItemFailures": []}
+    """Apply a batch of Kinesis records. The environment: schemas/settings.py."""
+    return _built().handle(lambda_event)

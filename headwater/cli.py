@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 from headwater import output
@@ -37,6 +38,7 @@ from schemas.errors import (
     LogIntegrityError,
     TransientError,
 )
+from schemas.settings import Settings, read_settings
 
 _COMMANDS = (
     *(demo, up, drop, drain, status, tables, reports, replay),
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     output.log_to_stderr(options.verbose)
     try:
-        _name_warehouse(options)
+        options.settings = _settings(options)
         with aws_errors(f"running `{options.command}`"):
             return int(options.run(options))
     except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
@@ -71,12 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, options.verbose)
 
 
-def _name_warehouse(options: argparse.Namespace) -> None:
-    """Put the value of `--warehouse` into the environment, where the Lambda handlers read it."""
-    if getattr(options, "warehouse", None):
-        from consumers.warehouse.address import URL, from_command_line
+def _settings(options: argparse.Namespace) -> Settings:
+    """The settings of the environment, with the warehouse of `--warehouse`. Raises ConfigurationError."""
+    settings = read_settings(os.environ)
+    if not getattr(options, "warehouse", None):
+        return settings
+    from consumers.warehouse.address import from_command_line
 
-        os.environ[URL] = from_command_line(options.warehouse, os.environ)
+    return replace(settings, warehouse=from_command_line(options.warehouse, os.environ))
 
 
 def parser() -> argparse.ArgumentParser:

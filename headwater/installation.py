@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headwater.settings import Settings, read_settings
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import Warehouse
@@ -34,10 +34,11 @@ class Installation:
     @contextmanager
     def warehouse(self) -> Iterator[Warehouse]:
         """The warehouse, which the consumer has made; closed on leaving. Raises ConfigurationError."""
+        from consumers.warehouse.address import warehouse_url
         from consumers.warehouse.engines import sqlite_file
         from consumers.warehouse.urls import printable_url
 
-        url = self.settings.require_warehouse()
+        url = warehouse_url(self.settings)
         file = sqlite_file(url)
         if file is not None and not file.is_file():  # SQLite would make an empty one
             raise ConfigurationError(
@@ -50,14 +51,15 @@ class Installation:
     @contextmanager
     def new_warehouse(self) -> Iterator[Warehouse]:
         """The warehouse, which may not have been made; closed on leaving. Raises ConfigurationError."""
+        from consumers.warehouse.address import warehouse_url
         from consumers.warehouse.engines import open_warehouse
 
-        url = self.settings.require_warehouse()
+        url = warehouse_url(self.settings)
         with closing(open_warehouse(url, self.catalog.entities.values())) as warehouse:
             yield warehouse
 
 
-def load() -> Installation:
-    """The installation of this process's environment. Raises ConfigurationError."""
-    settings = read_settings(os.environ)
+def load(settings: Settings | None = None) -> Installation:
+    """The installation of these settings, by default of the environment's. Raises ConfigurationError."""
+    settings = settings or read_settings(os.environ)
     return Installation(settings, load_catalog(settings.home))

@@ -98,6 +98,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def listed(names: Iterable[str]) -> str:
+    """`a, b`, or `(none)`."""
+    return ", ".join(names) or "(none)"
+
+
 def log_to_stderr(verbose: bool) -> None:
     """Log warnings to stderr, and with `verbose` also the debug messages of this project."""
     logging.basicConfig(

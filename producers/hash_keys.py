@@ -13,16 +13,16 @@ logged (INV-7).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, ConflictError, TransientError
 from schemas.privacy import HashKey, Privacy, hasher
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,31 +34,35 @@ FOLDER = "hash-keys/"
 """Prefix in the source bucket: ids/<key id>, and rows/<entity> for entities with a hashed key field."""
 
 
-def read_secret(name: str) -> str:
-    """Return the text of a secret of AWS Secrets Manager. Raises ConfigurationError, TransientError."""
-    with aws_errors(f"GetSecretValue of {name}"):
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
-    return str(answer.get("SecretString", ""))
+def secret_reader(client: Callable[[str], Any]) -> Callable[[str], str]:
+    """A function from the name of a secret of AWS Secrets Manager to its text.
+
+    It raises ConfigurationError and TransientError. `client` creates the client, once a secret is read.
+    """
+
+    def read(name: str) -> str:
+        with aws_errors(f"GetSecretValue of {name}"):
+            answer = client("secretsmanager").get_secret_value(SecretId=name)
+        return str(answer.get("SecretString", ""))
+
+    return read
 
 
-def read_hash_key(
-    environ: Mapping[str, str], catalog: Catalog, secret: Callable[[str], str] = read_secret
-) -> HashKey | None:
-    """Return the key that the environment names; None, without looking for one, where no field is hashed.
+def read_hash_key(settings: Settings, catalog: Catalog, secret: Callable[[str], str]) -> HashKey | None:
+    """The key that the settings name; None where no field is hashed.
 
-    An empty variable counts as absent. Raises ConfigurationError for a missing or unusable key, and what
-    `secret` raises.
+    Raises ConfigurationError for a missing or unusable key, and what `secret` raises.
     """
     hashed = _hashed(catalog)
     if not hashed:
         return None
-    name, key, key_id = (environ.get(variable, "") for variable in (SECRET, KEY, KEY_ID))
+    name, key, key_id = settings.hash_secret, settings.hash_key, settings.hash_key_id
     if bool(name) == bool(key):
         state = f"both {SECRET} and {KEY} are" if name else f"neither {SECRET} nor {KEY} is"
         raise ConfigurationError(f"{hashed[0]} is hashed, and {state} set: set one of the two")
     if name:
         return _from_secret(name, secret(name))
-    if not key_id:
+    if not key or not key_id:
         raise ConfigurationError(f"{KEY_ID} is not set: give {KEY} a name, such as the month that it is from")
     # The environment may hold bytes that are no UTF-8; Python decodes them to surrogates, which go back here.
     return HashKey(key_id, key.encode(errors="surrogateescape"))

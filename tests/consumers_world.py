@@ -8,10 +8,12 @@ from typing import Any
 from consumers.facts import Fact, read_fact
 from consumers.rows import to_row
 from consumers.warehouse.port import Batch, Counts, Row, Sweep, Warehouse
-from schemas.catalog.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Event, Operation, encode_event, make_event, make_sweep
 from schemas.keys import canonical_key, text_array
 from schemas.payload.codec import Schema, SchemaRegistry, make_schema
+from schemas.sources.csv import CsvSource, Mode
+from schemas.sources.dynamodb import DynamoDbSource
 
 NULL = "null"
 A, B = "dynamodb:a", "csv:b"

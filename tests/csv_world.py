@@ -17,12 +17,13 @@ from producers.drift_reporter import DriftReporter
 from producers.kinesis import InMemoryStream, StreamWriter
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.catalog.entity import Catalog, CsvSource, Entity, Mode
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Event, decode_event
 from schemas.letters.letter import InMemoryLetters
 from schemas.log.kpl import parse_aggregate
 from schemas.payload.codec import SchemaRegistry, make_schema
 from schemas.privacy import HashKey
+from schemas.sources.csv import CsvSource, Mode
 
 MORNING = datetime(2025, 4, 22, 9, 30, tzinfo=UTC)
 BUCKET = "school-files"

@@ -12,12 +12,13 @@ from producers.dynamodb.records import RecordReader
 from producers.kinesis import Entry, Fault, InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
-from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.event import Event, Operation, decode_event, make_event
 from schemas.keys import canonical_key
 from schemas.letters.letter import DeadLetter, InMemoryLetters
 from schemas.log.kpl import parse_aggregate
 from schemas.payload.codec import SchemaRegistry, make_schema
+from schemas.sources.dynamodb import DynamoDbSource
 
 Item = Mapping[str, Mapping[str, Any]]
 

@@ -10,10 +10,12 @@ from consumers_world import A, B, field, logical
 from consumers.consume import Consumer, Refusal, project
 from consumers.facts import read_fact
 from consumers.warehouse.port import Warehouse
-from schemas.catalog.entity import Catalog, CsvSource, DynamoDbSource, Entity, Mode
+from schemas.catalog.entity import Catalog, Entity
 from schemas.evolution.rules import Category
 from schemas.letters.letter import InMemoryLetters
 from schemas.payload.codec import SchemaRegistry, make_schema
+from schemas.sources.csv import CsvSource, Mode
+from schemas.sources.dynamodb import DynamoDbSource
 
 STAMP = datetime(2024, 2, 29, 12, 30, 1, 123_000, tzinfo=UTC)
 

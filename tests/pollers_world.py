@@ -11,9 +11,9 @@ import pytest
 
 from headwater.aws import Aws, connect
 from headwater.embedded.aws import EmbeddedAws
-from headwater.settings import Settings
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog
+from schemas.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import boto3
 from consumers.warehouse.urls import has_secret, parse_url
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings, not_set
 
 URL = "HEADWATER_WAREHOUSE"
 PASSWORD = "HEADWATER_WAREHOUSE_PASSWORD"
@@ -32,14 +33,16 @@ def read_secret(name: str) -> str:
     return str(answer["SecretString"]).strip()
 
 
-def warehouse_url(environ: Mapping[str, str], secret: Callable[[str], str] = read_secret) -> str | None:
-    """Return HEADWATER_WAREHOUSE, or the text of the secret that HEADWATER_WAREHOUSE_SECRET names.
+def warehouse_url(settings: Settings, secret: Callable[[str], str] = read_secret) -> str:
+    """The warehouse's URL, from the settings or from the secret that they name.
 
-    None if neither is set. Raises what `secret` raises.
+    Raises ConfigurationError where they name neither, and what `secret` raises.
     """
-    if environ.get(URL):
-        return environ[URL]
-    return secret(environ[SECRET]) if environ.get(SECRET) else None
+    if settings.warehouse is not None:
+        return settings.warehouse
+    if settings.warehouse_secret is not None:
+        return secret(settings.warehouse_secret)
+    raise not_set(URL)
 
 
 def from_command_line(url: str, environ: Mapping[str, str]) -> str:

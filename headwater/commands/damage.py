@@ -13,6 +13,7 @@ from headwater.exit_codes import DAMAGED_LOG, DONE
 from headwater.installation import load
 from headwater.output import counted, emit, show
 from headwater.parsing import Commands, add_command, add_json, add_reason
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from replay.log.acknowledged import KnownDamage
@@ -83,7 +84,7 @@ def _span(text: str) -> tuple[int, int]:
 def _list(options: argparse.Namespace) -> int:
     from replay.log.acknowledged import damages_of
 
-    log = _log()
+    log = _log(options.settings)
     ranges = list(damages_of(log, log.objects()))
     waiting = sum(damaged.acknowledged is None for damaged in ranges)
     if ranges or options.json:
@@ -98,7 +99,9 @@ def _acknowledge(options: argparse.Namespace) -> int:
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     by = options.by or getpass.getuser()
-    ranges = acknowledge(_log(), options.key, options.range, reason=options.reason, by=by, at=now)
+    ranges = acknowledge(
+        _log(options.settings), options.key, options.range, reason=options.reason, by=by, at=now
+    )
     if ranges or options.json:
         emit(_rows(ranges), _COLUMNS, options.json)
     if not options.json:
@@ -107,10 +110,10 @@ def _acknowledge(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _log() -> S3Log:
+def _log(settings: Settings) -> S3Log:
     from replay.log.reader import S3Log
 
-    here = load()
+    here = load(settings)
     return S3Log(here.aws().s3, here.settings.log_bucket)
 
 

@@ -147,7 +147,7 @@ def _list(options: argparse.Namespace) -> int:
     from schemas.letters.redriving import list_letters
 
     choice = _choice(options, _states(options.state))
-    letters = [letter for letter in list_letters(_ledgers(load())) if choice.matches(*letter)]
+    letters = [letter for letter in list_letters(_ledgers(load(options.settings))) if choice.matches(*letter)]
     shown = letters[: options.limit or None]
     if shown or options.json:
         emit([_members(letter) for letter in shown], _LISTED_COLUMNS, options.json)
@@ -179,7 +179,7 @@ def _show(options: argparse.Namespace) -> int:
     from schemas.letters.redriving import LetterFilter, find_letters
 
     everything = LetterFilter(frozenset(STATES), options.stage)
-    [status] = find_letters(_ledgers(load()), [options.id], everything)
+    [status] = find_letters(_ledgers(load(options.settings)), [options.id], everything)
     emit_record({**_described(status), **_payload(status.letter.payload)}, options.json)
     return DONE
 
@@ -187,7 +187,7 @@ def _show(options: argparse.Namespace) -> int:
 def _redrive(options: argparse.Namespace) -> int:
     from schemas.letters.redriving import redrive
 
-    here = load()
+    here = load(options.settings)
     stores = _ledgers(here)
     choice = _named(stores, options) if options.ids else _choice(options, WAITING)
     if options.dry_run:
@@ -273,7 +273,7 @@ def _report_end(done: RedriveCounts, as_json: bool) -> int:
 def _discard(options: argparse.Namespace) -> int:
     from schemas.letters.redriving import LetterFilter, discard
 
-    here = load()
+    here = load(options.settings)
     stores = _ledgers(here)
     states = _names(stores, options.ids, LetterFilter(frozenset(STATES), options.stage))
     if done := sorted(name[1] for name, state in states.items() if state == "redriven"):

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.views.letter_summary import waiting
     from headwater.views.rejected_rows import count_rejects
 
-    here = load()
+    here = load(options.settings)
     aws = here.aws()
     drain(here, aws, options.timeout)
     letters = waiting(count_letters(aws, here.settings))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from headwater.exit_codes import DONE
 from headwater.installation import load
-from headwater.local.dropping import drop_file, feed_of
 from headwater.output import show, show_json
 from headwater.parsing import Commands, add_command, add_json
 
@@ -31,9 +30,11 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    here = load()
-    source = feed_of(here.catalog.entity(options.entity), options.feed)
-    dropped = drop_file(here.aws(), here.settings.source_bucket, options.file, source)
+    from headwater.sources.dropping import drop
+
+    here = load(options.settings)
+    entity = here.catalog.entity(options.entity)
+    dropped = drop(here.aws(), here.settings, entity, options.file, options.feed)
     if options.json:
         show_json(dropped._asdict())
     else:

@@ -78,7 +78,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
 def _list(options: argparse.Namespace) -> int:
     from headwater.views.rejected_rows import PREFIX, rejected
 
-    here = load()
+    here = load(options.settings)
     matching = (
         row
         for row in rejected(here.aws(), here.settings)
@@ -115,7 +115,7 @@ def _described(row: RejectedRow) -> dict[str, Any]:
 def _show(options: argparse.Namespace) -> int:
     from headwater.views.rejected_rows import rejected
 
-    here = load()
+    here = load(options.settings)
     row = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
     if row is None:
         raise ConfigurationError(f"{options.id} is no rejected row: see `headwater rejects list --state all`")
@@ -127,7 +127,7 @@ def _show(options: argparse.Namespace) -> int:
 def _discard(options: argparse.Namespace) -> int:
     from headwater.views.rejected_rows import discard
 
-    here = load()
+    here = load(options.settings)
     discard(here.aws(), here.settings, options.ids, options.reason)
     show(f"discarded {len(set(options.ids)):,}")
     return DONE

@@ -121,7 +121,7 @@ def _execute(options: argparse.Namespace, make_plan: Callable[[Ports, Entity], P
     from replay.plan import explain
     from replay.run import run
 
-    with _opened(options.name) as (entity, ports):
+    with _opened(options) as (entity, ports):
         plan = make_plan(ports, entity)
         if options.dry_run:
             lines = explain(plan)
@@ -140,7 +140,7 @@ def _execute(options: argparse.Namespace, make_plan: Callable[[Ports, Entity], P
 def _compare(options: argparse.Namespace) -> int:
     from replay.compare import compare
 
-    with _opened(options.name) as (entity, ports):
+    with _opened(options) as (entity, ports):
         differences = compare(ports, entity)
         listed = list(islice(differences, _LISTED))
         total = len(listed) + sum(1 for _ in differences)  # counts the rest without keeping it in memory
@@ -155,9 +155,9 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[tuple[Entity, Ports]]:
-    here = load()
-    entity = here.catalog.entity(name)  # before the slow imports: a misspelt name is reported at once
+def _opened(options: argparse.Namespace) -> Iterator[tuple[Entity, Ports]]:
+    here = load(options.settings)
+    entity = here.catalog.entity(options.name)  # before the slow imports: a misspelt name is reported at once
 
     from headwater.log_identity import check
     from headwater.replay_ports import replay_ports

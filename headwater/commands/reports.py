@@ -194,7 +194,7 @@ def _patient(name: str) -> Iterator[None]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    here = load()
+    here = load(options.settings)
     reports = _read(here)
     with _refresher(here) as refresher:
         revisions, waiting = refresher.revisions()
@@ -230,7 +230,7 @@ def _not_built(name: str) -> dict[str, Any]:
 def _check(options: argparse.Namespace) -> int:
     from consumers.reporting.files import chosen, problems
 
-    here = load()
+    here = load(options.settings)
     reports = _read(here)
     for report in chosen(reports, options.names):
         if report.derivation is None:
@@ -294,7 +294,7 @@ def _show_indexes(engine: ReportEngine, report: Report, create: bool) -> None:
 def _plan(options: argparse.Namespace) -> int:
     from consumers.reporting.files import chosen
 
-    here, compared = load(), []
+    here, compared = load(options.settings), []
     reports = _read(here)
     with _refresher(here) as refresher:
         rows = [(report.name, refresher.plan(report)) for report in chosen(reports, options.names)]
@@ -322,7 +322,7 @@ def _refresh(options: argparse.Namespace) -> int:
         return DONE
 
     # The exit codes are ordered: with several failures the one that a retry may solve (5) wins.
-    return max(_for_each(load(), options.names, refresh), default=DONE)
+    return max(_for_each(load(options.settings), options.names, refresh), default=DONE)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -335,7 +335,7 @@ def _verify(options: argparse.Namespace) -> int:
         show(f"{report.name}: {result}")
         return FINDINGS if differing else DONE
 
-    codes = _for_each(load(), options.names, verify)
+    codes = _for_each(load(options.settings), options.names, verify)
     counts = {
         "right": codes.count(DONE),
         "differing": codes.count(FINDINGS),
@@ -375,7 +375,7 @@ def _report_problems(reports: Reports, names: list[str]) -> None:
 
 
 def _drop(options: argparse.Namespace) -> int:
-    with _refresher(load()) as refresher:
+    with _refresher(load(options.settings)) as refresher:
         refresher.drop(options.name)
     show(f"{options.name} is gone")
     return DONE

@@ -60,7 +60,7 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
 def _list(options: argparse.Namespace) -> int:
     from replay.revisions import kept_revisions
 
-    here = load()
+    here = load(options.settings)
     names = [here.catalog.entity(options.name).name] if options.name else list(here.catalog.entities)
     with here.warehouse() as warehouse:
         rows = [_row(name, kept) for name in names for kept in kept_revisions(warehouse, name)]
@@ -84,7 +84,7 @@ def _row(name: str, kept: KeptRevision) -> dict[str, object]:
 def _discard(options: argparse.Namespace) -> int:
     from replay.revisions import kept_revisions
 
-    here = load()
+    here = load(options.settings)
     name = here.catalog.entity(options.name).name
     with here.warehouse() as warehouse:
         chosen = _chosen(options, kept_revisions(warehouse, name))

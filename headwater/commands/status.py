@@ -35,7 +35,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return exit code 0."""
-    status = read_status(load())
+    status = read_status(load(options.settings))
     if options.json:
         show_json(status)
     else:

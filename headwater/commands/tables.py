@@ -35,7 +35,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return exit code 0."""
-    here = load()
+    here = load(options.settings)
     if options.name is None:
         return _list(here, options.json)
     return _show(here, here.catalog.entity(options.name), options)

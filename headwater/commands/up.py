@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import signal
 import threading
-from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 from headwater.exit_codes import DONE, INTERRUPTED
 from headwater.output import show, tell
 from headwater.parsing import Commands, add_command, add_warehouse, port
-from headwater.settings import Settings, read_settings
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from headwater.local.assembly import Local
-    from headwater.local.runtime import Runtime
+    from headwater.polling.runtime import Runtime
 
 DRAIN_SECONDS = 600.0  # a person may end it sooner
 STOPPING = "stopping: what is in flight is finished first (Ctrl-C once more stops at once)"
@@ -57,7 +55,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 130 after Ctrl-C, 0 after SIGTERM."""
-    settings = read_settings(os.environ)
+    settings: Settings = options.settings
     if settings.endpoint:
         return _run_foreign(settings, options)
     return _run_embedded(settings, options)
@@ -106,13 +104,14 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
 def _kept_tables(settings: Settings, options: argparse.Namespace) -> str | None:
     """The warehouse that is not our own: that of --warehouse, or a SQL Server that the environment names. A
     file of SQLite in the environment is that of another `up`, which went with it."""
+    from consumers.warehouse.address import warehouse_url
     from consumers.warehouse.engines import engine_of
 
     named = settings.warehouse if options.warehouse else None
     if named is None and settings.warehouse and engine_of(settings.warehouse) == "mssql":
         named = settings.warehouse
     if named is None and settings.warehouse_secret:
-        named = settings.require_warehouse()
+        named = warehouse_url(settings)
     if named and options.state:
         raise ConfigurationError("--state keeps tables in SQLite: leave out --warehouse, or --state")
     return named
@@ -150,18 +149,14 @@ class Stop:
 def _announce(local: Local) -> None:
     """The environment on stdout; the rest is for a person."""
     from consumers.warehouse.address import URL, shows_password
+    from headwater.sources.kinds import KINDS
 
     for name, value in local.exports.items():
         if name == URL and shows_password(value):
             tell(f"# set {URL} in the other shell as well: it holds a password and is not shown")
         else:
             show(f"export {name}={shlex.quote(value)}")
-    catalog = local.here.catalog
     tell(f"Headwater is up at {local.here.settings.endpoint}. Run the lines above in another shell; then")
-    tell(f"  put items into the tables {_listed(catalog.tables())}")
-    tell(f"  drop files of the feeds {_listed(catalog.feeds())}: headwater drop FILE --entity E")
+    for kind in KINDS.values():
+        tell(f"  {kind.invitation(local.here.catalog)}")
     tell("Ctrl-C stops it; started with -v it also says what it does.")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "(none)"

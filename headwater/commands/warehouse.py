@@ -57,15 +57,15 @@ def _add_adopt_log(actions: Commands[argparse.ArgumentParser]) -> argparse.Argum
     )
 
 
-def _init(_options: argparse.Namespace) -> int:
-    with load().new_warehouse() as warehouse:
+def _init(options: argparse.Namespace) -> int:
+    with load(options.settings).new_warehouse() as warehouse:
         warehouse.init()
     tell("the warehouse is ready")
     return DONE
 
 
-def _check(_options: argparse.Namespace) -> int:
-    with load().warehouse() as warehouse:
+def _check(options: argparse.Namespace) -> int:
+    with load(options.settings).warehouse() as warehouse:
         missing = warehouse.problems()
     for item in missing:
         show(item)
@@ -76,10 +76,10 @@ def _check(_options: argparse.Namespace) -> int:
     return FINDINGS if missing else DONE
 
 
-def _adopt_log(_options: argparse.Namespace) -> int:
+def _adopt_log(options: argparse.Namespace) -> int:
     from headwater.log_identity import adopt_log
 
-    here = load()
+    here = load(options.settings)
     with here.warehouse() as warehouse:
         adopt_log(here.aws(), here.settings.log_bucket, warehouse)
     tell(f"the tables are those of the log in s3://{here.settings.log_bucket}")

@@ -1,7 +1,6 @@
 """The composition root of `up` and of the demo: AWS, what the entities need in it, handlers and pollers.
 
-The handlers are Lambda's own: they build themselves from the environment, once in a process. So there is one
-of these in a process, and it changes the process's environment.
+The handlers are those of the Lambda functions, built from the same settings.
 """
 
 from __future__ import annotations
@@ -9,42 +8,40 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from consumers.handler import handler as consumer_handler
+from consumers.handler import build as build_consumer
 from consumers.kinesis import StreamReader
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
+from consumers.warehouse.address import warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
 from headwater.embedded.aws import EmbeddedAws
 from headwater.embedded.state import State, scratch
 from headwater.installation import Installation
-from headwater.local.csv_process import CsvProcess
-from headwater.local.dynamodb_poller import DynamoDbPoller
-from headwater.local.provision import find_queue, make_flow, make_stores
-from headwater.local.queue_poller import QueuePoller
-from headwater.local.report_poller import ReportFolder, report_pollers
-from headwater.local.runtime import Pace, Poller, Runtime
-from headwater.local.runtime_report import is_asked
-from headwater.local.shard_places import Places
-from headwater.local.stream_poller import StreamPoller, consumer_poller, pump_poller
+from headwater.local.provision import make_flow, make_stores
 from headwater.log_identity import claim, other_log
 from headwater.output import tell
-from headwater.settings import VARIABLES, Settings, environment
-from producers.csv.handler import handler as csv_handler
-from producers.dynamodb.handler import handler as dynamodb_handler
+from headwater.polling.report_poller import ReportFolder, report_pollers
+from headwater.polling.runtime import Pace, Poller, Runtime
+from headwater.polling.runtime_report import is_asked
+from headwater.polling.shard_places import Places
+from headwater.polling.stream_poller import StreamPoller, consumer_poller, pump_poller
+from headwater.sources.kind import Environment, Running
+from headwater.sources.kinds import KINDS
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
+from schemas.settings import VARIABLES, Settings, environment
 
 # The embedded AWS shows a change at once, and may be asked as often as one likes.
 EMBEDDED_PACE = Pace(first_pause=0.1, longest_pause=0.5, settle=0.0)
 # Kinesis allows five reads per second of a shard; notifications and streams take their time.
 FOREIGN_PACE = Pace(first_pause=1.0, longest_pause=1.0, settle=2.0)
-TOLD_LAG = 5.0  # seconds that the tables may be behind before that is said
+SHOWN_LAG = 5.0  # seconds that the tables may be behind before `up` reports it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +59,39 @@ class Local:
 def embedded(
     settings: Settings, port: int | None = None, state: State | None = None, warehouse: str | None = None
 ) -> Iterator[Local]:
-    """The embedded AWS and tables that go with it, both fresh or as `state` holds them; or tables in
+    """Run the embedded AWS with tables of its own, both fresh or as `state` holds them; or with tables in
     `warehouse`, which are the user's to keep.
 
-    Raises ConfigurationError before anything is started. Without a state all is gone when the context is
-    left.
+    Raises ConfigurationError before anything is started. Without a state everything is gone when the context
+    is left.
     """
-    with (
-        _private_files(),
-        nullcontext(state.folder) if state else scratch() as folder,
-        EmbeddedAws(port, folder, keep=bool(state), lock=state.lock if state else None) as server,
-        CsvProcess() as csv_process,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(_private_files())
+        folder = stack.enter_context(nullcontext(state.folder) if state else scratch())
+        lock = state.lock if state else None
+        server = stack.enter_context(EmbeddedAws(port, folder, keep=bool(state), lock=lock))
         own = _embedded_settings(settings, server.endpoint, folder, warehouse)
+        here, aws = Installation(own, load_catalog(own.home)), connect(server.environment())
         exports = {**server.environment(), **environment(own)}
-        _enter(exports, without="AWS_")
-        here, aws = Installation(own, load_catalog(own.home)), connect()
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=True)
         consumer = _consumer(here, aws)
-        pollers = [
-            *_sources(here, aws, csv_process, Places(folder / "changes.json")),
-            consumer,
-            _pump(here, aws, folder),
-        ]
+        places = Places(folder / "changes.json")
+        sources = _sources(stack, Environment(here, aws, _child_variables(exports, "AWS_"), places))
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
         runtime = Runtime(
-            [*pollers, *_report_pollers(here)],
+            [
+                *(source.poller for source in sources),
+                consumer,
+                _pump(here, aws, folder),
+                *_report_pollers(here),
+            ],
             folder,
             EMBEDDED_PACE,
             check=lambda: _all(checks),
-            busy=partial(_busy, csv_process, consumer),
+            busy=partial(_busy, sources, consumer),
         )
         yield Local(here, aws, runtime, exports)
 
@@ -133,22 +130,26 @@ def foreign(settings: Settings) -> Iterator[Local]:
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
             "such as sqlite:////var/lib/headwater.db"
         )
-    with _private_files(), scratch() as folder, CsvProcess() as csv_process:
+    with ExitStack() as stack:
+        stack.enter_context(_private_files())
+        folder = stack.enter_context(scratch())
         own = settings if settings.state else replace(settings, state=folder)
         own.require_state().mkdir(parents=True, exist_ok=True)
-        here = Installation(own, load_catalog(own.home))
-        aws = connect()
+        here, aws = Installation(own, load_catalog(own.home)), connect()
         exports = {**environment(own), "AWS_DEFAULT_REGION": aws.region}
-        _enter(exports)
         tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
         consumer = _consumer(here, aws)
-        pollers = [*_sources(here, aws, csv_process), consumer, *_report_pollers(here)]
+        sources = _sources(stack, Environment(here, aws, _child_variables(exports), None))
         if not _belong_together(here, aws):
             raise ConfigurationError(other_log(own.log_bucket))
-        busy = partial(_busy, csv_process, consumer)
-        runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE, busy=busy)
+        runtime = Runtime(
+            [*(source.poller for source in sources), consumer, *_report_pollers(here)],
+            own.require_state(),
+            FOREIGN_PACE,
+            busy=partial(_busy, sources, consumer),
+        )
         yield Local(here, aws, runtime, exports)
 
 
@@ -158,49 +159,43 @@ def _belong_together(here: Installation, aws: Aws) -> bool:
         return claim(aws, here.settings.log_bucket, warehouse)
 
 
-def _enter(exports: Mapping[str, str], without: str | None = None) -> None:
-    """This process's environment, for boto3 and the handlers. `without`: what else begins so is removed."""
-    for name in list(os.environ):
-        if name in VARIABLES or (without and name.startswith(without)):
-            del os.environ[name]
-    os.environ.update(exports)
+def _child_variables(exports: Mapping[str, str], without: str = "HEADWATER_WAREHOUSE") -> dict[str, str]:
+    """The environment of a child process: this one's with `exports` in place of every setting.
 
-
-def _sources(
-    here: Installation, aws: Aws, take_files: CsvProcess, places: Places | None = None
-) -> list[Poller]:
-    """Every handler builds itself here, on a batch of nothing: two threads can't make boto3 clients.
-
-    The CSV handler, too: what it refuses ends `up` before anything is started.
+    `without`: the prefix of further variables that the child must not see.
     """
-    for handler in (dynamodb_handler, csv_handler):
-        handler({"Records": []}, None)
-    url, arn = find_queue(aws, here.settings)
-    return [
-        DynamoDbPoller(aws.dynamodbstreams, list(here.catalog.tables()), dynamodb_handler, places),
-        QueuePoller(aws.sqs, url, arn, take_files),
-    ]
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in VARIABLES and not name.startswith(without)
+    }
+    return {**kept, **exports}
+
+
+def _sources(stack: ExitStack, environment: Environment) -> list[Running]:
+    """Start every kind of source: in this thread, since two threads can't create boto3 clients."""
+    return [stack.enter_context(kind.running(environment)) for kind in KINDS.values()]
 
 
 def _consumer(here: Installation, aws: Aws) -> StreamPoller:
-    """Its handler builds itself here, as those of the sources do."""
-    consumer_handler({"Records": []}, None)
+    batches = build_consumer(here.settings, aws.client)
+    stream = StreamReader(aws.kinesis, here.settings.stream)
     with here.warehouse() as warehouse:
-        return consumer_poller(StreamReader(aws.kinesis, here.settings.stream), warehouse, consumer_handler)
+        return consumer_poller(stream, warehouse, lambda lambda_event, _context: batches.handle(lambda_event))
 
 
-def _busy(csv_process: CsvProcess, consumer: StreamPoller) -> str:
-    """How far the file is that is being published, and how far the tables are behind the stream."""
-    reading, lag = csv_process.reading, consumer.lag(time.time())
-    behind = f"the tables are {lag:,.0f} s behind the stream" if lag >= TOLD_LAG else ""
-    return "; ".join(filter(None, [str(reading or ""), behind]))
+def _busy(sources: Sequence[Running], consumer: StreamPoller) -> str:
+    """Describe long work in progress, and how far the tables are behind the stream."""
+    lag = consumer.lag(time.time())
+    behind = f"the tables are {lag:,.0f} s behind the stream" if lag >= SHOWN_LAG else ""
+    return "; ".join(filter(None, [*(source.busy() for source in sources), behind]))
 
 
 def _report_pollers(here: Installation) -> list[Poller]:
     """What is wrong with a file is told, and stops nothing."""
     folder = ReportFolder(here.settings.home, here.catalog)
     reports = folder.reports().values()
-    warehouse = open_warehouse(here.settings.require_warehouse(), here.catalog.entities.values())
+    warehouse = open_warehouse(warehouse_url(here.settings), here.catalog.entities.values())
     engine = reports_in(warehouse)
     return [*report_pollers(Refresher(engine), reports, engine.at_once, folder=folder)]
 

@@ -16,11 +16,10 @@ from consumers.kinesis import ShardReader, StreamReader
 from consumers.warehouse.port import Warehouse
 from headwater.local import sample
 from headwater.local.assembly import Local, embedded
-from headwater.local.dropping import drop_file, feed_of
-from headwater.local.runtime import Runtime
 from headwater.output import counted, show
+from headwater.polling.runtime import Runtime
 from headwater.replay_ports import replay_ports
-from headwater.settings import Settings
+from headwater.sources.dropping import drop
 from headwater.views.rejected_rows import ROWS
 from headwater.views.stored import list_objects, read_object, rejected_rows
 from replay.as_of import plan_as_of, view_suffix
@@ -29,6 +28,7 @@ from replay.rebuild import plan_rebuild
 from replay.run import run
 from schemas.aws_errors import aws_errors
 from schemas.event import decode_event
+from schemas.settings import Settings
 
 _SCHOOLS = 30
 _TEACHERS = 2  # of each school
@@ -155,8 +155,7 @@ class _Demo:
     def _drop(self, name: str, entity: str, content: bytes) -> None:
         file = self._folder / name
         file.write_bytes(content)
-        source = feed_of(self._here.catalog.entity(entity), None)
-        drop_file(self._aws, self._here.settings.source_bucket, file, source)
+        drop(self._aws, self._here.settings, self._here.catalog.entity(entity), file)
 
     def _show_effect(self, *entities: str) -> None:
         """Print the effect of a step: new events, read from Kinesis, and tables, read from the warehouse."""

@@ -13,11 +13,8 @@ from consumers.kinesis import StreamReader
 from consumers.warehouse.port import LIVE_READER
 from headwater.aws import Aws
 from headwater.installation import Installation
-from headwater.local.provision import WATCHED_PREFIXES
-from headwater.local.queue_poller import QueuePoller
-from headwater.local.runtime_report import Report, Wait, ask, await_level, read_report
-from headwater.output import counted
-from headwater.views.stored import StoredObject, list_objects
+from headwater.polling.runtime_report import Report, Wait, ask, await_level, read_report
+from headwater.sources.kinds import KINDS
 from replay.log import reader as replay_log
 from replay.log.reader import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors
@@ -43,7 +40,8 @@ def drain(here: Installation, aws: Aws, timeout: float) -> None:
     waiting = Wait(timeout)
     folder = here.settings.require_state()
     read_report(folder)  # raises at once if no runtime is running
-    _await_files(here, aws, waiting)
+    for kind in KINDS.values():
+        kind.await_taken(here, aws, waiting)
     await_level(lambda: _asked_report(folder), waiting)
     _await_log(S3Log(aws.s3, here.settings.log_bucket), last_events(here, aws), waiting)
 
@@ -53,38 +51,10 @@ def _asked_report(folder: Path) -> Report:
     return read_report(folder)
 
 
-def _await_files(here: Installation, aws: Aws, waiting: Wait) -> None:
-    """Wait until the files that are there now have been published."""
-    # A file is moved out of drop/ when it is published. The runtime alone would not do: it does not know of a
-    # file whose notification has not arrived yet.
-    files = _waiting_files(here, aws)
-    while files := files & _waiting_files(here, aws):
-        waiting.pause(unpublished(len(files), min(files).key, read_report(here.settings.require_state())))
-
-
-def unpublished(files: int, first: str, report: Report) -> str:
-    """Describe the files that are not published yet: the progress of one, or the problem that delays them."""
-    if report.busy:
-        return report.busy
-    reasons = [poller.retrying for poller in report.pollers if poller.name == QueuePoller.name]
-    why = f" ({reasons[0]})" if reasons and reasons[0] else ""
-    return f"{counted(files, 'file')}, such as {first}, to be published{why}"
-
-
 def _await_log(log: S3Log, missing: list[Last], waiting: Wait) -> None:
     read_keys: set[str] = set()  # log objects never change, so that each is read once
     while missing := _not_in(log, missing, read_keys):
         waiting.pause(f"the log lacks the last event of {', '.join(last.shard for last in missing)}")
-
-
-def _waiting_files(here: Installation, aws: Aws) -> set[StoredObject]:
-    return {
-        item
-        for feed in here.catalog.feeds()
-        for prefix in WATCHED_PREFIXES
-        for item in list_objects(aws, here.settings.source_bucket, f"{prefix}{feed}/")
-        if not item.key.endswith("/")
-    }
 
 
 def last_events(here: Installation, aws: Aws) -> list[Last]:

@@ -18,10 +18,10 @@ from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError, TextRows, decoded, is_blank
 from schemas.catalog.drift import safe_name
 from schemas.catalog.loader import NOT_IN_A_KEY
-from schemas.catalog.sources import text_encoding
 from schemas.errors import ConfigurationError
 from schemas.keys import canonical_key
 from schemas.payload.fields import Field, FieldType
+from schemas.sources.csv import text_encoding
 
 GUESSES = ("utf-8", "cp1252", "latin-1")
 _CHUNK = 256 * 1024  # bytes

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headwater.aws import Aws
-from headwater.settings import Settings
 from headwater.views.kept_facts import facts_of
 from headwater.views.letter_summary import counts_of
 from headwater.views.stored import StoredObject, list_objects, read_object
@@ -22,6 +21,7 @@ from schemas.letters.outcomes import (
     outcomes_key,
 )
 from schemas.letters.redriving import iter_letters
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from consumers.warehouse.port import LetterCount

@@ -11,7 +11,6 @@ from itertools import chain
 from typing import IO, NamedTuple, cast
 
 from headwater.aws import Aws
-from headwater.settings import Settings
 from headwater.views.kept_facts import facts_of
 from headwater.views.stored import StoredObject, list_objects, read_object
 from producers.csv.rejects import ENDING as CLOSED
@@ -21,6 +20,7 @@ from producers.csv.uploads import REJECT_COLUMNS
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.positions import ROW_DIGITS
+from schemas.settings import Settings
 
 PREFIX = "rejects/"
 ROWS = ".csv"

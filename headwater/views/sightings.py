@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from headwater.aws import Aws
-from headwater.settings import Settings
 from headwater.views.stored import list_objects
 from schemas.catalog.drift import PREFIX, Drift, Sighting, fold_sightings, sighting_of
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings
 
 RECENT = timedelta(days=30)
 

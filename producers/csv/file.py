@@ -31,12 +31,13 @@ from producers.deadline import Deadline
 from producers.drift_reporter import DriftReporter
 from producers.publisher import Publisher
 from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, name_list
-from schemas.catalog.entity import CsvSource, Entity, Mode
+from schemas.catalog.entity import Entity
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
 from schemas.letters.letter import DeadLetter, LetterStore, letter_id
 from schemas.positions import SWEEP_ROW, csv_position
 from schemas.privacy import HashKey
+from schemas.sources.csv import CsvSource, Mode
 
 _log = logging.getLogger(__name__)
 

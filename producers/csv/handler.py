@@ -4,14 +4,13 @@ Through SQS its event source mapping needs ReportBatchItemFailures:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 The source bucket must keep versions, and must never expire what lies under drop/ and corrections/.
 
-The environment: producers/environment.py.
+The environment: schemas/settings.py.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -31,34 +30,43 @@ from producers.csv.meter import Meter, Report, unreported
 from producers.csv.notices import Notice, read_notices
 from producers.deadline import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.drift_reporter import DriftReporter
-from producers.environment import wire
 from producers.publisher import Publisher
+from producers.wiring import Wiring, wire_from_environment
 from schemas.catalog.entity import Catalog
 from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore, letter_id
 from schemas.privacy import HashKey
+from schemas.sources.csv import entity_of_feed
 
 _log = logging.getLogger(__name__)
 
 
 def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Takes the files that notifications name. What is not done comes again (INV-1): from SQS as the answer
-    names it, directly since this raises TransientError or ConfigurationError.
+    """Publish the files that notifications name.
+
+    What is not done comes again (INV-1): from SQS because the answer names it, from S3 directly because this
+    raises TransientError or ConfigurationError.
     """
     return _producer().handle(lambda_event, seconds_left(context))
 
 
 @cache
 def _producer() -> Producer:
-    return build(os.environ)
+    return build(wire_from_environment())
 
 
-def build(environ: Mapping[str, str], report: Report = unreported) -> Producer:
-    """The producer that the environment describes. `report` is called about once a second while a file is
-    read. Raises ConfigurationError, TransientError."""
-    wiring = wire(environ)
+def build(wiring: Wiring, report: Report = unreported) -> Producer:
+    """The producer of these parts. `report` is called about once a second while a file is read."""
     catalog, publisher, letters, s3, hash_key, drift = wiring
-    return Producer(catalog, publisher, letters, lambda name: S3Bucket(s3, name), hash_key, drift, report)
+    return Producer(
+        catalog=catalog,
+        publisher=publisher,
+        letters=letters,
+        bucket=lambda name: S3Bucket(s3, name),
+        hash_key=hash_key,
+        drift=drift,
+        report=report,
+    )
 
 
 class Producer:
@@ -125,7 +133,7 @@ class Producer:
                 )
 
     def _take_file(self, notice: Notice, location: Location) -> None:
-        found = self._catalog.for_feed(location.feed)
+        found = entity_of_feed(self._catalog, location.feed)
         if found is None:
             self._report(notice, f"no entity takes the feed {location.feed}", "schema")
             return

@@ -15,8 +15,9 @@ from io import BytesIO
 from typing import NamedTuple
 
 from producers.csv.archive import Bucket, erase
-from schemas.catalog.entity import CsvSource, Entity
+from schemas.catalog.entity import Entity
 from schemas.privacy import HashKey
+from schemas.sources.csv import CsvSource
 
 PREFIX = "progress/"
 """Of the keys in the source bucket. What lies there is not needed any more once its file is done."""

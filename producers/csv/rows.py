@@ -11,12 +11,13 @@ from operator import itemgetter
 from producers.csv.cells import packed_cell
 from producers.csv.text import BadFileError
 from producers.csv.uploads import CsvRow, Reject, Sheet
-from schemas.catalog.entity import CsvSource, Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import PoisonEventError
 from schemas.event import Event, Operation, make_event
 from schemas.keys import canonical_key
 from schemas.payload.fields import NO_DEFAULT, Field, FieldType
 from schemas.privacy import HashKey, protection
+from schemas.sources.csv import CsvSource
 
 
 class RowReader:

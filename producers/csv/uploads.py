@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from producers.csv.text import BadFileError, is_blank
-from schemas.catalog.entity import CsvSource
 from schemas.positions import (
     ORDER_PATTERN,
     ROW_DIGITS,
@@ -21,6 +20,7 @@ from schemas.positions import (
     csv_file_position,
     csv_position,
 )
+from schemas.sources.csv import CsvSource
 
 REJECT_COLUMNS = ("row", "position", "column", "reason")
 """The first columns of a rejects file, before those of the file it speaks of."""

@@ -3,13 +3,12 @@
 Its event source mapping needs ReportBatchItemFailures, and must never discard:
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 
-The environment: producers/environment.py.
+The environment: schemas/settings.py.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
@@ -17,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 from producers.deadline import SecondsLeft, seconds_left, unlimited
 from producers.drift_reporter import DriftReporter
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
-from producers.environment import wire
 from producers.publisher import Publisher, PublishError
+from producers.wiring import Wiring, wire_from_environment
 from schemas.catalog.entity import Catalog
 from schemas.errors import PoisonEventError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore
@@ -30,24 +29,20 @@ _Dead: TypeAlias = tuple[int, DeadLetter]  # with the number of its record in th
 
 
 def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Publishes a batch of one shard. Its answer makes Lambda send again what is not durable (INV-1).
+    """Publish a batch of one shard. The answer makes Lambda send again what is not durable (INV-1).
 
-    Raises ConfigurationError: then Lambda sends the whole batch again, until a person has mended it.
+    Raises ConfigurationError: then Lambda sends the whole batch again, until a person has corrected it.
     """
-    outcome = _producer().publish(lambda_event["Records"], seconds_left(context))
-    level = logging.WARNING if outcome.dead else logging.INFO
-    _log.log(level, "%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
-    return outcome.answer()
+    return _producer().handle(lambda_event, seconds_left(context))
 
 
 @cache
 def _producer() -> Producer:
-    return build(os.environ)
+    return build(wire_from_environment())
 
 
-def build(environ: Mapping[str, str]) -> Producer:
-    """The producer that the environment describes. Raises ConfigurationError, TransientError."""
-    wiring = wire(environ)
+def build(wiring: Wiring) -> Producer:
+    """The producer of these parts."""
     return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key, wiring.drift)
 
 
@@ -79,6 +74,13 @@ class Producer:
         self._drift = drift
         self._publisher = publisher
         self._letters = letters
+
+    def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
+        """Lambda's event in, its answer out. `left` is the time that the invocation has."""
+        outcome = self.publish(lambda_event["Records"], left)
+        level = logging.WARNING if outcome.dead else logging.INFO
+        _log.log(level, "%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
+        return outcome.answer()
 
     def publish(self, records: Sequence[StreamRecord], left: SecondsLeft = unlimited) -> Outcome:
         """A record is done when its events are in Kinesis and its letters are stored (INV-1).

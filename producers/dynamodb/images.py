@@ -33,12 +33,13 @@ from typing import Any, NamedTuple, TypeAlias
 from producers.dynamodb.key_texts import only_text
 from producers.texts import reader
 from schemas.catalog.drift import Unknown, known_names, name_list
-from schemas.catalog.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import PoisonEventError
 from schemas.keys import canonical_key
 from schemas.payload.conversions import cast
 from schemas.payload.fields import NO_DEFAULT, Field, FieldType, plain_digits
 from schemas.privacy import HashKey, Protect, protection
+from schemas.sources.dynamodb import DynamoDbSource
 
 Attribute: TypeAlias = Mapping[str, Any]
 Image: TypeAlias = Mapping[str, Attribute]

@@ -22,6 +22,7 @@ from schemas.letters.letter import DeadLetter, letter_id
 from schemas.payload.codec import Schema
 from schemas.positions import dynamodb_position, generation_of
 from schemas.privacy import HashKey
+from schemas.sources.dynamodb import entities_of_table
 
 StreamRecord: TypeAlias = Mapping[str, Any]
 
@@ -110,7 +111,7 @@ class _Table:
     ) -> None:
         self._generation = generation_of(arn)
         self._name = table_of(arn)
-        self._readers = [ItemReader(*pair, hash_key) for pair in catalog.for_table(self._name)]
+        self._readers = [ItemReader(*pair, hash_key) for pair in entities_of_table(catalog, self._name)]
         self._drift = drift
         self._key: Set[str] | None = None  # attributes of the table's key, known from the first record
         if not self._readers:

@@ -12,6 +12,7 @@ from schemas.errors import ConfigurationError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.letters.outcomes import LetterOutcome, RefusedLetters
 from schemas.privacy import HashKey
+from schemas.sources.dynamodb import entities_of_table
 
 
 class DynamoDbRedriver:
@@ -61,7 +62,7 @@ class DynamoDbRedriver:
         # which must not stop the others.
         if not record:
             return "the payload is no record of a table's stream"
-        if not self._catalog.for_table(_table(record)):
+        if not entities_of_table(self._catalog, _table(record)):
             return f"no entity names the table {_table(record)} any more"
         return self._reader.unfit(record)
 

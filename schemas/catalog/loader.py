@@ -7,23 +7,13 @@ allowed, with the nearest name for a typo. What we do not know we refuse, and ne
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from schemas.catalog.drift import Unknown
-from schemas.catalog.entity import (
-    HISTORY_COLUMNS,
-    Catalog,
-    CsvSource,
-    DynamoDbSource,
-    Entity,
-    Mode,
-    Source,
-    key_attributes,
-)
+from schemas.catalog.entity import HISTORY_COLUMNS, Catalog, Entity
 from schemas.catalog.files import TOO_LARGE, read_json, read_toml
 from schemas.catalog.gate import refusals
 from schemas.catalog.published import read_published
-from schemas.catalog.sources import read_source
 from schemas.errors import ConfigurationError
 from schemas.evolution.evolution import Evolution, keys_of
 from schemas.payload.avsc import RECORD_PROPERTIES, read_fields
@@ -31,6 +21,8 @@ from schemas.payload.codec import Schema, SchemaRegistry, schema_of_checked
 from schemas.payload.fields import ANY_SOURCE, FieldType
 from schemas.privacy import Privacy
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
+from schemas.sources.kind import Source
+from schemas.sources.kinds import KINDS, read_source
 
 SAMPLE_ENTITIES = Path(__file__).parents[1] / "entities"
 NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)
@@ -195,7 +187,7 @@ def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
     for number, source in enumerate(sources, 1):
         if source.name in names[: number - 1]:
             raise refused(f"source {number}", source.name, "each source once")
-        if not schema.key and not (isinstance(source, CsvSource) and source.mode is Mode.APPEND):
+        if not schema.key and not source.allows_no_key:
             raise missing(
                 "entity", "key", "a list of names of fields; only csv with mode append goes without"
             )
@@ -254,20 +246,9 @@ def _history(settings: Mapping[str, Any], versions: tuple[Schema, ...]) -> bool:
 def check_together(entities: Mapping[str, Entity]) -> None:
     """Raises ConfigurationError where two entities read one feed, disagree about a table, or are to have one
     name in the history's schema."""
-    _one_entity_per_feed(entities)
+    for kind in KINDS.values():
+        kind.check_together(entities.values())
     _one_name_in_history(entities)
-    _one_key_per_table(entities)
-
-
-def _one_entity_per_feed(entities: Mapping[str, Entity]) -> None:
-    takers: dict[str, str] = {}
-    for entity, source in _sources(entities, CsvSource):
-        if source.feed in takers:
-            both = f"{takers[source.feed]} and {entity.name}"
-            raise ConfigurationError(
-                f"feed {source.feed}: found it in {both}; allowed: one entity for a feed"
-            )
-        takers[source.feed] = entity.name
 
 
 def _one_name_in_history(entities: Mapping[str, Entity]) -> None:
@@ -279,28 +260,3 @@ def _one_name_in_history(entities: Mapping[str, Entity]) -> None:
                 f"history: found it in {name} and {other.name}; allowed: in one of them, "
                 f"as history.{other.name} is the first one's function"
             )
-
-
-def _one_key_per_table(entities: Mapping[str, Entity]) -> None:
-    """A table has one key and one alias, however many entities share it."""
-    said: dict[str, tuple[str, str]] = {}
-    for entity, source in _sources(entities, DynamoDbSource):
-        key = ", ".join(f"{each.name} ({each.type})" for each in key_attributes(entity, source))
-        for subject, says in (
-            (f"table {source.table}", f"{source.name} with key {key}"),
-            (f"source {source.name}", f"table {source.table}"),
-        ):
-            other, before = said.setdefault(subject, (entity.name, says))
-            if before != says:
-                found = f"found {before} in {other}, {says} in {entity.name}"
-                raise ConfigurationError(f"{subject}: {found}; allowed: the same in both")
-
-
-S = TypeVar("S", CsvSource, DynamoDbSource)
-
-
-def _sources(entities: Mapping[str, Entity], kind: type[S]) -> Iterator[tuple[Entity, S]]:
-    for entity in entities.values():
-        for source in entity.sources:
-            if isinstance(source, kind):
-                yield entity, source

@@ -5,20 +5,16 @@ records the settings that do so; the gate compares them from then on.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from schemas.catalog.entity import CsvSource, DynamoDbSource, Entity, Mode, Source
-from schemas.evolution.formats import reads_differently
+from schemas.catalog.entity import Entity
 from schemas.evolution.rules import SETTING_RULES, Rule
-from schemas.payload.fields import Field, FieldType
 from schemas.refusals import shown
+from schemas.sources.kind import RENAMED, Setting, Source
+from schemas.sources.kinds import KINDS, kind_of
 
 _IN_USE, _GONE = "in use", "gone"
-_TEXTS = (FieldType.STRING, FieldType.ENUM)
-
-Judge = Callable[[Entity, Source, str, str], str]
-"""Entity and source as they are now, the setting's published text and its text now: the name of a rule."""
 
 
 class Change(NamedTuple):
@@ -37,81 +33,6 @@ class Change(NamedTuple):
             f"{self.source}, {self.setting}: {self.rule.name}: is published as {shown(self.before)}, found "
             f"{shown(self.now)}: {self.rule.what}; allowed: {self.rule.remedy}"
         )
-
-
-class Setting(NamedTuple):
-    """One property of a source. `rules`: names of those that a change of it may meet, none where it is free:
-    then it is not recorded. `judge` chooses among several."""
-
-    name: str
-    why: str
-    rules: tuple[str, ...] = ()
-    judge: Judge | None = None
-
-
-def _dated(_entity: Entity, _source: Source, before: str, now: str) -> str:
-    if "null" in (before, now):
-        return "order of files changed"
-    old, new = (Field("f", FieldType.DATE, format=each) for each in (before, now))
-    return "order of files changed" if reads_differently(old, new) else "dated otherwise"
-
-
-def _trimmed(entity: Entity, source: Source, _before: str, _now: str) -> str:
-    has_text = any(field.kind in _TEXTS for field in entity.key_fields)
-    swept = isinstance(source, CsvSource) and source.mode is Mode.SNAPSHOT
-    return "key texts changed" if has_text and not swept else "cells read otherwise"
-
-
-_NAME, _CELLS = ("source renamed", "source gone"), ("cells read otherwise",)
-
-CSV_SETTINGS = (
-    Setting("csv", "the source's name is part of the hash of every key", _NAME),
-    Setting(
-        "mode", "decides whether a file deletes what it leaves out, but no key or position", ("mode changed",)
-    ),
-    Setting("encoding", "decides the texts of cells; a supplier may switch to another", _CELLS),
-    Setting("delimiter", "decides what a cell is; a supplier may switch to another", _CELLS),
-    Setting("header", "decides which cell is which field; a supplier may add columns", _CELLS),
-    Setting(
-        "effective",
-        "decides the form of positions, hence which file is newer; a pattern may change where it reads the "
-        "same date from a name",
-        ("order of files changed", "dated otherwise"),
-        _dated,
-    ),
-    Setting(
-        "trim",
-        "decides the texts of keys: refused where the key has a text, unless a snapshot's sweep removes the "
-        "rows with the former keys",
-        ("key texts changed", "cells read otherwise"),
-        _trimmed,
-    ),
-    Setting("min_rows", "no key or position depends on it"),
-    Setting("reject_limit", "no key or position depends on it"),
-    Setting("quoting", "decides what a cell is; a supplier may switch to another form", _CELLS),
-    Setting("skip_lines", "a supplier may add or drop a title; rows are counted from the header"),
-    Setting("older_files", "decides which files are taken, but no key or position"),
-    Setting("max_deleted", "decides whether a file deletes what it leaves out, but no key or position"),
-)
-DYNAMODB_SETTINGS = (
-    Setting(
-        "dynamodb", "the name stays, by `alias`; the streams' labels order the tables", ("table changed",)
-    ),
-    Setting("alias", "the source's name is part of the hash of every key", _NAME),
-    Setting("where", "decides which items are rows", ("items selected otherwise",)),
-    Setting("table_key", "compared with every record; the key of a row is `key`"),
-    Setting("hashed_numbers", "used only by the local runtime, to create the table"),
-)
-_RECORDED: Mapping[str, Callable[[Source], object]] = {
-    "mode": lambda source: source.mode if isinstance(source, CsvSource) else None,
-    "dynamodb": lambda source: source.table if isinstance(source, DynamoDbSource) else None,
-    "where": lambda source: dict(source.where) if isinstance(source, DynamoDbSource) else None,
-}
-
-
-def settings_of(source: Source) -> tuple[Setting, ...]:
-    """Every property that the source may have."""
-    return CSV_SETTINGS if isinstance(source, CsvSource) else DYNAMODB_SETTINGS
 
 
 def recorded(entity: Entity, published: Mapping[str, str]) -> dict[str, str]:
@@ -149,24 +70,23 @@ def _gone(entity: Entity, published: Mapping[str, str]) -> Iterator[Change]:
 
 def is_recorded(name: str) -> bool:
     """Whether this name in published.json is about a source, and no file."""
-    return name.startswith(("csv:", "dynamodb:"))
+    return name.partition(":")[0] in KINDS
 
 
 def _texts(source: Source) -> Iterator[tuple[Setting, str]]:
     """The recorded settings but for the name, each with its value as one text."""
-    for setting in settings_of(source):
-        if setting.rules and setting.rules != _NAME:
-            read = _RECORDED.get(setting.name)
-            value = read(source) if read else getattr(source, setting.name)
+    for setting in kind_of(source).settings:
+        if setting.rules and setting.rules != RENAMED:
+            value = setting.value(source) if setting.value else getattr(source, setting.name)
             yield setting, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def settings_as_markdown() -> str:
     """The table of all settings, for docs/evolution.md."""
     lines = ["| source | setting | what a change may be | why |", "|---|---|---|---|"]
-    for kind, settings in (("csv", CSV_SETTINGS), ("dynamodb", DYNAMODB_SETTINGS)):
+    for kind in KINDS.values():
         lines += [
-            f"| {kind} | `{each.name}` | {' or '.join(each.rules) or 'free'} | {each.why} |"
-            for each in settings
+            f"| {kind.name} | `{each.name}` | {' or '.join(each.rules) or 'free'} | {each.why} |"
+            for each in kind.settings
         ]
     return "\n".join(lines)

@@ -25,6 +25,7 @@ from consumers.warehouse.sqlite.warehouse import open_warehouse
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.letters.letter import DeadLetter, decode_letters
+from schemas.settings import read_settings
 
 SHARD = "shardId-000000000000"
 
@@ -254,7 +255,7 @@ def test_the_handler_built_from_the_environment_applies_dead_letters_and_saves_i
     for record in lambda_event["Records"]:
         record["eventSourceARN"] = identity.partition("@")[0]
     lambda_event["Records"][0]["kinesis"]["data"] = b64encode(b"not ours").decode()
-    counts = handler.build(environ).take(lambda_event)
+    counts = handler.build(read_settings(environ)).take(lambda_event)
     assert (counts.applied, counts.dead) == (2, 1)
     warehouse = open_warehouse(environ["HEADWATER_WAREHOUSE"], load_catalog().entities.values())
     with warehouse.transaction() as transaction:
@@ -267,4 +268,4 @@ def test_the_handler_built_from_the_environment_applies_dead_letters_and_saves_i
 
 def test_the_handler_refuses_to_start_without_a_warehouse() -> None:
     with pytest.raises(ConfigurationError, match="HEADWATER_WAREHOUSE"):
-        handler.build({})
+        handler.build(read_settings({}))

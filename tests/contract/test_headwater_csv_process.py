@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from headwater.embedded.aws import EmbeddedAws
-from headwater.local.csv_process import CsvProcess
+from headwater.sources.csv.process import CsvProcess
 from schemas.errors import ConfigurationError, TransientError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ def test_leaving_ends_the_process(csv_process: CsvProcess) -> None:
 def test_it_ends_when_its_parent_is_killed(server: EmbeddedAws) -> None:
     """It holds the output that the parent was started with: that ends with the last of the two."""
     code = (
-        "import time; from headwater.local.csv_process import CsvProcess\n"
+        "import time; from headwater.sources.csv.process import CsvProcess\n"
         "process = CsvProcess(); process({'Records': []}, None); print('ready', flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen(

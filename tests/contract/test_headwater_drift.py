@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from headwater.settings import Settings
 from headwater.views.sightings import read_drift
 from producers.drift_reporter import S3Sightings
 from schemas.catalog.drift import Drift, Sighting
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings
 
 SOURCE = "dynamodb:orders"
 SECOND, THIRD = date(2026, 3, 2), date(2026, 3, 3)

@@ -15,13 +15,15 @@ from botocore.awsrequest import AWSResponse
 from recording_handler import Recording
 
 from headwater.aws import Aws
-from headwater.local.dynamodb_poller import DynamoDbPoller
-from headwater.local.provision import find_queue, make_flow, make_stores
-from headwater.local.queue_poller import QueuePoller
-from headwater.local.runtime import Found
-from headwater.settings import Settings
+from headwater.local.provision import make_flow, make_stores
+from headwater.polling.runtime import Found
+from headwater.sources.csv.poller import QueuePoller
+from headwater.sources.csv.provision import find_queue
+from headwater.sources.dynamodb.poller import DynamoDbPoller
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
+from schemas.settings import Settings
+from schemas.sources.dynamodb import tables
 
 pytest_plugins = ("pollers_world",)
 
@@ -44,7 +46,7 @@ def numbers(batch: list[Mapping[str, Any]]) -> list[int]:
 def table(aws: Aws, settings: Settings, catalog: Catalog) -> str:
     make_stores(aws, settings, catalog)
     make_flow(aws, settings, catalog, pumped=True)
-    return next(iter(catalog.tables()))
+    return next(iter(tables(catalog)))
 
 
 def test_changes_come_from_the_oldest_on_in_order(aws: Aws, table: str) -> None:

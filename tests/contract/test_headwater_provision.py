@@ -14,9 +14,10 @@ from botocore.awsrequest import AWSResponse
 from consumers.kinesis import StreamReader
 from headwater.aws import Aws, connect
 from headwater.local.provision import make_flow, make_stores
-from headwater.settings import Settings
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings
+from schemas.sources.dynamodb import tables
 
 pytest_plugins = ("pollers_world",)
 
@@ -29,7 +30,7 @@ def aws(embedded_aws: Aws) -> Aws:
 def test_provisioning_makes_what_the_entities_need(aws: Aws, settings: Settings, catalog: Catalog) -> None:
     make_stores(aws, settings, catalog)
     make_flow(aws, settings, catalog, pumped=True)
-    (table,) = catalog.tables()
+    (table,) = tables(catalog)
     made = aws.dynamodb.describe_table(TableName=table)["Table"]
     assert [key["AttributeName"] for key in made["KeySchema"]] == ["n", "sk"]
     assert {a["AttributeName"]: a["AttributeType"] for a in made["AttributeDefinitions"]} == {
@@ -56,7 +57,7 @@ def test_provisioning_again_changes_nothing(aws: Aws, settings: Settings, catalo
         },
     )
     make_flow(aws, settings, catalog, pumped=True)
-    (table,) = catalog.tables()
+    (table,) = tables(catalog)
     label = aws.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamLabel"]
     make_stores(aws, settings, catalog)
     make_flow(aws, settings, catalog, pumped=True)
@@ -83,7 +84,7 @@ def test_a_delivery_stream_that_reads_kinesis_by_itself_is_made_where_nobody_pum
 
 def test_a_stream_without_both_images_is_refused(aws: Aws, settings: Settings, catalog: Catalog) -> None:
     make_stores(aws, settings, catalog)
-    (table,) = catalog.tables()
+    (table,) = tables(catalog)
     aws.dynamodb.update_table(
         TableName=table, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
     )
@@ -129,7 +130,7 @@ def test_what_is_busy_is_asked_again(
     answer_once(aws, operation, code)
     make_stores(aws, settings, catalog)
     make_flow(aws, settings, catalog, pumped=True)
-    (table,) = catalog.tables()
+    (table,) = tables(catalog)
     made = aws.dynamodb.describe_table(TableName=table)["Table"]
     assert made["StreamSpecification"]["StreamEnabled"]
     assert aws.s3.get_bucket_versioning(Bucket=settings.source_bucket)["Status"] == "Enabled"
@@ -139,7 +140,7 @@ def test_a_stream_that_a_lost_answer_enabled_is_taken_as_it_is(
     aws: Aws, settings: Settings, catalog: Catalog
 ) -> None:
     make_stores(aws, settings, catalog)
-    (table,) = catalog.tables()
+    (table,) = tables(catalog)
 
     def enable() -> None:
         connect().dynamodb.update_table(

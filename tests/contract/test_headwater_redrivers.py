@@ -11,7 +11,6 @@ from csv_world import links
 from dynamodb_world import ORDER, order, record
 
 from headwater.redrivers import redrivers
-from headwater.settings import Settings
 from headwater.views.sightings import read_drift
 from producers.csv.file import object_letter
 from producers.dynamodb.records import RecordReader
@@ -19,6 +18,7 @@ from schemas.catalog.entity import Catalog
 from schemas.letters.letter import DeadLetter
 from schemas.letters.outcomes import Redriver
 from schemas.payload.codec import SchemaRegistry
+from schemas.settings import Settings
 
 Wired = tuple[Mapping[str, Redriver], Any, Settings]
 
@@ -26,7 +26,7 @@ Wired = tuple[Mapping[str, Redriver], Any, Settings]
 @pytest.fixture
 def wired(aws: Any) -> Wired:
     settings = Settings(stream=aws.name("events"), log_bucket=aws.name("log"), source_bucket=aws.name("own"))
-    clients = SimpleNamespace(s3=aws.client("s3"), kinesis=aws.client("kinesis"))
+    clients = SimpleNamespace(s3=aws.client("s3"), kinesis=aws.client("kinesis"), client=aws.client)
     clients.kinesis.create_stream(StreamName=settings.stream, ShardCount=1)
     for bucket in (settings.log_bucket, settings.source_bucket):
         place = {"LocationConstraint": "eu-west-1"}

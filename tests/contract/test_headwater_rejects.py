@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from csv_world import HEADER, World, links
 
-from headwater.settings import Settings
 from headwater.views.kept_facts import facts_of, load
 from headwater.views.letter_ledgers import KeptLedger, S3Ledger, count_letters
 from headwater.views.letter_summary import counts_of
@@ -21,6 +20,7 @@ from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.letters.outcomes import LetterOutcome
 from schemas.letters.redriving import iter_letters
+from schemas.settings import Settings
 
 
 class Place:

@@ -13,8 +13,8 @@ from conftest import Aws
 from schema_homes import Ran, Schemas
 
 from producers.dynamodb.images import ItemReader
-from schemas.catalog.entity import DynamoDbSource
 from schemas.catalog.loader import load_entity
+from schemas.sources.dynamodb import DynamoDbSource
 
 ITEMS: list[dict[str, Any]] = [
     {"pk": "S1", "sk": "T1", "mail": "a@example.org", "n": 5, "price": Decimal("1.50"), "on": "2024-02-29"},

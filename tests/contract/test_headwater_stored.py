@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from headwater.settings import Settings
 from headwater.views.rejected_rows import Rejects, count_rejects
 from producers.csv.rejects import RejectFile
 from producers.csv.uploads import Reject
+from schemas.settings import Settings
 
 CELLS = ["A" * 200_000, "a\u2028b", "x\x85y", "two\nlines", '"quoted"', ""]
 """Longer than the csv module takes of itself, and with whatever somebody may take for a line's end."""

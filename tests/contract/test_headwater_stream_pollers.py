@@ -10,8 +10,8 @@ import pytest
 from consumers.kinesis import StreamReader
 from headwater.aws import Aws
 from headwater.local.provision import make_flow, make_stores
-from headwater.local.runtime import Found
-from headwater.local.stream_poller import (
+from headwater.polling.runtime import Found
+from headwater.polling.stream_poller import (
     BUFFER_BYTES,
     BUFFER_SECONDS,
     READ_RECORDS,
@@ -19,10 +19,10 @@ from headwater.local.stream_poller import (
     StreamPoller,
     pump_poller,
 )
-from headwater.settings import Settings
 from headwater.views.stored import list_objects
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
+from schemas.settings import Settings
 
 pytest_plugins = ("pollers_world",)
 

@@ -26,11 +26,11 @@ from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Batch, Counts, LetterCount
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
-from headwater.settings import Settings, read_settings
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import InMemoryLetters
 from schemas.payload.codec import SchemaRegistry
+from schemas.settings import Settings, read_settings
 
 pytest_plugins = ("warehouse_engines",)
 
@@ -322,10 +322,9 @@ def test_the_url_may_be_a_secret(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> N
     url = f"mssql+pymssql://u:{PASSWORD}@h/d"
     secret = aws.name("warehouse")
     aws.client("secretsmanager").create_secret(Name=secret, SecretString=f"{url}\n")
-    assert warehouse_url({"HEADWATER_WAREHOUSE_SECRET": secret}) == url
-    assert read_settings({"HEADWATER_WAREHOUSE_SECRET": secret}).require_warehouse() == url
-    assert warehouse_url({"HEADWATER_WAREHOUSE_SECRET": secret, "HEADWATER_WAREHOUSE": "other"}) == "other"
-    assert warehouse_url({}) is None
+    named = {"HEADWATER_WAREHOUSE_SECRET": secret}
+    assert warehouse_url(read_settings(named)) == url
+    assert warehouse_url(read_settings({**named, "HEADWATER_WAREHOUSE": "other"})) == "other"
     with pytest.raises(ConfigurationError) as caught:
         read_secret("no-such-secret")
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))

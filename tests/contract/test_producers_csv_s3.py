@@ -19,6 +19,7 @@ from producers.csv.uploads import Upload
 from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
+from producers.wiring import wire_from_environment
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
@@ -281,13 +282,13 @@ def test_the_lambda_function_is_built_from_its_environment(aws: Aws, monkeypatch
     kinesis = aws.client("kinesis")
     kinesis.create_stream(StreamName=aws.name("events"), ShardCount=1)
     kinesis.get_waiter("stream_exists").wait(StreamName=aws.name("events"), WaiterConfig={"Delay": 1})
-    producer = build(
-        {
-            "HEADWATER_STREAM": aws.name("events"),
-            "HEADWATER_LOG_BUCKET": aws.name("files"),
-            "HEADWATER_SOURCE_BUCKET": aws.name("files"),
-        }
-    )
+    for name, value in {
+        "HEADWATER_STREAM": aws.name("events"),
+        "HEADWATER_LOG_BUCKET": aws.name("files"),
+        "HEADWATER_SOURCE_BUCKET": aws.name("files"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    producer = build(wire_from_environment())
     for feed in ("platform_usage", "nobody"):
         body = "urn,platform,month,active_users,minutes,score\n100006,Hwb,2025-04-01,12,340,0.125\n"
         put = s3.put_object(Bucket=aws.name("files"), Key=f"drop/{feed}/a.csv", Body=body.encode())

@@ -9,11 +9,13 @@ from dynamodb_world import arn, frames, record
 
 from producers.dynamodb.handler import build
 from producers.kinesis import Entry
+from producers.wiring import wire
 from schemas.catalog.drift import PREFIX, sighting_of
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
 from schemas.letters.letter import decode_letters
+from schemas.settings import read_settings
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_real_changes_of_a_real_table_become_events_letters_and_schemas(
     )
     dynamodb.delete_item(TableName=table, Key=key)
 
-    outcome = build(environment).publish(stream_records(aws, table))
+    outcome = build(wire(read_settings(environment))).publish(stream_records(aws, table))
     assert (outcome.published, outcome.dead, outcome.failed) == (3, 1, None)
 
     events = published(aws, environment["HEADWATER_STREAM"])
@@ -144,7 +146,7 @@ def test_a_stream_of_keys_alone_is_refused(aws: Any, environment: dict[str, str]
     )
     dynamodb.put_item(TableName=table, Item={"meter": {"S": "m1"}})
     with pytest.raises(ConfigurationError, match="KEYS_ONLY, not NEW_AND_OLD_IMAGES"):
-        build(environment).publish(stream_records(aws, table))
+        build(wire(read_settings(environment))).publish(stream_records(aws, table))
 
 
 def test_a_kinesis_stream_that_is_not_there_fails_the_batch_loudly(
@@ -153,6 +155,6 @@ def test_a_kinesis_stream_that_is_not_there_fails_the_batch_loudly(
     table = aws.name("readings")
     new = {"meter": {"S": "m"}, "at": {"N": "1"}, "value": {"N": "1"}}
     told = {**record(1, new=new, key=("meter", "at")), "eventSourceARN": arn(table)}
-    producer = build({**environment, "HEADWATER_STREAM": aws.name("nowhere")})
+    producer = build(wire(read_settings({**environment, "HEADWATER_STREAM": aws.name("nowhere")})))
     with pytest.raises(ConfigurationError, match="nowhere-"):
         producer.publish([told])

@@ -23,11 +23,13 @@ from consumers.warehouse.sqlite.warehouse import open_warehouse
 from headwater.aws import connect
 from headwater.installation import Installation
 from headwater.installation import load as load_installation
-from headwater.local.provision import find_queue, make_flow, make_stores
-from headwater.local.queue_poller import QueuePoller
-from headwater.local.runtime import Poller
-from headwater.local.stream_poller import consumer_poller, pump_poller
+from headwater.local.provision import make_flow, make_stores
+from headwater.polling.runtime import Poller
+from headwater.polling.stream_poller import consumer_poller, pump_poller
+from headwater.sources.csv.poller import QueuePoller
+from headwater.sources.csv.provision import find_queue
 from producers.csv import handler as csv_producer
+from producers.wiring import wire
 from replay.as_of import plan_as_of
 from replay.log.reader import S3Log
 from replay.ports import Ports
@@ -81,7 +83,7 @@ def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     make_stores(clients, settings, here.catalog)
     make_flow(clients, settings, here.catalog, pumped=True)
     url, arn = find_queue(clients, settings)
-    producer, consumer = csv_producer.build(environment), consumers.build(environment)
+    producer, consumer = csv_producer.build(wire(settings)), consumers.build(settings)
     stream = StreamReader(clients.kinesis, settings.stream)
     warehouse = open_warehouse(environment["HEADWATER_WAREHOUSE"], here.catalog.entities.values())
 

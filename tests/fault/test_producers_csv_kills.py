@@ -10,9 +10,9 @@ from csv_world import HEADER, World, links, notification
 
 from producers.csv.uploads import Upload
 from producers.kinesis import Fault, InMemoryStream
-from schemas.catalog.entity import Mode
 from schemas.errors import TransientError
 from schemas.letters.letter import InMemoryLetters
+from schemas.sources.csv import Mode
 
 CLEAN = f"{HEADER}\n1,Alpha,,Y\n2,Beta,,N\n1,Gamma,,Y\n"
 WITH_REJECT = f"{HEADER}\n1,Alpha,,Y\nx,Beta,,N\n"

@@ -15,9 +15,10 @@ from producers import publisher
 from producers.csv import stages
 from producers.csv.uploads import Upload
 from producers.kinesis import InMemoryStream
-from schemas.catalog.entity import Entity, Mode
+from schemas.catalog.entity import Entity
 from schemas.errors import TransientError
 from schemas.payload.codec import make_schema
+from schemas.sources.csv import Mode
 
 ROWS = 40
 BODY = "\n".join([HEADER, *(f"{'x' if n % 7 == 3 else n},Name {n},,Y" for n in range(1, ROWS + 1)), ""])

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from producers.csv.text import TextRows
 from producers.kinesis import Fault, InMemoryStream
-from schemas.catalog.entity import Mode
 from schemas.errors import TransientError
 from schemas.event import bucket_of, key_hash
+from schemas.sources.csv import Mode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.csv.uploads import Upload
-from schemas.catalog.entity import Mode
 from schemas.event import Event
 from schemas.positions import (
     SWEEP_ROW,
@@ -21,6 +20,7 @@ from schemas.positions import (
     csv_position,
     order_within_second,
 )
+from schemas.sources.csv import Mode
 
 START = datetime(2025, 4, 22, 9, 30, tzinfo=UTC)
 SECONDS = st.integers(0, 3)

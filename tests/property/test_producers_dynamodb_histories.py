@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from producers.dynamodb.images import NO_STATE, ItemReader
 from producers.kinesis import Fault
-from schemas.catalog.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import Entity
 from schemas.event import Event
 from schemas.payload.fields import canonical_json
+from schemas.sources.dynamodb import DynamoDbSource
 
 Item = Mapping[str, Mapping[str, Any]]
 

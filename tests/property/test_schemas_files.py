@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.catalog.loader import SAMPLE_ENTITIES, load_entity
-from schemas.catalog.sources import read_source
 from schemas.errors import ConfigurationError
 from schemas.payload.avsc import ADDED_PROPERTIES
 from schemas.payload.codec import make_schema
+from schemas.sources.kinds import read_source
 
 JUNK = st.recursive(
     st.none()

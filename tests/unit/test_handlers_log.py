@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from consumers.handler import build as consumer
-from producers.environment import wire as producer
+from producers.wiring import wire as producer
+from schemas.settings import Settings, read_settings
 
 
 @pytest.fixture
@@ -28,9 +29,9 @@ def botocore_at_debug(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logge
 
 @pytest.mark.parametrize("build", [producer, consumer])
 def test_inv7_a_handler_never_logs_bodies_of_requests(
-    build: Callable[[Mapping[str, str]], object], botocore_at_debug: logging.Logger, tmp_path: Path
+    build: Callable[[Settings], object], botocore_at_debug: logging.Logger, tmp_path: Path
 ) -> None:
     assert botocore_at_debug.isEnabledFor(logging.DEBUG)
-    build({"HEADWATER_WAREHOUSE": f"sqlite:///{tmp_path / 'w.db'}"})
+    build(read_settings({"HEADWATER_WAREHOUSE": f"sqlite:///{tmp_path / 'w.db'}"}))
     assert not botocore_at_debug.isEnabledFor(logging.DEBUG)
     assert botocore_at_debug.isEnabledFor(logging.WARNING)

@@ -31,7 +31,7 @@ def every_parser() -> Iterator[argparse.ArgumentParser]:
 
 
 def outcome_of(error: BaseException, monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
-    def fail() -> None:
+    def fail(_settings: object) -> None:
         raise error
 
     monkeypatch.setattr(tables, "load", fail)

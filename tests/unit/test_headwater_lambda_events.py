@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime
 
 from consumers.kinesis import KinesisRecord
-from headwater.local.lambda_events import (
+from headwater.polling.lambda_events import (
     attribute_as_json,
     attribute_from_json,
     dynamodb_event,

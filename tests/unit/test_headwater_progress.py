@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.local.draining import unpublished
-from headwater.local.runtime_report import (
+from headwater.polling.runtime_report import (
     FILE,
     PollerReport,
     Progress,
@@ -23,6 +22,7 @@ from headwater.local.runtime_report import (
     read_report,
     write_report,
 )
+from headwater.sources.csv.waiting import unpublished
 from schemas.errors import TransientError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from headwater.local.runtime import Found, Pace, Runtime
-from headwater.local.runtime_report import Side, read_report
+from headwater.polling.runtime import Found, Pace, Runtime
+from headwater.polling.runtime_report import Side, read_report
 from schemas.errors import ConfigurationError, TransientError
 
 PACE = Pace(first_pause=0.01, longest_pause=0.02, settle=0.0)
@@ -138,7 +138,7 @@ def test_what_takes_long_is_told_here_and_to_other_processes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("headwater.local.runtime_report._PRINT_SECONDS", 0.0)
+    monkeypatch.setattr("headwater.polling.runtime_report._PRINT_SECONDS", 0.0)
     runtime, stop = running(Scripted(), busy=lambda: "a.csv: 5 rows published"), threading.Event()
 
     def read() -> None:

@@ -6,10 +6,11 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from headwater.local import sample
-from headwater.local.lambda_events import attribute_as_json
+from headwater.polling.lambda_events import attribute_as_json
 from producers.dynamodb.images import ItemReader
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog
+from schemas.sources.dynamodb import entities_of_table
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def catalog() -> Catalog:
 
 def unreadable(catalog: Catalog, table: str, items: list[sample.Item]) -> list[object]:
     """What the reader of the one entity that claims an item says against it; `unclaimed` of the others."""
-    readers = [ItemReader(entity, source) for entity, source in catalog.for_table(table)]
+    readers = [ItemReader(entity, source) for entity, source in entities_of_table(catalog, table)]
     errors: list[object] = []
     for item in items:
         image = {name: attribute_as_json(TypeSerializer().serialize(value)) for name, value in item.items()}

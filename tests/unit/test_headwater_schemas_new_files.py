@@ -10,8 +10,8 @@ from new_schemas import New, key_of
 
 from headwater.scaffold.csv_dialect import has_plain_quotes
 from headwater.scaffold.csv_sample import sample_file
-from schemas.catalog.entity import CsvSource
 from schemas.catalog.loader import load_entity
+from schemas.sources.csv import CsvSource
 
 pytest_plugins = ("schemas_home",)
 

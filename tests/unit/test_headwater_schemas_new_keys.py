@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from new_schemas import New, key_of
 
-from schemas.catalog.entity import CsvSource
 from schemas.catalog.loader import load_entity
+from schemas.sources.csv import CsvSource
 
 pytest_plugins = ("schemas_home",)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from headwater.settings import Settings, environment, read_settings
+from consumers.warehouse.address import warehouse_url
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings, environment, read_settings
 
 
 def test_an_empty_environment_gives_the_names_that_the_handlers_take_by_default() -> None:
@@ -46,6 +47,6 @@ def test_defaults_are_not_said() -> None:
 
 def test_what_is_missing_is_named_with_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"HEADWATER_WAREHOUSE is not set: .*headwater up"):
-        Settings().require_warehouse()
+        warehouse_url(Settings())
     with pytest.raises(ConfigurationError, match=r"HEADWATER_STATE is not set: .*headwater up"):
         Settings().require_state()

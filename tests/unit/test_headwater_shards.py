@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from consumers.kinesis import KinesisRecord, Page, Shard
-from headwater.local.dynamodb_poller import DynamoDbPoller, ShardCursor, due_shards, from_lowest_failed
-from headwater.local.runtime import Found
-from headwater.local.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
+from headwater.polling.runtime import Found
+from headwater.polling.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
+from headwater.sources.dynamodb.poller import DynamoDbPoller, ShardCursor, due_shards, from_lowest_failed
 from schemas.errors import TransientError
 
 

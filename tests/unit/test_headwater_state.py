@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headwater.embedded.state import State, scratch
-from headwater.local.shard_places import Places
+from headwater.polling.shard_places import Places
 from schemas.errors import ConfigurationError, TransientError
 
 Usage = namedtuple("Usage", "total used free")

@@ -6,7 +6,7 @@ import io
 import pytest
 from csv_world import HEADER, World, entity, links
 
-from schemas.catalog.entity import Mode
+from schemas.sources.csv import Mode
 
 REJECTS_HEADER = f"row,position,column,reason,{HEADER}"
 BAD = f"{HEADER}\n1,Alpha,,Y\nx,Beta,,Y\n3,Gamma,,perhaps\n"

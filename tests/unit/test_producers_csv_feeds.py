@@ -8,9 +8,10 @@ import pytest
 from csv_world import HEADER, World, entity, links, source_of
 
 from schemas.catalog.drift import Unknown
-from schemas.catalog.entity import Entity, Mode
+from schemas.catalog.entity import Entity
 from schemas.event import BUCKETS
 from schemas.payload.codec import make_schema
+from schemas.sources.csv import Mode
 
 NAMES = [
     {"name": "code", "type": "string", "maxLength": 9},

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from csv_world import BUCKET, HEADER, LINK_FIELDS, World, entity, links, notification
 
-from schemas.catalog.entity import Entity, Mode
+from schemas.catalog.entity import Entity
 from schemas.positions import csv_position
+from schemas.sources.csv import Mode
 
 GOOD = f"{HEADER}\n1,Alpha,01-02-2020,Y\n2,Beta,,N\n"
 

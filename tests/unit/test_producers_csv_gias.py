@@ -10,7 +10,7 @@ from csv_world import MORNING, entity, source_of
 from producers.csv.rows import RowReader
 from producers.csv.text import TextRows
 from producers.csv.uploads import Drop, Upload
-from schemas.catalog.entity import Mode
+from schemas.sources.csv import Mode
 
 FIELDS = [
     {"name": "urn", "type": "int", "from": "URN"},

@@ -13,9 +13,9 @@ from csv_world import HEADER, World, links, notification, source_of
 from producers import publisher
 from producers.csv import stages
 from producers.csv.registers import SIZE, KeySample, Loss, loss
-from schemas.catalog.entity import Mode
 from schemas.errors import TransientError
 from schemas.event import key_hash
+from schemas.sources.csv import Mode
 
 
 def world(**source: object) -> World:

@@ -9,11 +9,13 @@ import pytest
 from dynamodb_world import ORDER, TEACHER, Item, World, account, event, order, record
 
 from producers.dynamodb import handler as module
-from producers.dynamodb.handler import Outcome, Producer, build
+from producers.dynamodb.handler import Outcome, Producer
 from producers.kinesis import Fault
+from producers.wiring import wire
 from schemas.errors import ConfigurationError, TransientError
 from schemas.event import encode_event
 from schemas.letters.letter import DeadLetter, InMemoryLetters
+from schemas.settings import Settings
 
 AWAY = [Fault(before=True)] * 4  # as many attempts as the world's publisher makes
 
@@ -241,9 +243,9 @@ def _aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_aws_environment")
-def test_build_refuses_a_home_without_entities(tmp_path: Any) -> None:
+def test_wiring_refuses_a_home_without_entities(tmp_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="entities"):
-        build({"HEADWATER_HOME": str(tmp_path)})
+        wire(Settings(home=tmp_path))
 
 
 @pytest.mark.usefixtures("_aws_environment")
@@ -253,8 +255,8 @@ def test_the_dependencies_are_built_once_a_container_and_not_at_import(
     world = World()
     built: list[object] = []
 
-    def builds(environ: object) -> Producer:
-        built.append(environ)
+    def builds(wiring: object) -> Producer:
+        built.append(wiring)
         return world.producer
 
     monkeypatch.setattr(module, "build", builds)

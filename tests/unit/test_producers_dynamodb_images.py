@@ -12,7 +12,8 @@ import pytest
 from dynamodb_world import entity, logical, nullable
 
 from producers.dynamodb.images import NO_STATE, ItemReader, State
-from schemas.catalog.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import Entity
+from schemas.sources.dynamodb import DynamoDbSource
 
 ENUM = {"type": "enum", "name": "Plan", "symbols": ["trial", "basic"]}
 DECIMAL = logical("decimal", "bytes", precision=38, scale=10)

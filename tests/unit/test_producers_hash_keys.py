@@ -11,6 +11,7 @@ from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
 from schemas.payload.codec import SchemaRegistry
 from schemas.privacy import HashKey, Privacy, protection
+from schemas.settings import Settings, read_settings
 
 SECRET = "an-unmistakable-secret-of-more-than-32-bytes"
 HASHED = {"name": "mail", "type": "string", "headwater.private": "hash"}
@@ -26,24 +27,27 @@ WITHOUT = catalog(entity("person", [ID], ["id"], table="people"))
 KEYED = catalog(entity("person", [HASHED], ["mail"], table="people"))
 
 
+UNREAD: dict[str, str] = {}
+
+
 def refusal(environ: dict[str, str], secret: Any = None) -> str:
     with pytest.raises(ConfigurationError) as refused:
-        read_hash_key(environ, WITH, secret or (lambda _name: ""))
+        read_hash_key(read_settings(environ), WITH, secret or (lambda _name: ""))
     assert SECRET not in str(refused.value)
     assert refused.value.__cause__ is None
     return str(refused.value)
 
 
 def test_no_key_is_looked_for_where_no_field_is_hashed() -> None:
-    assert read_hash_key({"HEADWATER_HASH_KEY": "short"}, WITHOUT) is None
+    assert read_hash_key(Settings(hash_key="short"), WITHOUT, UNREAD.__getitem__) is None
 
 
 def test_a_key_comes_from_the_environment_or_from_a_secret() -> None:
     expected = HashKey("2026-01", SECRET.encode())
     given = {"HEADWATER_HASH_KEY": SECRET, "HEADWATER_HASH_KEY_ID": "2026-01"}
-    assert read_hash_key(given, WITH) == expected
+    assert read_hash_key(read_settings(given), WITH, UNREAD.__getitem__) == expected
     secrets = {"hash": json.dumps({"id": "2026-01", "key": SECRET})}
-    assert read_hash_key({"HEADWATER_HASH_SECRET": "hash"}, WITH, secrets.__getitem__) == expected
+    assert read_hash_key(Settings(hash_secret="hash"), WITH, secrets.__getitem__) == expected
 
 
 def test_without_a_key_nothing_begins() -> None:

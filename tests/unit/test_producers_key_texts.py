@@ -21,7 +21,8 @@ from producers.csv.rows import KeyTexts
 from producers.drift_reporter import DriftReporter
 from producers.dynamodb.records import Reading, RecordReader
 from schemas.catalog.drift import KEY_TEXTS
-from schemas.catalog.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import Entity
+from schemas.sources.dynamodb import DynamoDbSource
 
 MOMENT = logical("timestamp-micros", "long")
 LOCAL = logical("local-timestamp-micros", "long")

@@ -13,12 +13,13 @@ from dynamodb_world import catalog, entity, nullable, record
 
 from producers.dynamodb.images import ItemReader, State
 from producers.dynamodb.records import RecordReader
-from schemas.catalog.entity import DynamoDbSource, Entity
+from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.event import Event
 from schemas.keys import canonical_key
 from schemas.payload.codec import make_schema
 from schemas.privacy import HASHED, HashKey, Privacy, hasher
+from schemas.sources.dynamodb import DynamoDbSource
 
 SECRET = "SECRET-3141"
 HASH = hasher(HASH_KEY.id, HASH_KEY.secret)

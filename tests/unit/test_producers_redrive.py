@@ -15,11 +15,12 @@ from producers.csv.handler import Producer as CsvProducer
 from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer
 from producers.dynamodb.redrive import DynamoDbRedriver
-from schemas.catalog.entity import Catalog, DynamoDbSource, Entity
+from schemas.catalog.entity import Catalog, Entity
 from schemas.letters.letter import DeadLetter, letter_id
 from schemas.letters.outcomes import InMemoryLedger, LetterOutcome
 from schemas.letters.redriving import LetterFilter, redrive
 from schemas.payload.codec import SchemaRegistry
+from schemas.sources.dynamodb import DynamoDbSource
 
 GOOD = "URN,Name,Since,Open\n1,a,,Y\n"
 

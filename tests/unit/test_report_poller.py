@@ -11,8 +11,8 @@ from reports_world import CATALOG
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.refresh.refresher import HeldError, Refresher
 from consumers.reporting.refresh.transaction import Refreshed
-from headwater.local.report_poller import AGAIN_SECONDS, ReportFolder, report_pollers
-from headwater.local.runtime import Found, Pace, Runtime
+from headwater.polling.report_poller import AGAIN_SECONDS, ReportFolder, report_pollers
+from headwater.polling.runtime import Found, Pace, Runtime
 from schemas.errors import ConfigurationError, TransientError
 
 

@@ -2,19 +2,13 @@
 
 import pytest
 
-from schemas.catalog.entity import (
-    Catalog,
-    CsvSource,
-    DynamoDbSource,
-    Entity,
-    KeyAttribute,
-    Mode,
-    key_attributes,
-)
+from schemas.catalog.entity import Catalog, Entity
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.payload.codec import make_schema
 from schemas.payload.fields import FieldType
+from schemas.sources.csv import CsvSource, Mode, entity_of_feed, feeds
+from schemas.sources.dynamodb import DynamoDbSource, KeyAttribute, entities_of_table, key_attributes, tables
 
 GOLDEN_FINGERPRINTS = {
     "class_group": "417da468c36f5203",
@@ -54,16 +48,16 @@ def test_an_unknown_entity_is_told_the_nearest_name(catalog: Catalog) -> None:
 
 
 def test_one_table_may_hold_several_entities(catalog: Catalog) -> None:
-    found = catalog.for_table("accounts")
+    found = entities_of_table(catalog, "accounts")
     assert [(entity.name, source.where) for entity, source in found] == [
         ("class_group", {"sk": "CLASS#*"}),
         ("teacher", {"sk": "TEACHER#*"}),
     ]
-    assert catalog.for_table("orders") == ()
+    assert entities_of_table(catalog, "orders") == ()
 
 
 def test_a_feed_is_one_entity(catalog: Catalog) -> None:
-    found = catalog.for_feed("school")
+    found = entity_of_feed(catalog, "school")
     assert found is not None
     entity, source = found
     assert (entity.name, source.name, source.mode, source.encoding) == (
@@ -72,8 +66,8 @@ def test_a_feed_is_one_entity(catalog: Catalog) -> None:
         Mode.SNAPSHOT,
         "cp1252",
     )
-    assert catalog.for_feed("orders") is None
-    assert catalog.feeds() == ("platform_usage", "school")
+    assert entity_of_feed(catalog, "orders") is None
+    assert feeds(catalog) == ("platform_usage", "school")
 
 
 def test_the_key_fields_come_in_the_order_of_the_key(catalog: Catalog) -> None:
@@ -83,7 +77,7 @@ def test_the_key_fields_come_in_the_order_of_the_key(catalog: Catalog) -> None:
 
 
 def test_provisioning_learns_each_table_once_with_its_own_key(catalog: Catalog) -> None:
-    assert catalog.tables() == {
+    assert tables(catalog) == {
         "accounts": (KeyAttribute("pk", "S"), KeyAttribute("sk", "S")),
         "subscriptions": (KeyAttribute("subscription_id", "S"),),
     }

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from entity_homes import CSV, URN, record, refusal, write
 
-from schemas.catalog.entity import CsvSource, DynamoDbSource, Mode
 from schemas.catalog.loader import load_catalog, load_entity
 from schemas.errors import ConfigurationError
+from schemas.sources.csv import CsvSource, Mode
+from schemas.sources.dynamodb import DynamoDbSource
 
 # What is right
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from entity_homes import CSV, DYNAMODB, URN, record, refusal, write
 
-from schemas.catalog.entity import KeyAttribute
 from schemas.catalog.loader import load_catalog, load_entity
 from schemas.errors import ConfigurationError
+from schemas.sources.dynamodb import KeyAttribute, tables
 
 # What is wrong in entity.toml
 
@@ -282,7 +282,7 @@ def test_a_number_that_one_entity_hashes_and_another_does_not_is_one_attribute(t
         "allowed: the same in both"
     )
     (tmp_path / "entities" / "two" / "entity.toml").write_text(DYNAMODB + 'hashed_numbers = ["urn"]')
-    assert load_catalog(tmp_path).tables() == {"links-table": (KeyAttribute("urn", "N"),)}
+    assert tables(load_catalog(tmp_path)) == {"links-table": (KeyAttribute("urn", "N"),)}
 
 
 def test_two_tables_with_one_alias(tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ from schema_homes import Avro, Schemas, entity, f
 from schemas.catalog.gate import findings, refusals
 from schemas.catalog.loader import load_entity, read_entity
 from schemas.catalog.published import publish, read_published
-from schemas.catalog.source_settings import CSV_SETTINGS, DYNAMODB_SETTINGS
-from schemas.catalog.sources import CSV_PROPERTIES, DYNAMODB_PROPERTIES
 from schemas.errors import ConfigurationError
 from schemas.evolution.rules import SETTING_RULES
+from schemas.sources.kinds import KINDS
 
 FEED = 'key = ["urn"]\n[[source]]\ncsv = "things"\nmode = "{mode}"\n'
 UPSERT, SNAPSHOT = FEED.replace("{mode}", "upsert"), FEED.replace("{mode}", "snapshot")
@@ -107,12 +106,10 @@ def test_trim_decides_a_key_of_text_unless_a_sweep_removes_the_former_keys(
     assert rules(folder) == [rule]
 
 
-def test_every_property_of_a_source_is_decided() -> None:
-    """For a new property, say in schemas/catalog/source_settings.py what a change of it costs."""
-    assert [each.name for each in CSV_SETTINGS] == [*CSV_PROPERTIES]
-    assert sorted(each.name for each in DYNAMODB_SETTINGS) == sorted(DYNAMODB_PROPERTIES)
-    named = {rule for each in (*CSV_SETTINGS, *DYNAMODB_SETTINGS) for rule in each.rules}
-    assert named == {*SETTING_RULES}
+def test_every_rule_about_a_setting_is_used_and_every_setting_explained() -> None:
+    settings = [setting for kind in KINDS.values() for setting in kind.settings]
+    assert {rule for setting in settings for rule in setting.rules} == {*SETTING_RULES}
+    assert [setting.name for setting in settings if not setting.why] == []
 
 
 def test_a_source_that_comes_back_is_compared_with_what_it_was(tmp_path: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from headwater.settings import Settings, read_settings
 from schemas.catalog.entity import Entity
 from schemas.catalog.loader import entities_of, entity_folder, entity_folders, read_entity
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +22,8 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Return the settings of the environment, with the home folder of `--home` if given."""
-    settings = read_settings(os.environ)
+    """What the environment says, but for `--home`."""
+    settings: Settings = options.settings
     return replace(settings, home=options.home) if options.home else settings
 
 

@@ -15,7 +15,6 @@ from headwater.exit_codes import DONE, FINDINGS, REFUSED
 from headwater.installation import Installation
 from headwater.output import counted, show_json, show_table, tell
 from headwater.parsing import Commands, add_command, add_json, add_warehouse
-from headwater.settings import Settings
 from schemas.catalog.entity import Catalog, Entity
 from schemas.catalog.gate import Finding, against_table, findings, malformed
 from schemas.catalog.loader import check_together, read_entity
@@ -24,6 +23,7 @@ from schemas.catalog.source_settings import is_recorded
 from schemas.errors import ConfigurationError, HeadwaterError
 from schemas.evolution.rules import Category
 from schemas.payload.codec import SchemaRegistry
+from schemas.settings import Settings
 
 _COLUMNS = ("entity", "from", "to", "field", "rule", "category", "remedy")
 

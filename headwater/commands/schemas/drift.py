@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """Return exit code 0."""
     from headwater.views.sightings import as_json, read_drift
 
-    here = load()
+    here = load(options.settings)
     entity = here.catalog.entity(options.entity).name if options.entity else None
     drifts = read_drift(here.aws(), here.settings, entity)
     emit([as_json(drift) for drift in drifts], Drift._fields, options.json)

@@ -26,13 +26,16 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         "--casts", action="store_true", help="print the casts that a field may declare instead"
     )
     shown.add_argument(
-        "--settings", action="store_true", help="print the effects of the settings of sources instead"
+        "--settings",
+        dest="source_settings",
+        action="store_true",
+        help="print the effects of the settings of sources instead",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Return exit code 0."""
-    if options.settings:
+    if options.source_settings:
         show(settings_as_markdown())
     else:
         show(casts_as_markdown() if options.casts else rules_as_markdown())

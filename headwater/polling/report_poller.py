@@ -11,9 +11,9 @@ from threading import BoundedSemaphore, Lock, Semaphore
 from consumers.reporting.definition.report import Report
 from consumers.reporting.files import Reports, problems, read_reports, reports_of
 from consumers.reporting.refresh.refresher import HeldError, Refresher
-from headwater.local.runtime import Found
-from headwater.local.runtime_report import Side
 from headwater.output import tell
+from headwater.polling.runtime import Found
+from headwater.polling.runtime_report import Side
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
 

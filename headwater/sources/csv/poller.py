@@ -6,9 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from headwater.local.lambda_events import Handler, sqs_event
-from headwater.local.runtime import Found
-from headwater.local.runtime_report import Side
+from headwater.polling.lambda_events import Handler, sqs_event
+from headwater.polling.runtime import Found
+from headwater.polling.runtime_report import Side
 from schemas.aws_errors import aws_errors
 from schemas.errors import TransientError
 

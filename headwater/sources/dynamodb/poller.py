@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from headwater.local.lambda_events import Handler, dynamodb_event
-from headwater.local.runtime import Found, advance_all
-from headwater.local.runtime_report import Side
-from headwater.local.shard_places import Places
+from headwater.polling.lambda_events import Handler, dynamodb_event
+from headwater.polling.runtime import Found, advance_all
+from headwater.polling.runtime_report import Side
+from headwater.polling.shard_places import Places
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError, TransientError
 

@@ -22,12 +22,12 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from headwater.local.lambda_events import Handler, LambdaEvent
 from headwater.output import log_ours, log_to_stderr
+from headwater.polling.lambda_events import Handler, LambdaEvent
 from producers.csv.meter import Reading, Report
 from schemas.errors import HeadwaterError, TransientError
 
-_ROOT = Path(__file__).parents[2]  # where the process finds this very package
+_ROOT = Path(__file__).parents[3]  # where the process finds this very package
 
 
 class _Started(NamedTuple):
@@ -38,11 +38,12 @@ class _Started(NamedTuple):
 class CsvProcess:
     """A `Handler` for one thread. A context manager: leaving it ends the process, whatever it does.
 
-    The process starts with the first call, and reads the environment then. It dies with this one, even if
-    that is killed.
+    The process starts with the first call. It dies with this one, even if that is killed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """`environment`: all variables of the process, read when it starts."""
+        self._environment = environment
         self._started: _Started | None = None
         self.reading: Reading | None = None
         """How far the file is that is read now, once that takes a second."""
@@ -63,7 +64,7 @@ class CsvProcess:
     def __call__(self, lambda_event: LambdaEvent, _context: object) -> Mapping[str, Any]:
         """The handler's answer. Raises what the handler raises, and TransientError if its process ended: the
         next call starts another."""
-        started = self._started = self._started or _start()
+        started = self._started = self._started or _start(self._environment)
         try:
             started.connection.send(lambda_event)
             answer = self._received(started.connection)
@@ -93,14 +94,14 @@ class CsvProcess:
             started.process.wait()
 
 
-def _start() -> _Started:
+def _start(environment: Mapping[str, str]) -> _Started:
     ours, theirs = Pipe()
     with theirs:
         level = logging.getLogger("producers").getEffectiveLevel()
-        paths = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
+        paths = filter(None, [str(_ROOT), environment.get("PYTHONPATH")])
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "headwater.local.csv_process", str(theirs.fileno()), str(level)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            [sys.executable, "-P", "-m", "headwater.sources.csv.process", str(theirs.fileno()), str(level)],
+            env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the parent alone
@@ -147,8 +148,9 @@ def _csv_handler(report: Report) -> Handler:
     """The CSV producer's Lambda handler, with reports. The first event builds it: what is wrong with the
     environment is the answer then."""
     from producers.csv.handler import build
+    from producers.wiring import wire_from_environment
 
-    producer = cache(lambda: build(os.environ, report))
+    producer = cache(lambda: build(wire_from_environment(), report))
     return lambda lambda_event, _context: producer().handle(lambda_event)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from headwater.local.runtime_report import (
+from headwater.polling.runtime_report import (
     Progress,
     ProgressPrinter,
     Report,

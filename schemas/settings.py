@@ -1,4 +1,17 @@
-"""What the environment says, read once: the same variables that the Lambda handlers read."""
+"""Settings of one installation, read from the environment once and handed down as one value. Pure.
+
+| variable | |
+|---|---|
+| HEADWATER_HOME | a folder with entities/ in place of the sample entities |
+| HEADWATER_STREAM | the Kinesis stream of the events; default headwater-events |
+| HEADWATER_LOG_BUCKET | the bucket of the log of record; default headwater-log |
+| HEADWATER_SOURCE_BUCKET | the bucket of files, rejects and dead letters; default headwater-source |
+| HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret that holds it |
+| HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY | the key of hashed fields (producers/hash_keys.py) |
+| HEADWATER_STATE, HEADWATER_FIREHOSE_ROLE | of the local runtime |
+
+boto3 reads its own variables: AWS_ENDPOINT_URL, AWS_REGION and the rest.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +35,12 @@ class Settings:
     # HEADWATER_WAREHOUSE: an SQLAlchemy URL, which may hold a password
     warehouse: str | None = field(default=None, repr=False)
     warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: the secret that holds it
-    state: Path | None = None  # HEADWATER_STATE: where `up` says how far it is
+    state: Path | None = None  # HEADWATER_STATE: where `up` reports its progress
     firehose_role: str = "arn:aws:iam::000000000000:role/headwater-firehose"
+    # The key of hashed fields: HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY with HEADWATER_HASH_KEY_ID
+    hash_secret: str | None = None
+    hash_key: str | None = field(default=None, repr=False)
+    hash_key_id: str | None = None
 
     @property
     def delivery_stream(self) -> str:
@@ -35,24 +52,14 @@ class Settings:
         """The SQS queue that is told of files in the source bucket."""
         return f"{self.source_bucket}-files"
 
-    def require_warehouse(self) -> str:
-        """The warehouse's URL. Raises ConfigurationError, TransientError."""
-        if self.warehouse is None and self.warehouse_secret is not None:
-            from consumers.warehouse.address import read_secret
-
-            return read_secret(self.warehouse_secret)
-        if self.warehouse is None:
-            raise _not_set("HEADWATER_WAREHOUSE")
-        return self.warehouse
-
     def require_state(self) -> Path:
-        """The folder in which `up` says how far it is. Raises ConfigurationError."""
+        """The folder in which `up` reports its progress. Raises ConfigurationError."""
         if self.state is None:
-            raise _not_set("HEADWATER_STATE")
+            raise not_set("HEADWATER_STATE")
         return self.state
 
 
-VARIABLES: Mapping[str, str] = {
+VARIABLES = {
     "AWS_ENDPOINT_URL": "endpoint",
     "HEADWATER_HOME": "home",
     "HEADWATER_STREAM": "stream",
@@ -63,30 +70,36 @@ VARIABLES: Mapping[str, str] = {
     "HEADWATER_FIREHOSE_ROLE": "firehose_role",
     "HEADWATER_STATE": "state",  # the last line that `up` prints: who waits for it has all
 }
+_UNSHOWN = {
+    "HEADWATER_HASH_SECRET": "hash_secret",
+    "HEADWATER_HASH_KEY": "hash_key",
+    "HEADWATER_HASH_KEY_ID": "hash_key_id",
+}
+"""Variables that `up` does not print for other shells: only producers and redrives need them."""
 _FOLDERS = {"home", "state"}
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of an environment; an empty variable counts as absent."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         name: Path(environ[variable]) if name in _FOLDERS else environ[variable]
-        for variable, name in VARIABLES.items()
+        for variable, name in (VARIABLES | _UNSHOWN).items()
         if environ.get(variable)
     }
-    return Settings(**given)
+    return Settings(**values)
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that say these settings to another process, without those that hold their default."""
-    said = {}
+    """Variables that give another process these settings, without defaults and without the hash key."""
+    variables = {}
     for variable, name in VARIABLES.items():
         value = getattr(settings, name)
         if value != getattr(Settings(), name):
-            said[variable] = str(value.absolute() if isinstance(value, Path) else value)
-    return said
+            variables[variable] = str(value.absolute() if isinstance(value, Path) else value)
+    return variables
 
 
-def _not_set(variable: str) -> ConfigurationError:
+def not_set(variable: str) -> ConfigurationError:
     return ConfigurationError(
         f"{variable} is not set: start `headwater up` and run the `export` lines that it prints in this shell"
     )

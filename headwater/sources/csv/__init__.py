@@ -1,0 +1,1 @@
+"""Feeds of CSV files: notifications, the process that reads files, and `headwater drop`."""

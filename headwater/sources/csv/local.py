@@ -1,0 +1,67 @@
+"""Feeds of CSV files in the local runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headwater.aws import Aws, repeat_while_busy
+from headwater.output import listed
+from headwater.sources.csv.dropping import drop_file
+from headwater.sources.csv.poller import QueuePoller
+from headwater.sources.csv.process import CsvProcess
+from headwater.sources.csv.provision import find_queue, make_queue, watch
+from headwater.sources.csv.waiting import await_files
+from headwater.sources.kind import Environment, LocalKind, Running
+from producers.csv.file import STAGE
+from producers.csv.handler import build
+from producers.csv.redrive import CsvRedriver
+from producers.wiring import Wiring, wire
+from schemas.catalog.entity import Catalog
+from schemas.settings import Settings
+from schemas.sources.csv import KIND as SOURCE
+from schemas.sources.csv import CsvSource, feeds
+
+
+def _make_stores(_aws: Aws, _settings: Settings, _catalog: Catalog) -> None:
+    """Create nothing: files lie in the source bucket, which every installation has."""
+
+
+def _make_flow(aws: Aws, settings: Settings, _catalog: Catalog) -> None:
+    repeat_while_busy(watch, aws, settings.source_bucket, repeat_while_busy(make_queue, aws, settings))
+
+
+@contextmanager
+def _running(at: Environment) -> Iterator[Running]:
+    wire(
+        at.here.settings, at.aws.client, at.here.catalog
+    )  # what the child process would refuse later ends `up` here
+    url, arn = find_queue(at.aws, at.here.settings)
+    with CsvProcess(at.variables) as process:
+        yield Running(QueuePoller(at.aws.sqs, url, arn, process), lambda: str(process.reading or ""))
+
+
+def _redriver(wiring: Wiring) -> CsvRedriver:
+    return CsvRedriver(lambda store: build(wiring._replace(letters=store)), wiring.letters)
+
+
+def _invitation(catalog: Catalog) -> str:
+    return f"drop files of the feeds {listed(feeds(catalog))}: headwater drop FILE --entity E"
+
+
+def _how_to_send(source: CsvSource) -> str:
+    return f"files of the feed {source.feed}: headwater drop FILE --feed {source.feed}"
+
+
+KIND = LocalKind(
+    name=SOURCE.name,
+    stage=STAGE,
+    make_stores=_make_stores,
+    make_flow=_make_flow,
+    running=_running,
+    redriver=_redriver,
+    await_taken=await_files,
+    invitation=_invitation,
+    how_to_send=_how_to_send,
+    drop=drop_file,
+)

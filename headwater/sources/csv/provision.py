@@ -1,0 +1,76 @@
+"""Creation of the queue of new files, and of the bucket's notifications to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from headwater.aws import Aws
+from schemas.aws_errors import aws_errors
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import QueueConfigurationTypeDef
+
+WATCHED_PREFIXES = ("drop/", "corrections/")
+
+
+def find_queue(aws: Aws, settings: Settings) -> tuple[str, str]:
+    """URL and ARN of the queue that is told of files. Raises ConfigurationError when there is none."""
+    with aws_errors(f"looking for the queue {settings.queue}"):
+        url = aws.sqs.get_queue_url(QueueName=settings.queue)["QueueUrl"]
+        found = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return url, found["Attributes"]["QueueArn"]
+
+
+def make_queue(aws: Aws, settings: Settings) -> str:
+    """The queue's ARN. S3 alone, for this one bucket, may send to it."""
+    with aws_errors(f"making the queue {settings.queue}"):
+        try:
+            aws.sqs.get_queue_url(QueueName=settings.queue)
+        except aws.sqs.exceptions.QueueDoesNotExist:
+            aws.sqs.create_queue(QueueName=settings.queue)
+    url, arn = find_queue(aws, settings)
+    with aws_errors(f"letting S3 send to the queue {settings.queue}"):
+        aws.sqs.set_queue_attributes(
+            QueueUrl=url, Attributes={"Policy": json.dumps(_only_from(settings.source_bucket, arn))}
+        )
+    return arn
+
+
+def _only_from(bucket: str, queue_arn: str) -> dict[str, object]:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def watch(aws: Aws, bucket: str, queue_arn: str) -> None:
+    """Notifications of both prefixes to the queue; what else the bucket notifies stays."""
+    with aws_errors(f"asking the bucket {bucket} for notifications"):
+        found = aws.s3.get_bucket_notification_configuration(Bucket=bucket)
+        others = [q for q in found.get("QueueConfigurations", []) if q["QueueArn"] != queue_arn]
+        aws.s3.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={
+                "TopicConfigurations": found.get("TopicConfigurations", []),
+                "LambdaFunctionConfigurations": found.get("LambdaFunctionConfigurations", []),
+                "QueueConfigurations": [*others, *_queue_configurations(queue_arn)],
+            },
+        )
+
+
+def _queue_configurations(queue_arn: str) -> Iterator[QueueConfigurationTypeDef]:
+    for prefix in WATCHED_PREFIXES:
+        yield {
+            "Id": f"headwater-{prefix.strip('/')}",
+            "QueueArn": queue_arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
+        }

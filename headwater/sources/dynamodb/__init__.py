@@ -1,0 +1,1 @@
+"""DynamoDB tables: their streams, and the poller that reads them."""

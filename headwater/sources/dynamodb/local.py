@@ -1,0 +1,76 @@
+"""DynamoDB tables in the local runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headwater.aws import Aws, repeat_while_busy
+from headwater.installation import Installation
+from headwater.output import listed
+from headwater.polling.runtime_report import Wait
+from headwater.sources.dynamodb.poller import DynamoDbPoller
+from headwater.sources.dynamodb.provision import enable_stream, make_table
+from headwater.sources.kind import Environment, LocalKind, Running
+from producers.dynamodb.handler import build
+from producers.dynamodb.records import STAGE
+from producers.dynamodb.redrive import DynamoDbRedriver
+from producers.wiring import Wiring, wire
+from schemas.catalog.entity import Catalog
+from schemas.settings import Settings
+from schemas.sources.dynamodb import KIND as SOURCE
+from schemas.sources.dynamodb import DynamoDbSource, tables
+
+
+def _make_tables(aws: Aws, _settings: Settings, catalog: Catalog) -> None:
+    for table, key in tables(catalog).items():
+        repeat_while_busy(make_table, aws, table, key)
+
+
+def _enable_streams(aws: Aws, _settings: Settings, catalog: Catalog) -> None:
+    for table in tables(catalog):
+        repeat_while_busy(enable_stream, aws, table)
+
+
+@contextmanager
+def _running(at: Environment) -> Iterator[Running]:
+    producer = build(wire(at.here.settings, at.aws.client, at.here.catalog))
+    poller = DynamoDbPoller(
+        at.aws.dynamodbstreams,
+        list(tables(at.here.catalog)),
+        lambda lambda_event, _context: producer.handle(lambda_event),
+        at.places,
+    )
+    yield Running(poller, lambda: "")
+
+
+def _redriver(wiring: Wiring) -> DynamoDbRedriver:
+    return DynamoDbRedriver(
+        wiring.catalog, lambda store: build(wiring._replace(letters=store)), wiring.hash_key
+    )
+
+
+def _await_taken(_here: Installation, _aws: Aws, _waiting: Wait) -> None:
+    """Return at once: a change is in its stream when the write returns, where the poller sees it."""
+
+
+def _invitation(catalog: Catalog) -> str:
+    return f"put items into the tables {listed(tables(catalog))}"
+
+
+def _how_to_send(source: DynamoDbSource) -> str:
+    return f"the DynamoDB table {source.table}, not from files: put items there"
+
+
+KIND = LocalKind(
+    name=SOURCE.name,
+    stage=STAGE,
+    make_stores=_make_tables,
+    make_flow=_enable_streams,
+    running=_running,
+    redriver=_redriver,
+    await_taken=_await_taken,
+    invitation=_invitation,
+    how_to_send=_how_to_send,
+    drop=None,
+)

@@ -1,0 +1,70 @@
+"""What the local runtime and the command line need of a kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from headwater.aws import Aws
+from headwater.installation import Installation
+from headwater.polling.runtime import Poller
+from headwater.polling.runtime_report import Wait
+from headwater.polling.shard_places import Places
+from producers.wiring import Wiring
+from schemas.catalog.entity import Catalog
+from schemas.letters.outcomes import Redriver
+from schemas.settings import Settings
+
+
+class Environment(NamedTuple):
+    """What the pollers of a source work in."""
+
+    here: Installation
+    aws: Aws
+    variables: Mapping[str, str]
+    """The whole environment of a child process that runs a handler."""
+    places: Places | None
+    """Where shards were read to, over restarts. None: each start reads all that the streams hold."""
+
+
+class Running(NamedTuple):
+    """A source that is read now."""
+
+    poller: Poller
+    busy: Callable[[], str]
+    """Describe long work in progress, or return an empty text."""
+
+
+class Dropped(NamedTuple):
+    """Where a file was uploaded to. `version` is S3's id of the upload."""
+
+    bucket: str
+    key: str
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalKind:
+    """A kind of source in the local runtime. Its name is that of its `schemas.sources.kind.SourceKind`."""
+
+    name: str
+    stage: str
+    """The stage that its dead letters name."""
+    make_stores: Callable[[Aws, Settings, Catalog], None]
+    """Create what holds the source's data. Raises ConfigurationError, TransientError."""
+    make_flow: Callable[[Aws, Settings, Catalog], None]
+    """Create what reports changes of the data, once every store is there. Raises as `make_stores`."""
+    running: Callable[[Environment], AbstractContextManager[Running]]
+    """Read the source until the context is left."""
+    redriver: Callable[[Wiring], Redriver]
+    await_taken: Callable[[Installation, Aws, Wait], None]
+    """Wait until everything is taken that the poller cannot know of yet."""
+    invitation: Callable[[Catalog], str]
+    """Say how a person sends data, for the start of `up`."""
+    how_to_send: Callable[[Any], str]
+    """The same for one source, where `headwater drop` was tried on it."""
+    drop: Callable[[Aws, Settings, Path, Any], Dropped] | None
+    """Upload a file to the source; the next file comes after it. None: the source takes no files."""

@@ -1,0 +1,67 @@
+"""The parts that every producer needs, put together from the settings: by Lambda, `up` and redrives alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import boto3
+
+from producers.drift_reporter import DriftReporter, S3Sightings
+from producers.hash_keys import check_use, read_hash_key, secret_reader
+from producers.kinesis import KinesisWriter
+from producers.letter_store import S3Letters
+from producers.publisher import Publisher
+from producers.schema_log import S3SchemaLog
+from schemas.aws_errors import silence_botocore_bodies
+from schemas.catalog.entity import Catalog
+from schemas.catalog.loader import load_catalog
+from schemas.letters.letter import LetterStore
+from schemas.privacy import HashKey
+from schemas.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Wiring(NamedTuple):
+    """The parts of a producer. A redrive replaces `letters`, to see what is refused again."""
+
+    catalog: Catalog
+    publisher: Publisher
+    letters: LetterStore
+    s3: S3Client
+    hash_key: HashKey | None
+    drift: DriftReporter
+
+
+def wire(
+    settings: Settings, client: Callable[..., Any] = boto3.client, catalog: Catalog | None = None
+) -> Wiring:
+    """The parts for these settings. `client` creates a client of an AWS service by its name.
+
+    `catalog`: that of the settings' home, where it is loaded already.
+
+    Raises ConfigurationError, TransientError.
+    """
+    silence_botocore_bodies()
+    catalog = catalog or load_catalog(settings.home)
+    s3 = client("s3")
+    hash_key = read_hash_key(settings, catalog, secret_reader(client))
+    if hash_key is not None:
+        check_use(s3, settings.source_bucket, hash_key, catalog)
+    writer = KinesisWriter(client("kinesis"), settings.stream)
+    return Wiring(
+        catalog=catalog,
+        publisher=Publisher(writer, S3SchemaLog(s3, settings.log_bucket)),
+        letters=S3Letters(s3, settings.source_bucket),
+        s3=s3,
+        hash_key=hash_key,
+        drift=DriftReporter(S3Sightings(s3, settings.source_bucket)),
+    )
+
+
+def wire_from_environment() -> Wiring:
+    """The parts of a Lambda function, as its environment describes them (schemas/settings.py)."""
+    return wire(read_settings(os.environ))

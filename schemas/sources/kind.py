@@ -1,0 +1,85 @@
+"""What a kind of source declares about itself, and the few properties that all sources share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from schemas.payload.codec import Schema
+from schemas.refusals import refused
+
+if TYPE_CHECKING:
+    from schemas.catalog.entity import Entity
+
+S = TypeVar("S", bound="Source")
+
+
+class Source(Protocol):
+    """One [[source]] of an entity."""
+
+    @property
+    def name(self) -> str:
+        """`<kind>:<name>`, unique in the installation. Part of the hash of every key."""
+
+    @property
+    def allows_no_key(self) -> bool:
+        """True if its rows are known by their position alone, so that the entity needs no key."""
+
+
+Judge: TypeAlias = "Callable[[Entity, Any, str, str], str]"
+"""Chooses a rule from the entity, the source, and the texts of a setting as published and now."""
+
+
+class Setting(NamedTuple):
+    """A property of a source, and what a change of it costs once the source is published."""
+
+    name: str
+    why: str
+    rules: tuple[str, ...] = ()
+    """Names of the rules that a change may meet. Empty: the property is free, and is not recorded."""
+    judge: Judge | None = None
+    """Chooses among several rules."""
+    value: Callable[[Any], object] | None = None
+    """Read the value from the source. None: the source's attribute of that name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKind:
+    """A kind of source as the loader and the gate need it."""
+
+    name: str
+    """The property of [[source]] that selects the kind, and the prefix of the names of its sources."""
+    value: str
+    """What that property names, for error messages: `<feed>`."""
+    type: type[Source]
+    settings: tuple[Setting, ...]
+    """Every property that such a [[source]] may have."""
+    read: Callable[[str, Mapping[str, Any], Schema], Source]
+    """Read an entry of entity.toml; the first argument says where it is. Raises ConfigurationError."""
+    check_together: Callable[[Iterable[Entity]], None]
+    """Check the sources of all entities against each other. Raises ConfigurationError."""
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties, for the error about an unknown one."""
+        return tuple(setting.name for setting in self.settings)
+
+
+RENAMED = ("source renamed", "source gone")
+"""Rules of the property that names a source."""
+
+
+def sources_of(entities: Iterable[Entity], kind: type[S]) -> Iterator[tuple[Entity, S]]:
+    """The sources of one kind, each with its entity, in the order of the entities."""
+    for entity in entities:
+        for source in entity.sources:
+            if isinstance(source, kind):
+                yield entity, source
+
+
+def boolean(where: str, value: object) -> bool:
+    """Return a boolean property. Raises ConfigurationError."""
+    if not isinstance(value, bool):
+        raise refused(where, value, "true or false")
+    return value
