@@ -9,7 +9,15 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from schemas.aws_errors import aws_errors
-from schemas.catalog.drift import MAX_NAMES, MORE_NAMES, PREFIX, Sighting, day_of, safe_name, sighting_keys
+from schemas.catalog.drift import (
+    DRIFT_PREFIX,
+    MAX_NAMES,
+    MORE_NAMES,
+    Sighting,
+    day_of,
+    safe_name,
+    sighting_keys,
+)
 from schemas.errors import ConflictError, HeadwaterError
 
 if TYPE_CHECKING:
@@ -41,7 +49,7 @@ class S3Sightings:
             # The key holds all of the sighting and the object is empty, so one that exists is complete.
             with (
                 suppress(ConflictError),
-                aws_errors(f"PutObject under {PREFIX} of the bucket {self._bucket}"),
+                aws_errors(f"PutObject under {DRIFT_PREFIX} of the bucket {self._bucket}"),
             ):
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=b"", IfNoneMatch="*")
 

@@ -11,24 +11,24 @@ MAX_NAME = 100
 """Most characters of a name. SQL names have at most 128, and those of tables add a prefix and a revision."""
 
 
-def shown(found: object) -> str:
+def shown(value: object) -> str:
     """Return a value of a file as JSON, shortened to fit in a sentence."""
-    text = json.dumps(found, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def refused(where: str, found: object, allowed: str) -> ConfigurationError:
+def refused(where: str, value: object, allowed: str) -> ConfigurationError:
     """Return the error for a value that is not allowed."""
-    return ConfigurationError(f"{where}: found {shown(found)}; allowed: {allowed}")
+    return ConfigurationError(f"{where}: found {shown(value)}; allowed: {allowed}")
 
 
-def unknown(where: str, found: object, allowed: Iterable[str]) -> ConfigurationError:
+def unknown(where: str, value: object, allowed: Iterable[str]) -> ConfigurationError:
     """Return the error for a name that is not among the allowed ones, with the most similar of them."""
     names = list(allowed)
-    near = get_close_matches(found, names, n=1) if isinstance(found, str) else []
+    near = get_close_matches(value, names, n=1) if isinstance(value, str) else []
     hint = f"did you mean {shown(near[0])}? " if near else ""
     return ConfigurationError(
-        f"{where}: found {shown(found)}; {hint}allowed: {', '.join(names) or 'nothing'}"
+        f"{where}: found {shown(value)}; {hint}allowed: {', '.join(names) or 'nothing'}"
     )
 
 

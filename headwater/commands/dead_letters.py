@@ -271,14 +271,14 @@ def _report_end(done: RedriveCounts, as_json: bool) -> int:
 
 
 def _discard(options: argparse.Namespace) -> int:
-    from schemas.letters.redriving import LetterFilter, discard
+    from schemas.letters.redriving import LetterFilter, discard_letters
 
     here = load(options.settings)
     stores = _ledgers(here)
     states = _names(stores, options.ids, LetterFilter(frozenset(STATES), options.stage))
     if done := sorted(name[1] for name, state in states.items() if state == "redriven"):
         raise ConfigurationError(f"{', '.join(done)}: redriven already, there is nothing to discard")
-    discard(stores, frozenset(states), options.reason)
+    discard_letters(stores, frozenset(states), options.reason)
     _refresh(here, stores)
     show(f"{counted(len(states), 'letter')} discarded")
     return DONE

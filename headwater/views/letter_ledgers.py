@@ -11,7 +11,7 @@ from headwater.views.letter_summary import counts_of
 from headwater.views.stored import StoredObject, list_objects, read_object
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
-from schemas.letters.letter import PREFIX, DeadLetter, decode_letters
+from schemas.letters.letter import LETTER_PREFIX, DeadLetter, decode_letters
 from schemas.letters.outcomes import (
     LetterBatch,
     LetterOutcome,
@@ -44,7 +44,7 @@ class S3Ledger:
         # "/".
         letters: StoredObject | None = None
         outcome_keys: list[str] = []
-        for item in list_objects(self._aws, self._bucket, PREFIX):
+        for item in list_objects(self._aws, self._bucket, LETTER_PREFIX):
             letters_key = letters_key_of(item.key)
             if letters_key is None:
                 if letters:
@@ -57,7 +57,7 @@ class S3Ledger:
 
     def outcomes(self) -> Iterator[LetterOutcome]:
         """Return all outcomes. Objects of letters are listed but not read."""
-        for item in list_objects(self._aws, self._bucket, PREFIX):
+        for item in list_objects(self._aws, self._bucket, LETTER_PREFIX):
             if letters_key_of(item.key):
                 yield from self._read(item.key, decode_outcomes)
 
@@ -112,7 +112,7 @@ class KeptLedger:
 
     def __init__(self, aws: Aws, bucket: str) -> None:
         self._ledger = S3Ledger(aws, bucket)
-        self._objects = list(list_objects(aws, bucket, PREFIX))
+        self._objects = list(list_objects(aws, bucket, LETTER_PREFIX))
         self._facts = facts_of(aws, bucket, _SUMMARY, self._objects, self._ledger.fact)
 
     def batches(self) -> Iterator[LetterBatch]:

@@ -36,7 +36,7 @@ from schemas.catalog.drift import Unknown, known_names, name_list
 from schemas.catalog.entity import Entity
 from schemas.errors import PoisonEventError
 from schemas.keys import canonical_key
-from schemas.payload.conversions import cast
+from schemas.payload.conversions import cast_conversion
 from schemas.payload.fields import NO_DEFAULT, Field, FieldType, plain_digits
 from schemas.privacy import HashKey, Protect, protection
 from schemas.sources.dynamodb import DynamoDbSource
@@ -265,7 +265,7 @@ def _other(field: Field, form: _Form, attribute: Attribute | None) -> object:
 def _cast(field: Field, kind: FieldType) -> tuple[str, Read]:
     """Return the attribute type of an earlier kind of the field, and the function that converts its value."""
     earlier_type, convert = _types(Field(field.name, kind))
-    to_present = cast(field, kind)
+    to_present = cast_conversion(field, kind)
     return earlier_type, lambda value: to_present(convert(value))
 
 

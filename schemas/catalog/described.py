@@ -52,7 +52,7 @@ def _line(column: Column) -> FieldLine:
     state = "retired" if column.is_retired else ""
     return FieldLine(
         field=field.name,
-        type=type_of(field),
+        type=type_text(field),
         null=field.nullable,
         default=_default(field),
         column=column.name,
@@ -62,7 +62,7 @@ def _line(column: Column) -> FieldLine:
     )
 
 
-def type_of(field: Field) -> str:
+def type_text(field: Field) -> str:
     """Return the type of a field as text, such as decimal(10,2), string(200) or date."""
     match field.kind:
         case FieldType.DECIMAL:

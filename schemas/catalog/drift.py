@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from schemas.payload.codec import Schema
 from schemas.payload.fields import ANY_SOURCE
 
-PREFIX: Final = "drift/"
+DRIFT_PREFIX: Final = "drift/"
 """Prefix of the keys of sightings in the bucket of the source account."""
 MAX_NAMES: Final = 100
 """Most names that one container reports of one entity, source and day."""
@@ -95,7 +95,7 @@ def sighting_keys(sighting: Sighting) -> list[str]:
     # One object for each name, whatever containers see first: a day has as many objects as names, and a
     # listing reads them all without a GET.
     source = quote(sighting.source, safe="")
-    folder = f"{PREFIX}{sighting.day}/{sighting.entity}/{source}/"
+    folder = f"{DRIFT_PREFIX}{sighting.day}/{sighting.entity}/{source}/"
     return [f"{folder}{quote(name, safe='')}" for name in sorted(sighting.names)]
 
 
@@ -104,7 +104,7 @@ def sighting_of(key: str) -> Sighting:
 
     Raises ValueError for any other key.
     """
-    day, entity, source, name = key.removeprefix(PREFIX).split("/")
+    day, entity, source, name = key.removeprefix(DRIFT_PREFIX).split("/")
     return Sighting(entity, unquote(source), date.fromisoformat(day), (unquote(name),))
 
 

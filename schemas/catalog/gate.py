@@ -123,7 +123,7 @@ def against_table(entity: Entity, revision: int, version: int, schema_fingerprin
     return [Finding(entity=entity.name, older=table, newer=newer, field="", rule=rule, remedy=remedy)]
 
 
-def malformed(entity: str, sentence: str) -> Finding:
+def malformed_finding(entity: str, sentence: str) -> Finding:
     """Return the finding for an entity whose files could not be read."""
     rule = FILE_RULES["malformed"]
     return Finding(entity=entity, older="", newer="", field="", rule=rule, remedy=sentence)

@@ -216,7 +216,7 @@ SETTING_RULES = _rules(
         "mode changed",
         Category.ADDITIVE,
         "a different `mode` of a published feed",
-        "with snapshot, the next file deletes rows that it does not contain; with upsert, none does",
+        "with snapshot, the next file deletes rows that it does not contain; in other modes none does",
     ),
     Rule(
         "cells read otherwise",

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from schemas.errors import Cause, ConfigurationError
 
-PREFIX = "dead-letters/"
+LETTER_PREFIX = "dead-letters/"
 """Prefix of the keys of all letters and outcomes (schemas/letters/outcomes.py)."""
 
 
@@ -63,7 +63,7 @@ def decode_letters(body: bytes) -> list[DeadLetter]:
 def letters_key(letters: Sequence[DeadLetter]) -> str:
     """Return the key of the object that stores these letters, which have one stage."""
     (stage,) = {letter.stage for letter in letters}  # fails for several stages: a key has one
-    return f"{PREFIX}{stage}/{sha256(encode_letters(letters)).hexdigest()[:32]}.jsonl"
+    return f"{LETTER_PREFIX}{stage}/{sha256(encode_letters(letters)).hexdigest()[:32]}.jsonl"
 
 
 def _line(letter: DeadLetter) -> str:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import (
-    PREFIX,
+    LETTER_PREFIX,
     DeadLetter,
     decode_letters,
     encode_letters,
@@ -85,7 +85,7 @@ def letters_key_of(key: str) -> str | None:
     """Return the key of the letters that an object of outcomes is about, or None for a key of letters."""
     # Letters are in a folder of their stage, their outcomes one level deeper.
     folder, _, _ = key.rpartition("/")
-    return f"{folder}{_OBJECT}" if folder.removeprefix(PREFIX).count("/") else None
+    return f"{folder}{_OBJECT}" if folder.removeprefix(LETTER_PREFIX).count("/") else None
 
 
 class LetterStatus(NamedTuple):

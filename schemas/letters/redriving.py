@@ -295,7 +295,7 @@ def _groups(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
         yield group
 
 
-def discard(ledgers: Iterable[LetterLedger], names: frozenset[LetterName], reason: str) -> None:
+def discard_letters(ledgers: Iterable[LetterLedger], names: frozenset[LetterName], reason: str) -> None:
     """Record beside every object that contains these letters that they are discarded, and why.
 
     The letters are not changed. A letter that is redriven, before or at the same time, stays redriven.

@@ -23,7 +23,7 @@ from schemas.log.kpl import (
 
 MIN_FRAME_BYTES: Final = BODY_START + CRC_BYTES
 MARKER_NUMBER: Final = int.from_bytes(MARKER)
-LENGTHS: Final = range(MIN_FRAME_BYTES - 4, MAX_FRAME_BYTES - 4 + 1)
+FRAME_LENGTHS: Final = range(MIN_FRAME_BYTES - 4, MAX_FRAME_BYTES - 4 + 1)
 """Valid values of a frame's length field."""
 
 START: Final = Struct(">IH")
@@ -47,7 +47,7 @@ def frame_end(buffer: bytes, view: memoryview, at: int) -> int:
         return 0
     length, marker = START.unpack_from(buffer, at)
     end: int = at + 4 + length
-    if marker != MARKER_NUMBER or length not in LENGTHS or end > len(buffer):
+    if marker != MARKER_NUMBER or length not in FRAME_LENGTHS or end > len(buffer):
         return 0
     crc_at = end - CRC_BYTES
     return end if crc32(view[at:crc_at]) == CRC.unpack_from(buffer, crc_at)[0] else 0
@@ -106,7 +106,7 @@ class Window:
         if not self.has(ahead + START.size):
             return None
         length = START.unpack_from(self.buffer, self.pos + ahead)[0]
-        return length + 4 if length in LENGTHS else None
+        return length + 4 if length in FRAME_LENGTHS else None
 
     def starts_frame(self, ahead: int = 0) -> bool:
         """Return whether a valid length and a frame marker are there. The rest may be damaged."""

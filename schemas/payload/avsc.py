@@ -50,7 +50,7 @@ FIELD_PROPERTIES = (
 RECORD_PROPERTIES = ("type", "name", "namespace", "doc", "fields")
 ADDED_PROPERTIES = ("headwater.entity", "headwater.version", "headwater.key")
 """Properties of the record that the loader adds. A file must not contain them."""
-DROPPED = "headwater.dropped"
+DROPPED_PROPERTY = "headwater.dropped"
 """Record property that names the dropped fields: name to `from`."""
 
 
@@ -98,7 +98,7 @@ def read_fields(avro: Mapping[str, Any]) -> tuple[Field, ...]:
 
     Raises ConfigurationError for anything outside the accepted subset.
     """
-    only_known("record", avro, (*RECORD_PROPERTIES, *ADDED_PROPERTIES, DROPPED))
+    only_known("record", avro, (*RECORD_PROPERTIES, *ADDED_PROPERTIES, DROPPED_PROPERTY))
     if avro.get("type") != "record":
         raise refused("record, type", avro.get("type"), '"record"')
     names = _Names(_namespace("record", avro, ""), {})

@@ -10,7 +10,7 @@ from fastavro.schema import to_parsing_canonical_form
 
 from schemas.errors import ConfigurationError, LogIntegrityError, PoisonEventError
 from schemas.payload.avro import read_avro, write_avro
-from schemas.payload.avsc import ADDED_PROPERTIES, DROPPED, RECORD_PROPERTIES, read_fields
+from schemas.payload.avsc import ADDED_PROPERTIES, DROPPED_PROPERTY, RECORD_PROPERTIES, read_fields
 from schemas.payload.fields import NO_DEFAULT, Field
 from schemas.payload.fingerprint import fingerprint
 from schemas.payload.values import Pack, Unpack, identity
@@ -46,7 +46,7 @@ class Schema:
             "version": self.avro["headwater.version"],
             "key": tuple(self.avro["headwater.key"]),
             "fields": fields,
-            "dropped": self.avro.get(DROPPED, {}),
+            "dropped": self.avro.get(DROPPED_PROPERTY, {}),
             "fingerprint": fingerprint(self.avro),
             # The canonical form drops logical types. Values are reduced to base types before fastavro sees
             # them (schemas.payload.values).
@@ -127,7 +127,7 @@ def schema_of_checked(entity: str, version: int, key: Sequence[str], avro: Mappi
         fields = [spec for spec in avro["fields"] if not _is_dropped(spec)]
         if not fields:
             raise refused(f"v{version}.avsc, fields", list(dropped), "at least one that is not dropped")
-        added |= {"fields": fields, DROPPED: dropped}
+        added |= {"fields": fields, DROPPED_PROPERTY: dropped}
     return Schema({**avro, **added})
 
 

@@ -213,7 +213,7 @@ def cast_kinds(new: Field) -> tuple[FieldType, ...]:
     return (FieldType.DATE,) if new.kind in _MIDNIGHTS else ()
 
 
-def cast(new: Field, kind: FieldType) -> Convert:
+def cast_conversion(new: Field, kind: FieldType) -> Convert:
     """Return the conversion to the field from one of its `cast_kinds`."""
     if new.kind == FieldType.STRING:
         return _TEXTS[kind][0]
@@ -226,7 +226,7 @@ def cast(new: Field, kind: FieldType) -> Convert:
 def _declared(old: Field, new: Field) -> Conversion:
     if old.kind not in new.casts or old.kind not in cast_kinds(new):
         return Conversion(("kind changed",), None)
-    return Conversion(("declared cast",), cast(new, old.kind))
+    return Conversion(("declared cast",), cast_conversion(new, old.kind))
 
 
 _EXAMPLES: dict[FieldType, object] = {

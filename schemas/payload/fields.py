@@ -124,7 +124,7 @@ class Field:
         raise PoisonEventError(reason)
 
 
-MAX_DIGITS = 400
+MAX_NUMBER_DIGITS = 400
 """Most digits of a number in JSON text, on either side of its decimal point. DynamoDB has at most 168."""
 
 
@@ -196,8 +196,8 @@ def _sorted(values: Iterable[object]) -> list[object]:
 def plain_digits(number: int | Decimal) -> str:
     """Return the number without exponent, trailing zeros or a negative zero.
 
-    Equal numbers give equal text. Raises PoisonEventError for NaN, infinities, and more than MAX_DIGITS
-    digits before or behind the point.
+    Equal numbers give equal text. Raises PoisonEventError for NaN, infinities, and more than
+    MAX_NUMBER_DIGITS digits before or after the point.
     """
     exact = Decimal(number)
     if not exact.is_finite():
@@ -206,8 +206,10 @@ def plain_digits(number: int | Decimal) -> str:
         return "0"
     # Checked first: 1E+1000000 is short as a Decimal, but a megabyte as plain digits.
     exponent = exact.as_tuple().exponent
-    if exact.adjusted() >= MAX_DIGITS or (isinstance(exponent, int) and exponent < -MAX_DIGITS):
-        raise PoisonEventError(f"a number takes at most {MAX_DIGITS} digits before and behind its point")
+    if exact.adjusted() >= MAX_NUMBER_DIGITS or (isinstance(exponent, int) and exponent < -MAX_NUMBER_DIGITS):
+        raise PoisonEventError(
+            f"a number takes at most {MAX_NUMBER_DIGITS} digits before and after its point"
+        )
     text = f"{exact:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

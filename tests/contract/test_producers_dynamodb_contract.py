@@ -10,7 +10,7 @@ from dynamodb_world import arn, frames, record
 from producers.dynamodb.handler import build
 from producers.kinesis import Entry
 from producers.wiring import wire
-from schemas.catalog.drift import PREFIX, sighting_of
+from schemas.catalog.drift import DRIFT_PREFIX, sighting_of
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.event import decode_event
@@ -127,7 +127,7 @@ def test_real_changes_of_a_real_table_become_events_letters_and_schemas(
     source_bucket = environment["HEADWATER_SOURCE_BUCKET"]
     kept = s3.list_objects_v2(Bucket=source_bucket)["Contents"]
     bodies = {one["Key"]: s3.get_object(Bucket=source_bucket, Key=one["Key"])["Body"].read() for one in kept}
-    letters, drift = sorted(bodies, key=lambda key: key.startswith(PREFIX))
+    letters, drift = sorted(bodies, key=lambda key: key.startswith(DRIFT_PREFIX))
     assert letters.startswith("dead-letters/")
     assert sighting_of(drift).names == ("owner",)
     assert bodies[drift] == b""

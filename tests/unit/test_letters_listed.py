@@ -20,7 +20,7 @@ from schemas.letters.outcomes import STATES, InMemoryLedger, LetterBatch, Letter
 from schemas.letters.redriving import (
     LetterFilter,
     ListedLetter,
-    discard,
+    discard_letters,
     find_letters,
     iter_letters,
     list_letters,
@@ -37,7 +37,7 @@ def test_an_id_names_one_letter_or_it_is_said_how_to_name_it(redrivers: dict[str
         find_letters([ledger], [""], everything)
     with pytest.raises(ConfigurationError, match=r"0 dead letters begin with 'zz': see .*list --state all`$"):
         find_letters([ledger], ["zz"], everything)
-    discard([ledger], frozenset({two.name}), "no")
+    discard_letters([ledger], frozenset({two.name}), "no")
     assert find_letters([ledger], [""], everything)[0].letter == one  # the one that waits
 
 
@@ -74,7 +74,7 @@ def test_inv4_the_summary_counts_each_letter_once(
     every: Callable[[Sequence[InMemoryLedger]], Iterable[ListedLetter]],
 ) -> None:
     ledger = ledger_of([frame("a", 1), frame("b", 5)], [frame("b", 5), b"no frame"])
-    discard([ledger], frozenset({letter(frame("a", 1)).name}), "no")
+    discard_letters([ledger], frozenset({letter(frame("a", 1)).name}), "no")
     first, last = (letter(frame(key, n)).occurred_at or 0 for key, n in (("a", 1), ("b", 5)))
     counts = counts_of(every([ledger]))
     assert counts == [

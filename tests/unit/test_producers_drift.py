@@ -17,10 +17,10 @@ from producers.kinesis import InMemoryStream
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog
 from schemas.catalog.drift import (
+    DRIFT_PREFIX,
     MAX_NAMES,
     MORE_NAMES,
     OTHER_FORM,
-    PREFIX,
     Drift,
     Sighting,
     Unknown,
@@ -210,7 +210,7 @@ def test_inv5_a_name_of_a_day_is_one_object_whatever_it_was_seen_with() -> None:
     both = Sighting("order", "dynamodb:orders", TODAY, ("b", "a"))
     alone = [sighting_keys(both._replace(names=(name,))) for name in ("a", "b")]
     assert sighting_keys(both) == [key for keys in alone for key in keys]
-    assert all(key.startswith(f"{PREFIX}2026-03-01/order/") for key in sighting_keys(both))
+    assert all(key.startswith(f"{DRIFT_PREFIX}2026-03-01/order/") for key in sighting_keys(both))
     assert sighting_keys(both) != sighting_keys(both._replace(source="csv:orders"))
 
 

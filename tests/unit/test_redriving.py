@@ -24,7 +24,7 @@ from schemas.letters.outcomes import STATES, InMemoryLedger, LetterBatch, Letter
 from schemas.letters.redriving import (
     LetterFilter,
     RedriveCounts,
-    discard,
+    discard_letters,
     find_letters,
     list_letters,
     redrive,
@@ -134,9 +134,9 @@ def test_a_letter_discarded_while_another_person_redrives_it_is_redriven_whoever
         other, names = Stale(ledger), frozenset({letter(frame("a")).name})
         if first == "redrive":
             redrive([ledger], redrivers, LetterFilter())
-            discard([other], names, "a test row")
+            discard_letters([other], names, "a test row")
         else:
-            discard([ledger], names, "a test row")
+            discard_letters([ledger], names, "a test row")
             redrive([other], redrivers, LetterFilter())
         assert list(states(ledger).values()) == ["redriven"]
 
@@ -146,7 +146,7 @@ def test_a_discarded_letter_stays_with_its_reason_and_is_left_alone_until_it_is_
 ) -> None:
     ledger = ledger_of([frame("a"), frame("b")])
     name = letter(frame("a")).name
-    discard([ledger], frozenset({name}), "a test row")
+    discard_letters([ledger], frozenset({name}), "a test row")
     assert redrive([ledger], redrivers, LetterFilter()).redriven == 1
     [kept] = find_letters([ledger], [name[1]], LetterFilter(frozenset(STATES)))
     assert (kept.state, kept.reasons, kept.letter.payload) == ("discarded", ("a test row",), frame("a"))
@@ -181,7 +181,7 @@ def test_a_discarded_letter_that_came_again_in_another_object_is_left_alone(
 ) -> None:
     """In whatever order the two objects are read, and in whichever bucket the other one lies."""
     ledger, other = ledger_of([frame("a")]), InMemoryLedger()
-    discard([ledger], frozenset({letter(frame("a")).name}), "a test row")
+    discard_letters([ledger], frozenset({letter(frame("a")).name}), "a test row")
     other.put([letter(frame("a")), letter(frame("b"))])  # read again with another cut
     stores = [other, ledger] if again_first else [ledger, other]
     assert redrive(stores, redrivers, LetterFilter()).letters == 1

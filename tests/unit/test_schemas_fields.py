@@ -243,9 +243,9 @@ def test_inv5_equal_nested_values_have_one_text() -> None:
         ({1: "a"}, "the names in a JSON object must be text"),
         ({"a", 1}, "a set of mixed types has no order, hence no exact form in JSON"),
         (Decimal("NaN"), "NaN and infinity have no digits"),
-        (Decimal("1e400"), "a number takes at most 400 digits before and behind its point"),
-        (Decimal("1e-401"), "a number takes at most 400 digits before and behind its point"),
-        (10**4000, "a number takes at most 400 digits before and behind its point"),
+        (Decimal("1e400"), "a number takes at most 400 digits before and after its point"),
+        (Decimal("1e-401"), "a number takes at most 400 digits before and after its point"),
+        (10**4000, "a number takes at most 400 digits before and after its point"),
     ],
 )
 def test_what_json_cannot_hold_exactly_is_refused(value: object, rule: str) -> None:
@@ -271,7 +271,7 @@ def test_nesting_beyond_the_stack_is_refused() -> None:
         ("NaN", "NaN and infinity are not JSON"),
         ("[-Infinity]", "NaN and infinity are not JSON"),
         ('{"a":1,"a":2}', "a JSON object has a duplicate member"),
-        ("1e999999999", "a number takes at most 400 digits before and behind its point"),
+        ("1e999999999", "a number takes at most 400 digits before and after its point"),
     ],
 )
 def test_text_that_is_no_exact_json_is_refused(text: str, rule: str) -> None:

@@ -16,7 +16,7 @@ from headwater.installation import Installation
 from headwater.output import counted, show_json, show_table, tell
 from headwater.parsing import Commands, add_command, add_json, add_warehouse
 from schemas.catalog.entity import Catalog, Entity
-from schemas.catalog.gate import Finding, against_table, findings, malformed
+from schemas.catalog.gate import Finding, against_table, findings, malformed_finding
 from schemas.catalog.loader import check_together, read_entity
 from schemas.catalog.published import read_published
 from schemas.catalog.source_settings import is_recorded
@@ -110,14 +110,14 @@ def check_folders(folders: Sequence[Path], every: bool = False) -> Checked:
         try:
             checked.entities[folder.name] = read_entity(folder)
         except ConfigurationError as error:
-            checked.findings.append(malformed(folder.name, str(error)))
+            checked.findings.append(malformed_finding(folder.name, str(error)))
     for folder in folders:
         if folder.name in checked.entities:
             checked.findings += _version_findings(folder, checked.entities[folder.name], every)
     try:
         check_together(checked.entities)
     except ConfigurationError as error:
-        checked.findings.append(malformed("", str(error)))
+        checked.findings.append(malformed_finding("", str(error)))
     return checked
 
 
@@ -125,7 +125,7 @@ def _version_findings(folder: Path, entity: Entity, every: bool) -> list[Finding
     try:
         return findings(entity, read_published(folder), every)
     except ConfigurationError as error:
-        return [malformed(folder.name, str(error)), *findings(entity, {}, every)]
+        return [malformed_finding(folder.name, str(error)), *findings(entity, {}, every)]
 
 
 def _ask_warehouse(settings: Settings, checked: Checked) -> HeadwaterError | None:

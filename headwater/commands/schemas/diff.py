@@ -8,7 +8,7 @@ from headwater.commands.schemas.arguments import add_home, at_version, named_ent
 from headwater.exit_codes import DONE
 from headwater.output import emit, tell
 from headwater.parsing import Commands, add_command, add_json, count
-from schemas.catalog.described import type_of
+from schemas.catalog.described import type_text
 from schemas.errors import ConfigurationError
 
 _COLUMNS = ("field", "before", "after", "rule", "category", "what")
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         )
     rows = []
     for change in entity.evolution.changes(options.older, options.newer):
-        sides = [side and f"{side.name} {type_of(side)}" for side in entity.evolution.sides(change)]
+        sides = [side and f"{side.name} {type_text(side)}" for side in entity.evolution.sides(change)]
         values = (change.field, *sides, change.rule.name, change.rule.category.word, change.rule.what)
         rows.append(dict(zip(_COLUMNS, values, strict=True)))
     if rows or options.json:

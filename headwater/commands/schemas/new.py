@@ -13,7 +13,7 @@ from headwater.exit_codes import DONE
 from headwater.output import counted, show_table, tell
 from headwater.parsing import Commands, add_command, count
 from headwater.scaffold.proposal import Proposal, propose
-from schemas.catalog.described import type_of
+from schemas.catalog.described import type_text
 from schemas.catalog.loader import load_entity
 from schemas.errors import ConfigurationError
 from schemas.refusals import snake_case
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         [
             (
                 proposed.field.name,
-                type_of(proposed.field),
+                type_text(proposed.field),
                 "null" if proposed.field.nullable else "",
                 "key" if proposed.field.name in proposal.key else "",
                 proposed.private,
