@@ -28,7 +28,7 @@ from uuid import UUID
 
 from schemas.payload.fields import Field, FieldType, canonical_json_of
 
-Read: TypeAlias = Callable[[str], object]
+ReadText: TypeAlias = Callable[[str], object]
 """Converts text that is not empty. Raises ValueError or PoisonEventError, naming the rule, not the value."""
 
 MAX_NUMBER = 400  # characters
@@ -47,7 +47,7 @@ _EPOCH_DIGITS = {"epoch-seconds": 6, "epoch-millis": 3}  # decimal places from t
 
 
 @cache
-def reader(field: Field) -> Read:
+def reader(field: Field) -> ReadText:
     """Return the function that converts the texts of a field's column. Compiled once for a field."""
     kind = field.kind
     if kind is FieldType.BOOLEAN:
@@ -59,7 +59,7 @@ def reader(field: Field) -> Read:
     return _READERS[kind]
 
 
-def _shaped(shape: re.Pattern[str], parse: Read, rule: str, longest: int = MAX_NUMBER) -> Read:
+def _shaped(shape: re.Pattern[str], parse: ReadText, rule: str, longest: int = MAX_NUMBER) -> ReadText:
     """Return a function that checks the shape of a text before it is parsed."""
 
     def read(text: str) -> object:
@@ -74,7 +74,7 @@ def _shaped(shape: re.Pattern[str], parse: Read, rule: str, longest: int = MAX_N
     return read
 
 
-def _formatted(kind: FieldType, pattern: str) -> Read:
+def _formatted(kind: FieldType, pattern: str) -> ReadText:
     def parse(text: str) -> object:
         moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - the packer asks for a zone
         if kind is FieldType.DATE:
@@ -84,7 +84,7 @@ def _formatted(kind: FieldType, pattern: str) -> Read:
     return _shaped(_ASCII, parse, f"does not have the format {pattern}")
 
 
-def _epoch(unit: str, *, aware: bool) -> Read:
+def _epoch(unit: str, *, aware: bool) -> ReadText:
     start = datetime(1970, 1, 1, tzinfo=UTC if aware else None)
     digits = _EPOCH_DIGITS[unit]
 
@@ -98,7 +98,7 @@ def _epoch(unit: str, *, aware: bool) -> Read:
     return _shaped(_DECIMAL, parse, f"is not a moment in {unit}", longest=25)
 
 
-def _boolean(pattern: str | None) -> Read:
+def _boolean(pattern: str | None) -> ReadText:
     true, false = pattern.split("|") if pattern else ("true", "false")
     normalized = str if pattern else str.lower
 
@@ -135,7 +135,7 @@ _iso_timestamp = _shaped(
     "is not a moment of the form YYYY-MM-DDTHH:MM:SS",
 )
 
-_READERS: dict[FieldType, Read] = {
+_READERS: dict[FieldType, ReadText] = {
     FieldType.STRING: str,
     FieldType.ENUM: str,
     FieldType.INT: _whole,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from consumers.warehouse.port import Warehouse
 from replay.fold import CHUNK_BYTES
 from replay.log.reader import LogStore
-from replay.progress import Report, no_report
+from replay.progress import ProgressCallback, no_report
 from replay.retry_policy import RetryPolicy
 from replay.tail import Stream
 from schemas.errors import ConfigurationError
@@ -40,7 +40,7 @@ class Ports:
     hold: timedelta = timedelta(seconds=10)
     chunk_bytes: int = CHUNK_BYTES
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    report: Report = no_report
+    report: ProgressCallback = no_report
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
 

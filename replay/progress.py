@@ -42,14 +42,14 @@ class Progress:
         return self.seconds / self.done * max(0, self.total - self.done)
 
 
-Report: TypeAlias = Callable[[Progress], None]
+ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 def no_report(_progress: Progress) -> None:
     """Ignore the report."""
 
 
-def with_progress(rows: Iterable[Row], report: Report, clock: Callable[[], float]) -> Iterator[Row]:
+def with_progress(rows: Iterable[Row], report: ProgressCallback, clock: Callable[[], float]) -> Iterator[Row]:
     """Yield the rows of a table, which are in key-hash order, and report them as the stage `compare`."""
     began = clock()
     for number, row in enumerate(rows, 1):

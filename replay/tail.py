@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from consumers.facts import frames_of
 from consumers.kinesis import KinesisRecord, Page, Shard, Start
 from consumers.warehouse.port import Checkpoint, padded
-from replay.progress import Progress, Report, no_report
+from replay.progress import Progress, ProgressCallback, no_report
 from replay.retry_policy import RetryPolicy
 from replay.write import RevisionWriter
 from schemas.errors import PoisonEventError, TransientError
@@ -72,7 +72,7 @@ class Tail:
         since: datetime | None,
         saved: Iterable[Checkpoint],
         retry: RetryPolicy,
-        report: Report = no_report,
+        report: ProgressCallback = no_report,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream, self._writer, self._retry = stream, writer, retry

@@ -78,11 +78,11 @@ def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
-    from headwater.embedded.state import State
+    from headwater.embedded.state import StateFolder
     from headwater.local.assembly import embedded
 
     warehouse = _kept_tables(settings, options)
-    state = State(options.state) if options.state else None
+    state = StateFolder(options.state) if options.state else None
     with (
         closing(state) if state else nullcontext(),
         embedded(settings, options.port, state, warehouse) as local,

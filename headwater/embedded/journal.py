@@ -35,7 +35,7 @@ cost of snapshots stays proportional to that of the requests."""
 _READS = ("Get", "List", "Describe", "Scan", "Query", "BatchGet", "Receive")
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """A request as received, and the time of its execution in seconds since the epoch."""
 
     at: float
@@ -62,7 +62,7 @@ class Journal:
         self._file = self._path("journal").open("ab", buffering=0)
         self._size = self._file.tell()
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Append the request, whole or not at all. Raises OSError."""
         packed = _pack(entry)
         try:
@@ -81,7 +81,7 @@ class Journal:
                 for backend, attributes in _Unpickler(file).load():
                     backend.__dict__.update(attributes)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[JournalEntry]:
         """Yield the requests since the snapshot, in order, and cut off an incomplete last entry."""
         # An incomplete entry was interrupted by a kill, and its request was never executed.
         good = 0
@@ -126,7 +126,7 @@ class Journal:
         return self._folder / f"aws-{self._number:06d}.{kind}"
 
 
-def replay(application: Wsgi, entry: Entry) -> None:
+def replay(application: Wsgi, entry: JournalEntry) -> None:
     """Execute the request again and discard the answer."""
     environ = {
         "wsgi.version": (1, 0),
@@ -141,7 +141,7 @@ def replay(application: Wsgi, entry: Entry) -> None:
         pass
 
 
-def _pack(entry: Entry) -> bytes:
+def _pack(entry: JournalEntry) -> bytes:
     # The other values are streams and functions of the server; `replay` replaces them.
     environ = {
         name: value for name, value in entry.environ.items() if isinstance(value, (str, bool, list, dict))
@@ -150,7 +150,7 @@ def _pack(entry: Entry) -> bytes:
     return _HEAD.pack(len(content), zlib.crc32(content)) + content
 
 
-def _unpack(file: io.BufferedReader) -> Iterator[Entry]:
+def _unpack(file: io.BufferedReader) -> Iterator[JournalEntry]:
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         length, checksum = _HEAD.unpack(head)
         content = file.read(length)
@@ -158,7 +158,7 @@ def _unpack(file: io.BufferedReader) -> Iterator[Entry]:
             return
         head_line, _, body = content.partition(b"\n")
         at, environ = json.loads(head_line)
-        yield Entry(at, environ, body)
+        yield JournalEntry(at, environ, body)
 
 
 def _backends() -> list[tuple[Any, dict[str, Any]]]:

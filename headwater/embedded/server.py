@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.embedded.content import Content, ObjectBody, Spool
-from headwater.embedded.journal import Entry, Journal, Wsgi, changes, replay
+from headwater.embedded.journal import Journal, JournalEntry, Wsgi, changes, replay
 from headwater.embedded.moto import MotoClock, prepare, show_what_was_received
 
 _TICK = 1e-6  # seconds; every change has a time of its own, which is also the seed of its random numbers
@@ -50,7 +50,7 @@ class OneAtATime:
         with self._turn:
             if self._clock is None or not changes(environ):
                 return self._application(environ, start_response)
-            return self._change(self._clock, Entry(self._next_time(), environ, body), start_response)
+            return self._change(self._clock, JournalEntry(self._next_time(), environ, body), start_response)
 
     def restore(self) -> None:
         """Restore the state: load the snapshot, replay the journal, and replace both by a new snapshot."""
@@ -67,7 +67,7 @@ class OneAtATime:
         if replayed:
             self._journal.replace()
 
-    def _change(self, clock: MotoClock, entry: Entry, start_response: Any) -> Iterable[bytes]:
+    def _change(self, clock: MotoClock, entry: JournalEntry, start_response: Any) -> Iterable[bytes]:
         if self._journal is not None:
             try:
                 self._journal.write(entry)

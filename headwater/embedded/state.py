@@ -34,7 +34,7 @@ _LEAST_BYTES = 16 * 1024 * 1024  # free space needed to go on
 _SCRATCH = "headwater-"
 
 
-class State:
+class StateFolder:
     """A state folder, locked by this process.
 
     Raises ConfigurationError, and changes nothing, if the folder can't be used: another `up` uses it, it

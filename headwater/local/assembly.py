@@ -21,7 +21,7 @@ from consumers.warehouse.address import warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from headwater.aws import Aws, connect
 from headwater.embedded.aws import EmbeddedAws
-from headwater.embedded.state import State, scratch
+from headwater.embedded.state import StateFolder, scratch
 from headwater.installation import Installation
 from headwater.local.provision import make_flow, make_stores
 from headwater.log_identity import claim, other_log
@@ -57,7 +57,10 @@ class Local:
 
 @contextmanager
 def embedded(
-    settings: Settings, port: int | None = None, state: State | None = None, warehouse: str | None = None
+    settings: Settings,
+    port: int | None = None,
+    state: StateFolder | None = None,
+    warehouse: str | None = None,
 ) -> Iterator[Local]:
     """Run the embedded AWS with tables of its own, both fresh or as `state` holds them; or with tables in
     `warehouse`, which are the user's to keep.

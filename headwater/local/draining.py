@@ -13,7 +13,7 @@ from consumers.kinesis import StreamReader
 from consumers.warehouse.port import LIVE_READER
 from headwater.aws import Aws
 from headwater.installation import Installation
-from headwater.polling.runtime_report import Report, Wait, ask, await_level, read_report
+from headwater.polling.runtime_report import RuntimeReport, Wait, ask, await_level, read_report
 from headwater.sources.kinds import KINDS
 from replay.log import reader as replay_log
 from replay.log.reader import ERRORS, LogObject, S3Log
@@ -46,7 +46,7 @@ def drain(here: Installation, aws: Aws, timeout: float) -> None:
     _await_log(S3Log(aws.s3, here.settings.log_bucket), last_events(here, aws), waiting)
 
 
-def _asked_report(folder: Path) -> Report:
+def _asked_report(folder: Path) -> RuntimeReport:
     ask(folder)
     return read_report(folder)
 

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
 from headwater.polling.runtime_report import (
-    Progress,
     ProgressPrinter,
-    Report,
+    RuntimeProgress,
+    RuntimeReport,
     Side,
     Wait,
     ask,
@@ -78,7 +78,7 @@ def advance_all(parts: Iterable[T], advance: Callable[[T], Found]) -> Found:
 
 
 class Pace(NamedTuple):
-    """Pauses between passes in seconds, growing while there is no work; `settle` is as in Report."""
+    """Pauses between passes in seconds, growing while there is no work; `settle` is as in RuntimeReport."""
 
     first_pause: float
     longest_pause: float
@@ -104,13 +104,13 @@ class Runtime:
             folder: Folder for progress.json.
             pace: Pauses between passes.
             check: Raises an exception if something that the pollers need has permanently gone.
-            busy: Returns the current long operation, as in Report.
+            busy: Returns the current long operation, as in RuntimeReport.
         """
         self._folder = folder
         self._pace = pace
         self._check = check
         self._busy = busy
-        self._progress = Progress(pace.settle)
+        self._progress = RuntimeProgress(pace.settle)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._taken = {poller.name: 0 for poller in pollers}  # records
@@ -159,7 +159,7 @@ class Runtime:
         Raises TransientError after `timeout` seconds, and the exception that ended a poller.
         """
 
-        def read() -> Report:
+        def read() -> RuntimeReport:
             self.check()
             ask(self._folder)
             return self._progress.report(self._busy())

@@ -40,7 +40,7 @@ class PollerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RuntimeReport:
     """The state of all pollers at one time.
 
     `settle` is the time in seconds that AWS may take to show a change to a poller. `busy` describes the long
@@ -54,7 +54,7 @@ class Report:
     busy: str = ""
 
 
-class Progress:
+class RuntimeProgress:
     """Collects the states of the pollers. Thread-safe."""
 
     def __init__(self, settle: float) -> None:
@@ -82,20 +82,20 @@ class Progress:
         with self._lock:
             self._reports[name] = replace(self._reports[name], retrying=reason)
 
-    def report(self, busy: str = "") -> Report:
+    def report(self, busy: str = "") -> RuntimeReport:
         """Return the present state."""
         with self._lock:
-            return Report(time.time(), os.getpid(), self._settle, tuple(self._reports.values()), busy)
+            return RuntimeReport(time.time(), os.getpid(), self._settle, tuple(self._reports.values()), busy)
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_report(folder: Path, report: RuntimeReport) -> None:
     """Write the report for `read_report`. A reader sees the old report or this one, never a part."""
     unfinished = folder / f"{FILE}.tmp"
     unfinished.write_text(json.dumps(asdict(report)))
     unfinished.replace(folder / FILE)
 
 
-def read_report(folder: Path) -> Report:
+def read_report(folder: Path) -> RuntimeReport:
     """Return the newest report. Raises TransientError if the runtime that wrote it has ended."""
     try:
         content = json.loads((folder / FILE).read_text())
@@ -104,7 +104,7 @@ def read_report(folder: Path) -> Report:
             f"the runtime is not running: no {FILE} in {folder}; start `headwater up`"
         ) from None
     pollers = [PollerReport(**poller) for poller in content.pop("pollers")]
-    report = Report(**content, pollers=pollers)
+    report = RuntimeReport(**content, pollers=pollers)
     # The age as well as the process: its id may have been given to another process since.
     if not _is_running(report.pid) or time.time() - report.written_at > _STALE_SECONDS:
         raise TransientError(
@@ -164,7 +164,7 @@ class Wait:
         self._sleep(_CHECK_SECONDS)
 
 
-def await_level(read: Callable[[], Report], waiting: Wait) -> None:
+def await_level(read: Callable[[], RuntimeReport], waiting: Wait) -> None:
     """Wait until everything that the sources held at the call is published, applied and in the log.
 
     Other processes may go on writing meanwhile. Raises TransientError when the time is over, and the
@@ -178,7 +178,7 @@ def await_level(read: Callable[[], Report], waiting: Wait) -> None:
             waiting.pause(late)
 
 
-def _late(report: Report, side: Side, since: float) -> str:
+def _late(report: RuntimeReport, side: Side, since: float) -> str:
     """Describe the pollers on this side that have not caught up to `since`, or return ""."""
     late = [poller for poller in report.pollers if poller.side == side and poller.level < since]
     who = "; ".join(map(_lateness, late))

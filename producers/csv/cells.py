@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from producers.texts import REMEMBERED, Read, reader
+from producers.texts import REMEMBERED, ReadText, reader
 from schemas.payload.fields import Field, FieldType
 from schemas.payload.values import Pack
 from schemas.privacy import Protect
@@ -13,7 +13,7 @@ FEW_VALUES = {FieldType.BOOLEAN, FieldType.ENUM, FieldType.DATE}  # in all the r
 
 
 @cache
-def packed_cell(field: Field, trim: bool, protect: Protect | None = None) -> Read:
+def packed_cell(field: Field, trim: bool, protect: Protect | None = None) -> ReadText:
     """How a cell is packed: no text is null; where there is no null, it is the empty text, or refused.
 
     A column of few values has each text packed once. `protect` is done to the text of a private field.
@@ -24,7 +24,7 @@ def packed_cell(field: Field, trim: bool, protect: Protect | None = None) -> Rea
     return (lambda text: packed(text.strip())) if trim else packed
 
 
-def _text(field: Field, protect: Protect | None) -> Read:
+def _text(field: Field, protect: Protect | None) -> ReadText:
     pack, nothing = field.pack, None if field.nullable else ""
     if protect is not None:
         pack = _protected(protect, pack)
@@ -41,7 +41,7 @@ def _protected(protect: Protect, pack: Pack) -> Pack:
     return lambda text: pack(protect(str(text)) if text else text)
 
 
-def _typed(field: Field) -> Read:
+def _typed(field: Field) -> ReadText:
     read, pack, nullable = reader(field), field.pack, field.nullable
 
     def packed(text: str) -> object:

@@ -22,7 +22,7 @@ from producers.csv.meter import Meter
 from producers.csv.registers import KeySample, Loss, Registers
 from producers.csv.rejects import ENDING as CLOSED
 from producers.csv.rejects import IN_MEMORY, Closed, RejectCount, RejectFile, encode_closed
-from producers.csv.resume import ROWS, SURVEY, Progress, configuration_of
+from producers.csv.resume import ROWS, SURVEY, FileProgress, configuration_of
 from producers.csv.rows import KeyTexts, RowReader, has_one_text
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
@@ -78,7 +78,7 @@ class File:
         """
         sheet = self._sheet()
         configuration = configuration_of(self.entity, self.source, self.hash_key)
-        progress = Progress(self.bucket, self.source.feed, sheet.position, configuration)
+        progress = FileProgress(self.bucket, self.source.feed, sheet.position, configuration)
         try:
             if not progress.place(ROWS).rows:
                 self._survey(sheet, progress)
@@ -128,7 +128,7 @@ class File:
             raise BadFileError(f"no schema names {name_list(names)}, and unknown = reject")
         return _Opened(reader, columns, rows)
 
-    def _survey(self, sheet: Sheet, progress: Progress) -> None:
+    def _survey(self, sheet: Sheet, progress: FileProgress) -> None:
         """Reads all of it before anything is published. Raises BadFileError."""
         if progress.outdated:
             _log.warning(
@@ -146,7 +146,7 @@ class File:
                 f"{counts.rejected} of {counts.rows} rows are bad, more than reject_limit = {limit}"
             )
 
-    def _publish(self, sheet: Sheet, progress: Progress) -> None:
+    def _publish(self, sheet: Sheet, progress: FileProgress) -> None:
         opened = self._opened(sheet, self._chunks())
         with RejectFile(opened.columns) as rejects:
             keys = KeySample() if self._is_snapshot else None

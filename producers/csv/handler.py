@@ -26,7 +26,7 @@ from producers.csv.archive import (
     locate,
 )
 from producers.csv.file import STAGE, File, object_letter
-from producers.csv.meter import Meter, Report, unreported
+from producers.csv.meter import Meter, ReadingCallback, unreported
 from producers.csv.notices import Notice, read_notices
 from producers.deadline import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.drift_reporter import DriftReporter
@@ -55,7 +55,7 @@ def _producer() -> Producer:
     return build(wire_from_environment())
 
 
-def build(wiring: Wiring, report: Report = unreported) -> Producer:
+def build(wiring: Wiring, report: ReadingCallback = unreported) -> Producer:
     """The producer of these parts. `report` is called about once a second while a file is read."""
     catalog, publisher, letters, s3, hash_key, drift = wiring
     return Producer(
@@ -80,7 +80,7 @@ class Producer:
         bucket: Callable[[str], Bucket],
         hash_key: HashKey | None = None,
         drift: DriftReporter | None = None,
-        report: Report = unreported,
+        report: ReadingCallback = unreported,
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher

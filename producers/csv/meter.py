@@ -39,7 +39,7 @@ class Reading:
         return f"{self.key}: {self.rows:,} rows {self.done}{share}, {self.rate:,.0f} rows/s{left}"
 
 
-Report: TypeAlias = Callable[[Reading], None]
+ReadingCallback: TypeAlias = Callable[[Reading], None]
 
 
 def unreported(_reading: Reading) -> None:
@@ -53,7 +53,7 @@ class Meter:
         self,
         key: str = "",
         size: int | None = None,
-        report: Report = unreported,
+        report: ReadingCallback = unreported,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`size` in bytes."""

@@ -104,14 +104,14 @@ class RejectFile:
 
 ENDING = ".closed.jsonl"
 
-State = Literal["corrected", "discarded"]
+RejectState = Literal["corrected", "discarded"]
 
 
 class Closed(NamedTuple):
     """One rejected row, by the position that its rejects file names. `reason`: a person's words."""
 
     position: str
-    state: State
+    state: RejectState
     reason: str = ""
 
 

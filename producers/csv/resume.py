@@ -35,7 +35,7 @@ class Place(NamedTuple):
     stages: tuple[str, ...] = ()
 
 
-class Progress:
+class FileProgress:
     """The progress of one file under one configuration: another one counts or reads its rows differently."""
 
     def __init__(self, bucket: Bucket, feed: str, position: str, configuration: str) -> None:

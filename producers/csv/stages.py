@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from producers.csv.registers import KeySample
 from producers.csv.rejects import Rejects
-from producers.csv.resume import Place, Progress
+from producers.csv.resume import FileProgress, Place
 from producers.deadline import Deadline
 from producers.publisher import Publisher
 from schemas.errors import TransientError
@@ -23,7 +23,7 @@ class Stages:
 
     def __init__(
         self,
-        progress: Progress,
+        progress: FileProgress,
         phase: str,
         publisher: Publisher,
         rejects: Rejects,

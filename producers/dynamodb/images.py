@@ -52,7 +52,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][+-]?\d{1,3})?", re.ASCII)
 
 # Not frozen: two are created for each record, and a frozen one takes four times as long.
 @dataclass(slots=True)
-class State:
+class ItemState:
     """The state of one row in an image."""
 
     key: str | None = None
@@ -62,7 +62,7 @@ class State:
     packed: Mapping[str, object] | None = None  # values of the image, as the fields' `pack` returned them
 
 
-NO_STATE = State()
+NO_STATE = ItemState()
 
 
 class ItemReader:
@@ -99,17 +99,17 @@ class ItemReader:
         """Return the attributes that no version of the schema names."""
         return image.keys() - self._known
 
-    def new_state(self, image: Image) -> State:
+    def new_state(self, image: Image) -> ItemState:
         """Return the new state of the row. With an `error` it has no payload, but may still have a key."""
         try:
             if self._rejects and (names := self.unknown(image)):
                 raise PoisonEventError(f"no schema names {name_list(names)}, and unknown = reject", "schema")
             packed = _pack(image, self._columns)
-            return State(self._key(image), self._write(packed), None, image, packed)
+            return ItemState(self._key(image), self._write(packed), None, image, packed)
         except PoisonEventError as error:
-            return State(self._key_alone(image).key, error=error)
+            return ItemState(self._key_alone(image).key, error=error)
 
-    def old_state(self, image: Image, new: State) -> State:
+    def old_state(self, image: Image, new: ItemState) -> ItemState:
         """Return the old state of the row, without a payload if that can't be encoded.
 
         `new` is the new state in the same record. With an `error` the state has no key.
@@ -118,21 +118,21 @@ class ItemReader:
             # Attributes that are equal in both images, which is nearly all of them, are not converted again.
             if new.image is None or new.packed is None:
                 payload = self._write(_pack(image, self._columns))
-                return State(self._key(image), payload)
+                return ItemState(self._key(image), payload)
             names = self._attributes
             changed = compress(self._columns, map(ne, map(image.get, names), map(new.image.get, names)))
             packed = {**new.packed, **_pack(image, changed)}
             same_key = self._key_of(packed) == self._key_of(new.packed)
-            return State(new.key if same_key else self._key(image), self._write(packed))
+            return ItemState(new.key if same_key else self._key(image), self._write(packed))
         except PoisonEventError:
             return self._key_alone(image)
 
-    def _key_alone(self, image: Image) -> State:
+    def _key_alone(self, image: Image) -> ItemState:
         try:
             _pack(image, self._key_columns)  # only to check them
-            return State(self._key(image))
+            return ItemState(self._key(image))
         except PoisonEventError as error:
-            return State(error=error)
+            return ItemState(error=error)
 
     def _key(self, image: Image) -> str:
         return canonical_key([value(image) for value in self._key_values])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from producers.drift_reporter import DriftReporter
-from producers.dynamodb.images import NO_STATE, Image, ItemReader, State
+from producers.dynamodb.images import NO_STATE, Image, ItemReader, ItemState
 from schemas.catalog.drift import Unknown
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, PoisonEventError
@@ -182,7 +182,9 @@ def _micros(moment: object) -> int:
     raise PoisonEventError("ApproximateCreationDateTime: not a number of seconds since 1970")
 
 
-def _add_changes(reading: Reading, reader: ItemReader, before: State, after: State, first: Operation) -> None:
+def _add_changes(
+    reading: Reading, reader: ItemReader, before: ItemState, after: ItemState, first: Operation
+) -> None:
     """Add the events and dead letters of one entity's row.
 
     `first` is the operation for a row that the entity did not have before.

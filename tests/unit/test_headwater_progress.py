@@ -14,9 +14,9 @@ import pytest
 from headwater.polling.runtime_report import (
     FILE,
     PollerReport,
-    Progress,
     ProgressPrinter,
-    Report,
+    RuntimeProgress,
+    RuntimeReport,
     Wait,
     await_level,
     read_report,
@@ -26,11 +26,11 @@ from headwater.sources.csv.waiting import unpublished
 from schemas.errors import TransientError
 
 
-def a_report(*pollers: PollerReport, settle: float = 0.0) -> Report:
-    return Report(time.time(), os.getpid(), settle, pollers)
+def a_report(*pollers: PollerReport, settle: float = 0.0) -> RuntimeReport:
+    return RuntimeReport(time.time(), os.getpid(), settle, pollers)
 
 
-def waits(read: Callable[[], Report], seconds: float = 0.3) -> str:
+def waits(read: Callable[[], RuntimeReport], seconds: float = 0.3) -> str:
     """What the barrier says when it is not passed within that time."""
     with pytest.raises(TransientError) as raised:
         await_level(read, Wait(seconds))
@@ -44,7 +44,7 @@ def test_a_source_that_was_level_before_the_call_is_not_level_for_it() -> None:
 
 def test_the_stream_must_be_level_after_the_sources_were() -> None:
     """What a source published just before it was level is on the stream after the consumer looked."""
-    progress = Progress(settle=0)
+    progress = RuntimeProgress(settle=0)
     progress.expect("dynamodb", "source")
     progress.expect("consumer", "stream")
     started = time.time()
@@ -63,14 +63,14 @@ def test_aws_gets_the_time_that_it_needs_to_show_a_change() -> None:
 
 
 def test_who_retries_is_named_with_its_reason() -> None:
-    progress = Progress(settle=0)
+    progress = RuntimeProgress(settle=0)
     progress.expect("csv", "source")
     progress.retrying("csv", "Kinesis did not acknowledge 3 events")
     assert "csv retries (Kinesis did not acknowledge 3 events)" in waits(progress.report)
 
 
 def test_a_pass_that_went_well_ends_the_retrying_even_if_it_was_not_level() -> None:
-    progress = Progress(settle=0)
+    progress = RuntimeProgress(settle=0)
     progress.expect("csv", "source")
     progress.passed("csv", 5.0)
     progress.retrying("csv", "away")
@@ -148,7 +148,7 @@ def test_a_wait_tells_what_it_waits_for_until_it_gives_up(capsys: pytest.Capture
 
 
 def test_who_is_late_is_told_with_how_far_it_is() -> None:
-    progress = Progress(settle=0)
+    progress = RuntimeProgress(settle=0)
     progress.expect("csv", "source")
     said = waits(lambda: progress.report("a.csv: 5 rows published"))
     assert said == "not drained in time: csv is not level yet (a.csv: 5 rows published)"
@@ -166,5 +166,5 @@ BUSY = "a.csv: 5 rows published, 50% of the file"
         (replace(a_report(HELD), busy=BUSY), BUSY),
     ],
 )
-def test_files_that_wait_are_told_with_what_holds_them_up(report: Report, said: str) -> None:
+def test_files_that_wait_are_told_with_what_holds_them_up(report: RuntimeReport, said: str) -> None:
     assert unpublished(2, "drop/s/a.csv", report) == said

@@ -9,7 +9,7 @@ import pytest
 from consumers.kinesis import KinesisRecord, Page, Shard
 from headwater.polling.runtime import Found
 from headwater.polling.stream_poller import BATCH_BYTES, BATCH_RECORDS, StreamPoller, batches
-from headwater.sources.dynamodb.poller import DynamoDbPoller, ShardCursor, due_shards, from_lowest_failed
+from headwater.sources.dynamodb.poller import DynamoDbPoller, TableShard, due_shards, from_lowest_failed
 from schemas.errors import TransientError
 
 
@@ -113,12 +113,12 @@ def test_payloads_are_cut_into_calls_that_firehose_takes() -> None:
     assert list(batches([])) == []
 
 
-def table_shards(*shards: ShardCursor) -> dict[tuple[str, str], ShardCursor]:
+def table_shards(*shards: TableShard) -> dict[tuple[str, str], TableShard]:
     return {(shard.stream_arn, shard.shard_id): shard for shard in shards}
 
 
 def test_a_table_streams_child_waits_until_its_parent_is_read_and_taken() -> None:
-    parent, child = ShardCursor("arn", "1", None), ShardCursor("arn", "2", "1")
+    parent, child = TableShard("arn", "1", None), TableShard("arn", "2", "1")
     shards = table_shards(parent, child)
     assert due_shards(shards) == [parent]
     parent.closed, parent.waiting = True, [{"a": "record"}]
@@ -130,7 +130,7 @@ def test_a_table_streams_child_waits_until_its_parent_is_read_and_taken() -> Non
 class TablePoller(DynamoDbPoller):
     """Knows its shards; each gives its records in one answer, and no iterator behind them."""
 
-    def __init__(self, held: dict[str, list[dict[str, Any]]], *shards: ShardCursor) -> None:
+    def __init__(self, held: dict[str, list[dict[str, Any]]], *shards: TableShard) -> None:
         super().__init__(None, ["t"], lambda _event, _context: {"batchItemFailures": []})  # type: ignore[arg-type]
         self._held = held
         self._shards = {"t": table_shards(*shards)}
@@ -138,13 +138,13 @@ class TablePoller(DynamoDbPoller):
     def _stream_arns(self, table: str) -> list[str]:
         return []
 
-    def _get_records(self, shard: ShardCursor) -> Any:
+    def _get_records(self, shard: TableShard) -> Any:
         return {"Records": self._held[shard.shard_id]}
 
 
 def test_a_pass_over_tables_is_not_level_while_a_child_waits() -> None:
     change = {"dynamodb": {"SequenceNumber": "1", "ApproximateCreationDateTime": datetime.now(UTC)}}
-    parent, child = ShardCursor("arn:::::", "1", None), ShardCursor("arn:::::", "2", "1")
+    parent, child = TableShard("arn:::::", "1", None), TableShard("arn:::::", "2", "1")
     poller = TablePoller({"1": [change], "2": []}, parent, child)
     assert poller.poll(0) == Found(1, level=False)
     assert poller.poll(time.time()) == Found(0, level=True)
@@ -152,7 +152,7 @@ def test_a_pass_over_tables_is_not_level_while_a_child_waits() -> None:
 
 
 def test_shards_of_two_streams_do_not_wait_for_each_other() -> None:
-    old, new = ShardCursor("old", "1", None), ShardCursor("new", "2", "1")
+    old, new = TableShard("old", "1", None), TableShard("new", "2", "1")
     assert due_shards(table_shards(old, new)) == [old, new]
 
 

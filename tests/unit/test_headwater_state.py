@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.embedded.state import State, scratch
+from headwater.embedded.state import StateFolder, scratch
 from headwater.polling.shard_places import Places
 from schemas.errors import ConfigurationError, TransientError
 
@@ -21,12 +21,12 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 
 def test_a_new_state_has_no_origin_and_the_next_one_says_how_it_ended(tmp_path: Path) -> None:
-    with closing(State(tmp_path / "s")) as new:
+    with closing(StateFolder(tmp_path / "s")) as new:
         assert new.origin is None
         new.stopped()
-    with closing(State(tmp_path / "s")) as stopped:
+    with closing(StateFolder(tmp_path / "s")) as stopped:
         assert "clean stop of 2" in (stopped.origin or "")
-    with closing(State(tmp_path / "s")) as killed:
+    with closing(StateFolder(tmp_path / "s")) as killed:
         assert "did not stop cleanly" in (killed.origin or "")
 
 
@@ -42,7 +42,7 @@ def test_a_folder_of_something_else_is_refused_and_stays_as_it_is(
 ) -> None:
     (tmp_path / name).write_text("precious")
     with pytest.raises(ConfigurationError, match=says):
-        State(tmp_path)
+        StateFolder(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
@@ -50,28 +50,28 @@ def test_a_place_that_is_no_folder_or_can_not_be_written_to_is_refused(tmp_path:
     (tmp_path / "file").write_text("")
     for place, says in [(tmp_path / "file", "is not a folder"), (Path("/proc/state"), "can't be used")]:
         with pytest.raises(ConfigurationError, match=says):
-            State(place)
+            StateFolder(place)
 
 
 def test_a_state_of_another_moto_or_region_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    State(tmp_path / "s").close()
+    StateFolder(tmp_path / "s").close()
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     with pytest.raises(ConfigurationError, match="with region eu-west-1, but this is region us-west-2"):
-        State(tmp_path / "s")
+        StateFolder(tmp_path / "s")
 
 
 def test_a_full_disk_is_refused_at_the_start_and_found_while_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(State(tmp_path / "s")) as state:
+    with closing(StateFolder(tmp_path / "s")) as state:
         state.check()
         free(monkeypatch, 1_000_000)
         with pytest.raises(TransientError, match="976 KiB left"):
             state.check()
     with pytest.raises(ConfigurationError, match="has only 976 KiB left on its disk, and needs 65536"):
-        State(tmp_path / "t")
+        StateFolder(tmp_path / "t")
 
 
 def test_a_temporary_folder_in_use_stays_and_an_abandoned_one_goes(

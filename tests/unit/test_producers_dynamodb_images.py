@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from dynamodb_world import entity, logical, nullable
 
-from producers.dynamodb.images import NO_STATE, ItemReader, State
+from producers.dynamodb.images import NO_STATE, ItemReader, ItemState
 from schemas.catalog.entity import Entity
 from schemas.sources.dynamodb import DynamoDbSource
 
@@ -31,7 +31,7 @@ def one_field(kind: Any, **more: Any) -> ItemReader:
     return reader_of(entity("thing", fields, ["id"], table="things"))
 
 
-def state(reader: ItemReader, attribute: Mapping[str, Any] | None) -> State:
+def state(reader: ItemReader, attribute: Mapping[str, Any] | None) -> ItemState:
     item = {"id": {"S": "1"}, "unnamed": {"S": SECRET}}
     return reader.new_state(item if attribute is None else {**item, "x": attribute})
 

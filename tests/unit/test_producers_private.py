@@ -11,7 +11,7 @@ from csv_world import HASH_KEY, World
 from csv_world import entity as feed
 from dynamodb_world import catalog, entity, nullable, record
 
-from producers.dynamodb.images import ItemReader, State
+from producers.dynamodb.images import ItemReader, ItemState
 from producers.dynamodb.records import RecordReader
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
@@ -41,7 +41,7 @@ def items(one: Entity, key: HashKey | None = HASH_KEY) -> ItemReader:
     return ItemReader(one, source, key)
 
 
-def state(one: Entity, x: Mapping[str, Any] | None) -> State:
+def state(one: Entity, x: Mapping[str, Any] | None) -> ItemState:
     item = {"id": {"S": "1"}, "unnamed": {"S": SECRET}}
     return items(one).new_state(item if x is None else {**item, "x": x})
 

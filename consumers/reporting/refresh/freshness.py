@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, TableClause, delete, func, ins
 
 from consumers.warehouse.system import REPORT_COLUMNS
 
-State: TypeAlias = Literal["building", "live"]
+ReportState: TypeAlias = Literal["building", "live"]
 Sources: TypeAlias = Mapping[str, tuple[int, str]]
 """The live revision and the fingerprint of the schema (hex) of every entity that a report reads."""
 
@@ -26,7 +26,7 @@ class ReportRevision:
 
     name: str
     number: int
-    state: State
+    state: ReportState
     definition: str
     sources: Sources
     minutes: int | None = None

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Self
 
 from headwater.output import log_ours, log_to_stderr
 from headwater.polling.lambda_events import Handler, LambdaEvent
-from producers.csv.meter import Reading, Report
+from producers.csv.meter import Reading, ReadingCallback
 from schemas.errors import HeadwaterError, TransientError
 
 _ROOT = Path(__file__).parents[3]  # where the process finds this very package
@@ -144,7 +144,7 @@ def main(descriptor: str, level: str) -> None:
     serve(connection, _csv_handler(connection.send))
 
 
-def _csv_handler(report: Report) -> Handler:
+def _csv_handler(report: ReadingCallback) -> Handler:
     """The CSV producer's Lambda handler, with reports. The first event builds it: what is wrong with the
     environment is the answer then."""
     from producers.csv.handler import build

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.output import counted
-from headwater.polling.runtime_report import Report, Wait, read_report
+from headwater.polling.runtime_report import RuntimeReport, Wait, read_report
 from headwater.sources.csv.poller import QueuePoller
 from headwater.sources.csv.provision import WATCHED_PREFIXES
 from headwater.views.stored import StoredObject, list_objects
@@ -21,7 +21,7 @@ def await_files(here: Installation, aws: Aws, waiting: Wait) -> None:
         waiting.pause(unpublished(len(files), min(files).key, read_report(here.settings.require_state())))
 
 
-def unpublished(files: int, first: str, report: Report) -> str:
+def unpublished(files: int, first: str, report: RuntimeReport) -> str:
     """Describe the files that are not published yet: the progress of one, or the problem that delays them."""
     if report.busy:
         return report.busy

@@ -28,7 +28,7 @@ _READ_RECORDS = 1_000  # the most that GetRecords gives
 
 
 @dataclass(slots=True, eq=False)
-class ShardCursor:
+class TableShard:
     """Where the reading of one shard is."""
 
     stream_arn: str
@@ -66,7 +66,7 @@ class DynamoDbPoller:
         self._handler = handler
         self._places = places
         self._starts = places.all() if places else {}
-        self._shards: dict[str, dict[tuple[str, str], ShardCursor]] = {table: {} for table in tables}
+        self._shards: dict[str, dict[tuple[str, str], TableShard]] = {table: {} for table in tables}
 
     def poll(self, since: float) -> Found:
         return advance_all(self._tables, lambda table: self._poll_table(table, since))
@@ -87,25 +87,25 @@ class DynamoDbPoller:
         found = self._streams.list_streams(TableName=table)["Streams"]
         return [stream["StreamArn"] for stream in sorted(found, key=lambda stream: stream["StreamLabel"])]
 
-    def _described(self, arn: str) -> Iterator[ShardCursor]:
+    def _described(self, arn: str) -> Iterator[TableShard]:
         start: dict[str, Any] = {}
         while True:
             answer = self._streams.describe_stream(StreamArn=arn, **start)["StreamDescription"]
             for shard in answer.get("Shards", []):
                 place = self._starts.get(_place_name(arn, shard["ShardId"]))
-                yield ShardCursor(arn, shard["ShardId"], shard.get("ParentShardId"), read=place)
+                yield TableShard(arn, shard["ShardId"], shard.get("ParentShardId"), read=place)
             if not (last := answer.get("LastEvaluatedShardId")):
                 return
             start = {"ExclusiveStartShardId": last}
 
-    def _advance(self, shard: ShardCursor, since: float) -> Found:
+    def _advance(self, shard: TableShard, since: float) -> Found:
         if not shard.waiting:
             self._read(shard)
         batch = shard.waiting
         self._deliver(shard)
         return Found(len(batch), not batch or _created_at(batch[-1]) >= since)
 
-    def _read(self, shard: ShardCursor) -> None:
+    def _read(self, shard: TableShard) -> None:
         answer = self._get_records(shard)
         if answer is None:
             _log.warning("%s is gone; what was read of it is published", shard.stream_arn)
@@ -117,7 +117,7 @@ class DynamoDbPoller:
         if shard.waiting:
             shard.read = shard.waiting[-1]["dynamodb"]["SequenceNumber"]
 
-    def _get_records(self, shard: ShardCursor) -> GetRecordsOutputTypeDef | None:
+    def _get_records(self, shard: TableShard) -> GetRecordsOutputTypeDef | None:
         """None for a shard that is no longer there."""
         gone = self._streams.exceptions.ResourceNotFoundException
         trimmed = self._streams.exceptions.TrimmedDataAccessException
@@ -135,7 +135,7 @@ class DynamoDbPoller:
             except trimmed:
                 raise ConfigurationError(_gap(shard.stream_arn)) from None
 
-    def _iterator(self, shard: ShardCursor) -> str:
+    def _iterator(self, shard: TableShard) -> str:
         start = {"SequenceNumber": shard.read} if shard.read else {}
         kind: Literal["AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON"] = (
             "AFTER_SEQUENCE_NUMBER" if shard.read else "TRIM_HORIZON"
@@ -144,7 +144,7 @@ class DynamoDbPoller:
             StreamArn=shard.stream_arn, ShardId=shard.shard_id, ShardIteratorType=kind, **start
         )["ShardIterator"]
 
-    def _deliver(self, shard: ShardCursor) -> None:
+    def _deliver(self, shard: TableShard) -> None:
         """INV-1: what the handler did not acknowledge waits, from the lowest failed sequence number on."""
         if not shard.waiting:
             return
@@ -160,7 +160,7 @@ def _place_name(stream_arn: str, shard_id: str) -> str:
     return f"{stream_arn} {shard_id}"
 
 
-def due_shards(shards: Mapping[tuple[str, str], ShardCursor]) -> list[ShardCursor]:
+def due_shards(shards: Mapping[tuple[str, str], TableShard]) -> list[TableShard]:
     """Those to be read now, of all by ARN and id.
 
     A child waits for its parent's end, so that a key's changes stay in order; a parent that is not there has
