@@ -1,4 +1,4 @@
-"""How a CSV file is cut into rows and cells, as its first rows show it."""
+"""Detection of the delimiter and the quoting of a CSV file from its first rows."""
 
 from __future__ import annotations
 
@@ -12,46 +12,49 @@ from itertools import islice
 from typing import NamedTuple
 
 DELIMITERS = (";", "\t", "|", ",")
-"""Of those that do equally well the first: a comma is in texts and numbers more often than the others."""
+"""Candidates; with equal scores the first wins, since a comma is often part of texts and numbers."""
 _FEW_ROWS = 10
-_MOST = 0.7  # of the rows
+_MOST = 0.7  # share of the rows that must have the same number of cells
 _SEP = re.compile(r"sep=(.)\s*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PAIRS = ("()", "[]", "{}")
 
 
 class Delimiter(NamedTuple):
-    """`also`: others that cut the first rows as evenly, so that this one is a guess."""
+    """A detected delimiter. `also` are others that split the first rows as evenly: if any, it is a guess."""
 
     character: str
     also: tuple[str, ...] = ()
 
 
 def declared(text: str) -> str | None:
-    """The delimiter of a first line `sep=;`, which Excel reads and the producer leaves out."""
+    """Return the delimiter of a first line `sep=;`, which Excel reads and the producer skips."""
     first, _, _ = text.partition("\n")
-    found = _SEP.fullmatch(first)
-    return found[1] if found else None
+    match = _SEP.fullmatch(first)
+    return match[1] if match else None
 
 
 def likeliest(text: str) -> Delimiter:
-    """The delimiter that cuts the first rows most evenly, then into most cells."""
-    scores = {each: _score(_first_rows(text, each)) for each in DELIMITERS}
-    best = max(DELIMITERS, key=lambda each: scores[each])
-    if not scores[best][2]:
+    """Return the delimiter that splits the first rows most evenly and then into the most cells."""
+    scores = {delimiter: _score(_first_rows(text, delimiter)) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=lambda delimiter: scores[delimiter])
+    if not scores[best][2]:  # a single column
         return Delimiter(",")
-    also = [each for each in DELIMITERS if each != best and scores[each] >= (*scores[best][:2], 1)]
+    also = [other for other in DELIMITERS if other != best and scores[other] >= (*scores[best][:2], 1)]
     return Delimiter(best, tuple(also))
 
 
 def has_plain_quotes(text: str, delimiter: str) -> bool:
-    """Whether quotes are characters like any other, as in tab-separated files: a column has cells in quotes
-    beside cells without, and no row is broken by what stands in them."""
+    """Return True if quotes have no special meaning, as in many tab-separated files.
+
+    That is so if a column has both quoted and unquoted cells, and all rows have the same width when quotes
+    are ignored.
+    """
     if delimiter != "\t" or '"' not in text:
         return False
     rows = [line.split(delimiter) for line in _LINE_END.split(text)[:-1] if line]
     widths = {*map(len, rows)}
-    if len(widths) > 1 or widths == {1}:  # in a single column a line end in quotes breaks no row
+    if len(widths) > 1 or widths == {1}:  # in a single column a quoted line end changes no width
         return False
     return any(_is_mixed([cell for cell in column if cell]) for column in zip(*rows[1:], strict=True))
 
@@ -65,14 +68,16 @@ def _is_mixed(cells: Sequence[str]) -> bool:
 def _first_rows(text: str, delimiter: str) -> list[list[str]]:
     rows: list[list[str]] = []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    with suppress(csv.Error):
+    with suppress(csv.Error):  # such as a huge cell, if the delimiter is wrong: the rows so far are scored
         rows += islice((row for row in reader if row), _FEW_ROWS)
     return rows
 
 
 def _score(rows: Sequence[Sequence[str]]) -> tuple[bool, bool, int]:
-    """Whether it cuts no bracket apart, whether nearly all rows have as many cells as most, and how many
-    delimiters those have: a title above the header has none."""
+    """Return a score to compare: no brackets torn apart, rows of equal width, number of delimiters.
+
+    Rows with another width than most, such as a title above the header, do not count.
+    """
     [(width, _)] = Counter(map(len, rows)).most_common(1) or [(1, 0)]
     even = [row for row in rows if len(row) == width]
     if width == 1:
@@ -81,4 +86,5 @@ def _score(rows: Sequence[Sequence[str]]) -> tuple[bool, bool, int]:
 
 
 def _is_torn(cell: str) -> bool:
+    """Return True if the cell has only one bracket of a pair: its delimiter was part of the text."""
     return any(cell.count(pair[0]) != cell.count(pair[1]) for pair in _PAIRS)

@@ -1,5 +1,7 @@
-"""The first rows of a CSV file as a sample of its columns: read as the CSV producer reads it, in bounded
-memory. Nothing that is said of the file holds a value of it (INV-7)."""
+"""A sample of the columns of a CSV file from its first rows, read like the CSV producer, in bounded memory.
+
+Errors and remarks about a file contain none of its values (INV-7).
+"""
 
 from __future__ import annotations
 
@@ -25,20 +27,22 @@ from schemas.sources.csv import text_encoding
 
 GUESSES = ("utf-8", "cp1252", "latin-1")
 _CHUNK = 256 * 1024  # bytes
-_FEW_ROWS = 100  # that tell a header from values
-_SAME_TEXT = (FieldType.STRING, FieldType.INT, FieldType.LONG)  # as they are proposed
+_FEW_ROWS = 100  # rows that are compared with the first one, to recognize a header
+_SAME_TEXT = (FieldType.STRING, FieldType.INT, FieldType.LONG)  # equal to the cell in a key, as proposed
 _TITLE_LINES = 100
 _SEP = "the first line is sep= for Excel: it is left out, and must name the feed's delimiter in every file"
 _QUOTES = "quotes are taken for characters like any other, since some cells have them and some have not"
-_CELLS = 5_000_000  # of the sample: 40 MB of hashes
+_CELLS = 5_000_000  # cells of the sample: 40 MB of hashes
 
 
 @dataclass(frozen=True, slots=True)
 class CsvSample:
-    """`rows`: how many were looked at, `odd`: those among them that the producer rejects whatever the schema
-    says, `blank`: those without a value, left out of the sample; `whole`: whether these are all that the file
-    has. `header`: whether the file has one. `quoting`, `skip_lines`: as in entity.toml. `remarks`: what a
-    person should know of its form."""
+    """Columns of a file, and its form.
+
+    `rows` is the number of rows read; the producer would reject `odd` of them with any schema. `blank` rows
+    without a value are not in the sample. `unnamed` columns are left out. `whole` is True if the sample has
+    all rows of the file. `encoding` to `skip_lines` are as in entity.toml. `remarks` are to be reviewed.
+    """
 
     columns: Sequence[ColumnSample]
     rows: int
@@ -57,12 +61,15 @@ class CsvSample:
 def sample_file(
     path: Path, delimiter: str | None, encoding: str | None, limit: int, header: bool | None = None
 ) -> CsvSample:
-    """At most `limit` rows, fewer where there are thousands of columns. `header`: whether the first row is
-    one, where that is known; else it is refused where it looks like values. Raises ConfigurationError."""
+    """Read at most `limit` rows, or fewer if there are thousands of columns.
+
+    `header` is whether the first row is a header; with None it is taken for one, and refused if it looks like
+    values. Raises ConfigurationError.
+    """
     try:
         encoding = text_encoding("--encoding", encoding) if encoding else _encoding(path)
         for _ in decoded(_chunks(path), encoding):
-            pass  # a bad byte behind the sample makes the file as bad as one in it
+            pass  # the producer rejects a file for an invalid byte anywhere, not only in the sample
         return _sample(_opened(path, encoding, delimiter), limit, header)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
@@ -72,7 +79,7 @@ def sample_file(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """How the file is read, and remarks on it."""
+    """The form in which a file is read, and remarks about it."""
 
     path: Path
     encoding: str
@@ -86,30 +93,37 @@ class _File:
         return iter(TextRows(chunks, self.encoding, self.delimiter, quoting=quoting, skip_lines=skip_lines))
 
 
-def _opened(path: Path, encoding: str, given: str | None) -> _File:
-    """With the delimiter that is given, declared or likeliest."""
+def _opened(path: Path, encoding: str, delimiter: str | None) -> _File:
+    """Return the file with the given, declared or likeliest delimiter."""
     text = next(decoded(_chunks(path), encoding), "")
-    said, found = declared(text), likeliest(text)
-    delimiter = given or said or found.character
-    remarks = [_SEP] if said else []
-    if not given and not said and found.also:
-        others = " and ".join(map(json.dumps, found.also))
-        remarks.append(f"the delimiter {json.dumps(delimiter)} is a guess: {others} would do as well")
-    plain = has_plain_quotes(text, delimiter)
-    return _File(path, encoding, delimiter, not plain, 0, (*remarks, *([_QUOTES] if plain else [])))
+    in_file, guess = declared(text), likeliest(text)
+    character = delimiter or in_file or guess.character
+    remarks = [_SEP] if in_file else []
+    if not delimiter and not in_file and guess.also:
+        others = " and ".join(map(json.dumps, guess.also))
+        remarks.append(f"the delimiter {json.dumps(character)} is a guess: {others} would do as well")
+    plain = has_plain_quotes(text, character)
+    return _File(
+        path,
+        encoding,
+        character,
+        quoting=not plain,
+        remarks=(*remarks, *([_QUOTES] if plain else [])),
+    )
 
 
 def _without_titles(file: _File) -> _File:
-    """The file from its header on, where there are titles above it."""
+    """Skip the titles above the header, if there are any."""
     rows = list(islice(file.rows(), _FEW_ROWS))
     if not (titles := title_rows(rows)):
         return file
-    skipped = (replace(file, skip_lines=lines) for lines in range(1, _TITLE_LINES))
-    found = next((each for each in skipped if next(each.rows(), None) == rows[titles]), file)
-    if found is file:
+    # `titles` counts rows, but entity.toml skips lines, and a quoted cell may have several: try each number.
+    candidates = (replace(file, skip_lines=lines) for lines in range(1, _TITLE_LINES))
+    skipped = next((each for each in candidates if next(each.rows(), None) == rows[titles]), None)
+    if skipped is None:
         return file
-    remark = f"the first {found.skip_lines} lines are taken for a title above the header, and left out"
-    return replace(found, remarks=(*file.remarks, remark))
+    remark = f"the first {skipped.skip_lines} lines are taken for a title above the header, and left out"
+    return replace(skipped, remarks=(*file.remarks, remark))
 
 
 def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
@@ -119,7 +133,7 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
         raise ConfigurationError(f"{file.path}: is empty: not even a header")
     if header is None:
         _refuse_values(file.path, first)
-    names = [f"column_{place}" for place, _ in enumerate(first[0], 1)] if header is False else first[0]
+    names = [f"column_{number}" for number, _ in enumerate(first[0], 1)] if header is False else first[0]
     _check_header(file.path, names)
     columns = [text_column(name, _reading) for name in names]
     most = min(limit, max(1, _CELLS // len(columns)))
@@ -132,16 +146,23 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
     _key_by_value(columns, islice(file.rows(), start, most + start))
     named = [column for column in columns if column.source_name]
     return CsvSample(
-        *(named, taken + odd, odd, len(columns) - len(named), whole, file.encoding, file.delimiter, blank),
-        header is not False,
-        file.quoting,
-        file.skip_lines,
-        file.remarks,
+        columns=named,
+        rows=taken + odd,
+        odd=odd,
+        unnamed=len(columns) - len(named),
+        whole=whole,
+        encoding=file.encoding,
+        delimiter=file.delimiter,
+        blank=blank,
+        header=header is not False,
+        quoting=file.quoting,
+        skip_lines=file.skip_lines,
+        remarks=file.remarks,
     )
 
 
 def _take(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]) -> tuple[int, int, int]:
-    """Adds the cells to their columns; how many rows were taken, how many are odd, and how many are blank."""
+    """Add the cells to their columns. Return the numbers of rows taken, odd and blank."""
     taken = odd = blank = 0
     for cells in rows:
         if is_blank(cells, len(columns)):
@@ -156,16 +177,16 @@ def _take(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]) -> tup
 
 
 def _without_rows(path: Path, odd: int) -> ConfigurationError:
-    found = "no row without a NUL and with as many cells as the header" if odd else "a header and 0 rows"
-    return ConfigurationError(f"{path}: found {found}; allowed: at least one row to see what columns hold")
+    content = "no row without a NUL and with as many cells as the header" if odd else "a header and 0 rows"
+    return ConfigurationError(f"{path}: found {content}; allowed: at least one row to see what columns hold")
 
 
 def _refuse_values(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Raises ConfigurationError for a first row that does not look like a header."""
-    if places := values_in(rows[0], rows[1:]):
-        some = ", ".join(map(str, places[:10]))
+    """Raise ConfigurationError for a first row that does not look like a header."""
+    if numbers := values_in(rows[0], rows[1:]):
+        some = ", ".join(map(str, numbers[:10]))
         raise ConfigurationError(
-            f"{path}: the first row looks like values, not like the names of columns (column {some}); say "
+            f"{path}: the first row looks like values, not like the names of columns (column {some}); use "
             "--no-header if the file has no header, or --header if these are names"
         )
 
@@ -175,18 +196,23 @@ def _is_odd(cells: Sequence[str], width: int) -> bool:
 
 
 def _key_by_value(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]) -> None:
-    """Has the columns told apart by what a key is made of: 01:30+01:00 and 00:30Z are one moment."""
-    typed = [(place, column, text) for place, column in enumerate(columns) if (text := _key_text(column))]
+    """Hash the columns again by the texts that their values have in a key."""
+    # Different cells may be the same value, and so the same key: 01:30+01:00 and 00:30Z are one moment. The
+    # types are known only after a first pass over the rows.
+    typed = [(index, column, text) for index, column in enumerate(columns) if (text := _key_text(column))]
     for _, column, _ in typed:
         del column.hashes[:]
     for cells in rows if typed else ():
         if not is_blank(cells, len(columns)) and not _is_odd(cells, len(columns)):
-            for place, column, text in typed:
-                column.add_hash(text(cells[place]))
+            for index, column, text in typed:
+                column.add_hash(text(cells[index]))
 
 
 def _key_text(column: ColumnSample) -> Callable[[str], str] | None:
-    """From a cell to its text in a key; None where that is the cell itself, and for what can be in no key."""
+    """Return the function from a cell to its text in a key.
+
+    None if the two are equal, and for a column that can't be in a key.
+    """
     field, _ = column.kind()
     if column.nulls or not column.texts.texts or field.kind in _SAME_TEXT or field.kind in NOT_IN_A_KEY:
         return None
@@ -231,11 +257,11 @@ def _encoding(path: Path) -> str:
 
 
 def _other_encoding(path: Path, encoding: str | None) -> str:
-    """What else the bytes may be, if that is what is wrong."""
+    """Return a hint at another encoding if the file can't be decoded, else ""."""
     if encoding is None or _decodes(path, encoding):
         return ""
-    other = next((each for each in GUESSES if each != encoding and _decodes(path, each)), None)
-    return f": if the file is {other}, say --encoding {other}" if other else ""
+    other = next((guess for guess in GUESSES if guess != encoding and _decodes(path, guess)), None)
+    return f": if the file is {other}, use --encoding {other}" if other else ""
 
 
 def _decodes(path: Path, encoding: str) -> bool:

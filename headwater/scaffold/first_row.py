@@ -1,7 +1,7 @@
-"""Whether the first row of a file names its columns: it may hold values, or a title above the header. Pure.
+"""Recognition of a first row that is not a header: values, or a title above the header. Pure.
 
-A row of values that is taken for a header puts values of persons into names, hence into schemas and the log
-(INV-7). Nothing here says what a cell holds.
+A row of values that is taken for a header would put personal data into names, and so into schemas and the log
+(INV-7). Results contain positions, never the content of a cell.
 """
 
 import re
@@ -20,31 +20,32 @@ _TITLES = 20  # rows that may be above a header
 
 
 def values_in(first: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Places, from 1, of cells of the first row that look like values; none where it is like a header.
+    """Return the numbers, from 1, of cells of the first row that look like values; empty for a header.
 
-    `rows`: some that follow. Values are mail addresses, UUIDs and the like, numbers and dates that are in no
-    series (as 2019, 2020, 2021 are), and texts that a row below has in the same place.
+    `rows` are some rows that follow. Values are mail addresses, UUIDs and the like; numbers and dates, except
+    in a series such as 2019, 2020, 2021; and texts that a later row has in the same column.
     """
-    certain = {place for place, cell in enumerate(first) if _is_certain(cell.strip())}
-    typed = {place for place, cell in enumerate(first) if _is_typed(cell.strip())}
-    filled = {place for place, cell in enumerate(first) if cell.strip()}
+    certain = {index for index, cell in enumerate(first) if _is_certain(cell.strip())}
+    typed = {index for index, cell in enumerate(first) if _is_typed(cell.strip())}
+    filled = {index for index, cell in enumerate(first) if cell.strip()}
     repeated = set(_repeated(first, rows))
+    # A series is a header only beside names, as in a table of months. A row of numbers alone is data.
     lone = typed if filled <= typed else typed - set(_series(first))
-    if certain or lone or repeated:
-        return [place + 1 for place in sorted(certain | lone | repeated)]
-    return []
+    return [index + 1 for index in sorted(certain | lone | repeated)]
 
 
 def title_rows(rows: Sequence[Sequence[str]]) -> int:
-    """How many rows are above the header: nearly empty ones, before one that names most columns. 0 where the
-    first row is the header, or none is found."""
+    """Return the number of title rows above the header: nearly empty rows before one that names most columns.
+
+    0 if the first row is the header, or if no header is recognized.
+    """
     filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
-    for place, row in enumerate(rows[: _TITLES + 1]):
-        if filled[place] < max(filled):
+    for index, row in enumerate(rows[: _TITLES + 1]):
+        if filled[index] < max(filled):
             continue
-        above = all(2 * each < filled[place] for each in filled[:place])
+        above = all(2 * count < filled[index] for count in filled[:index])
         is_header = not any(_is_certain(cell.strip()) or _is_typed(cell.strip()) for cell in row)
-        return place if above and is_header else 0
+        return index if above and is_header else 0
     return 0
 
 
@@ -57,23 +58,25 @@ def _is_typed(cell: str) -> bool:
 
 
 def _is_date(cell: str) -> bool:
-    found = _DATE.fullmatch(cell)
-    if not found or found[1] is None:
-        return bool(found)
-    try:
-        return bool(date(*map(int, found.group(1, 2, 3))))
+    match = _DATE.fullmatch(cell)
+    if not match or match[1] is None:
+        return bool(match)
+    try:  # an ISO date has to exist: 1234-56-78 may be part of a name
+        return bool(date(*map(int, match.group(1, 2, 3))))
     except ValueError:
         return False
 
 
 def _series(first: Sequence[str]) -> Iterator[int]:
-    """Places of years, and of numbers or ISO dates that stand in rising order side by side, as in a table of
-    months or of hours."""
+    """Yield the indexes of years, and of adjacent numbers or ISO dates in ascending order.
+
+    Such cells are headers of a table of months or hours.
+    """
     texts = [cell.strip() for cell in first]
-    yield from (place for place, cell in enumerate(texts) if _YEAR.fullmatch(cell))
-    for (place, before), (_, after) in pairwise(enumerate(texts)):
+    yield from (index for index, cell in enumerate(texts) if _YEAR.fullmatch(cell))
+    for (index, before), (_, after) in pairwise(enumerate(texts)):
         if _rises(before, after):
-            yield from (place, place + 1)
+            yield from (index, index + 1)
 
 
 def _rises(before: str, after: str) -> bool:
@@ -86,8 +89,8 @@ def _rises(before: str, after: str) -> bool:
 
 
 def _repeated(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[int]:
-    """Places of texts that a later row has there. A header that comes again is none."""
+    """Yield the indexes of cells that a later row repeats in its column. Repeated headers do not count."""
     others = [row for row in rows if list(row) != list(first) and len(row) == len(first)]
-    for place, cell in enumerate(first):
-        if cell.strip() and any(row[place] == cell for row in others):
-            yield place
+    for index, cell in enumerate(first):
+        if cell.strip() and any(row[index] == cell for row in others):
+            yield index

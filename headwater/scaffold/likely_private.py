@@ -1,7 +1,7 @@
-"""Which columns are likely to say something of a person: by their names, and by what their texts look like.
-Pure.
+"""Detection of columns with personal data, by their names and by the form of their texts. Pure.
 
-A guess that is too careful costs a word of review; one that is too bold puts a person into a log for years.
+When in doubt a column is private: a false alarm costs a moment of review, while a miss puts personal data
+into the log for years.
 """
 
 import re
@@ -23,43 +23,44 @@ _NETWORK = re.compile(r"(\d{1,3}\.){3}\d{1,3}", re.ASCII)
 _MAIL_WITHIN = re.compile(r"[\w.+-]+@[\w-]+\.[a-zA-Z]{2,}", re.ASCII)
 _PHONE_WITHIN = re.compile(r"(?<![\w.,/-])(?:\+[1-9]|\(?0[1-9])[\d ()/-]{7,16}\d(?![\w.,]\d)", re.ASCII)
 
-_LOOKED_AT = 1_000  # texts
+_EXAMINED = 1_000  # texts of a column
 _LONGEST = 254  # characters of a mail address (RFC 5321)
-_SEARCHED = 10_000  # characters of a text in which something of a person may be
-_ENOUGH = 0.5  # of them
-_FEW = 3  # texts say too little of how far apart numbers are
-_DENSE = 10_000  # between two numbers of a counter, on average, at most
+_SEARCHED = 10_000  # characters of a text that are searched for a mail address or phone number
+_ENOUGH = 0.5  # share of the examined texts
+_FEW = 3  # fewer numbers are too few to judge the distance between them
+_DENSE = 10_000  # maximum average distance between two numbers of a counter
 
 
 def _is_phone(text: str) -> bool:
-    """Written as phone numbers are: zeros that fill up a counter are none, nor are digits alone."""
-    digits = "".join(each for each in text if each.isdigit())
-    written = _PHONE.fullmatch(text) and not text.isdigit()
-    return bool(written) and len(digits) >= 10 and not digits.startswith("000")
+    """Return True if the text is formatted like a phone number. Digits alone and padded counters are not."""
+    digits = "".join(character for character in text if character.isdigit())
+    formatted = _PHONE.fullmatch(text) and not text.isdigit()
+    return bool(formatted) and len(digits) >= 10 and not digits.startswith("000")
 
 
 def _is_iban(text: str) -> bool:
+    """Return True for an IBAN with valid check digits (ISO 13616)."""
     if not _IBAN.fullmatch(text):
         return False
     plain = text.replace(" ", "")
-    return int("".join(str(int(each, 36)) for each in plain[4:] + plain[:4])) % 97 == 1
+    # Country and check digits are moved to the end, and letters count as 10 to 35.
+    return int("".join(str(int(character, 36)) for character in plain[4:] + plain[:4])) % 97 == 1
 
 
 def _is_card(text: str) -> bool:
-    """Luhn's check of ISO/IEC 7812."""
+    """Return True for a card number with a valid check digit (Luhn, ISO/IEC 7812)."""
     if not _CARD.fullmatch(text):
         return False
-    digits = [int(each) for each in reversed(text) if each.isdigit()]
-    return (
-        sum(each if place % 2 == 0 else sum(divmod(2 * each, 10)) for place, each in enumerate(digits)) % 10
-        == 0
-    )
+    digits = [int(character) for character in reversed(text) if character.isdigit()]
+    # From the right, every second digit is doubled, and replaced by its digit sum.
+    total = sum(digit if index % 2 == 0 else sum(divmod(2 * digit, 10)) for index, digit in enumerate(digits))
+    return total % 10 == 0
 
 
 def _holds_one(text: str) -> bool:
-    """A mail address or a phone number among other words."""
-    found = _PHONE_WITHIN.finditer(text)
-    return bool(_MAIL_WITHIN.search(text)) or any(sum(map(str.isdigit, each[0])) >= 10 for each in found)
+    """Return True if the text has a mail address or a phone number among other words."""
+    matches = _PHONE_WITHIN.finditer(text)
+    return bool(_MAIL_WITHIN.search(text)) or any(sum(map(str.isdigit, match[0])) >= 10 for match in matches)
 
 
 _SHAPES = (
@@ -72,33 +73,35 @@ _SHAPES = (
     ("postcodes", lambda text: bool(_POSTCODE.fullmatch(text)), Suspicion.POSSIBLE, _ENOUGH),
     ("network addresses", lambda text: bool(_NETWORK.fullmatch(text)), Suspicion.POSSIBLE, 0.9),
 )
-"""What a text may be as a whole, and which share of the texts has to be that."""
+"""Forms that a whole text may have: what it is, how to recognize it, its suspicion, and the share of the
+examined texts that must have it. The first match counts."""
 
 
 def is_personal(text: str) -> bool:
-    """Whether one text by itself has the shape of something that names a person."""
-    return any(shape(text) for what, shape, _, _ in _SHAPES if what not in ("network addresses",))
+    """Return True if a single text has the form of personal data."""
+    # Network addresses are too similar to other dotted numbers to decide by a single text.
+    return any(shape(text) for what, shape, _, _ in _SHAPES if what != "network addresses")
 
 
 @dataclass(slots=True)
 class LookedAt:
-    """What the first texts of a column look like."""
+    """Statistics on the form of the first texts of a column."""
 
     texts: int = 0
     shapes: dict[str, int] = field(default_factory=dict)
     within: int = 0
-    """Texts that hold a mail address or a phone number among other words."""
+    """Texts that contain a mail address or a phone number among other words."""
     bare: int = 0
-    """Digits alone that could be a phone number."""
+    """Texts of digits alone that could be phone numbers."""
     least: int = 0
     greatest: int = 0
 
     def add(self, text: str) -> None:
-        if self.texts >= _LOOKED_AT:
+        if self.texts >= _EXAMINED:
             return
         self.texts += 1
         text = text.strip()
-        if len(text) <= _LONGEST:
+        if len(text) <= _LONGEST:  # also bounds the time that the patterns take
             for what, shape, _, _ in _SHAPES:
                 if shape(text):
                     self.shapes[what] = self.shapes.get(what, 0) + 1
@@ -109,7 +112,7 @@ class LookedAt:
         self.within += " " in text and _holds_one(text[:_SEARCHED])
 
     def add_alone(self, text: str) -> None:
-        """One that says nothing of others, such as a text of a list: each counts."""
+        """Add a text that is unrelated to the others, such as a member of a list. A single match counts."""
         alone = LookedAt()
         alone.add(text)
         suspicion, what = alone.verdict()
@@ -117,7 +120,7 @@ class LookedAt:
             self.shapes[what] = self.shapes.get(what, 0) + 1
 
     def each(self) -> list[tuple[Suspicion, str]]:
-        """Everything that was seen, however rarely."""
+        """Return everything that was seen, however rarely."""
         known = {what: suspicion for what, _, suspicion, _ in _SHAPES}
         return [(known.get(what, Suspicion.POSSIBLE), what) for what in self.shapes]
 
@@ -127,6 +130,7 @@ class LookedAt:
         self.bare += 1
 
     def verdict(self) -> tuple[Suspicion, str]:
+        """Return the suspicion for the column, and what its texts seem to be."""
         for what, _, suspicion, share in _SHAPES:
             if self.shapes.get(what, 0) >= max(1, share * self.texts):
                 return suspicion, what
@@ -135,7 +139,8 @@ class LookedAt:
         return (Suspicion.POSSIBLE, _WITHIN) if self.within else (Suspicion.NONE, "")
 
     def _bare_verdict(self) -> tuple[Suspicion, str]:
-        """Numbers of phones are far apart; those of a counter lie close together."""
+        """Return the suspicion for a column of digits."""
+        # Phone numbers are far apart, while the numbers of a counter are close together.
         if self.bare < _FEW:
             return Suspicion.POSSIBLE, "what may be phone numbers"
         far_apart = self.greatest - self.least > _DENSE * self.bare

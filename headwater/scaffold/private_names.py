@@ -1,4 +1,4 @@
-"""Names of fields that say something of a person, by their words, in several languages of Europe. Pure."""
+"""Names of fields with personal data, recognized by their words in several European languages. Pure."""
 
 import re
 from enum import IntEnum
@@ -6,7 +6,11 @@ from functools import cache
 
 
 class Suspicion(IntEnum):
-    """How likely. POSSIBLE: private where the row has LIKELY ones, such as the postcode of a person."""
+    """How likely a field is personal.
+
+    A POSSIBLE one is private if its row has a LIKELY one as well: the postcode of a person, but not that of a
+    school.
+    """
 
     NONE = 0
     POSSIBLE = 1
@@ -24,7 +28,7 @@ _ROLES = (
     "client_e destinataire titulaire eleve salarie cliente destinatario titular alumno empleado paciente "
     "klant medewerker ontvanger leerling"
 )
-"""A person, with `name` after it. What they do alone is in _PEOPLE."""
+"""Roles that mean a person's name when `name` follows. Those that do so alone are in _PEOPLE."""
 _PEOPLE = (
     "payee cardholder card_holder account_holder policy_holder next_of_kin emergency_contact contact_person "
     "kontoinhaber karteninhaber ansprechpartner titulaire_du_compte titular_de_la_cuenta"
@@ -100,7 +104,7 @@ _PATTERNS: tuple[tuple[str, Suspicion, str], ...] = (
     (_BIRTH, Suspicion.LIKELY, "a date of birth"),
     (_DOCUMENT, Suspicion.LIKELY, "the number of a person's document or account"),
     (_SECRET, Suspicion.LIKELY, "a secret"),
-    (_SENSITIVE, Suspicion.LIKELY, "what only that person may tell"),
+    (_SENSITIVE, Suspicion.LIKELY, "sensitive data"),
     (_ADDRESS, Suspicion.POSSIBLE, "an address"),
 )
 _WHOLE = {
@@ -116,7 +120,7 @@ _WHOLE = {
     "age": "an age",
     **dict.fromkeys(_ROLES.split(), "a person"),
 }
-"""Names that say little unless the row has a person."""
+"""Names that are ambiguous unless the row has other personal data."""
 
 
 @cache
@@ -128,8 +132,8 @@ def _compiled() -> tuple[tuple[re.Pattern[str], Suspicion, str], ...]:
 
 
 def by_name(name: str) -> tuple[Suspicion, str]:
-    """What a field's name, in snake case, says: how likely, and what it is. Numbers within it say nothing:
-    guardian_1_name is guardian_name."""
+    """Return the suspicion for a field's name in snake case, and what the field seems to be."""
+    # Numbers are ignored: guardian_1_name is guardian_name.
     words = "_".join(word for word in name.split("_") if not word.isdigit())
     for pattern, suspicion, what in _compiled():
         if pattern.search(words):

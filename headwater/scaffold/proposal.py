@@ -1,7 +1,7 @@
-"""An entity proposed from a sample of its source: fields, key, private fields, each marked for review where a
-person should look. Pure.
+"""The proposal of an entity from a sample of its source: fields, key and private fields. Pure.
 
-What is proposed can be loaded, and the sample itself can be read with it. No value of the sample is in it.
+What a person should check is marked for review. The proposal can be loaded, and the sample can be read with
+it. It contains no values of the sample.
 """
 
 import json
@@ -23,7 +23,7 @@ from schemas.privacy import DROP
 from schemas.refusals import MAX_NAME, unknown
 
 MAX_COLUMNS = 1_024 - 8
-"""Of a table in SQL Server, without Headwater's own."""
+"""Limit of a table in SQL Server, less Headwater's own columns."""
 
 _HASH, _MASK = "hash", "mask"
 _HASHED_LENGTH = 200  # a hash is longer than what it hides
@@ -47,37 +47,37 @@ _MOMENT_WORDS = {
     *("at", "on", "time", "timestamp", "ts", "date", "datetime", "epoch", "ttl", "since", "until", "seen"),
     *("created", "updated", "modified", "changed", "deleted", "expires", "expiry", "login"),
 }
-_LONGEST_KEY = 200  # characters: longer texts are no names of things
+_LONGEST_KEY = 200  # characters: longer texts are not identifiers
 
 
 @dataclass(slots=True)
 class ColumnSample:
-    """One column of a file, or one attribute of a table's items. `source_name`: what the source calls it."""
+    """A column of a file or an attribute of a table's items. `source_name` is its name in the source."""
 
     source_name: str
     texts: TextSample
     known: Field | None = None
-    """The kind, where the source itself knows it."""
+    """The kind, if the source itself defines it."""
     known_review: str = ""
     nulls: int = 0
     digits: TextSample | None = None
-    """What is seen of the numbers of a source that has some."""
+    """Statistics of numbers, for a source that distinguishes them from texts."""
     looked_at: LookedAt = field(default_factory=LookedAt)
     within: Sequence[tuple[Suspicion, str]] = ()
-    """What is seen within nested values."""
+    """Suspicions about nested values."""
     hashes: "array[int]" = field(default_factory=lambda: array("q"))
 
     @property
     def numbers(self) -> TextSample | None:
-        """What may be numbers of the column."""
+        """The statistics to use for numbers, or None if the column has none."""
         return self.texts if self.known is None else self.digits
 
     def kind(self) -> tuple[Field, str]:
-        """A field of the likeliest kind, and what a person should look at, if anything."""
+        """Return a field of the likeliest kind, and what a person should check, or ""."""
         return (self.known, self.known_review) if self.known else self.texts.kind()
 
     def add(self, text: str) -> None:
-        """The text of one row; none is null."""
+        """Add the text of one row; an empty one counts as null."""
         if text:
             self.texts.add(text)
             self.looked_at.add(text)
@@ -86,22 +86,26 @@ class ColumnSample:
         self.add_hash(text)
 
     def add_hash(self, text: str) -> None:
-        """What tells one row of the column from another."""
+        """Add the hash by which the rows of the column are distinguished."""
         self.hashes.append(_hash(text))
 
 
 def text_column(source_name: str, reading: Reading) -> ColumnSample:
-    """A column of which nothing is known but its texts."""
+    """Return an empty sample of a column of which only texts are known."""
     return ColumnSample(source_name, TextSample(reading))
 
 
 def _hash(text: str) -> int:
+    """Return 64 bits that stand for the text, so that a sample takes 8 bytes for each cell."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), signed=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedField:
-    """`private` is "", "mask", "hash" or "drop"; `review` what a person should look at."""
+    """A field of the proposal.
+
+    `private` is "", "mask", "hash" or "drop". `review` is what a person should check, or "".
+    """
 
     field: Field
     private: str
@@ -109,36 +113,36 @@ class ProposedField:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """As v1.avsc has it."""
-        made, kind = self.field, _avro_type(self.field)
-        spec: dict[str, Any] = {"name": made.name, "type": ["null", kind] if made.nullable else kind}
-        if made.nullable:
+        """The field's definition in v1.avsc."""
+        field, kind = self.field, _avro_type(self.field)
+        spec: dict[str, Any] = {"name": field.name, "type": ["null", kind] if field.nullable else kind}
+        if field.nullable:
             spec["default"] = None
-        if made.from_names:
-            [spec["from"]] = made.from_names.values()
-        if made.max_length is not None:
-            spec["maxLength"] = made.max_length
-        if made.format is not None:
-            spec["format"] = made.format
-        if made.kind is FieldType.JSON:
+        if field.from_names:
+            [spec["from"]] = field.from_names.values()
+        if field.max_length is not None:
+            spec["maxLength"] = field.max_length
+        if field.format is not None:
+            spec["format"] = field.format
+        if field.kind is FieldType.JSON:
             spec["headwater.json"] = True
         if self.private:
             spec["headwater.private"] = self.private
         return {**spec, "doc": f"review: {self.review}"} if self.review else spec
 
 
-def _avro_type(made: Field) -> Any:
-    if made.kind is FieldType.JSON:
+def _avro_type(field: Field) -> Any:
+    if field.kind is FieldType.JSON:
         return "string"
-    if made.kind not in LOGICAL_TYPES:
-        return str(made.kind)
-    digits = {"precision": made.precision, "scale": made.scale} if made.kind is FieldType.DECIMAL else {}
-    return {"type": LOGICAL_TYPES[made.kind], "logicalType": str(made.kind), **digits}
+    if field.kind not in LOGICAL_TYPES:
+        return str(field.kind)
+    digits = {"precision": field.precision, "scale": field.scale} if field.kind is FieldType.DECIMAL else {}
+    return {"type": LOGICAL_TYPES[field.kind], "logicalType": str(field.kind), **digits}
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`other_keys`: what else would do as the key. `remarks`: what concerns no single field."""
+    """A proposed entity. `other_keys` are alternatives to `key`; `remarks` concern no single field."""
 
     fields: tuple[ProposedField, ...]
     key: tuple[str, ...]
@@ -146,17 +150,17 @@ class Proposal:
     remarks: tuple[str, ...] = ()
 
     def avsc(self, entity: str) -> str:
-        """The text of v1.avsc, a line for each field."""
+        """Return the text of v1.avsc, with a line for each field."""
         name = "".join(word.capitalize() for word in entity.split("_"))
-        lines = ",\n".join(f"    {json.dumps(each.spec, ensure_ascii=False)}" for each in self.fields)
+        lines = ",\n".join(f"    {json.dumps(proposed.spec, ensure_ascii=False)}" for proposed in self.fields)
         return f'{{\n  "type": "record",\n  "name": {json.dumps(name)},\n  "fields": [\n{lines}\n  ]\n}}\n'
 
     def toml(self, source: Mapping[str, object], remarks: Iterable[str] = ()) -> str:
-        """The text of entity.toml with this one source, and `remarks` on it."""
+        """Return the text of entity.toml with this source, and `remarks` about it."""
         notes = [
             *remarks,
             *self.remarks,
-            *(f"as unique in the sample: key = {json.dumps(each)}" for each in self.other_keys),
+            *(f"as unique in the sample: key = {json.dumps(key)}" for key in self.other_keys),
         ]
         if "csv" in source and self.key:
             notes.append(
@@ -170,48 +174,52 @@ class Proposal:
 
 
 def _toml(value: object) -> str:
-    """A text, a number, a boolean or a list of texts: JSON's form is TOML's, but for the character DEL."""
+    """Return a text, a number, a boolean or a list of texts in TOML."""
+    # JSON's form is valid TOML, except that TOML requires DEL to be escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def check_width(columns: int) -> None:
-    """Raises ConfigurationError for more columns than a table takes."""
+    """Raise ConfigurationError for more columns than a table can have."""
     if columns > MAX_COLUMNS:
         raise ConfigurationError(
             f"found {columns:,} columns; allowed: at most {MAX_COLUMNS:,}, as many as a table of SQL Server "
-            "has beside Headwater's own 8: leave out those that nobody needs"
+            "has beside Headwater's own 8: leave out those that are not needed"
         )
 
 
 def propose(columns: Sequence[ColumnSample], key: Sequence[str] | None = None) -> Proposal:
-    """`key`: names of columns or fields, where they are known. Raises ConfigurationError for more columns
-    than a table takes, and for a key that is none of the sample's rows."""
+    """Propose an entity for the sampled columns.
+
+    `key` has names of columns or fields, if they are known. Raises ConfigurationError for more columns than a
+    table can have, and for a key that does not fit the sample.
+    """
     check_width(len(columns))
-    names = field_names([each.source_name for each in columns])
-    suspected = [_suspect(name, each) for name, each in zip(names, columns, strict=True)]
-    places, others = _key(names, columns, suspected, key)
+    names = field_names([column.source_name for column in columns])
+    suspected = [_suspect(name, column) for name, column in zip(names, columns, strict=True)]
+    key_indexes, other_keys = _key(names, columns, suspected, key)
     has_person = any(suspicion is Suspicion.LIKELY for suspicion, _ in suspected)
-    made = [
-        _field(name, column, suspicion, has_person, place in places)
-        for place, (name, column, suspicion) in enumerate(zip(names, columns, suspected, strict=True))
+    fields = [
+        _field(name, column, suspicion, has_person, in_key=index in key_indexes)
+        for index, (name, column, suspicion) in enumerate(zip(names, columns, suspected, strict=True))
     ]
-    if all(each.private == DROP for each in made):  # a schema has a field
-        made = [
-            ProposedField(_hidden(each.field, column), _MASK, each.review)
-            for each, column in zip(made, columns, strict=True)
+    if all(proposed.private == DROP for proposed in fields):  # a schema needs at least one field
+        fields = [
+            ProposedField(_hidden(proposed.field, column), _MASK, proposed.review)
+            for proposed, column in zip(fields, columns, strict=True)
         ]
     return Proposal(
-        tuple(made),
-        tuple(names[place] for place in places),
-        tuple(tuple(names[place] for place in other) for other in others),
-        tuple(_remarks(columns, places)),
+        fields=tuple(fields),
+        key=tuple(names[index] for index in key_indexes),
+        other_keys=tuple(tuple(names[index] for index in other) for other in other_keys),
+        remarks=tuple(_remarks(columns, key_indexes)),
     )
 
 
-def _remarks(columns: Sequence[ColumnSample], places: Sequence[int]) -> Iterator[str]:
-    if not places:
+def _remarks(columns: Sequence[ColumnSample], key_indexes: Sequence[int]) -> Iterator[str]:
+    if not key_indexes:
         yield "no key was found: each row is a fact of its own, known by file and row number"
-    elif columns[0].hashes and not is_key([columns[place].hashes for place in places]):
+    elif columns[0].hashes and not is_key([columns[index].hashes for index in key_indexes]):
         yield "rows of the sample share this key: the last of them wins"
 
 
@@ -219,7 +227,7 @@ def _remarks(columns: Sequence[ColumnSample], places: Sequence[int]) -> Iterator
 
 
 def field_names(source_names: Sequence[str]) -> list[str]:
-    """A name in snake case for each, all different: LinkURN is link_urn."""
+    """Return a unique name in snake case for each source name: LinkURN becomes link_urn."""
     taken: set[str] = set()
     names = []
     for source_name in source_names:
@@ -234,11 +242,12 @@ def _snake(text: str) -> str:
     split = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", plain)
     split = re.sub(r"([a-z\d])([A-Z])", r"\1_\2", split)
     name = re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
+    # 5 characters less than the limit leave room for a number that makes the name unique.
     return (name if name[:1].isalpha() else f"column_{name}".rstrip("_"))[: MAX_NAME - 5].rstrip("_")
 
 
 def field_name(source_name: str) -> str:
-    """In snake case."""
+    """Return the name in snake case."""
     return _snake(source_name)
 
 
@@ -253,63 +262,65 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _suspect(name: str, column: ColumnSample) -> tuple[Suspicion, str]:
-    """The stronger of what name and texts say; the texts of a typed column say nothing."""
-    found = by_name(name)
+    """Return the stronger of the suspicions by name and by texts."""
+    named = by_name(name)
+    # The texts of a typed column, such as numbers and dates, are not significant.
     is_text = column.known is None or column.known.kind is FieldType.STRING
     seen = column.looked_at.verdict() if is_text else (Suspicion.NONE, "")
-    if column.within and found[0] is not Suspicion.LIKELY:
-        level = max(each for each, _ in column.within)
+    if column.within and named[0] is not Suspicion.LIKELY:
+        level = max(suspicion for suspicion, _ in column.within)
         return level, ", ".join(dict.fromkeys(what for _, what in reversed(column.within)))
-    return max(found, seen, key=lambda each: each[0])
+    return max(named, seen, key=lambda suspected: suspected[0])
 
 
 def _field(
     name: str, column: ColumnSample, suspected: tuple[Suspicion, str], has_person: bool, in_key: bool
 ) -> ProposedField:
     suspicion, what = suspected
-    made, review = _since_1970(name, column) or column.kind()
-    made = _named(made, name, column, in_key)
-    is_likely = has_person and made.kind is not FieldType.JSON  # a whole map is not left out for a postcode
+    kind, review = _since_1970(name, column) or column.kind()
+    field = _named(kind, name, column, in_key)
+    is_likely = has_person and field.kind is not FieldType.JSON  # a whole map is not left out for a postcode
     if suspicion is Suspicion.LIKELY or (suspicion is Suspicion.POSSIBLE and is_likely):
-        return _private(made, column, f"likely {what}", in_key)
+        return _private(field, column, f"likely {what}", in_key)
     if suspicion is Suspicion.POSSIBLE:
         review = "; ".join(filter(None, (f"{what}: private where it is a person's", review)))
-    return ProposedField(made, "", review)
+    return ProposedField(field, "", review)
 
 
 def _since_1970(name: str, column: ColumnSample) -> tuple[Field, str] | None:
-    """Numbers of the size of moments under a name for one."""
-    found = column.numbers.moment_since_1970() if column.numbers else None
-    if found is None or column.kind()[0].kind not in (FieldType.INT, FieldType.LONG):
+    """Return a timestamp for numbers of a plausible size whose name suggests a moment."""
+    moment = column.numbers.moment_since_1970() if column.numbers else None
+    if moment is None or column.kind()[0].kind not in (FieldType.INT, FieldType.LONG):
         return None
-    epoch, what = found
+    epoch, what = moment
     if not {*name.split("_")} & _MOMENT_WORDS:
         return (column.kind()[0], f"perhaps {what}") if epoch == "epoch-millis" else None
     return Field("f", FieldType.TIMESTAMP_MICROS, format=epoch), f"{what}, by name and size"
 
 
-def _named(made: Field, name: str, column: ColumnSample, in_key: bool) -> Field:
+def _named(field: Field, name: str, column: ColumnSample, in_key: bool) -> Field:
     from_names = {} if name == column.source_name else {"*": column.source_name}
     nullable = column.nulls > 0 and not in_key
-    return replace(made, name=name, nullable=nullable, from_names=from_names)
+    return replace(field, name=name, nullable=nullable, from_names=from_names)
 
 
-def _private(made: Field, column: ColumnSample, review: str, in_key: bool) -> ProposedField:
-    """Hidden as far as can be: only a text can be masked or hashed, and a key cannot be left out."""
-    is_moment = made.kind is FieldType.DATE or "timestamp" in made.kind
-    may_be_text = made.kind is FieldType.STRING or (column.known is None and (in_key or not is_moment))
+def _private(field: Field, column: ColumnSample, review: str, in_key: bool) -> ProposedField:
+    """Hide a field as far as possible."""
+    # Only a text can be masked or hashed, and a field of the key can't be dropped.
+    is_moment = field.kind is FieldType.DATE or "timestamp" in field.kind
+    may_be_text = field.kind is FieldType.STRING or (column.known is None and (in_key or not is_moment))
     if may_be_text:
-        return ProposedField(_hidden(made, column), _HASH if in_key else _MASK, review)
+        return ProposedField(_hidden(field, column), _HASH if in_key else _MASK, review)
     if in_key:
-        return ProposedField(made, "", f"{review}, in the key: it can be neither hashed nor left out")
-    return ProposedField(made, DROP, review)
+        return ProposedField(field, "", f"{review}, in the key: it can be neither hashed nor left out")
+    return ProposedField(field, DROP, review)
 
 
-def _hidden(made: Field, column: ColumnSample) -> Field:
-    """A text with room for what hides it."""
+def _hidden(field: Field, column: ColumnSample) -> Field:
+    """Return the field as a string that is long enough for its hash or mask."""
     text, _ = column.texts.string()
     length = text.max_length and max(text.max_length, _HASHED_LENGTH)
-    return replace(made, kind=FieldType.STRING, max_length=length, format=None, precision=0, scale=0)
+    return replace(field, kind=FieldType.STRING, max_length=length, format=None, precision=0, scale=0)
 
 
 # The key
@@ -319,57 +330,62 @@ def _key(
     names: Sequence[str],
     columns: Sequence[ColumnSample],
     suspected: Sequence[tuple[Suspicion, str]],
-    given: Sequence[str] | None,
+    option: Sequence[str] | None,
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """Places of the key's columns, and what else would do."""
-    if given is not None:
-        places = tuple(_given_place(each, names, columns) for each in given)
-        if len({*places}) < len(places):
-            raise ConfigurationError(f"--key: found {', '.join(given)}; allowed: each column once")
-        return places, []
-    likely = sorted(_fit(columns), key=lambda place: _likeliness(place, names, columns, suspected))
-    found = candidate_keys([columns[place].hashes for place in likely])
-    keys = [tuple(sorted(likely[each] for each in places)) for places in found]
-    others = [key for key in keys[1:] if all(suspected[each][0] is Suspicion.NONE for each in key)]
+    """Return the indexes of the key's columns, and alternative keys."""
+    if option is not None:
+        indexes = tuple(_key_index(name, names, columns) for name in option)
+        if len({*indexes}) < len(indexes):
+            raise ConfigurationError(f"--key: found {', '.join(option)}; allowed: each column once")
+        return indexes, []
+    likely = sorted(_eligible(columns), key=lambda index: _preference(index, names, columns, suspected))
+    candidates = candidate_keys([columns[index].hashes for index in likely])
+    keys = [tuple(sorted(likely[position] for position in candidate)) for candidate in candidates]
+    others = [key for key in keys[1:] if all(suspected[index][0] is Suspicion.NONE for index in key)]
     return (keys[0], others) if keys else ((), [])
 
 
-def _given_place(given: str, names: Sequence[str], columns: Sequence[ColumnSample]) -> int:
-    source_names = [each.source_name for each in columns]
-    if given not in names and given not in source_names:
-        raise unknown("--key: not a column of the sample", given, source_names)
-    place = source_names.index(given) if given in source_names else names.index(given)
-    column = columns[place]
+def _key_index(name: str, names: Sequence[str], columns: Sequence[ColumnSample]) -> int:
+    """Return the index of a column named by `--key`. Raises ConfigurationError if it can't be in a key."""
+    source_names = [column.source_name for column in columns]
+    if name not in names and name not in source_names:
+        raise unknown("--key: not a column of the sample", name, source_names)
+    index = source_names.index(name) if name in source_names else names.index(name)
+    column = columns[index]
     kind = column.kind()[0].kind
     if kind in (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON):
-        raise ConfigurationError(f"--key: the column {given} is {kind}; allowed: no float, double or json")
+        raise ConfigurationError(f"--key: the column {name} is {kind}; allowed: no float, double or json")
     if column.nulls:
         raise ConfigurationError(
-            f"--key: the column {given} is empty in {column.nulls:,} rows of the sample; allowed: a column "
+            f"--key: the column {name} is empty in {column.nulls:,} rows of the sample; allowed: a column "
             "that always has a value"
         )
-    return place
+    return index
 
 
-def _fit(columns: Sequence[ColumnSample]) -> Iterable[int]:
-    for place, column in enumerate(columns):
+def _eligible(columns: Sequence[ColumnSample]) -> Iterable[int]:
+    """Yield the indexes of columns that may be part of a key."""
+    for index, column in enumerate(columns):
         kind = column.kind()[0].kind
         if not column.nulls and column.texts.longest <= _LONGEST_KEY and kind not in _NOT_IN_A_KEY:
-            yield place
+            yield index
 
 
-def _likeliness(
-    place: int,
+def _preference(
+    index: int,
     names: Sequence[str],
     columns: Sequence[ColumnSample],
     suspected: Sequence[tuple[Suspicion, str]],
 ) -> tuple[int, bool, bool, int]:
-    """The least is the likeliest: not private, named as keys are, whole numbers and texts, further left."""
-    kind = (columns[place].known or columns[place].texts.kind()[0]).kind
-    words = {*names[place].split("_")}
+    """Return a sort key that puts the likeliest columns of a key first.
+
+    These are not private, named like a key, integers or texts, and further left.
+    """
+    kind = (columns[index].known or columns[index].texts.kind()[0]).kind
+    words = {*names[index].split("_")}
     return (
-        suspected[place][0],
+        suspected[index][0],
         not words & _KEY_WORDS,
         kind not in (FieldType.INT, FieldType.LONG, FieldType.STRING),
-        place,
+        index,
     )

@@ -1,4 +1,4 @@
-"""A report file proposed for some entities: their columns, joined by key columns that they share."""
+"""The proposal of a report file over some entities: their columns, joined by the key columns they share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIKE = {
     FieldType.ENUM: FieldType.STRING,
     FieldType.DOUBLE: FieldType.FLOAT,
 }
-"""Kinds that are compared with each other as they are."""
+"""Kinds that can be compared with another kind without a conversion."""
 _RESERVED = (
     " "
     "add all alter and any as asc authorization backup begin between break browse bulk by cascade case "
@@ -32,66 +32,70 @@ _RESERVED = (
     "top tran transaction trigger truncate tsequal union unique unpivot update updatetext use user "
     "values varying view waitfor when where while with writetext "
 )
-"""Of T-SQL, each between blanks: such a name stands in brackets."""
+"""Reserved words of T-SQL, surrounded by blanks. A name that is one of them is written in brackets."""
 
 
 @dataclass(slots=True)
 class _Joined:
+    """An entity of the query, with its alias."""
+
     entity: Entity
     alias: str
     on: Mapping[str, _Joined] = field(default_factory=dict)
-    """Shared column to an entity before that has it."""
+    """Columns of the join, with an earlier entity that has the same column."""
     is_determined: bool = False
-    """Whether a row of the others has one row of this at most: its key adds nothing."""
+    """True if a row of the others joins at most one row of this entity, so that its key adds nothing."""
 
 
 def propose(names: Sequence[str], catalog: Catalog) -> str:
-    """The text of a report file over these entities. Raises ConfigurationError where nothing joins them, or
-    rows of one can't be told apart."""
+    """Return the text of a report file over these entities.
+
+    Raises ConfigurationError if nothing joins them, or if an entity has no key.
+    """
     joined = _joined([catalog.entity(name) for name in names])
     columns, key = _columns(joined)
-    said = ",\n    ".join(columns)
-    froms = "".join(f"\n{_join(each)}" for each in joined[1:])
+    select = ",\n    ".join(columns)
+    joins = "".join(f"\n{_join(entity)}" for entity in joined[1:])
     first = joined[0]
     return (
         f"/* headwater\nkey = {json.dumps(key)}\n*/\n"
         "-- What is it for? Leave out columns, or group by some and count the others (COUNT, SUM, MAX).\n"
-        f"SELECT\n    {said}\nFROM staging.{_quoted(first.entity.name)} AS {first.alias}{froms}\n"
+        f"SELECT\n    {select}\nFROM staging.{_quoted(first.entity.name)} AS {first.alias}{joins}\n"
     )
 
 
 def _joined(entities: Sequence[Entity]) -> list[_Joined]:
-    for each in entities:
-        if not each.key:
+    for entity in entities:
+        if not entity.key:
             raise ConfigurationError(
-                f"--from {each.name}: it has no key, so that its rows can't be told apart: write a "
+                f"--from {entity.name}: it has no key, so that its rows can't be told apart: write a "
                 "SELECT that groups them"
             )
-    made, left = [_Joined(entities[0], _alias(entities[0], []))], list(entities[1:])
-    if len({each.name for each in entities}) < len(entities):
+    joined, left = [_Joined(entities[0], _alias(entities[0], []))], list(entities[1:])
+    if len({entity.name for entity in entities}) < len(entities):
         raise ConfigurationError("--from: an entity is named twice: name each once")
-    while left:
-        found = next(((each, on) for each in left if (on := _shared(each, made))), None)
-        if found is None:
-            raise _apart(left[0], made)
-        entity, on = found
+    while left:  # not in the given order: an entity may join only one that is named after it
+        join = next(((entity, on) for entity in left if (on := _shared(entity, joined))), None)
+        if join is None:
+            raise _not_joined(left[0], joined)
+        entity, on = join
         left.remove(entity)
-        made.append(_Joined(entity, _alias(entity, made), on))
-    _determine(made)
-    return made
+        joined.append(_Joined(entity, _alias(entity, joined), on))
+    _mark_determined(joined)
+    return joined
 
 
 def _shared(entity: Entity, others: Sequence[_Joined]) -> dict[str, _Joined]:
-    """Its columns that others have too, where they are of a key of either."""
+    """Return the columns that the entity shares with others and that are in the key of either."""
     own = _kinds(entity)
-    found: dict[str, _Joined] = {}
+    shared: dict[str, _Joined] = {}
     for other in others:
         theirs = _kinds(other.entity)
         for name in own:
             is_key = name in entity.key or name in other.entity.key
             if is_key and own[name] == theirs.get(name):
-                found.setdefault(name, other)
-    return found
+                shared.setdefault(name, other)
+    return shared
 
 
 def _kinds(entity: Entity) -> dict[str, FieldType]:
@@ -99,75 +103,80 @@ def _kinds(entity: Entity) -> dict[str, FieldType]:
     return {name: _ALIKE.get(kind, kind) for name, kind in kinds.items()}
 
 
-def _apart(entity: Entity, others: Sequence[_Joined]) -> ConfigurationError:
-    there = ", ".join(each.entity.name for each in others)
+def _not_joined(entity: Entity, others: Sequence[_Joined]) -> ConfigurationError:
+    names = ", ".join(other.entity.name for other in others)
     return ConfigurationError(
-        f"--from {entity.name}: nothing joins it to {there}: no column of a key ({', '.join(entity.key)}) "
+        f"--from {entity.name}: nothing joins it to {names}: no column of a key ({', '.join(entity.key)}) "
         "is in both, with the same type"
     )
 
 
-def _determine(joined: Sequence[_Joined]) -> None:
-    """An entity whose whole key stands in another one, which is not determined by it in turn."""
-    for each in reversed(joined):
-        if not _is_told(each.entity):
+def _mark_determined(joined: Sequence[_Joined]) -> None:
+    """Mark the entities whose whole key is in another entity that is not marked itself."""
+    # From the last one, so that of two entities with the same key the first remains.
+    for joined_entity in reversed(joined):
+        if not _has_unique_key(joined_entity.entity):
             continue
         for other in joined:
-            shared = _shared(each.entity, [other]) if other is not each else {}
-            if not other.is_determined and set(each.entity.key) <= shared.keys():
-                each.is_determined = True
+            shared = _shared(joined_entity.entity, [other]) if other is not joined_entity else {}
+            if not other.is_determined and set(joined_entity.entity.key) <= shared.keys():
+                joined_entity.is_determined = True
 
 
-def _is_told(entity: Entity) -> bool:
-    """Whether its key alone tells its rows: of several sources each may have one."""
+def _has_unique_key(entity: Entity) -> bool:
+    """Return True if the key alone identifies a row."""
+    # Otherwise each of several sources may have a row with the same key.
     return len(entity.sources) < 2 or bool(entity.prefer)
 
 
 def _columns(joined: Sequence[_Joined]) -> tuple[list[str], list[str]]:
-    """What is selected, and the names of the key. A column by which two are joined stands there once."""
-    said: list[str] = []
+    """Return the selected columns, and the names of the key. A column of a join is selected once."""
+    selected: list[str] = []
     key: list[str] = []
-    called: dict[tuple[str, str], str] = {}
-    for each in joined:
-        for name in (column.field.name for column in each.entity.columns):
-            if other := each.on.get(name):
-                called[each.alias, name] = called[other.alias, name]
+    names: dict[tuple[str, str], str] = {}  # alias and column, with the name in the report
+    for item in joined:
+        entity, alias, on = item.entity, item.alias, item.on
+        for name in (column.field.name for column in entity.columns):
+            if other := on.get(name):
+                names[alias, name] = names[other.alias, name]
             else:
-                called[each.alias, name] = _free(name, each.entity.name, called.values())
-                said.append(_selected(f"{each.alias}.{_quoted(name)}", name, called[each.alias, name]))
-        if not _is_told(each.entity):
-            called[each.alias, "_source"] = _free("source", each.entity.name, called.values())
-            said.append(_selected(f"{each.alias}._source", "", called[each.alias, "_source"]))
-            key.append(called[each.alias, "_source"])
-        if not each.is_determined:
-            key += [called[each.alias, name] for name in each.entity.key]
-    return said, list(dict.fromkeys(key))
+                names[alias, name] = _free(name, entity.name, names.values())
+                selected.append(_selected(f"{alias}.{_quoted(name)}", name, names[alias, name]))
+        if not _has_unique_key(entity):
+            names[alias, "_source"] = _free("source", entity.name, names.values())
+            selected.append(_selected(f"{alias}._source", "", names[alias, "_source"]))
+            key.append(names[alias, "_source"])
+        if not item.is_determined:
+            key += [names[alias, name] for name in entity.key]
+    return selected, list(dict.fromkeys(key))
 
 
-def _selected(column: str, name: str, called: str) -> str:
-    return column if called == name else f"{column} AS {_quoted(called)}"
+def _selected(column: str, name: str, alias: str) -> str:
+    return column if alias == name else f"{column} AS {_quoted(alias)}"
 
 
 def _free(name: str, entity: str, taken: Collection[str]) -> str:
-    """A name that no column has yet."""
+    """Return a name that is not taken yet."""
     tries = (name, f"{entity}_{name}"[:MAX_NAME], *(f"{name[:90]}_{n}" for n in range(2, len(taken) + 3)))
-    there = {each.lower() for each in taken}
-    return next(each for each in tries if each.lower() not in there)
+    lower = {name.lower() for name in taken}  # names of columns are case-insensitive in SQL
+    return next(free for free in tries if free.lower() not in lower)
 
 
-def _join(each: _Joined) -> str:
+def _join(joined: _Joined) -> str:
     on = " AND ".join(
-        f"{each.alias}.{_quoted(name)} = {other.alias}.{_quoted(name)}" for name, other in each.on.items()
+        f"{joined.alias}.{_quoted(name)} = {other.alias}.{_quoted(name)}" for name, other in joined.on.items()
     )
-    kind = "LEFT" if each.is_determined else "INNER"
-    return f"{kind} JOIN staging.{_quoted(each.entity.name)} AS {each.alias} ON {on}"
+    # A LEFT JOIN adds no rows if this entity is determined. Otherwise its key is part of the report's key,
+    # and must not be NULL.
+    kind = "LEFT" if joined.is_determined else "INNER"
+    return f"{kind} JOIN staging.{_quoted(joined.entity.name)} AS {joined.alias} ON {on}"
 
 
 def _alias(entity: Entity, others: Sequence[_Joined]) -> str:
-    taken = {each.alias for each in others}
+    taken = {other.alias for other in others}
     name = entity.name
     tries = (name[:length] for length in range(1, len(name) + 1))
-    return next(each for each in (*tries, f"{name}_1") if each not in taken and not _is_reserved(each))
+    return next(alias for alias in (*tries, f"{name}_1") if alias not in taken and not _is_reserved(alias))
 
 
 def _quoted(name: str) -> str:

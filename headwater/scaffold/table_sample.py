@@ -1,4 +1,4 @@
-"""Some items of a DynamoDB table as a sample of its attributes: a Scan of a few pages."""
+"""A sample of the attributes of a DynamoDB table from some of its items, read with a Scan."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ from schemas.payload.fields import Field, FieldType, plain_digits
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_DIGITS = 38  # of a number in DynamoDB
-_MEMBERS = 100_000  # of nested values of one attribute that are looked at
-_PAGE = 1_000  # items; a page ends at 1 MB
+_DIGITS = 38  # precision of a number in DynamoDB
+_MEMBERS = 100_000  # nested values that are examined for each attribute
+_PAGE = 1_000  # items; DynamoDB ends a page at 1 MB as well
 _KINDS = {"BOOL": FieldType.BOOLEAN, "B": FieldType.BYTES}
 
 
 @dataclass(frozen=True, slots=True)
 class TableSample:
-    """`key`: the table's own, hash attribute first. `items`: how many were looked at."""
+    """A sample of the attributes of a table.
+
+    `key` is the table's own, with the hash attribute first. `items` is the number of items read. `whole` is
+    True if the table has no others.
+    """
 
     columns: Sequence[ColumnSample]
     key: Sequence[str]
@@ -35,10 +39,10 @@ class TableSample:
 
 
 def sample_table(dynamodb: DynamoDBClient, table: str, limit: int) -> TableSample:
-    """At most `limit` items. Raises ConfigurationError for a table that is not there or has no item."""
+    """Read at most `limit` items. Raises ConfigurationError for a table that does not exist or is empty."""
     key = _key_of(dynamodb, table)
     attributes: dict[str, _Attribute] = {name: _Attribute() for name in key}
-    items, more = 0, False
+    items, more = 0, False  # one item more than the limit is requested, to know whether there are more
     for item in _scan(dynamodb, table, limit + 1):
         if items == limit:
             more = True
@@ -60,7 +64,8 @@ def _key_of(dynamodb: DynamoDBClient, table: str) -> list[str]:
             raise ConfigurationError(
                 f"table {table}: there is no such table in this account and region"
             ) from None
-    return [each["AttributeName"] for each in sorted(schema, key=lambda each: each["KeyType"])]
+    # Sorted by KeyType: "HASH" comes before "RANGE".
+    return [element["AttributeName"] for element in sorted(schema, key=lambda element: element["KeyType"])]
 
 
 def _scan(dynamodb: DynamoDBClient, table: str, limit: int) -> Iterator[Mapping[str, Any]]:
@@ -74,14 +79,14 @@ def _scan(dynamodb: DynamoDBClient, table: str, limit: int) -> Iterator[Mapping[
 
 @dataclass(slots=True)
 class Nested:
-    """What is seen within maps, lists and sets: names of members, and texts."""
+    """Statistics on the names and texts within maps, lists and sets."""
 
     names: set[str] = field(default_factory=set)
     looked_at: LookedAt = field(default_factory=LookedAt)
     left: int = _MEMBERS
 
     def add(self, kind: str, value: Any) -> None:
-        """The value of one attribute. Stops where it has seen enough."""
+        """Add the value of an attribute, as long as the limit of nested values is not reached."""
         waiting = [(kind, value)]
         while waiting and self.left > 0:
             kind, value = waiting.pop()
@@ -95,15 +100,15 @@ class Nested:
                 for text in [value] if kind == "S" else value:
                     self.looked_at.add_alone(text)
 
-    def found(self) -> list[tuple[Suspicion, str]]:
-        """The different kinds of what is private."""
-        seen = {*map(by_name, self.names), *self.looked_at.each()}
-        return sorted(each for each in seen if each[0] is not Suspicion.NONE)
+    def suspicions(self) -> list[tuple[Suspicion, str]]:
+        """Return the suspicions by names and by texts, each once, the weakest first."""
+        suspicions = {*map(by_name, self.names), *self.looked_at.each()}
+        return sorted(suspicion for suspicion in suspicions if suspicion[0] is not Suspicion.NONE)
 
 
 @dataclass(slots=True)
 class _Attribute:
-    """What is seen of one attribute: its types, and the texts of S and N."""
+    """Statistics on one attribute: its types, and the texts of strings and numbers."""
 
     types: set[str] = field(default_factory=set)
     seen: int = 0
@@ -129,10 +134,14 @@ class _Attribute:
     def column(self, name: str, items: int, in_key: bool) -> ColumnSample:
         kind, review = self._key_kind() if in_key else self._kind()
         return ColumnSample(
-            *(name, self.texts, kind, review, items - self.seen),
+            source_name=name,
+            texts=self.texts,
+            known=kind,
+            known_review=review,
+            nulls=items - self.seen,
             digits=self.digits,
             looked_at=self.looked_at,
-            within=self.nested.found(),
+            within=self.nested.suspicions(),
         )
 
     def _kind(self) -> tuple[Field, str]:
@@ -145,7 +154,8 @@ class _Attribute:
         return Field("f", FieldType.JSON), f"values of several types: {', '.join(sorted(self.types))}"
 
     def _key_kind(self) -> tuple[Field, str]:
-        """Of the table's own key: text stays text, since two texts of one moment are two items."""
+        """Return the kind of an attribute of the table's key."""
+        # Text remains text: two texts of the same moment are the keys of two items.
         if self.types == {"S"}:
             return self.texts.string()
         kind, review = self._kind()
@@ -154,6 +164,6 @@ class _Attribute:
         return kind, review
 
 
-def _reading(made: Field) -> Callable[[str], object]:
-    read = reader(made)
-    return lambda text: made.pack(read(text))
+def _reading(field: Field) -> Callable[[str], object]:
+    read = reader(field)
+    return lambda text: field.pack(read(text))

@@ -1,7 +1,7 @@
-"""What kind of values the texts of one column may be: counted text by text, in constant memory. Pure.
+"""Detection of the type of a column from its texts, one by one and in constant memory. Pure.
 
-A kind is proposed only where every text of the sample is a value of it, exactly: 007 is no number, since its
-zeros would be lost, nor is 1E5, which is a code more often than 100,000. What is only likely is marked.
+A type is proposed only if it represents every text of the sample exactly: 007 is not a number, since its
+zeros would be lost, nor is 1E5, which is more often a code than 100,000. Guesses are marked for review.
 """
 
 import re
@@ -14,7 +14,7 @@ from schemas.errors import PoisonEventError
 from schemas.payload.fields import Field, FieldType
 
 Reading = Callable[[Field], Callable[[str], object]]
-"""How a source reads the texts of a field. What it gives raises ValueError or PoisonEventError."""
+"""Returns the reader of a source for the texts of a field. It raises ValueError or PoisonEventError."""
 
 DATES = (
     "%d-%m-%Y",
@@ -66,17 +66,17 @@ _NO_VALUE = frozenset(
     {"n/a", "na", "n.a.", "#n/a", "nan", "nil", "null", "none", "-", "--", "?", "unknown", "missing"}
 )
 _PLAIN = frozenset("0123456789+-")
-_FEW = 20  # different texts that are kept
-_SHORT = 40  # characters of such a text
+_FEW = 20  # distinct texts that are kept
+_SHORT = 40  # maximum length of a text that is kept
 _INT, _LONG = 1_000_000_000, 2**63 - 1
 _DIGITS = 38
-_FLOAT_DIGITS = 15  # that a float always gives back
+_FLOAT_DIGITS = 15  # decimal digits that a float always preserves
 _FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 to 2100, in seconds since 1970
-_MANY = 1_000  # rows that say something about how many values there are
+_MANY = 1_000  # rows needed to judge the number of distinct values
 
 
 def moments() -> Iterator[Field]:
-    """The kinds of dates and times that are tried, the likeliest first."""
+    """Yield the types and formats of dates and times that are tried, the likeliest first."""
     local = FieldType.LOCAL_TIMESTAMP_MICROS
     yield Field("f", FieldType.DATE)
     yield from (Field("f", FieldType.DATE, format=each) for each in DATES)
@@ -87,37 +87,39 @@ def moments() -> Iterator[Field]:
 
 @dataclass(slots=True)
 class TextSample:
-    """The texts of one column. `reading` is None where they can be no dates; `numbers` says whether they can
-    be numbers and booleans."""
+    """Statistics on the texts of a column.
+
+    `reading` is None if they can't be dates. `numbers` is False if they can't be numbers or booleans.
+    """
 
     reading: Reading | None
     numbers: bool = True
     texts: int = 0
     longest: int = 0
     few: set[str] | None = field(default_factory=set)
-    """The different texts; None where they are many."""
+    """The distinct texts; None if there are more than _FEW, or one is long."""
     _moments: list[tuple[Field, Callable[[str], object]]] | None = None
     _is_number: bool = True
     _exponent: bool = False
     _codes: bool = False
-    """Whether an E follows a whole number, as in 1E5."""
+    """True if an E follows a whole number, as in 1E5."""
     _like_codes: bool = False
-    """Whether an e does."""
+    """True if an E or e does."""
     _exact: bool = True
-    """Whether a float gives back each number."""
+    """True if a float preserves each number."""
     _greatest: int = 0
     _whole_digits: int = 0
     _scale: int = 0
     _least: int = 2**63
     _scales: bool = False
-    """Whether a point is followed by different numbers of digits, and some end in 0."""
+    """True if the numbers of decimal places differ."""
     _ends_in_zero: bool = False
     _is_amount: bool = True
     _separated: bool = False
     _placeholders: int = 0
 
     def add(self, text: str) -> None:
-        """One text that is not empty."""
+        """Add a text that is not empty."""
         self.texts += 1
         self.longest = max(self.longest, len(text))
         if self.few is not None and text not in self.few:
@@ -133,6 +135,7 @@ class TextSample:
         if self._is_amount:
             self._is_amount = len(text) <= _SHORT and bool(_AMOUNT.fullmatch(text))
             self._separated |= not _PLAIN.issuperset(text)
+        # Formats that do not fit are dropped one by one; an empty list means that none is left.
         if self._moments != [] and self.reading is not None:
             self._add_moment(text, self.reading)
 
@@ -156,18 +159,18 @@ class TextSample:
         self._exact = self._exact and self._is_number and _is_exact(text)
 
     def _add_moment(self, text: str, reading: Reading) -> None:
-        tried = self._moments
-        if tried is None:
-            tried = [(each, reading(each)) for each in moments()]
-        self._moments = [(each, read) for each, read in tried if _reads(read, text)]
+        candidates = self._moments
+        if candidates is None:
+            candidates = [(moment, reading(moment)) for moment in moments()]
+        self._moments = [(moment, read) for moment, read in candidates if _reads(read, text)]
 
     @property
     def is_number(self) -> bool:
-        """Whether a number of Avro's holds each of them exactly."""
+        """True if a number type of Avro represents each text exactly."""
         return not self._placeholders and self._number() is not None
 
     def kind(self) -> tuple[Field, str]:
-        """A field of the likeliest kind, and what a person should look at, if anything."""
+        """Return a field of the likeliest type, and what a person should check, or ""."""
         if not self.texts:
             return Field("f", FieldType.STRING, max_length=200), "no value was seen"
         if self._placeholders:
@@ -175,12 +178,12 @@ class TextSample:
         return self._boolean() or self._moment() or self._number() or self.string()
 
     def string(self) -> tuple[Field, str]:
-        """A string of a generous length."""
-        length = next((each for each in LENGTHS if each >= 2 * self.longest), None)
-        return Field("f", FieldType.STRING, max_length=length), self._few_values()
+        """Return a string type with room for longer texts, and what a person should check, or ""."""
+        length = next((length for length in LENGTHS if length >= 2 * self.longest), None)
+        return Field("f", FieldType.STRING, max_length=length), self._string_review()
 
     def moment_since_1970(self) -> tuple[str, str] | None:
-        """The format of whole numbers that may be moments, and what they would be."""
+        """Return the format and the meaning of whole numbers that may be moments, or None."""
         if not self._is_number or self._exponent or self._scale or self._placeholders or not self.texts:
             return None
         for epoch, unit, what in ("epoch-millis", 1_000, MILLIS), ("epoch-seconds", 1, SECONDS):
@@ -188,7 +191,7 @@ class TextSample:
                 return epoch, what
         return None
 
-    def _few_values(self) -> str:
+    def _string_review(self) -> str:
         if 0 < self._placeholders < self.texts and (self._moment() or self._number()):
             return PLACEHOLDERS
         if self.numbers and self._is_number and self._exponent and self._number() is None:
@@ -197,26 +200,27 @@ class TextSample:
             return AMOUNTS
         if self.few is None or self.texts < _MANY or len(self.few) > 10:
             return ""
-        if not all(re.fullmatch(r"[A-Za-z_]\w*", each, re.ASCII) for each in self.few):
-            return ""
+        if not all(re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) for text in self.few):
+            return ""  # not symbols of an Avro enum
         return f"{len(self.few)} different values: an enum, if there will be no others"
 
     def _boolean(self) -> tuple[Field, str] | None:
         few = self.few or set()
         if not self.numbers or not few:
             return None
-        if {each.lower() for each in few} <= {"true", "false"}:
+        if {text.lower() for text in few} <= {"true", "false"}:
             return Field("f", FieldType.BOOLEAN), ""
-        found = next((each for each in BOOLEANS if few == {*each.split("|")}), None)
-        return found and (Field("f", FieldType.BOOLEAN, format=found), "")  # type: ignore[return-value]
+        pair = next((pair for pair in BOOLEANS if few == {*pair.split("|")}), None)
+        return (Field("f", FieldType.BOOLEAN, format=pair), "") if pair else None
 
     def _moment(self) -> tuple[Field, str] | None:
         if not self._moments:
             return None
-        found = [each for each, _ in self._moments]
-        chosen = found[0]
-        orders = {(each.format or "").replace("%m", "%d") for each in found}
-        swapped = SWAPPED if len(orders) < len(found) else ""
+        candidates = [moment for moment, _ in self._moments]
+        chosen = candidates[0]
+        # Two formats that are equal once %m and %d are the same differ only in the order of day and month.
+        orders = {(moment.format or "").replace("%m", "%d") for moment in candidates}
+        swapped = SWAPPED if len(orders) < len(candidates) else ""
         century = CENTURY if "%y" in str(chosen.format) else ""
         return chosen, "; ".join(filter(None, (swapped, century)))
 
@@ -228,7 +232,7 @@ class TextSample:
             return (Field("f", FieldType.DOUBLE), review) if self._exact and not self._codes else None
         if not self._scale:
             return self._whole()
-        scale = max(self._scale, 2)
+        scale = max(self._scale, 2)  # at least cents, and below three more digits before the point
         if self._whole_digits + scale > _DIGITS:
             return None
         precision = min(_DIGITS, self._whole_digits + scale + 3)
@@ -243,7 +247,8 @@ class TextSample:
 
 
 def _is_exact(text: str) -> bool:
-    """Whether the float nearest to a number gives it back."""
+    """Return True if the nearest float preserves the number."""
+    # Shortcut for the usual case; a number with an exponent may be out of range or subnormal.
     if len(text) <= _FLOAT_DIGITS and text.isascii() and not {"e", "E"} & {*text}:
         return True
     number = float(text)

@@ -69,9 +69,9 @@ PROFILE = {"home": {"password": "x", "langs": ["en"]}}
     [
         (PROFILE, "drop", "likely a secret"),
         ({"a": [{"b": "x@example.org"}]}, "drop", "likely mail addresses"),
-        ([{"ethnicity": "x"}], "drop", "likely what only that person may tell"),
+        ([{"ethnicity": "x"}], "drop", "likely sensitive data"),
         ({"notes": "call 020 7946 0958 at noon"}, None, "texts that hold mail addresses or phone numbers"),
-        ({"salary": 5}, "drop", "likely what only that person may tell"),
+        ({"salary": 5}, "drop", "likely sensitive data"),
         ({"home": {"postcode": "x"}}, None, "an address: private where it is a person's"),
         ({"locale": "en-GB", "features": {"x", "y"}}, None, None),
     ],

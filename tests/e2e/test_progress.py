@@ -22,7 +22,7 @@ def test_a_drain_tells_how_far_a_large_file_is(tmp_path: Path, monkeypatch: pyte
     file.write_bytes(sample.register_csv(sample.schools(ROWS)))
     with Up() as up:
         assert up.run("drop", file, "--entity", "school").code == 0
-        monkeypatch.setattr("headwater.polling.runtime_report._TELL_SECONDS", 0.0)
+        monkeypatch.setattr("headwater.polling.runtime_report._PRINT_SECONDS", 0.0)
         done = up.run("drain", "--timeout", "500")
     assert done.code == 0
     assert "published" in {found[1] for found in map(LINE.match, done.err.splitlines()) if found}

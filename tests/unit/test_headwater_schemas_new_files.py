@@ -33,7 +33,7 @@ pytest_plugins = ("schemas_home",)
 )
 def test_inv7_a_first_row_of_values_is_refused_and_not_told(new: New, text: str, places: str) -> None:
     assert new.refusal(text) == (
-        f"the first row looks like values, not like the names of columns (column {places}); say --no-header "
+        f"the first row looks like values, not like the names of columns (column {places}); use --no-header "
         "if the file has no header, or --header if these are names"
     )
 
@@ -215,7 +215,7 @@ WIDE = ",".join(f"c{number}" for number in range(2_000))
             f"{WIDE}\n{WIDE}\n".encode(),
             (),
             "found 2,000 columns; allowed: at most 1,016, as many as a table of SQL Server has beside "
-            "Headwater's own 8: leave out those that nobody needs",
+            "Headwater's own 8: leave out those that are not needed",
         ),
         (
             b"a,b,a\n1,2,3\n",
@@ -223,12 +223,12 @@ WIDE = ",".join(f"c{number}" for number in range(2_000))
             "the column a is there 2 times; allowed: each once, since it would be unclear which is meant",
         ),
         (b",\n1,2\n", (), "the first row names no column; allowed: a header"),
-        (b"a\nna\xefve\n", (), "byte 4 is not utf-8: if the file is cp1252, say --encoding cp1252"),
-        (b"a\n\x81\n", (), "byte 2 is not utf-8: if the file is latin-1, say --encoding latin-1"),
+        (b"a\nna\xefve\n", (), "byte 4 is not utf-8: if the file is cp1252, use --encoding cp1252"),
+        (b"a\n\x81\n", (), "byte 2 is not utf-8: if the file is latin-1, use --encoding latin-1"),
         (
             b"a\n" + b"x\n" * 300_000 + b"\xef\n",
             ("--rows", "5"),
-            "byte 600002 is not utf-8: if the file is cp1252, say --encoding cp1252",
+            "byte 600002 is not utf-8: if the file is cp1252, use --encoding cp1252",
         ),
         (b'a\n"x\n', (), "line 2: unexpected end of data"),
         (
