@@ -1,1 +1,1 @@
-"""CSV files in S3 in, events out: a file is read twice, published once, then moved to the archive."""
+"""CSV sources: a file in S3 is checked, then published as events, then moved to the archive."""

@@ -1,7 +1,7 @@
-"""The source bucket: where a file lies before and after, as a port, its S3 form and its form in memory.
+"""The source bucket and its keys: a port, its S3 adapter and an in-memory fake.
 
-A file is one version of one object. S3 never changes a version, so that reading it again gives the same
-bytes, and deleting it can't take an upload that came meanwhile.
+A file is one version of one object. S3 never changes a version, so reading it again returns the same bytes,
+and deleting it can't remove a newer upload.
 """
 
 from __future__ import annotations
@@ -24,34 +24,37 @@ if TYPE_CHECKING:
 DROP = "drop"
 CORRECTIONS = "corrections"
 CHUNK = 256 * 1024  # bytes
-PART = 1024 * 1024 * 1024  # bytes; what is larger goes in parts, as S3 asks for from 5 GB on
+PART = 1024 * 1024 * 1024  # bytes; larger objects are copied in parts, which S3 requires from 5 GB on
 
 
-LONGEST_KEY = 960  # bytes: S3 takes 1,024, and the keys in archive/ and rejects/ are longer than the file's
+LONGEST_KEY = 960  # bytes: S3 allows 1,024, and the keys in archive/ and rejects/ are longer than the file's
 
 
 class ObjectGoneError(Exception):
-    """There is no such object, or no longer that version of it."""
+    """The object, or that version of it, does not exist any more."""
 
 
 class Location(NamedTuple):
-    """The parts of a key under drop/ or corrections/. `file` may hold further slashes."""
+    """The parts of a key under drop/ or corrections/. `file` may contain slashes."""
 
     prefix: str
     feed: str
     file: str
 
     def archived(self, position: str) -> str:
-        """The key of a file that is done."""
+        """Return the key that a published file is moved to."""
         return f"archive/{self.feed}/{self.file}/{position}"
 
     def rejected(self, position: str) -> str:
-        """The key of a file that was rejected whole; with an ending, of what is said about it or its rows."""
+        """Return the key of a file that was rejected whole, and the stem of the keys of its rejected rows."""
         return f"rejects/{self.feed}/{self.file}/{position}"
 
 
 def locate(key: str) -> Location | None:
-    """None for a key that is no file of a feed: another prefix, a folder, or a file outside of one."""
+    """Parse the key of a feed's file.
+
+    Returns None for another prefix, for a folder, and for a file that is in no feed's folder.
+    """
     prefix, _, rest = key.partition("/")
     feed, _, file = rest.partition("/")
     if prefix not in (DROP, CORRECTIONS) or not feed or not file or file.endswith("/"):
@@ -60,58 +63,59 @@ def locate(key: str) -> Location | None:
 
 
 def is_loose(key: str) -> bool:
-    """Whether a key is a file under drop/ or corrections/ that lies in no feed's folder."""
+    """Return whether a key is a file under drop/ or corrections/, but in no feed's folder."""
     return key.startswith((f"{DROP}/", f"{CORRECTIONS}/")) and not key.endswith("/") and locate(key) is None
 
 
 class Bucket(Protocol):
-    """One versioned bucket. All raise TransientError and ConfigurationError."""
+    """A versioned bucket. Every method may raise TransientError and ConfigurationError."""
 
     name: str
 
     def pin(self, key: str, version: str | None) -> Upload:
-        """That version of the object, or the newest one. Raises ObjectGoneError."""
+        """Return the version of the object, or its newest one for None. Raises ObjectGoneError."""
 
     def version(self, key: str, etag: str) -> str | None:
-        """The oldest version of the object with that ETag; None if there is none."""
+        """Return the oldest version of the object with that ETag; None if no version has it."""
 
     def read(self, upload: Upload) -> Iterator[bytes]:
-        """The object's bytes in chunks, never the whole. Raises ObjectGoneError."""
+        """Yield the object's bytes in chunks, in constant memory. Raises ObjectGoneError."""
 
     def put(self, key: str, body: IO[bytes]) -> None:
-        """Durable when it returns."""
+        """Store an object, durably when it returns."""
 
     def copy(self, upload: Upload, key: str) -> None:
-        """Durable when it returns, whatever the object's size. Raises ObjectGoneError."""
+        """Copy an object of any size, durably when it returns. Raises ObjectGoneError."""
 
     def delete(self, upload: Upload) -> None:
-        """Deletes that version and no other; one that is gone is fine."""
+        """Delete that version and no other. Does nothing if it is gone already."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with it."""
+        """Yield the keys that begin with the prefix."""
 
 
 def erase(bucket: Bucket, keys: Iterable[str]) -> None:
-    """Deletes objects in all their versions."""
+    """Delete objects with all their versions."""
     for key in keys:
+        # One version after another, until none is left to pin.
         with suppress(ObjectGoneError):
             while True:
                 bucket.delete(bucket.pin(key, None))
 
 
 def is_settled(bucket: Bucket, location: Location, key: str, version: str | None, etag: str | None) -> bool:
-    """Whether an object that is gone was taken care of: a copy of it is archived or rejected.
-
-    A copy's position ends with the hash of key, version and ETag; where a notification lacks them (moto and
-    LocalStack tell no version) a copy of any version counts.
-    """
-    same = ""
+    """Return whether an object that is gone was processed: a copy of it is in the archive or the rejects."""
+    # The name of a copy ends with the hash of key, version and ETag. A notification may lack them, as those
+    # of moto and LocalStack lack the version: then a copy of any version counts.
+    ending = ""
     if version and etag:
-        same = file_position(Upload(key, version, etag, datetime.min.replace(tzinfo=UTC))).rpartition("-")[2]
+        upload = Upload(key, version, etag, datetime.min.replace(tzinfo=UTC))  # the time is not in the hash
+        ending = file_position(upload).rpartition("-")[2]
+    # A slash means a file of a longer name; a dot means what is kept beside a copy, such as its rejects.
     return any(
-        name.endswith(same) and "/" not in name and "." not in name
+        name.endswith(ending) and "/" not in name and "." not in name
         for folder in (location.archived(""), location.rejected(""))
-        for name in (found.removeprefix(folder) for found in bucket.keys(folder))
+        for name in (copy.removeprefix(folder) for copy in bucket.keys(folder))
     )
 
 
@@ -128,21 +132,22 @@ class S3Bucket:
                 answer = self._s3.head_object(Bucket=self.name, Key=key)
             else:
                 answer = self._s3.head_object(Bucket=self.name, Key=key, VersionId=version)
-        found = answer.get("VersionId", "null")
-        if found == "null":
+        # "null" is the version of an object that was stored while versioning was off: it can be overwritten.
+        version_id = answer.get("VersionId", "null")
+        if version_id == "null":
             raise not_versioned(self.name)
-        return Upload(
-            key, found, answer["ETag"].strip('"'), answer["LastModified"], size=answer["ContentLength"]
-        )
+        etag = answer["ETag"].strip('"')
+        return Upload(key, version_id, etag, answer["LastModified"], size=answer["ContentLength"])
 
     def version(self, key: str, etag: str) -> str | None:
-        found = None
+        oldest = None
         with self._errors("ListObjectVersions"):
             for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=key):
-                for one in page.get("Versions", ()):  # of each key the newest first
-                    if one["Key"] == key and one["ETag"].strip('"') == etag.strip('"'):
-                        found = one["VersionId"]
-        return found
+                # Newest first, so the last match is the oldest. The prefix also matches longer keys.
+                for listed in page.get("Versions", ()):
+                    if listed["Key"] == key and listed["ETag"].strip('"') == etag.strip('"'):
+                        oldest = listed["VersionId"]
+        return oldest
 
     def read(self, upload: Upload) -> Iterator[bytes]:
         with self._errors("GetObject"):
@@ -150,12 +155,12 @@ class S3Bucket:
             yield from answer["Body"].iter_chunks(CHUNK)
 
     def put(self, key: str, body: IO[bytes]) -> None:
-        # One call streams the file; parts, each of which is held in memory, come one by one.
-        one_by_one = TransferConfig(
+        # Below the threshold one call streams the file. Parts are held in memory, hence one at a time.
+        one_at_a_time = TransferConfig(
             multipart_threshold=PART, multipart_chunksize=64 * CHUNK, use_threads=False
         )
         with self._errors("PutObject"):
-            self._s3.upload_fileobj(body, self.name, key, Config=one_by_one)
+            self._s3.upload_fileobj(body, self.name, key, Config=one_at_a_time)
 
     def copy(self, upload: Upload, key: str) -> None:
         with self._errors("CopyObject"):
@@ -173,7 +178,7 @@ class S3Bucket:
     def keys(self, prefix: str) -> Iterator[str]:
         with self._errors("ListObjectsV2"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                yield from (found["Key"] for found in page.get("Contents", ()))
+                yield from (listed["Key"] for listed in page.get("Contents", ()))
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -187,9 +192,10 @@ class S3Bucket:
 
 
 def not_versioned(bucket: str) -> ConfigurationError:
+    """Return the error about a bucket without versioning."""
     return ConfigurationError(
         f"the bucket {bucket} keeps no versions, so that a file could change while it is read: "
-        "enable versioning and upload again what is there"
+        "enable versioning, then upload its files again"
     )
 
 
@@ -199,32 +205,36 @@ class _Version(NamedTuple):
 
 
 class InMemoryBucket:
-    """A versioned bucket in memory. `now` gives the time of an upload, in whole seconds as S3 tells it."""
+    """A versioned bucket in memory. `now` returns the time of an upload, which is cut to seconds as in S3."""
 
     def __init__(self, name: str, now: Callable[[], datetime]) -> None:
         self.name = name
         self._now = now
-        self._made = 0
+        self._uploads = 0
         self._versions: dict[str, list[_Version]] = {}
 
     def upload(self, key: str, body: bytes, etag: str | None = None) -> Upload:
-        """What a user of the bucket does: a new version. `etag` is that of an upload in parts, say."""
-        self._made += 1
+        """Store a new version, as a user of the bucket does.
+
+        `etag` replaces the MD5 of the body, as for an upload in parts.
+        """
+        self._uploads += 1
         etag = etag or md5(body, usedforsecurity=False).hexdigest()
-        made = Upload(key, f"version-{self._made}", etag, self._now().replace(microsecond=0), size=len(body))
-        self._versions.setdefault(key, []).append(_Version(made, body))
-        return made
+        moment = self._now().replace(microsecond=0)
+        upload = Upload(key, f"version-{self._uploads}", etag, moment, size=len(body))
+        self._versions.setdefault(key, []).append(_Version(upload, body))
+        return upload
 
     def body(self, key: str) -> bytes:
-        """The newest version's bytes."""
+        """Return the bytes of the newest version."""
         return self._versions[key][-1].body
 
     def pin(self, key: str, version: str | None) -> Upload:
         return self._find(key, version).upload
 
     def version(self, key: str, etag: str) -> str | None:
-        of_etag = (one for one in self._versions.get(key, ()) if one.upload.etag == etag.strip('"'))
-        return next((one.upload.version for one in of_etag), None)
+        uploads = (stored.upload for stored in self._versions.get(key, ()))
+        return next((upload.version for upload in uploads if upload.etag == etag.strip('"')), None)
 
     def read(self, upload: Upload) -> Iterator[bytes]:
         body = self._find(upload.key, upload.version).body
@@ -237,7 +247,8 @@ class InMemoryBucket:
         self.upload(key, self._find(upload.key, upload.version).body)
 
     def delete(self, upload: Upload) -> None:
-        left = [one for one in self._versions.get(upload.key, ()) if one.upload.version != upload.version]
+        versions = self._versions.get(upload.key, ())
+        left = [stored for stored in versions if stored.upload.version != upload.version]
         self._versions[upload.key] = left
         if not left:
             del self._versions[upload.key]
@@ -246,7 +257,7 @@ class InMemoryBucket:
         return (key for key in sorted(self._versions) if key.startswith(prefix))
 
     def _find(self, key: str, version: str | None) -> _Version:
-        for one in reversed(self._versions.get(key, ())):
-            if version in (None, one.upload.version):
-                return one
+        for stored in reversed(self._versions.get(key, ())):
+            if version in (None, stored.upload.version):
+                return stored
         raise ObjectGoneError

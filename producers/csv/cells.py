@@ -1,4 +1,4 @@
-"""The text of one cell of a file to what Avro writes of its field's value. Compiled once for a field."""
+"""Conversion of the text of a cell to the packed value of its field. Compiled once for a field."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from schemas.payload.fields import Field, FieldType
 from schemas.payload.values import Pack
 from schemas.privacy import Protect
 
-FEW_VALUES = {FieldType.BOOLEAN, FieldType.ENUM, FieldType.DATE}  # in all the rows of a file
+FEW_VALUES = {FieldType.BOOLEAN, FieldType.ENUM, FieldType.DATE}  # kinds whose texts repeat in a file
 
 
 @cache
 def packed_cell(field: Field, trim: bool, protect: Protect | None = None) -> ReadText:
-    """How a cell is packed: no text is null; where there is no null, it is the empty text, or refused.
+    """Return the function that packs a cell of this field.
 
-    A column of few values has each text packed once. `protect` is done to the text of a private field.
+    An empty cell is null. Where the field is not nullable, it is the empty text of a string, and an error for
+    other kinds. `protect` masks or hashes the text of a private field.
     """
     packed = _text(field, protect) if field.kind is FieldType.STRING else _typed(field)
     if field.kind in FEW_VALUES:
@@ -30,6 +31,7 @@ def _text(field: Field, protect: Protect | None) -> ReadText:
         pack = _protected(protect, pack)
 
     def packed(text: str) -> object:
+        # No text holds a NUL: it is a sign of a wrong encoding, or of a binary file.
         if "\0" in text:
             raise ValueError("holds a NUL")
         return pack(text or nothing)

@@ -1,7 +1,7 @@
-"""One file from the source bucket to the stream: read through once to see whether it is bad, then published.
+"""Processing of one file: a first reading finds out whether it is bad as a whole, a second one publishes it.
 
-Nothing but the file's version decides what is written, and the file leaves drop/ last: killed at any point
-and run again, it publishes the same events, and nothing is lost (INV-1, INV-5).
+The events depend on the file's version alone, and the file leaves drop/ last. So after a kill at any point,
+another run publishes the same events and loses nothing (INV-1, INV-5).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _log = logging.getLogger(__name__)
 
 STAGE = "csv"
 CHECKED, PUBLISHED = "checked", "published"
-FEW_ROWS = 10  # rows that a snapshot may delete whatever share they are
+FEW_ROWS = 10  # rows that a snapshot may always delete, whatever fraction of the table they are
 
 
 class RowCounts(NamedTuple):
-    """Rows of a file: all of them, and those that became no event."""
+    """The rows of a file, and how many of them were rejected."""
 
     rows: int
     rejected: int
@@ -55,7 +55,7 @@ class RowCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a feed, and all that it needs on its way."""
+    """A file of a feed, with everything that its processing needs."""
 
     bucket: Bucket
     location: Location
@@ -70,18 +70,19 @@ class File:
     meter: Meter = field(default_factory=Meter)
 
     def take(self) -> None:
-        """When it returns the file is done for good: published and archived, or rejected with a dead letter.
+        """Process the file: publish and archive it, or reject it with a dead letter.
 
-        Raises ObjectGoneError if somebody else took it meanwhile; TransientError and ConfigurationError: then
-        the same call again does what is left. When the time is nearly up that is a TransientError, too: the
-        place in the file is saved then.
+        Raises ObjectGoneError if another process has finished the file meanwhile. After a TransientError or
+        ConfigurationError the same call does what is left. When the time is nearly up the progress is saved
+        and a TransientError is raised.
         """
         sheet = self._sheet()
         configuration = configuration_of(self.entity, self.source, self.hash_key)
         progress = FileProgress(self.bucket, self.source.feed, sheet.position, configuration)
         try:
-            if not progress.place(ROWS).rows:
+            if not progress.resume_point(ROWS).rows:
                 self._survey(sheet, progress)
+            # An earlier attempt has surveyed the file, but rows without a key need the hash of its bytes.
             elif not self.entity.key:
                 deque(self._hashed(sheet), maxlen=0)
             self._publish(sheet, progress)
@@ -100,8 +101,9 @@ class File:
         return self.meter.chunks(self.bucket.read(self.upload))
 
     def _hashed(self, sheet: Sheet) -> Iterator[bytes]:
-        """The file's bytes. When all are read the sheet knows their MD5: the ETag of a simple upload, so that
-        rows without a key keep the one they got while the ETag was taken for it."""
+        """Yield the file's bytes, and set the sheet's `content` to their MD5 at the end."""
+        # The MD5 is the ETag of a simple upload. Earlier versions of Headwater used the ETag: where the two
+        # are equal, rows without a key keep their identity.
         digest = md5(usedforsecurity=False)
         for chunk in self._chunks():
             digest.update(chunk)
@@ -109,7 +111,7 @@ class File:
         sheet.content = digest.hexdigest()
 
     def _opened(self, sheet: Sheet, chunks: Iterator[bytes]) -> _Opened:
-        """The file from its start, its header read. Raises BadFileError."""
+        """Start reading the file, up to its header. Raises BadFileError."""
         rows = iter(
             TextRows(
                 chunks,
@@ -120,22 +122,25 @@ class File:
             )
         )
         columns = sheet.columns(rows)
-        # Before names are told: a first row without the fields' columns is no header, but values (INV-7).
+        # Before unknown names are reported: without a header RowReader refuses the first row, so that its
+        # values are not taken for names (INV-7).
         reader = RowReader(self.entity, self.source, sheet, columns, self.hash_key)
         names = self._unknown(columns)
         if names and self.entity.unknown is Unknown.REJECT:
-            self._see(sheet, names)
+            self._report_drift(sheet, names)
             raise BadFileError(f"no schema names {name_list(names)}, and unknown = reject")
         return _Opened(reader, columns, rows)
 
     def _survey(self, sheet: Sheet, progress: FileProgress) -> None:
-        """Reads all of it before anything is published. Raises BadFileError."""
+        """Read the whole file before anything is published. Raises BadFileError."""
         if progress.outdated:
             _log.warning(
-                "%s: the schema or entity.toml has changed since: from its first row", self.upload.key
+                "%s: the schema or entity.toml has changed since: starts again from its first row",
+                self.upload.key,
             )
         opened = self._opened(sheet, self._chunks() if self.entity.key else self._hashed(sheet))
         limit = self.source.reject_limit
+        # Without a limit rows need no conversion, only parsing: quoting, encoding and sizes can be bad.
         if limit is None:
             deque(self.meter.rows(opened.rows, CHECKED), maxlen=0)
             return
@@ -153,28 +158,29 @@ class File:
             stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline, keys)
             try:
                 counts = self._read(opened, sheet, stages, self._adding(keys))
-            finally:  # a run that goes on later knows these rows no more
-                self._tell_key_texts(sheet, opened.reader.key_texts)
+            finally:  # also after an error: a run that resumes does not read these rows again
+                self._report_key_texts(sheet, opened.reader.key_texts)
             self.publisher.flush()
             if counts.rejected:
                 self.bucket.put(f"{self.location.rejected(sheet.filed_as)}.csv", rejects.written())
         self._close_corrected(sheet)
         if keys is not None:
             self._end_snapshot(sheet, counts, keys)
-        self._see(sheet, self._unknown(opened.columns))
+        self._report_drift(sheet, self._unknown(opened.columns))
+        # Last: until the file has left drop/, a retry does all of this again.
         self._move(self.location.archived(sheet.filed_as))
         level = logging.WARNING if counts.rejected else logging.INFO
         _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
 
     def _close_corrected(self, sheet: Sheet) -> None:
-        """Record which rejected rows a correction has put right. All of them are durable by now."""
+        """Record which rejected rows this correction has closed. Their events are durable by now (INV-1)."""
         if self.location.prefix != CORRECTIONS:
             return
         opened = self._opened(sheet, self._chunks())
         with SpooledTemporaryFile(IN_MEMORY) as lines:
 
             def close(event: Event) -> None:
-                encode_event(event)  # refuses what was refused when it was published
+                encode_event(event)  # raises for an event that was too large to be published
                 lines.write(encode_closed(Closed(event.position.partition("+")[0], "corrected")))
 
             read_rows(opened.reader, sheet.placed(opened.rows), close, lambda _reject: None)
@@ -184,36 +190,36 @@ class File:
     def _read(
         self, opened: _Opened, sheet: Sheet, stages: Stages, use: Callable[[Event], object]
     ) -> RowCounts:
-        """All rows, from the place on that was saved."""
+        """Read all rows after the saved progress, and return the counts of the whole file."""
         done = stages.resume()
         if done.rows:
             _log.info("%s: goes on after row %d", self.upload.key, done.rows)
-        left = islice(sheet.placed(opened.rows), done.rows, None)
-        named = CHECKED if stages.phase == SURVEY else PUBLISHED
-        metered = self.meter.rows(left, named, done.rows)
+        remaining = islice(sheet.placed(opened.rows), done.rows, None)
+        label = CHECKED if stages.phase == SURVEY else PUBLISHED
+        metered = self.meter.rows(remaining, label, done.rows)
         counts = read_rows(opened.reader, stages.of(metered), use, stages.rejects.add)
         return RowCounts(done.rows + counts.rows, done.rejected + counts.rejected)
 
     def _unknown(self, columns: Sequence[str]) -> Set[str]:
-        """The columns of a dropped file's own header that no version of the schema names."""
+        """Return the columns in the header of a dropped file that no version of the schema names."""
         if self.source.header is not True or self.location.prefix != DROP:
             return frozenset()
         return {*filter(None, columns)} - known_names(self.entity.versions, self.source.name)
 
-    def _see(self, sheet: Sheet, names: Set[str]) -> None:
+    def _report_drift(self, sheet: Sheet, names: Set[str]) -> None:
         if names and self.drift and self.entity.unknown is not Unknown.IGNORE:
             self.drift.observe(self.entity.name, self.source.name, sheet.occurred_at, names)
             self.drift.flush()
 
-    def _tell_key_texts(self, sheet: Sheet, found: KeyTexts | None) -> None:
-        """Rows that were one row of the table by value alone, whatever `unknown` says of columns."""
-        if found is None or not found.rows:
+    def _report_key_texts(self, sheet: Sheet, key_texts: KeyTexts | None) -> None:
+        """Report rows whose keys are equal as values, but not as texts. Does not depend on `unknown`."""
+        if key_texts is None or not key_texts.rows:
             return
         fields = ", ".join(field.name for field in self.entity.key_fields if not has_one_text(field))
         _log.warning(
             "%s: %d rows have the key of another row and write it otherwise (%s): of such rows the last "
             "wins; where they are to stay apart make a new entity whose key has these fields as string",
-            *(self.upload.key, found.rows, fields),
+            *(self.upload.key, key_texts.rows, fields),
         )
         if self.drift:
             self.drift.observe(self.entity.name, self.source.name, sheet.occurred_at, [KEY_TEXTS])
@@ -223,7 +229,8 @@ class File:
         self.publisher.add(event, self.entity.schema)
 
     def _adding(self, keys: KeySample | None) -> Callable[[Event], object]:
-        """Publishes an event, and keeps its key where there is a sample."""
+        """Return a function that publishes an event, and adds its key to the sample if there is one."""
+        # Without attribute look-ups: it is called for every row.
         publish, schema = self.publisher.add, self.entity.schema
         if keys is None:
             return self._add
@@ -235,7 +242,8 @@ class File:
         return self.source.mode is Mode.SNAPSHOT and self.location.prefix == DROP
 
     def _end_snapshot(self, sheet: Sheet, counts: RowCounts, keys: KeySample) -> None:
-        """After a whole snapshot: what it left out no longer exists. All its rows are durable by now."""
+        """Publish the sweeps of a snapshot, which delete the rows that it lacks, unless that is unsafe."""
+        # All rows of the file are durable by now: a sweep before them would delete rows that still exist.
         registers = Registers(self.bucket, self.entity.name, self.source.feed)
         reason = self._unsafe(counts) or self._deletes_too_much(registers.loss(sheet.position, keys))
         if reason:
@@ -259,7 +267,7 @@ class File:
         self.publisher.flush()
 
     def _unsafe(self, counts: RowCounts) -> str | None:
-        """Why a sweep would delete what still exists."""
+        """Return the reason why a sweep could delete rows that still exist; None if it is safe."""
         if counts.rejected:
             return f"{counts.rejected} of {counts.rows} rows were rejected"
         if counts.rows < self.source.min_rows:
@@ -277,23 +285,23 @@ class File:
         )
 
     def _reject(self, sheet: Sheet, error: BadFileError) -> None:
-        """Moves a bad file to where people look for it, with the reason beside it. Nothing was published."""
-        place = self.location.rejected(sheet.filed_as)
+        """Move a bad file to rejects/, with the reason beside it. Nothing of it was published."""
+        moved_to = self.location.rejected(sheet.filed_as)
         reason = {"reason": error.reason, "bucket": self.bucket.name, **self.upload._asdict()}
         text = json.dumps(reason, indent=2, default=str).encode()
-        self.bucket.put(f"{place}.reason.json", BytesIO(text))
-        self._letter(sheet, error.reason, place)
-        self._move(place)
+        self.bucket.put(f"{moved_to}.reason.json", BytesIO(text))
+        self._letter(sheet, error.reason, moved_to)
+        self._move(moved_to)
 
-    def _letter(self, sheet: Sheet, reason: str, place: str) -> None:
-        """A person should look at the file, which is or will be at `place`."""
+    def _letter(self, sheet: Sheet, reason: str, moved_to: str) -> None:
+        """Store a dead letter for a person to look at the file, which is or will be at `moved_to`."""
         _log.warning("%s: %s", self.upload.key, reason)
         letter = object_letter(
             self.bucket.name,
             self.upload.key,
             self.upload.version,
             reason,
-            moved_to=place,
+            moved_to=moved_to,
             entity=self.entity.name,
             source=self.source.name,
             position=sheet.position,
@@ -322,15 +330,26 @@ def object_letter(
     occurred_at: int | None = None,
     cause: Cause = "data",
 ) -> DeadLetter:
-    """A dead letter about a whole object: its payload is JSON that says where the object is. Of one not read
-    also what its notification said: its ETag, without which no copy of it could be told from one of another
-    version, and what orders it among the uploads of its second."""
-    place = {"bucket": bucket, "key": key, "version": version, "moved_to": moved_to}
+    """Return a dead letter about a whole object, with its location as JSON in the payload.
+
+    `etag`, `event_time` and `sequencer` come from the notification of an object that was not read: a redrive
+    needs them to recognize a copy of this version, and to order it among the uploads of its second.
+    """
+    location = {"bucket": bucket, "key": key, "version": version, "moved_to": moved_to}
     notified = {"etag": etag, "event_time": event_time, "sequencer": sequencer}
-    place |= {name: value for name, value in notified.items() if value is not None}
-    payload = json.dumps(place, sort_keys=True).encode()
+    # Left out where unknown: the letter of a file that was read has none of them.
+    location |= {name: value for name, value in notified.items() if value is not None}
+    payload = json.dumps(location, sort_keys=True).encode()
     return DeadLetter(
-        letter_id(payload), STAGE, entity, source, position, reason, cause, payload, occurred_at
+        id=letter_id(payload),
+        stage=STAGE,
+        entity=entity,
+        source=source,
+        position=position,
+        reason=reason,
+        cause=cause,
+        payload=payload,
+        occurred_at=occurred_at,
     )
 
 
@@ -346,7 +365,10 @@ def read_rows(
     use: Callable[[Event], object],
     refuse: Callable[[Reject], object],
 ) -> RowCounts:
-    """Each row's event, or its reject. An event that `use` refuses (PoisonEventError) is a reject, too."""
+    """Pass the event of each row to `use`, and rejects to `refuse`.
+
+    A row is also a reject if `use` raises PoisonEventError for its event, for instance because of its size.
+    """
     count = rejected = 0
     for row in rows:
         count += 1

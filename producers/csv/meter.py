@@ -1,4 +1,4 @@
-"""How far a file has been read, for a person who waits for it. Figures only: no field values (INV-7)."""
+"""Progress of reading a file, for a person who waits for it. Holds figures only, no field values (INV-7)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One file at one time. `done` names the pass: rows are first `checked`, then `published`.
+    """The progress of one pass over a file. `done` names the pass: rows are `checked`, then `published`.
 
-    `rows` counts those of earlier attempts as well; `rate` is rows per second of this attempt. `share` is the
-    part of the file's bytes that has been read, None where the size is not known.
+    `rows` includes those of earlier attempts; `rate` is rows per second in this attempt. `share` is the
+    fraction of the file's bytes that has been read; None if the size is unknown.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Reading:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the end of this pass at the present rate; None while there is nothing to go by."""
+        """Seconds to the end of this pass at the present rate; None if nothing is known yet."""
         if not self.share or not self.rate:
             return None
         return self.rows * (1 / self.share - 1) / self.rate
@@ -43,11 +43,11 @@ ReadingCallback: TypeAlias = Callable[[Reading], None]
 
 
 def unreported(_reading: Reading) -> None:
-    """For a caller that nobody watches."""
+    """Ignore the report."""
 
 
 class Meter:
-    """Counts the bytes and the rows of one file, and reports them once a second while rows are read."""
+    """Counts the bytes and rows of one file, and reports them once a second while rows are read."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Meter:
         report: ReadingCallback = unreported,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`size` in bytes."""
+        """`size` is the file's size in bytes, if known."""
         self._key = key
         self._size = size
         self._report = report
@@ -64,24 +64,27 @@ class Meter:
         self._bytes = 0
 
     def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The bytes of the file, from its beginning."""
-        self._bytes = 0
+        """Yield the chunks of the file, from its beginning, and count their bytes."""
+        self._bytes = 0  # a file is read twice
         for chunk in chunks:
             self._bytes += len(chunk)
             yield chunk
 
     def rows(self, rows: Iterable[Item], done: str, before: int = 0) -> Iterator[Item]:
-        """The rows after the first `before`. A row counts when the next one is asked for."""
-        # Nobody watches in Lambda: no cost for each row there.
+        """Yield rows, which come after the first `before` rows of the file, and report them.
+
+        A row counts as done when the next one is requested.
+        """
+        # Lambda has no one to report to, and its rows should not pay for the clock.
         return iter(rows) if self._report is unreported else self._reported(rows, done, before)
 
     def _reported(self, rows: Iterable[Item], done: str, before: int) -> Iterator[Item]:
-        began = told = self._clock()
+        began = reported = self._clock()
         for number, row in enumerate(rows, 1):
             yield row
             now = self._clock()
-            if now >= told + REPORT_SECONDS:
-                told = now
+            if now >= reported + REPORT_SECONDS:
+                reported = now
                 self._report(self._reading(done, before + number, number / (now - began)))
 
     def _reading(self, done: str, rows: int, rate: float) -> Reading:

@@ -1,4 +1,4 @@
-"""Notifications of S3: which objects they speak of. Pure.
+"""Parsing of S3 event notifications. Pure.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
@@ -13,12 +13,12 @@ from urllib.parse import unquote_plus
 from schemas.errors import PoisonEventError
 from schemas.positions import order_within_second
 
-TEST = "s3:TestEvent"  # what S3 sends when notifications are switched on
+TEST = "s3:TestEvent"  # sent once, when notifications are switched on
 CREATED = "ObjectCreated:"
 
 
 class Notice(NamedTuple):
-    """What a notification says of an object. S3 itself always tells all of it."""
+    """A notification of a new object. S3 always fills in all of it; emulators may not."""
 
     bucket: str
     key: str
@@ -28,21 +28,21 @@ class Notice(NamedTuple):
     sequencer: str | None = None
 
     def order(self, last_modified: datetime) -> str:
-        """Of the upload within the second of its LastModified; nothing where no time was told."""
+        """Return the order of the upload within the second of its LastModified; "" if it is unknown."""
         try:
             event_time = datetime.fromisoformat(self.event_time or "")
             return order_within_second(last_modified, event_time, self.sequencer or "")
-        except (ValueError, TypeError):  # no moment, or one without a zone
+        except (ValueError, TypeError):  # not a time, or one without a zone
             return ""
 
 
 def read_notices(notification: str) -> list[Notice]:
-    """The new objects that it names. Raises PoisonEventError for what is no notification of S3."""
+    """Return the new objects of a notification. Raises PoisonEventError for any other text."""
     try:
-        found = json.loads(notification)
-        if found.get("Event") == TEST:
+        parsed = json.loads(notification)
+        if parsed.get("Event") == TEST:
             return []
-        return [_notice(record) for record in found["Records"] if _is_new(record)]
+        return [_notice(record) for record in parsed["Records"] if _is_new(record)]
     except (ValueError, LookupError, TypeError, AttributeError):
         raise PoisonEventError("not a notification of S3") from None
 
@@ -52,8 +52,13 @@ def _is_new(record: Any) -> bool:
 
 
 def _notice(record: Any) -> Notice:
-    s3, event_time = record["s3"], record.get("eventTime")
-    made = s3["object"]
-    key = unquote_plus(made["key"])  # a blank comes as +, elsewhere as %20
-    told = made.get("versionId"), made.get("eTag"), event_time, made.get("sequencer")
-    return Notice(s3["bucket"]["name"], key, *told)
+    s3 = record["s3"]
+    created = s3["object"]
+    return Notice(
+        bucket=s3["bucket"]["name"],
+        key=unquote_plus(created["key"]),  # S3 encodes a blank as +, emulators as %20
+        version=created.get("versionId"),
+        etag=created.get("eTag"),
+        event_time=record.get("eventTime"),
+        sequencer=created.get("sequencer"),
+    )

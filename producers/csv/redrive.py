@@ -1,7 +1,8 @@
-"""Dead letters of the CSV source: which of them can be taken again, and taking them.
+"""Redrive of dead letters of CSV sources.
 
-A file that was read is under rejects/ or archive/, and a person corrects it: put back as it is, it would be a
-later upload, and win over what came since. What was never read is still where it was dropped.
+Only letters about a file that was never read have a redrive: the file is still where it was dropped. A file
+that was read is under rejects/ or archive/, and needs a correction by a person: dropped again unchanged, it
+would count as a later upload, and win over newer facts.
 """
 
 from __future__ import annotations
@@ -20,25 +21,27 @@ CORRECT_IT = (
     "a file that was read is never read again as it is: correct it and drop it, or its rejects under "
     "corrections/, then discard the letter"
 )
-"""Why the letter of a file has no redrive."""
+"""Reason why the letter of a file that was read has no redrive."""
 
 
 class CsvRedriver:
     """`schemas.letters.outcomes.Redriver` of the stage "csv"."""
 
     def __init__(self, producer: Callable[[LetterStore], Producer], letters: LetterStore) -> None:
-        """`producer` makes the producer that puts what it refuses in that store; `letters` takes what it says
-        of a file that it now has read."""
+        """`producer` builds a producer that stores its dead letters in its argument.
+
+        `letters` receives the new letters, such as those about a file that is read at last and found bad.
+        """
         self._same = _Same(letters)
         self._producer = producer(self._same)
 
     def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
-        """One by one: each may be a whole file. Those with CORRECT_IT have no outcome."""
-        told = ((letter, _notification(letter.payload)) for letter in letters)
-        return [self._redriven(letter, each) for letter, each in told if each is not None]
+        """Redrive letters one by one, since each may be a whole file. Skips letters without a redrive."""
+        notifications = ((letter, _notification(letter.payload)) for letter in letters)
+        return [self._redriven(letter, text) for letter, text in notifications if text is not None]
 
     def _redriven(self, letter: DeadLetter, notification: str) -> LetterOutcome:
-        self._same.of(letter)
+        self._same.expect(letter)
         self._producer.take(notification)
         if self._same.reason is not None:
             return LetterOutcome(STAGE, letter.id, "failed-again", self._same.reason)
@@ -46,15 +49,17 @@ class CsvRedriver:
 
 
 class _Same:
-    """A `LetterStore` that keeps back one letter that comes again, and passes on all others: a file that is
-    now read and found bad is moved, and only its own letter says where (INV-1)."""
+    """A `LetterStore` that holds back a repetition of the letter being redriven, and passes on all others."""
+
+    # The others must be stored (INV-1): if the file is read now and found bad it is moved, and only its new
+    # letter has its new key.
 
     def __init__(self, letters: LetterStore) -> None:
         self._letters = letters
         self._name: tuple[str, str] | None = None
         self.reason: str | None = None
 
-    def of(self, letter: DeadLetter) -> None:
+    def expect(self, letter: DeadLetter) -> None:
         self._name, self.reason = letter.name, None
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
@@ -67,23 +72,28 @@ class _Same:
 
 
 def has_redrive(letter: DeadLetter) -> bool:
-    """Whether a letter of any stage can be taken again: all but those of files that were read."""
+    """Return whether a letter, of any stage, can be redriven: all but those of CSV files that were read."""
     return letter.stage != STAGE or _notification(letter.payload) is not None
 
 
 def _notification(payload: bytes) -> str | None:
-    """What S3 said, or would say now, of what was not read; None for a file that was read."""
+    """Return the notification of a file that was not read, or an equivalent one; None if it was read."""
     text = payload.decode(errors="replace")
     try:
-        place = json.loads(text)
-        key, version = place["key"], place["version"]
-        bucket, moved_to, quoted = place["bucket"], place["moved_to"], quote_plus(key)
+        location = json.loads(text)
+        key, version = location["key"], location["version"]
+        bucket, moved_to, quoted = location["bucket"], location["moved_to"], quote_plus(key)
     except (ValueError, LookupError, TypeError, RecursionError):
+        # The payload is not one of `object_letter`: it is the notification itself, which could not be parsed.
         return text
     if moved_to is not None:
         return None
-    described = {"key": quoted, "versionId": version, "eTag": place.get("etag")}
-    described["sequencer"] = place.get("sequencer")
+    described = {
+        "key": quoted,
+        "versionId": version,
+        "eTag": location.get("etag"),
+        "sequencer": location.get("sequencer"),
+    }
     s3 = {"bucket": {"name": bucket}, "object": described}
-    record = {"eventName": f"{CREATED}Put", "eventTime": place.get("event_time"), "s3": s3}
+    record = {"eventName": f"{CREATED}Put", "eventTime": location.get("event_time"), "s3": s3}
     return json.dumps({"Records": [record]})

@@ -1,8 +1,8 @@
-"""Which keys a feed's snapshots held, so that one that would delete too much is noticed before it does.
+"""Samples of the keys in a feed's snapshots, to notice a snapshot that would delete too much.
 
-One object for each snapshot holds a sample of its keys, hashed: exact for up to SIZE keys, beyond that an
-estimate within some percent, in constant memory. What may still exist are the keys of the last snapshot that
-swept, and of those that came after it and did not.
+One object for each snapshot holds a sample of its hashed keys. It is exact for up to SIZE keys; beyond that
+it gives an estimate within a few percent, in constant memory. The keys that may still exist are those of the
+last snapshot that swept, and of later ones that did not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from producers.csv.archive import Bucket, erase
 
 PREFIX = "registers/"
-"""Of the keys in the source bucket."""
+"""Prefix in the source bucket."""
 SIZE = 4_096  # keys in a sample
 SWEPT, ROWS = "swept", "rows"
 _WIDTH = 8  # bytes of a hash
@@ -22,31 +22,32 @@ _HIGHEST = b"\xff" * _WIDTH
 
 
 class KeySample:
-    """The keys with the least hashes: the same ones in every file that has them."""
+    """The keys with the smallest hashes, a bottom-k sample: files sample their common keys alike."""
 
     def __init__(self) -> None:
         self._kept: set[bytes] = set()
-        self._bound = _HIGHEST  # no greater hash can be of the sample
+        self._bound = _HIGHEST  # a greater hash can't be in the sample
 
     def add(self, key_hash: bytes) -> None:
-        """Add one key by its schemas.event.key_hash, any number of times."""
+        """Add a key, given its schemas.event.key_hash. Adding it again changes nothing."""
         digest = key_hash[:_WIDTH]
         if digest <= self._bound:
             self._kept.add(digest)
+            # Pruned only at twice the size: sorting for each key would be slow.
             if len(self._kept) > 2 * SIZE:
                 self._prune()
 
     def take(self, body: bytes) -> None:
-        """Adds all that another sample encoded."""
+        """Add the keys of another sample, as it encoded them."""
         self._kept.update(body[start : start + _WIDTH] for start in range(0, len(body), _WIDTH))
         self._prune()
 
     def encoded(self) -> bytes:
-        """The least hashes in their order: the same bytes for the same keys (INV-5)."""
+        """Encode the sample: equal keys give equal bytes, in whatever order they were added (INV-5)."""
         return b"".join(self.least())
 
     def least(self) -> list[bytes]:
-        """At most SIZE hashes, the least one first."""
+        """Return the SIZE smallest hashes, in ascending order."""
         return sorted(self._kept)[:SIZE]
 
     def _prune(self) -> None:
@@ -56,70 +57,75 @@ class KeySample:
 
 
 class Loss(NamedTuple):
-    """How many of some keys are missing elsewhere."""
+    """The number of keys, and how many of them are missing in a newer snapshot."""
 
     missing: int
     keys: int
 
 
 def loss(old: KeySample, new: KeySample) -> Loss:
-    """Of the old keys those that are not among the new ones. Estimated where a sample is full."""
+    """Return how many of the old keys are missing among the new ones; an estimate if a sample is full."""
     before, after = old.least(), new.least()
+    # Up to this hash both samples are complete, so a key that only one of them has is missing in the other.
     bound = min(_last(before), _last(after))
-    seen = [digest for digest in before if digest <= bound]
-    missing = len(set(seen) - set(after))
+    comparable = [digest for digest in before if digest <= bound]
+    missing = len(set(comparable) - set(after))
     if len(before) < SIZE and bound == _HIGHEST:
         return Loss(missing, len(before))
-    every = _estimated(before)
-    return Loss(round(every * missing / len(seen)) if seen else 0, every)
+    total = _estimated(before)
+    return Loss(round(total * missing / len(comparable)) if comparable else 0, total)
 
 
 def _last(hashes: Sequence[bytes]) -> bytes:
-    """Up to which hash a sample has all keys."""
+    """Return the hash up to which a sample has all keys."""
     return hashes[-1] if len(hashes) == SIZE else _HIGHEST
 
 
 def _estimated(hashes: Sequence[bytes]) -> int:
+    """Return the number of keys in a snapshot, from its sample."""
+    # Hashes are uniform, so the k-th smallest of n is near k/n of the range (the KMV estimator).
     if len(hashes) < SIZE:
         return len(hashes)
     return round((SIZE - 1) * int.from_bytes(_HIGHEST) / int.from_bytes(hashes[-1]))
 
 
 class Registers:
-    """The snapshots of one feed of one entity."""
+    """The samples of one feed of one entity."""
 
     def __init__(self, bucket: Bucket, entity: str, feed: str) -> None:
         self._bucket = bucket
         self._folder = f"{PREFIX}{entity}/{feed}/"
 
     def loss(self, position: str, keys: KeySample) -> Loss:
-        """What a sweep at this position would delete; nothing where it, or a later one, has swept already."""
-        found = self._found()
-        swept = _swept_up_to(found)
+        """Return what a sweep at this position would delete: nothing if it or a later one swept already."""
+        snapshots = self._snapshots()
+        swept = _last_swept(snapshots)
+        # A retry, or an older snapshot that comes late: its sweep deletes nothing more.
         if swept >= position:
             return Loss(0, 0)
         old = KeySample()
-        for place, kind in found:
-            if swept <= place < position:
-                key = f"{self._folder}{place}/{kind}"
+        for earlier, kind in snapshots:
+            if swept <= earlier < position:
+                key = f"{self._folder}{earlier}/{kind}"
                 old.take(b"".join(self._bucket.read(self._bucket.pin(key, None))))
         return loss(old, keys)
 
     def record(self, position: str, keys: KeySample, *, swept: bool) -> None:
-        """The snapshot at this position is published; if it swept, older ones do not matter any more."""
-        found = self._found()
-        if _swept_up_to(found) > position:
+        """Record that the snapshot at this position is published. If it swept, older samples are deleted."""
+        snapshots = self._snapshots()
+        if _last_swept(snapshots) > position:
             return
         self._bucket.put(f"{self._folder}{position}/{SWEPT if swept else ROWS}", BytesIO(keys.encoded()))
         if swept:
-            old = [(place, kind) for place, kind in found if (place, kind) < (position, SWEPT)]
-            erase(self._bucket, [f"{self._folder}{place}/{kind}" for place, kind in old])
+            # "rows" sorts before "swept": an earlier record of this same snapshot goes as well.
+            old = [snapshot for snapshot in snapshots if snapshot < (position, SWEPT)]
+            erase(self._bucket, [f"{self._folder}{earlier}/{kind}" for earlier, kind in old])
 
-    def _found(self) -> list[tuple[str, str]]:
-        """Position and kind of each snapshot that is known."""
+    def _snapshots(self) -> list[tuple[str, str]]:
+        """Return position and kind of each recorded snapshot."""
         keys = (key.removeprefix(self._folder) for key in self._bucket.keys(self._folder))
-        return [(place, kind) for place, _, kind in (key.partition("/") for key in keys)]
+        return [(position, kind) for position, _, kind in (key.partition("/") for key in keys)]
 
 
-def _swept_up_to(found: Iterable[tuple[str, str]]) -> str:
-    return max((place for place, kind in found if kind == SWEPT), default="")
+def _last_swept(snapshots: Iterable[tuple[str, str]]) -> str:
+    return max((position for position, kind in snapshots if kind == SWEPT), default="")

@@ -1,4 +1,4 @@
-"""The rejects of one file as a CSV file: what is wrong with each row, then its own cells as they came."""
+"""The rejected rows of a file, written as a CSV file: the reason, then the cells of the row unchanged."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import IO, Literal, NamedTuple, Protocol, Self
 
 from producers.csv.uploads import REJECT_COLUMNS, Reject
 
-IN_MEMORY = 1024 * 1024  # bytes; more goes to a temporary file
+IN_MEMORY = 1024 * 1024  # bytes; a larger file is kept on disk
 
 
 class Rejects(Protocol):
-    """Where the rejects of a file go."""
+    """Collects the rejects of a file."""
 
     count: int
-    size: int  # characters of cells and reasons, those of `restore` left out
+    size: int  # characters of cells and reasons, without those of `restore`
 
     def add(self, reject: Reject) -> None:
-        """One more."""
+        """Add a reject."""
 
     def restore(self, chunks: Iterable[bytes], count: int) -> None:
-        """Takes over what an earlier attempt got from `since`."""
+        """Add the rejects of an earlier attempt, which got these bytes from `since`."""
 
     def end(self) -> int:
-        """The place in bytes where the next reject will be."""
+        """Return the offset in bytes at which the next reject will be written."""
 
-    def since(self, place: int) -> bytes:
-        """The rejects from that place on. More can be added after it."""
+    def since(self, offset: int) -> bytes:
+        """Return the rejects from the offset on. More can be added afterwards."""
 
 
 class RejectCount:
-    """Counts rejects, and keeps none."""
+    """Counts rejects without keeping them."""
 
     def __init__(self) -> None:
         self.count = self.size = 0
@@ -49,14 +49,14 @@ class RejectCount:
     def end(self) -> int:
         return 0
 
-    def since(self, place: int) -> bytes:  # noqa: ARG002 - as the protocol has it
+    def since(self, offset: int) -> bytes:  # noqa: ARG002 - as the protocol has it
         return b""
 
 
 class RejectFile:
-    """Collects any number of rejects in constant memory. A context manager: leaving it removes its file.
+    """Collects any number of rejects in constant memory. A context manager that removes its file at the end.
 
-    UTF-8, commas, RFC 4180: the form in which producers.csv.uploads.Correction takes them back.
+    Writes UTF-8 with commas, as in RFC 4180: the format that producers.csv.uploads.Correction reads.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -81,6 +81,7 @@ class RejectFile:
         self._writer.writerow([reject.row, reject.position, reject.column, reject.reason, *reject.cells])
 
     def restore(self, chunks: Iterable[bytes], count: int) -> None:
+        # The bytes go below the text layer, which must not hold text that belongs before them.
         self._text.flush()
         for chunk in chunks:
             self._file.write(chunk)
@@ -90,13 +91,13 @@ class RejectFile:
         self._text.flush()
         return self._file.tell()
 
-    def since(self, place: int) -> bytes:
+    def since(self, offset: int) -> bytes:
         self._text.flush()
-        self._file.seek(place)
-        return self._file.read()
+        self._file.seek(offset)
+        return self._file.read()  # leaves the file at its end, where the next reject is written
 
     def written(self) -> IO[bytes]:
-        """The whole file, from its start; nothing can be added any more."""
+        """Return the whole file, positioned at its start. No reject can be added afterwards."""
         self._text.flush()
         self._file.seek(0)
         return self._file
@@ -108,7 +109,10 @@ RejectState = Literal["corrected", "discarded"]
 
 
 class Closed(NamedTuple):
-    """One rejected row, by the position that its rejects file names. `reason`: a person's words."""
+    """The end of a rejected row, which is identified by its position in the rejects file.
+
+    `reason` is a person's.
+    """
 
     position: str
     state: RejectState
@@ -116,12 +120,12 @@ class Closed(NamedTuple):
 
 
 def encode_closed(row: Closed) -> bytes:
-    """One line."""
+    """Encode as a line of JSON."""
     return f"{json.dumps(row._asdict(), sort_keys=True, separators=(',', ':'))}\n".encode()
 
 
 def decode_closed(line: bytes) -> Closed | None:
-    """The inverse of encode_closed; None for what is no such line."""
+    """Decode a line of `encode_closed`; None for any other line."""
     try:
         return Closed(**json.loads(line))
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""One row of text to one event. Pure."""
+"""Conversion of a row of text to an event. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.sources.csv import CsvSource
 
 
 class RowReader:
-    """Reads the rows of one file. Compiled once for it."""
+    """Reads the rows of one file. Prepared once for the file, for speed."""
 
     def __init__(
         self,
@@ -31,25 +31,29 @@ class RowReader:
         columns: Sequence[str],
         key: HashKey | None = None,
     ) -> None:
-        """Raises BadFileError where a field's column is missing or is there twice. Others are ignored.
+        """`key` hashes the hashed fields. Columns that no field names are ignored.
 
-        `key` hashes the hashed fields. Raises ConfigurationError where there are some and no key.
+        Raises BadFileError if a field's column is missing or appears twice, and ConfigurationError if a field
+        is hashed and `key` is None.
         """
         _check(entity, source, columns)
-        places = {column: index for index, column in enumerate(columns)}
-        there = {f.name: places.get(f.source_name(source.name)) for f in entity.schema.fields}
+        indexes = {column: index for index, column in enumerate(columns)}
+        fields = {field: indexes.get(field.source_name(source.name)) for field in entity.schema.fields}
         self._cells = [
             (field.name, index, packed_cell(field, source.trim, protection(field.private, key)))
-            for field in entity.schema.fields
-            if (index := there[field.name]) is not None
+            for field, index in fields.items()
+            if index is not None
         ]
-        self._absent = {f.name: f.pack(f.default) for f in entity.schema.fields if there[f.name] is None}
+        self._absent = {
+            field.name: field.pack(field.default) for field, index in fields.items() if index is None
+        }
         self._key = [(field.name, field.unpack) for field in entity.key_fields]
-        told_apart = [field for field in entity.key_fields if not has_one_text(field)]
-        self.key_texts = KeyTexts() if told_apart else None
-        """Of the rows read so far; None where no two texts have one key."""
-        key_places = [places[field.source_name(source.name)] for field in entity.key_fields]
-        self._key_text = _text_at(key_places, source.trim)
+        ambiguous = any(not has_one_text(field) for field in entity.key_fields)
+        self.key_texts = KeyTexts() if ambiguous else None
+        """The key texts of the rows read so far; None if each key has only one text."""
+        key_indexes = [indexes[field.source_name(source.name)] for field in entity.key_fields]
+        self._key_text = _text_at(key_indexes, source.trim)
+        # Without a key the identity is file and row, which never equals this.
         self._empty_key = [""] * max(1, len(self._key))
         self._columns = columns
         self._width = len(columns)
@@ -59,7 +63,7 @@ class RowReader:
         self._sheet = sheet
 
     def event(self, row: CsvRow) -> Event:
-        """Raises PoisonEventError for a bad row: `reject` finds out all that is wrong with it."""
+        """Convert a row. Raises PoisonEventError for a bad one, of which `reject` finds all errors."""
         cells = row.cells
         if len(cells) != self._width:
             raise PoisonEventError(f"the row has {len(cells)} cells, the header {self._width}")
@@ -74,7 +78,7 @@ class RowReader:
             raise PoisonEventError("the key is empty")
         key = canonical_key(identity)
         if self.key_texts:
-            self.key_texts.see(key, self._key_text(cells))
+            self.key_texts.observe(key, self._key_text(cells))
         return make_event(
             source=self._source,
             entity=self._schema.entity,
@@ -88,14 +92,15 @@ class RowReader:
         )
 
     def reject(self, row: CsvRow, error: PoisonEventError) -> Reject:
-        """Everything that is wrong with a row; `error` where no single cell is."""
+        """Return the reject of a row, with the errors of all its cells; with `error` if no cell has one."""
         bad = list(self._bad_cells(row.cells)) or [("", error.reason)]
         columns = ", ".join(column for column, _ in bad)
         reason = "; ".join(f"{column} {rule}".lstrip() for column, rule in bad)
         return Reject(row.number, row.reported, columns, reason, row.cells)
 
     def _bad_cells(self, cells: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Column and broken rule, of each bad cell of a row that has all its cells."""
+        """Yield column and broken rule of each bad cell."""
+        # In a row of another width, cells may belong to other columns than their indexes say.
         if len(cells) != self._width:
             return
         for _, index, pack in self._cells:
@@ -105,16 +110,19 @@ class RowReader:
                 yield self._columns[index], str(broken_rule)
 
 
-def _text_at(places: Sequence[int], trim: bool) -> Callable[[Sequence[str]], Hashable]:
-    """From a row's cells to those at these places; to the cell itself where it is one, which is quicker."""
-    if trim or not places:
-        return lambda cells: tuple(cells[place].strip() for place in places)
-    return itemgetter(*places)
+def _text_at(indexes: Sequence[int], trim: bool) -> Callable[[Sequence[str]], Hashable]:
+    """Return a function from a row's cells to those at these indexes; to the cell itself if only one."""
+    if trim or not indexes:
+        return lambda cells: tuple(cells[index].strip() for index in indexes)
+    return itemgetter(*indexes)
 
 
 def _check(entity: Entity, source: CsvSource, columns: Sequence[str]) -> None:
-    """Require each field's column, once. Where entity.toml lists the columns, or lets older files in, a
-    column may be missing: then the default counts."""
+    """Require the column of each field exactly once.
+
+    A column may be missing if its field has a default, and entity.toml lists the columns itself or accepts
+    older files. Raises BadFileError.
+    """
     times = Counter(columns)
     later = _later_fields(entity, source, columns)
     for field in entity.schema.fields:
@@ -128,7 +136,7 @@ def _check(entity: Entity, source: CsvSource, columns: Sequence[str]) -> None:
 
 
 def _later_fields(entity: Entity, source: CsvSource, columns: Sequence[str]) -> Set[str]:
-    """The fields that came after the newest older version whose columns are all there; empty without one."""
+    """Return the fields added since the newest older version that the file fits; empty if it fits none."""
     for version in reversed(entity.older):
         if {field.source_name(source.name) for field in version.fields} <= {*columns}:
             return {field.name for field in entity.schema.fields} - {field.name for field in version.fields}
@@ -136,33 +144,33 @@ def _later_fields(entity: Entity, source: CsvSource, columns: Sequence[str]) -> 
 
 
 SLOTS = 2**17
-"""Keys that are remembered: 2 MB. A later key takes the place of an earlier one, so that in a larger file two
-rows far apart may not be seen."""
+"""Keys that are remembered, in 2 MB. A later key may overwrite an earlier one, so that in a larger file two
+rows that are far apart may be missed."""
 
 
 def has_one_text(field: Field) -> bool:
-    """Whether each value of the field can be written in one way alone."""
+    """Return whether each value of the field has only one text."""
     return field.kind in (FieldType.STRING, FieldType.ENUM) or (
         field.kind is FieldType.DATE and field.format is None
     )
 
 
 class KeyTexts:
-    """Of one file, row by row."""
+    """Counts the rows of a file that have the key of an earlier row in another text, such as 1 and 01."""
 
     def __init__(self) -> None:
         self.rows = 0
-        """That have the key of an earlier row, written otherwise."""
 
     @cached_property
     def _slots(self) -> array[int]:
-        """Hash of a key, then of its texts. A file that is only surveyed has no need of them."""
+        """Pairs of the hash of a key and the hash of its text."""
+        # Created at the first row: a file whose rows are only counted does not need them.
         return array("q", bytes(2 * 8 * SLOTS))
 
-    def see(self, key: str, text: Hashable) -> None:
-        """`key`: the canonical key of a row; `text`: the cell that it comes from, or the cells."""
-        slots, hashed, written = self._slots, hash(key), hash(text)
-        at = hashed % SLOTS * 2
-        if slots[at] == hashed and slots[at + 1] != written:
+    def observe(self, key: str, text: Hashable) -> None:
+        """Note the canonical key of a row, and the cell or cells that it comes from."""
+        slots, key_hash, text_hash = self._slots, hash(key), hash(text)
+        slot = key_hash % SLOTS * 2
+        if slots[slot] == key_hash and slots[slot + 1] != text_hash:
             self.rows += 1
-        slots[at], slots[at + 1] = hashed, written
+        slots[slot], slots[slot + 1] = key_hash, text_hash

@@ -1,8 +1,8 @@
-"""The bytes of a CSV file to rows of text: decoding, quoting and the limits that keep memory constant.
+"""Parsing of CSV files into rows of text: decoding, quoting, and limits that keep memory constant.
 
-RFC 4180, with any of its line ends, any delimiter and any encoding of Python's. Quoting is strict: after a
-stray quote nobody knows where a row ends, so that the file as a whole is bad. Without quoting a quote is a
-character like any other, as in IANA's text/tab-separated-values.
+The format is RFC 4180 with any line end, delimiter and encoding of Python. Quoting is strict: after a stray
+quote the ends of rows are ambiguous, so the file as a whole is bad. Without quoting a quote is an ordinary
+character, as in IANA's text/tab-separated-values.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing import Literal
 from schemas.errors import PoisonEventError
 
 MAX_FIELD = 16 * 1024 * 1024  # characters
-MAX_ROW = 2 * MAX_FIELD  # characters, line ends in quotes included
+MAX_ROW = 2 * MAX_FIELD  # characters, including quoted line ends
 BOM = "\ufeff"
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _LONGEST_MARK = 3  # bytes
-_SEPARATOR = re.compile(r"sep=(.)\s*")  # Excel's own first line
+_SEPARATOR = re.compile(r"sep=(.)\s*")  # a first line that Excel writes and reads
 
 
 class BadFileError(PoisonEventError):
-    """The file is rejected whole: nothing of it may be published. The text names no field values."""
+    """The file has to be rejected whole: nothing of it may be published. The text holds no field values."""
 
 
 class TextRows:
-    """The rows of one file in order, the header too, blank lines left out. To be iterated once.
+    """The rows of one file in order, with the header and without blank lines. Can be iterated once.
 
-    Holds one row and one chunk, however large the file. Leaves out a byte order mark and Excel's `sep=;`.
-    Raises BadFileError for bytes that are not of the encoding, another encoding's mark, a `sep=` of another
-    delimiter, broken quoting, and a field or row beyond MAX_FIELD or MAX_ROW.
+    Holds one row and one chunk in memory, however large the file. Skips a byte order mark and Excel's `sep=`.
+    Raises BadFileError for bytes that are not in the encoding, the mark of another encoding, a `sep=` with
+    another delimiter, broken quoting, and a field or row beyond MAX_FIELD or MAX_ROW.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TextRows:
         quoting: bool = True,
         skip_lines: int = 0,
     ) -> None:
-        """`skip_lines`: how many lines at the start are no rows, such as titles above the header."""
+        """`skip_lines` is the number of lines before the first row, such as titles above the header."""
         self._chunks = chunks
         self._encoding = encoding
         self._delimiter = delimiter
@@ -55,7 +55,7 @@ class TextRows:
         self._rows = 0
 
     def __iter__(self) -> Iterator[list[str]]:
-        csv.field_size_limit(MAX_FIELD)  # of the whole process: the module knows no other
+        csv.field_size_limit(MAX_FIELD)  # a setting of the whole process: the module has no other
         skipped, lines = self._lines()
         reader = csv.reader(lines, delimiter=self._delimiter, quoting=self._quoting, strict=True)
         try:
@@ -67,7 +67,7 @@ class TextRows:
             raise BadFileError(f"line {skipped + reader.line_num}: {error}") from None
 
     def _lines(self) -> tuple[int, Iterator[str]]:
-        """How many lines are left out, and those after them."""
+        """Return how many lines are skipped, and the lines after them."""
         lines = chain.from_iterable(self._blocks())
         skipped = sum(1 for _ in islice(lines, self._skip_lines))
         first = next(lines, "")
@@ -81,16 +81,19 @@ class TextRows:
         return skipped + 1, lines
 
     def _blocks(self) -> Iterator[StringIO]:
-        """Whole lines, as iterators of lines: the csv module reads each line without any Python between."""
-        rest, rows, held = "", 0, 0
+        """Yield blocks of whole lines."""
+        # As StringIO, which iterates over its lines in C: the csv module then runs no Python code per line.
+        rest, rows, size = "", 0, 0
         for text in decoded(self._chunks, self._encoding):
+            # `size` counts the text since the last row was complete: an unclosed quote would otherwise
+            # collect the rest of the file in memory.
             if rows != self._rows:
-                rows, held = self._rows, 0
-            held += len(text)
-            if held > MAX_ROW:
+                rows, size = self._rows, 0
+            size += len(text)
+            if size > MAX_ROW:
                 raise BadFileError(f"a row of more than {MAX_ROW} characters: is a quote missing?")
             rest += text
-            # A line feed may follow the last carriage return, and does not end another line then.
+            # A carriage return at the end may be half of a CR LF: it waits for the next chunk.
             last = len(rest) - rest.endswith("\r")
             end = max(rest.rfind("\n", 0, last), rest.rfind("\r", 0, last)) + 1
             yield StringIO(rest[:end], newline="")
@@ -99,28 +102,31 @@ class TextRows:
 
 
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
-    """The text of the chunks without a byte order mark. Raises BadFileError naming where a bad byte is."""
+    """Decode chunks, without the byte order mark. Raises BadFileError naming the offset of a bad byte."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
-    start, place = True, 0
+    start, offset = True, 0
+    # An empty chunk at the end makes the decoder report an incomplete last character.
     for chunk in chain(_checked_mark(chunks, encoding), (b"",)):
-        cut = len(decoder.getstate()[0])  # bytes of a character that began in the chunk before
+        pending = len(decoder.getstate()[0])  # bytes of a character that began in an earlier chunk
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeError as error:
-            wrong = getattr(error, "start", 0)  # a UTF-16 without its mark has none
-            raise BadFileError(f"byte {place - cut + wrong} is not {encoding}") from None
-        place += len(chunk)
+            bad = getattr(error, "start", 0)  # missing where UTF-16 lacks its byte order mark
+            raise BadFileError(f"byte {offset - pending + bad} is not {encoding}") from None
+        offset += len(chunk)
         if text:
             yield text.removeprefix(BOM) if start else text
             start = False
 
 
 def _checked_mark(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """The chunks that are not empty. Raises BadFileError where they begin with the mark of an encoding that
-    this one would read as text.
+    """Yield the chunks that are not empty.
+
+    Raises BadFileError if the file begins with another encoding's byte order mark, which this encoding would
+    decode as text.
     """
     filled = filter(None, chunks)
-    head = b""
+    head = b""  # chunks may be shorter than a mark
     for chunk in filled:
         head += chunk
         if len(head) >= _LONGEST_MARK:
@@ -136,9 +142,9 @@ def _checked_mark(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def is_blank(cells: Sequence[str], width: int) -> bool:
-    """Whether a row of a file with `width` columns is nothing but delimiters and blanks, hence no row.
+    """Return whether a row consists of delimiters and blanks only. `cells` must not be empty.
 
-    Where there is one column its cell is a value, although it is empty: a line without quotes is no row.
-    `cells` holds at least one cell: the first one decides for nearly every row, quickly.
+    In a file with one column every row counts, even with an empty cell.
     """
+    # The first cell decides nearly always, and quickly.
     return width > 1 and not cells[0].strip() and not any(map(str.strip, cells))

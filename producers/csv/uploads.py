@@ -1,7 +1,7 @@
-"""Which rows a file holds and where each one stands among all facts of its source. Pure.
+"""The rows of a file and their positions among all facts of the source. Pure.
 
-A file dropped is new facts. A correction is rows of a rejects file, put right: each takes the place of the
-row that was rejected, and the time of the correction on top (docs/architecture.md).
+A dropped file holds new facts. A correction holds corrected rows of a rejects file: each takes the position
+of the rejected row, extended by the time of the correction (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from schemas.positions import (
 from schemas.sources.csv import CsvSource
 
 REJECT_COLUMNS = ("row", "position", "column", "reason")
-"""The first columns of a rejects file, before those of the file it speaks of."""
+"""The first columns of a rejects file, before those of the rejected file."""
 
 NO_POSITION = "is not the position of a rejected row of this feed"
 
@@ -32,20 +32,20 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Upload(NamedTuple):
-    """One version of an object, as S3 tells it: what a file's events depend on, beside its bytes."""
+    """One version of an object, as S3 describes it: all that a file's events depend on, beside its bytes."""
 
     key: str
     version: str
     etag: str
     last_modified: datetime
     order: str = ""
-    """Among the uploads of its second: schemas.positions.order_within_second. The notification tells it."""
+    """Order among the uploads of its second, see schemas.positions.order_within_second."""
     size: int | None = None
-    """Bytes; for progress alone."""
+    """Size in bytes, for progress reports only."""
 
 
 class CsvRow(NamedTuple):
-    """One row of text. `reported` is the position that a reject of it names; `position` that of its event."""
+    """A row of text. `position` is that of its event; `reported` the position that a reject of it names."""
 
     number: int
     reported: str
@@ -55,7 +55,7 @@ class CsvRow(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A row that became no event, and why. `column` is empty where no one column is to blame."""
+    """A row that became no event, with the reason. `column` is empty if no single column has the error."""
 
     row: int
     position: str
@@ -65,15 +65,16 @@ class Reject(NamedTuple):
 
 
 class Sheet(Protocol):
-    """A file as rows in their places. `position` is the file's: of all its rows but for their number.
+    """A file as a sequence of rows with positions.
 
-    `filed_as` is its position without the order within a second: the name of its copies.
+    `position` is the file's: the positions of its rows begin with it. `filed_as` is that position without the
+    order within a second; the file's copies are named by it.
     """
 
     name: str
     position: str
     filed_as: str
-    content: str  # hash of the file's bytes, as far as it is known
+    content: str  # hash of the file's bytes; the ETag until they are read
     occurred_at: int
     encoding: str
     delimiter: str
@@ -81,17 +82,17 @@ class Sheet(Protocol):
     skip_lines: int
 
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
-        """The columns of the file's own cells. Takes the header row, if there is one. Raises BadFileError."""
+        """Return the columns of the file's own cells, consuming a header row. Raises BadFileError."""
 
     def placed(self, rows: Iterator[list[str]]) -> Iterator[CsvRow | Reject]:
-        """The rows after the header."""
+        """Yield the rows after the header, with their positions."""
 
     def identity(self, row: CsvRow) -> Sequence[str]:
-        """What tells this row from all others, where the entity has no key."""
+        """Return what identifies this row if the entity has no key."""
 
 
 class Drop:
-    """A file under drop/."""
+    """A file under drop/, which holds new facts."""
 
     def __init__(self, source: CsvSource, name: str, upload: Upload) -> None:
         """`name` is the object's key below drop/<feed>/."""
@@ -105,9 +106,9 @@ class Drop:
         self.delimiter = source.delimiter
         self.quoting = source.quoting
         self.skip_lines = source.skip_lines
-        self.content = upload.etag  # the same hash, unless it came in parts or is encrypted with KMS
+        self.content = upload.etag  # the MD5, except after an upload in parts or with encryption by KMS
         self._source = source
-        self._width = 0  # columns, once they are known
+        self._width = 0  # number of columns, once they are known
 
     def columns(self, rows: Iterator[list[str]]) -> Sequence[str]:
         if self._lacks_day:
@@ -119,17 +120,23 @@ class Drop:
 
     def placed(self, rows: Iterator[list[str]]) -> Iterator[CsvRow]:
         for number, cells in enumerate(rows, 1):
-            # A row without a value is no row, but it is counted: the others keep their positions.
+            # Blank rows are left out but counted, so that the position of a row does not depend on them.
             if not is_blank(cells, self._width):
                 position = csv_position(self.position, number)
-                yield CsvRow(number, position, position, self.occurred_at, cells)
+                yield CsvRow(
+                    number=number,
+                    reported=position,
+                    position=position,
+                    occurred_at=self.occurred_at,
+                    cells=cells,
+                )
 
     def identity(self, row: CsvRow) -> Sequence[str]:
         return self.name, self.content, str(row.number)
 
 
 class Correction:
-    """A file under corrections/, in the format of a rejects file: UTF-8, commas, whatever the feed's own is.
+    """A file under corrections/, in the format of a rejects file, whatever the feed's own format is.
 
     A row that is rejected again keeps its position, so that it can be corrected again.
     """
@@ -159,26 +166,31 @@ class Correction:
         for number, cells in enumerate(rows, 1):
             if is_blank(cells, len(REJECT_COLUMNS)):
                 continue
-            reported, own = "".join(cells[1:2]), cells[4:]
-            place = _read_position(reported, self._source, self._corrected_at)
-            if place is None:
-                yield Reject(number, reported, "position", NO_POSITION, own)
+            reported, own = "".join(cells[1:2]), cells[4:]  # the row may have less than two cells
+            original = _parse_position(reported, self._source, self._corrected_at)
+            if original is None:
+                yield Reject(row=number, position=reported, column="position", reason=NO_POSITION, cells=own)
             else:
-                position = corrected_position(reported, self._corrected_at, self._order)
-                yield CsvRow(place.row, reported, position, place.occurred_at, own)
+                yield CsvRow(
+                    number=original.row,
+                    reported=reported,
+                    position=corrected_position(reported, self._corrected_at, self._order),
+                    occurred_at=original.occurred_at,
+                    cells=own,
+                )
 
     def identity(self, row: CsvRow) -> Sequence[str]:
         return "corrections", row.reported[: -ROW_DIGITS - 1], str(row.number)
 
 
 def file_position(upload: Upload, effective: date | None = None) -> str:
-    """The position of a file, from its effective date if its feed has one."""
+    """Return the position of a file, which begins with its effective date if its feed has one."""
     day = effective.isoformat().replace("-", "") if effective else ""
     return csv_file_position(day, upload.last_modified, upload.key, upload.version, upload.etag, upload.order)
 
 
 def effective_date(source: CsvSource, name: str) -> date | None:
-    """The date in a file's name; None where there is none, or the feed asks for none."""
+    """Return the date in a file's name; None if it has none, or the feed is not ordered by dates."""
     try:
         return datetime.strptime(name.rpartition("/")[2], source.effective or "").date()  # noqa: DTZ007 - a date
     except ValueError:
@@ -197,23 +209,24 @@ _POSITION = re.compile(
 )
 
 
-class _Place(NamedTuple):
+class _Rejected(NamedTuple):
     row: int
     occurred_at: int
 
 
-def _read_position(text: str, source: CsvSource, latest: datetime) -> _Place | None:
-    """What a position of this feed says, if its file was uploaded by `latest`; None for all else."""
-    found = _POSITION.fullmatch(text)
-    if found is None or (found[1] is None) is not (source.effective is None):
+def _parse_position(text: str, source: CsvSource, latest: datetime) -> _Rejected | None:
+    """Parse the position of a rejected row; None for other text, or a file uploaded after `latest`."""
+    # A person may have edited the text: a wrong position would put the row in front of newer facts.
+    match = _POSITION.fullmatch(text)
+    if match is None or (match[1] is None) is not (source.effective is None):
         return None
     try:
-        uploaded = datetime.strptime(found[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        moment = datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC) if found[1] else uploaded
+        uploaded = datetime.strptime(match[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        moment = datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC) if match[1] else uploaded
     except ValueError:
         return None
-    row = int(found[3])
-    return _Place(row, _micros(moment)) if row > SWEEP_ROW and uploaded <= latest else None
+    row = int(match[3])
+    return _Rejected(row, _micros(moment)) if row > SWEEP_ROW and uploaded <= latest else None
 
 
 def _midnight(day: date) -> datetime:

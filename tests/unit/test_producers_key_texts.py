@@ -179,7 +179,7 @@ def test_a_text_that_differs_from_the_last_one_of_its_key_is_counted(rows: list[
     found, last, expected = KeyTexts(), {}, 0
     for number, zeros in rows:
         text = "0" * zeros + str(number)
-        found.see(str(number), text)
+        found.observe(str(number), text)
         expected += last.setdefault(number, text) != text
         last[number] = text
     assert found.rows == expected
