@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression, Flat, NotFlatError, Part
+from consumers.reporting.definition.flatten import Flat, Part
+from consumers.reporting.definition.row_expressions import Expression, NotFlatError
 from consumers.reporting.definition.schedule import (
     RouteParts,
     Step,

@@ -26,16 +26,16 @@ from sqlglot.optimizer.qualify import qualify
 from consumers.reporting.definition.allowed import (
     STAGING,
     check_allowed,
-    check_known,
     only_full,
     reads_unknown_columns,
-    unknown_column,
 )
 from consumers.reporting.definition.body import parsed, selects_of, split
+from consumers.reporting.definition.column_checks import check_columns, check_known, unknown_column
 from consumers.reporting.definition.derive import Derivation, Types, derive
-from consumers.reporting.definition.flatten import Expression, Flattener, NotFlatError
+from consumers.reporting.definition.flatten import Flattener
 from consumers.reporting.definition.grouped import check_grouped
 from consumers.reporting.definition.outputs import INSTEAD, check_typed, is_type
+from consumers.reporting.definition.row_expressions import Expression, NotFlatError
 from consumers.reporting.definition.sql_types import Declared, SqlType, annotate, infer_types, output_types
 from consumers.tsql_types import tsql_type_of
 from consumers.warehouse.port import MAX_SOURCE
@@ -174,6 +174,7 @@ def _qualified(query: exp.Query, catalog: Catalog, is_full: bool) -> exp.Query:
     for node in query.walk():
         node.comments = None
     check_allowed(query, types, is_full)
+    check_columns(query, types)
     try:
         qualified = qualify(
             query,

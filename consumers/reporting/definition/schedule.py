@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression, Part
+from consumers.reporting.definition.flatten import Part
+from consumers.reporting.definition.row_expressions import Expression
 
 
 class Join(NamedTuple):

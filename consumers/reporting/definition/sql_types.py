@@ -39,15 +39,8 @@ class Declared(str):
     __slots__ = ()
 
 
-NULL, BIT, INT, BIGINT, FLOAT, DATE = (
-    SqlType("null"),
-    SqlType("bit"),
-    SqlType("int", 4),
-    SqlType("int", 8),
-    SqlType("float"),
-    SqlType("date"),
-)
-TEXT = SqlType("text")
+NULL, BIT, INT, BIGINT = SqlType("null"), SqlType("bit"), SqlType("int", 4), SqlType("int", 8)
+FLOAT, DATE, TEXT = SqlType("float"), SqlType("date"), SqlType("text")
 _FIXED = {
     "BIT": BIT,
     "BOOLEAN": BIT,

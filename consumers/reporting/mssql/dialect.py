@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.refresh.dialect import ANY_MOMENT, EXISTED, FRESHNESS, ID, KEY_HASH, Dialect, quoted
 from consumers.reporting.refresh.freshness import ReportRevision
 from consumers.reporting.refresh.statements import at_time

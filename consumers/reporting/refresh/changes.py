@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from consumers.reporting.definition.allowed import UNITS
-from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.report import Report
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import TEXT, with_type
 from consumers.reporting.refresh.dialect import EXISTED, KEY_HASH, Dialect, column, typed
 from consumers.reporting.refresh.freshness import Sources

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlglot import exp
 
 from consumers.reporting.definition.derive import Derivation, Route
-from consumers.reporting.definition.flatten import Expression, equal_columns
+from consumers.reporting.definition.row_expressions import Expression, equal_columns
 from consumers.reporting.definition.schedule import refs_of
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from sqlglot import exp
 
 from consumers.reporting.definition.body import selects_of
-from consumers.reporting.definition.flatten import (
+from consumers.reporting.definition.row_expressions import (
     Expression,
     conjuncts_of,
     determined,

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from consumers.reporting.definition.allowed import UNITS
 from consumers.reporting.definition.body import selects_of
-from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.refresh.push_down import push_down
 
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from consumers.reporting.definition.derive import Route
-from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.schedule import Join, Step
 from consumers.reporting.refresh.dialect import Dialect, column
 from consumers.reporting.refresh.statements import union_distinct

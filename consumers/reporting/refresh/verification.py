@@ -13,9 +13,9 @@ from hashlib import sha256
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report, key_of
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.refresh.dialect import Dialect, column, typed
 from consumers.reporting.refresh.freshness import ReportRevision
 from consumers.reporting.refresh.statements import at_time

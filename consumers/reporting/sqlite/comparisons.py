@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from consumers.reporting.definition.allowed import UNITS
-from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import (
     INT,
     NULL,

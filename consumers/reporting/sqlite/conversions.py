@@ -11,8 +11,8 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.literals import UnreadableError, decimal_of, moment_text
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import NULL, NUMBERS, TEXT, SqlType, type_of, with_type
 from consumers.reporting.sqlite.decimals import fitted, real_of
 from consumers.reporting.sqlite.reads import READS, Stored, stored

@@ -8,9 +8,9 @@ from typing import ClassVar
 from sqlglot import exp
 
 from consumers.reporting.definition.allowed import STAGING
-from consumers.reporting.definition.flatten import Expression
 from consumers.reporting.definition.outputs import Output
 from consumers.reporting.definition.report import Report
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import is_text
 from consumers.reporting.refresh.dialect import (
     ANY_MOMENT,

@@ -7,7 +7,7 @@ from functools import reduce
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import (
     INT,
     NULL,
@@ -251,13 +251,8 @@ def shifted(node: Expression) -> Expression:
 # Days and moments
 
 _DIGITS_OF = {
-    "YEAR": (1, 4),
-    "MONTH": (6, 2),
-    "DAY": (9, 2),
-    "HOUR": (12, 2),
-    "MINUTE": (15, 2),
-    "SECOND": (18, 2),
-}
+    "YEAR": (1, 4), "MONTH": (6, 2), "DAY": (9, 2), "HOUR": (12, 2), "MINUTE": (15, 2), "SECOND": (18, 2),
+}  # fmt: skip
 """First character and number of digits in an ISO text."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import branches, is_text, type_of
 from consumers.reporting.sqlite.conversions import UUID_AS_TEXT, UnfitError
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from consumers.reporting.definition.body import location_within, selects_of
-from consumers.reporting.definition.flatten import Expression
+from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import (
     common_type,
     infer_types,
