@@ -30,6 +30,7 @@ def add_command(
     commands: Commands[argparse.ArgumentParser],
     name: str,
     summary: str,
+    *,
     example: str,
     run: Callable[[argparse.Namespace], int] | None = None,
     description: str | None = None,

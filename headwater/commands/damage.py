@@ -35,10 +35,12 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "damage",
         "list the bytes of the log that are not events, and acknowledge them",
-        "headwater replay damage list",
-        description="Replay stops at bytes of the log that it cannot read, whatever the entity: an event "
-        "may be lost there. Put back the object if it was damaged. Where the bytes never were an event, such "
-        "as a colleague's test record, acknowledge them once; replay then leaves them out.",
+        example="headwater replay damage list",
+        description=(
+            "Replay stops at bytes of the log that it cannot read, whatever the entity: an event may be "
+            "lost there. Put back the object if it was damaged. Where the bytes never were an event, such "
+            "as a colleague's test record, acknowledge them once; replay then leaves them out."
+        ),
     )
     actions = parser.add_subparsers(dest="damage", metavar="ACTION", required=True)
     _add_list(actions)
@@ -50,10 +52,12 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "list",
         "read the whole log and list the damaged ranges",
-        "headwater replay damage list",
-        _list,
-        "Reads the whole log. Lists the object, the byte range after decompression, and the reason. Exit "
-        "code 4 when some damage is not acknowledged.",
+        example="headwater replay damage list",
+        run=_list,
+        description=(
+            "Reads the whole log. Lists the object, the byte range after decompression, and the reason. "
+            "Exit code 4 when some damage is not acknowledged."
+        ),
     )
     add_json(parser)
 
@@ -63,10 +67,12 @@ def _add_acknowledge(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "acknowledge",
         "record that damaged bytes of an object are not events",
-        "headwater replay damage acknowledge log/2026/03/01/12/events-1 --reason 'a test record'",
-        _acknowledge,
-        "Applies to the present content of the object: if it changes, it needs a new acknowledgement. Kept "
-        "in the log's bucket under log/_acknowledged/.",
+        example="headwater replay damage acknowledge log/2026/03/01/12/events-1 --reason 'a test record'",
+        run=_acknowledge,
+        description=(
+            "Applies to the present content of the object: if it changes, it needs a new acknowledgement. "
+            "Kept in the log's bucket under log/_acknowledged/."
+        ),
     )
     parser.add_argument("key", metavar="OBJECT", help="key of the object, as `damage list` shows it")
     parser.add_argument("--range", type=_span, metavar="START-END", help="only this byte range")

@@ -41,7 +41,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "dead-letters",
         "list, show, redrive or discard what could not be used",
-        "headwater dead-letters list",
+        example="headwater dead-letters list",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_list(actions)
@@ -55,9 +55,9 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "list",
         "list dead letters with their reasons",
-        "headwater dead-letters list --entity school --since 2026-01-31T00:00:00Z",
-        _list,
-        "Lists the letters that wait for a person, unless --state selects others.",
+        example="headwater dead-letters list --entity school --since 2026-01-31T00:00:00Z",
+        run=_list,
+        description="Lists the letters that wait for a person, unless --state selects others.",
     )
     _add_filters(listing)
     listing.add_argument(
@@ -77,8 +77,8 @@ def _add_show(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "show",
         "show one dead letter with its payload",
-        "headwater dead-letters show 3f2a91c0",
-        _show,
+        example="headwater dead-letters show 3f2a91c0",
+        run=_show,
     )
     showing.add_argument("id", metavar="ID", type=_id, help="its id, or the beginning of it")
     _add_stage(showing)
@@ -90,11 +90,13 @@ def _add_redrive(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "redrive",
         "process dead letters once more in the normal way",
-        "headwater dead-letters redrive --entity school --dry-run",
-        _redrive,
-        "Redrives the letters with these ids, or all that wait for a person and match the filters. A letter "
-        "that fails again keeps its new reason, and the exit code is 3. Safe to repeat, also by two people "
-        "at once.",
+        example="headwater dead-letters redrive --entity school --dry-run",
+        run=_redrive,
+        description=(
+            "Redrives the letters with these ids, or all that wait for a person and match the filters. A "
+            "letter that fails again keeps its new reason, and the exit code is 3. Safe to repeat, also by "
+            "two people at once."
+        ),
     )
     redriving.add_argument("ids", metavar="ID", nargs="*", type=_id, help="an id, or the beginning of it")
     _add_filters(redriving)
@@ -110,9 +112,9 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "discard",
         "record why nothing will be done about a dead letter",
-        'headwater dead-letters discard 3f2a91c0 --reason "a test row of the platform"',
-        _discard,
-        "The letter and its payload are kept as a record, but no longer wait for a person.",
+        example='headwater dead-letters discard 3f2a91c0 --reason "a test row of the platform"',
+        run=_discard,
+        description="The letter and its payload are kept as a record, but no longer wait for a person.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", type=_id, help="an id, or the beginning of it")
     add_reason(discarding)
@@ -309,7 +311,14 @@ def _choice(
     from schemas.letters.redriving import LetterFilter
 
     since = options.since and (options.since - _EPOCH) // timedelta(microseconds=1)
-    return LetterFilter(states, options.stage, options.entity, options.cause, since, names)
+    return LetterFilter(
+        states=states,
+        stage=options.stage,
+        entity=options.entity,
+        cause=options.cause,
+        since=since,
+        names=names,
+    )
 
 
 def _payload(payload: bytes) -> dict[str, Any]:

@@ -16,11 +16,13 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "demo",
         "see the main job done on this machine, in less than a minute",
-        "headwater demo",
-        run,
-        "DynamoDB tables change and CSV files are dropped; every change becomes an event on Kinesis, is kept "
-        "in S3 and changes a row of a table; a table is rebuilt from S3 alone and proved equal. Needs no "
-        "account and no Docker, and leaves nothing running.",
+        example="headwater demo",
+        run=run,
+        description=(
+            "DynamoDB tables change and CSV files are dropped; every change becomes an event on Kinesis, is "
+            "kept in S3 and changes a row of a table; a table is rebuilt from S3 alone and proved equal. "
+            "Needs no account and no Docker, and leaves nothing running."
+        ),
     )
 
 

@@ -17,10 +17,13 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "drop",
         "hand in a CSV file of an entity",
-        "headwater drop schools-2025-06.csv --entity school",
-        run,
-        "Uploads the file to where the entity's feed is read. `headwater drain` waits until its rows are in "
-        "the table; rows that can't be used go to the bucket's rejects/, and `headwater status` counts them.",
+        example="headwater drop schools-2025-06.csv --entity school",
+        run=run,
+        description=(
+            "Uploads the file to where the entity's feed is read. `headwater drain` waits until its rows "
+            "are in the table; rows that can't be used go to the bucket's rejects/, and `headwater status` "
+            "counts them."
+        ),
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the CSV file")
     parser.add_argument("--entity", required=True, metavar="E", help="what its rows are, such as school")

@@ -21,11 +21,13 @@ def add_new(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "new",
         "propose a report file over some entities",
-        "headwater reports new paid_by_school --from subscription school",
-        run,
-        "Writes reports/NAME.sql under your home: the key, and a SELECT of all columns of the entities, "
-        "joined by the key columns that they share. The file is valid as it is; change it as you need. An "
-        "existing file is never overwritten.",
+        example="headwater reports new paid_by_school --from subscription school",
+        run=run,
+        description=(
+            "Writes reports/NAME.sql under your home: the key, and a SELECT of all columns of the entities, "
+            "joined by the key columns that they share. The file is valid as it is; change it as you need. "
+            "An existing file is never overwritten."
+        ),
     )
     parser.add_argument("name", metavar="NAME", help="the name of the table, such as paid_by_school")
     parser.add_argument(

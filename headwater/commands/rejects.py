@@ -24,7 +24,7 @@ _EXAMPLE = "20250422T093000Z-0123456789abcdef-000000000007"
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "rejects", "list, show or discard rejected rows of files", "headwater rejects list"
+        commands, "rejects", "list, show or discard rejected rows of files", example="headwater rejects list"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_list(actions)
@@ -37,10 +37,13 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "list",
         "list rejected rows with their reasons",
-        "headwater rejects list --feed school",
-        _list,
-        "Lists the open rows, unless --state selects others. A row is open until a file under corrections/ "
-        "corrects it, or it is discarded. The cells are in the bucket's rejects/, and in `show`.",
+        example="headwater rejects list --feed school",
+        run=_list,
+        description=(
+            "Lists the open rows, unless --state selects others. A row is open until a file under "
+            "corrections/ corrects it, or it is discarded. The cells are in the bucket's rejects/, and in "
+            "`show`."
+        ),
     )
     listing.add_argument("--feed", metavar="F", help="only rows of this feed")
     listing.add_argument(
@@ -55,8 +58,8 @@ def _add_show(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "show",
         "show one rejected row with its cells",
-        f"headwater rejects show {_EXAMPLE}",
-        _show,
+        example=f"headwater rejects show {_EXAMPLE}",
+        run=_show,
     )
     showing.add_argument("id", metavar="ID", help="as `headwater rejects list` shows it")
     add_json(showing)
@@ -67,9 +70,9 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "discard",
         "record why nothing will be done about rejected rows",
-        f'headwater rejects discard {_EXAMPLE} --reason "a test row"',
-        _discard,
-        "The rows are kept in rejects/ as a record, and are no longer open.",
+        example=f'headwater rejects discard {_EXAMPLE} --reason "a test row"',
+        run=_discard,
+        description="The rows are kept in rejects/ as a record, and are no longer open.",
     )
     discarding.add_argument("ids", metavar="ID", nargs="+", help="as `headwater rejects list` shows it")
     add_reason(discarding)

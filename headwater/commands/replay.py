@@ -29,7 +29,10 @@ _LISTED = 100  # differing rows that are listed one by one; the others are only 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "replay", "rebuild a table from the log, or check it", "headwater replay compare school"
+        commands,
+        "replay",
+        "rebuild a table from the log, or check it",
+        example="headwater replay compare school",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_rebuild(actions)
@@ -38,9 +41,9 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "compare",
         "find the rows of a table that differ from the log",
-        "headwater replay compare school",
-        _compare,
-        "Folds the log and the stream beside the live table. Exit code 3 when rows differ.",
+        example="headwater replay compare school",
+        run=_compare,
+        description="Folds the log and the stream beside the live table. Exit code 3 when rows differ.",
     )
     _add_common(comparing)
     revisions.add_parsers(actions)
@@ -52,13 +55,16 @@ def _add_rebuild(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "rebuild",
         "rebuild a table from the log, and swap it in",
-        "headwater replay rebuild school --as-of 2026-01-31T12:00:00Z",
-        _rebuild,
-        "Builds the table beside the live one, compares the two and swaps them; readers and writers are not "
-        "interrupted. If rows differ, it does not swap, and the exit code is 3. After an interruption or a "
-        "refusal the next run resumes, provided that the part of the log already read is unchanged. With "
-        "--as-of: the table as the sources had it at that moment, in a view of its own, which is kept until "
-        "`replay discard` drops it or, with --keep-days, the first --as-of run after that time.",
+        example="headwater replay rebuild school --as-of 2026-01-31T12:00:00Z",
+        run=_rebuild,
+        description=(
+            "Builds the table beside the live one, compares the two and swaps them; readers and writers are "
+            "not interrupted. If rows differ, it does not swap, and the exit code is 3. After an "
+            "interruption or a refusal the next run resumes, provided that the part of the log already read "
+            "is unchanged. With --as-of: the table as the sources had it at that moment, in a view of its "
+            "own, which is kept until `replay discard` drops it or, with --keep-days, the first --as-of run "
+            "after that time."
+        ),
     )
     parser.add_argument("--as-of", type=moment, metavar="TIME", help="such as 2026-01-31T12:00:00Z")
     parser.add_argument("--keep-days", type=days, metavar="DAYS", help="how long to keep an --as-of table")
@@ -73,10 +79,12 @@ def _add_rollback(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "rollback",
         "switch back to the table that the last rebuild replaced",
-        "headwater replay rollback school",
-        _rollback,
-        "Applies to the retired table what is new on the stream, compares and swaps. Exit code 3 when rows "
-        "differ.",
+        example="headwater replay rollback school",
+        run=_rollback,
+        description=(
+            "Applies to the retired table what is new on the stream, compares and swaps. Exit code 3 when "
+            "rows differ."
+        ),
     )
     _add_decisions(parser)
 

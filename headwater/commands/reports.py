@@ -37,9 +37,11 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "reports",
         "keep tables that are defined by a SELECT",
-        "headwater reports list",
-        description="A report is one .sql file under reports/: a comment with its key, and one SELECT over "
-        "staging.*. `headwater up` keeps its table up to date as events arrive.",
+        example="headwater reports list",
+        description=(
+            "A report is one .sql file under reports/: a comment with its key, and one SELECT over "
+            "staging.*. `headwater up` keeps its table up to date as events arrive."
+        ),
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_list(actions)
@@ -56,10 +58,12 @@ def _add_list(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "list",
         "list reports and how fresh they are",
-        "headwater reports list --json",
-        _list,
-        "Lists rows, waiting changes, the last refresh, the newest event in it, how the table is kept up to "
-        "date, and problems.",
+        example="headwater reports list --json",
+        run=_list,
+        description=(
+            "Lists rows, waiting changes, the last refresh, the newest event in it, how the table is kept "
+            "up to date, and problems."
+        ),
     )
     add_json(listing)
     add_warehouse(listing)
@@ -70,12 +74,14 @@ def _add_check(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "check",
         "check report files",
-        "headwater reports check active_subscriptions",
-        _check,
-        "Reads the files and changes nothing. For each report: the columns by which changed rows lead to "
-        "its rows, and the columns of staging that are read on the way. With --warehouse also the types of "
-        "its columns in the database, and the indexes of staging that a refresh lacks. Exit code 2 when a "
-        "report is invalid.",
+        example="headwater reports check active_subscriptions",
+        run=_check,
+        description=(
+            "Reads the files and changes nothing. For each report: the columns by which changed rows lead "
+            "to its rows, and the columns of staging that are read on the way. With --warehouse also the "
+            "types of its columns in the database, and the indexes of staging that a refresh lacks. Exit "
+            "code 2 when a report is invalid."
+        ),
     )
     _add_names(check)
     check.add_argument(
@@ -97,12 +103,15 @@ def _add_plan(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "plan",
         "show what the next refresh would do",
-        "headwater reports plan",
-        _plan,
-        "Shows for each file what happens to its table: nothing, changes are applied, or a new table is "
-        "built beside the old one and then swapped in. A table whose file is gone is kept until `reports "
-        "drop`. With --compare the new table is built out of readers' sight, and compared on the columns "
-        f"that both have; a report that is being refreshed is waited for, {WAIT_SECONDS} s at most.",
+        example="headwater reports plan",
+        run=_plan,
+        description=(
+            "Shows for each file what happens to its table: nothing, changes are applied, or a new table is "
+            "built beside the old one and then swapped in. A table whose file is gone is kept until "
+            "`reports drop`. With --compare the new table is built out of readers' sight, and compared on "
+            f"the columns that both have; a report that is being refreshed is waited for, {WAIT_SECONDS} s "
+            "at most."
+        ),
     )
     _add_names(plan)
     plan.add_argument(
@@ -118,10 +127,13 @@ def _add_refresh(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "refresh",
         "bring reports up to date now",
-        "headwater reports refresh active_subscriptions",
-        _refresh,
-        "Applies the waiting changes. `headwater up` does so continuously; both may run at once: a report "
-        f"that is being refreshed is waited for, {WAIT_SECONDS} s at most. A failure stops no other report.",
+        example="headwater reports refresh active_subscriptions",
+        run=_refresh,
+        description=(
+            "Applies the waiting changes. `headwater up` does so continuously; both may run at once: a "
+            f"report that is being refreshed is waited for, {WAIT_SECONDS} s at most. A failure stops no "
+            "other report."
+        ),
     )
     _add_names(refresh)
     refresh.add_argument("--whole", action="store_true", help="rebuild the whole table, and swap it in")
@@ -133,12 +145,15 @@ def _add_verify(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "verify",
         "compute reports from scratch and compare",
-        "headwater reports verify",
-        _verify,
-        "Compares each table with the result of its SELECT at the same moment. Lists differing rows by the "
-        "hashes of their keys; exit code 3 when there are any, which is a bug of Headwater. A failure stops "
-        "no other report: exit code 2 when one can't be refreshed, 5 when a retry may help. `headwater up` "
-        f"may run: a report that is being refreshed is waited for, {WAIT_SECONDS} s at most.",
+        example="headwater reports verify",
+        run=_verify,
+        description=(
+            "Compares each table with the result of its SELECT at the same moment. Lists differing rows by "
+            "the hashes of their keys; exit code 3 when there are any, which is a bug of Headwater. A "
+            "failure stops no other report: exit code 2 when one can't be refreshed, 5 when a retry may "
+            f"help. `headwater up` may run: a report that is being refreshed is waited for, {WAIT_SECONDS} s "
+            "at most."
+        ),
     )
     _add_names(verify)
     add_warehouse(verify)
@@ -149,10 +164,12 @@ def _add_drop(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "drop",
         "remove the table of a report",
-        "headwater reports drop active_subscriptions",
-        _drop,
-        "For a report whose file is gone: otherwise the next refresh builds the table again. Exit code 2 "
-        "when there is no such report.",
+        example="headwater reports drop active_subscriptions",
+        run=_drop,
+        description=(
+            "For a report whose file is gone: otherwise the next refresh builds the table again. Exit code "
+            "2 when there is no such report."
+        ),
     )
     drop.add_argument("name", metavar="REPORT")
     add_warehouse(drop)

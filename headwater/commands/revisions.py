@@ -26,10 +26,12 @@ def add_parsers(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "revisions",
         "list the tables that rebuilds and as-of runs have created",
-        "headwater replay revisions school",
-        _list,
-        "Lists the live revision, the retired one that a rollback switches to, half-made ones that a rebuild "
-        "would resume, and as-of tables. Each is a whole table. Without NAME: of all entities.",
+        example="headwater replay revisions school",
+        run=_list,
+        description=(
+            "Lists the live revision, the retired one that a rollback switches to, half-made ones that a "
+            "rebuild would resume, and as-of tables. Each is a whole table. Without NAME: of all entities."
+        ),
     )
     listing.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
     add_json(listing)
@@ -42,10 +44,13 @@ def _add_discard(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "discard",
         "drop revisions that are not needed",
-        "headwater replay discard school --as-of 2026-01-31T12:00:00Z",
-        _discard,
-        "Never drops the live one. Their rows can be rebuilt from the log. A rebuild that is writing into a "
-        "discarded revision ends with an error. To expire as-of tables run it with --expired once a day.",
+        example="headwater replay discard school --as-of 2026-01-31T12:00:00Z",
+        run=_discard,
+        description=(
+            "Never drops the live one. Their rows can be rebuilt from the log. A rebuild that is writing "
+            "into a discarded revision ends with an error. To expire as-of tables run it with --expired "
+            "once a day."
+        ),
     )
     parser.add_argument("name", metavar="NAME", help="an entity, such as school")
     which = parser.add_mutually_exclusive_group(required=True)

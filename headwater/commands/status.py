@@ -22,12 +22,14 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "status",
         "show figures about the tables, the stream and the log",
-        "headwater status --json",
-        run,
-        "Shows the live rows, tombstones, revision and newest event of each table; how far each shard of the "
-        "stream is applied; the objects of the log; dead letters and rejected rows that wait for a person; "
-        "names of the last 30 days that no schema has; reports and their backlog. Refreshes the summary of "
-        "dead letters in the warehouse.",
+        example="headwater status --json",
+        run=run,
+        description=(
+            "Shows the live rows, tombstones, revision and newest event of each table; how far each shard "
+            "of the stream is applied; the objects of the log; dead letters and rejected rows that wait for "
+            "a person; names of the last 30 days that no schema has; reports and their backlog. Refreshes "
+            "the summary of dead letters in the warehouse."
+        ),
     )
     add_json(parser)
     add_warehouse(parser)

@@ -19,10 +19,12 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "tables",
         "list the tables, or show the rows of one",
-        "headwater tables school --limit 5",
-        run,
-        "Without NAME: lists the tables. With NAME: shows the rows that readers of its view see, ordered by "
-        "key.",
+        example="headwater tables school --limit 5",
+        run=run,
+        description=(
+            "Without NAME: lists the tables. With NAME: shows the rows that readers of its view see, "
+            "ordered by key."
+        ),
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="an entity, such as school")
     parser.add_argument("--limit", type=count, default=20, metavar="N", help="at most N rows (20); 0: all")

@@ -30,18 +30,20 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "up",
         "run the whole flow on this machine",
-        "headwater up --port 4566 > headwater.env     # in another shell: . ./headwater.env",
-        run,
-        "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
-        "would run, until Ctrl-C (exit code 130) or SIGTERM (0). Prints a client's environment as `export` "
-        "lines. With AWS_ENDPOINT_URL set it works there, with the tables in HEADWATER_WAREHOUSE. Else it "
-        "brings an AWS and tables of its own, which are fresh and gone after the stop unless --state names a "
-        "folder. With --state every change is on disk there before AWS answers it: a kill or a second Ctrl-C "
-        "loses nothing that was answered, and the next start goes on from there (a power cut may lose the "
-        "last seconds). Where anything is kept, a stop finishes first what is in flight; Ctrl-C once more "
-        "stops at once. Report files that are added, changed or removed are taken up while it runs; entities "
-        "and their versions at the next start. While a large file is loaded it says every few seconds how "
-        "far that is.",
+        example="headwater up --port 4566 > headwater.env     # in another shell: . ./headwater.env",
+        run=run,
+        description=(
+            "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
+            "would run, until Ctrl-C (exit code 130) or SIGTERM (0). Prints a client's environment as "
+            "`export` lines. With AWS_ENDPOINT_URL set it works there, with the tables in "
+            "HEADWATER_WAREHOUSE. Else it brings an AWS and tables of its own, which are fresh and gone "
+            "after the stop unless --state names a folder. With --state every change is on disk there "
+            "before AWS answers it: a kill or a second Ctrl-C loses nothing that was answered, and the next "
+            "start goes on from there (a power cut may lose the last seconds). Where anything is kept, a "
+            "stop finishes first what is in flight; Ctrl-C once more stops at once. Report files that are "
+            "added, changed or removed are taken up while it runs; entities and their versions at the next "
+            "start. While a large file is loaded it says every few seconds how far that is."
+        ),
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
     add_warehouse(parser)

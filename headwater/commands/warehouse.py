@@ -13,7 +13,10 @@ from headwater.parsing import Commands, add_command, add_warehouse
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "warehouse", "prepare a database, or check what it lacks", "headwater warehouse check"
+        commands,
+        "warehouse",
+        "prepare a database, or check what it lacks",
+        example="headwater warehouse check",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for add in (_add_init, _add_check, _add_adopt_log):
@@ -25,12 +28,14 @@ def _add_init(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPa
         actions,
         "init",
         "create what is missing in the warehouse",
-        "headwater warehouse init",
-        _init,
-        "Creates the tables and views of the entities. In SQL Server also schemas, the setting that keeps "
-        "readers from waiting for writers (READ_COMMITTED_SNAPSHOT), and the roles headwater_writer, "
-        "headwater_refresher and headwater_reader: for these it needs an owner of the database and, the "
-        "first time, no other connection to it. Safe to repeat.",
+        example="headwater warehouse init",
+        run=_init,
+        description=(
+            "Creates the tables and views of the entities. In SQL Server also schemas, the setting that "
+            "keeps readers from waiting for writers (READ_COMMITTED_SNAPSHOT), and the roles "
+            "headwater_writer, headwater_refresher and headwater_reader: for these it needs an owner of the "
+            "database and, the first time, no other connection to it. Safe to repeat."
+        ),
     )
 
 
@@ -39,9 +44,9 @@ def _add_check(actions: Commands[argparse.ArgumentParser]) -> argparse.ArgumentP
         actions,
         "check",
         "list what the warehouse lacks",
-        "headwater warehouse check",
-        _check,
-        "Changes nothing. Exit code 3 when something is missing.",
+        example="headwater warehouse check",
+        run=_check,
+        description="Changes nothing. Exit code 3 when something is missing.",
     )
 
 
@@ -50,10 +55,13 @@ def _add_adopt_log(actions: Commands[argparse.ArgumentParser]) -> argparse.Argum
         actions,
         "adopt-log",
         "record that the tables belong to the log in HEADWATER_LOG_BUCKET",
-        "headwater warehouse adopt-log",
-        _adopt_log,
-        "A warehouse records the log that its tables are built from; `up` and `replay` refuse another one. "
-        "This records the present log instead: for a log that was restored, or moved to another bucket.",
+        example="headwater warehouse adopt-log",
+        run=_adopt_log,
+        description=(
+            "A warehouse records the log that its tables are built from; `up` and `replay` refuse another "
+            "one. This records the present log instead: for a log that was restored, or moved to another "
+            "bucket."
+        ),
     )
 
 

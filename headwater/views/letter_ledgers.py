@@ -132,7 +132,17 @@ class KeptLedger:
 
 def _letter(members: Sequence[Any]) -> DeadLetter:
     id_, stage, entity, cause, occurred_at = members
-    return DeadLetter(id_, stage, entity, None, None, "", cause, b"", occurred_at)
+    return DeadLetter(
+        id=id_,
+        stage=stage,
+        entity=entity,
+        source=None,
+        position=None,
+        reason="",
+        cause=cause,
+        payload=b"",
+        occurred_at=occurred_at,
+    )
 
 
 def count_letters(aws: Aws, settings: Settings) -> list[LetterCount]:

@@ -14,7 +14,10 @@ _ACTIONS = (check, new, show, diff, history, drift, publish, rules)
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "schemas", "create, show, check and publish versions of schemas", "headwater schemas check"
+        commands,
+        "schemas",
+        "create, show, check and publish versions of schemas",
+        example="headwater schemas check",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for action in _ACTIONS:

@@ -34,12 +34,14 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "check",
         "list what new versions change, what that costs, and what is refused",
-        "headwater schemas check school --json",
-        run,
-        "Compares each unpublished version with all older ones, and the newest with the "
-        "warehouse's table. Each change is additive or widening (applied live), rebuild (correct only after "
-        "the replay that is named), or refused. Changes nothing. Exit code 0, 3 when a rebuild is needed, 2 "
-        "when anything is refused.",
+        example="headwater schemas check school --json",
+        run=run,
+        description=(
+            "Compares each unpublished version with all older ones, and the newest with the warehouse's "
+            "table. Each change is additive or widening (applied live), rebuild (correct only after the "
+            "replay that is named), or refused. Changes nothing. Exit code 0, 3 when a rebuild is needed, 2 "
+            "when anything is refused."
+        ),
     )
     parser.add_argument("entities", nargs="*", metavar="ENTITY", help="such as school; all by default")
     parser.add_argument("--all", action="store_true", help="check published versions as well")

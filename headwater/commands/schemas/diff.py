@@ -17,7 +17,11 @@ _COLUMNS = ("field", "before", "after", "rule", "category", "what")
 def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(
-        actions, "diff", "show what changes between two versions", "headwater schemas diff school 1 2", run
+        actions,
+        "diff",
+        "show what changes between two versions",
+        example="headwater schemas diff school 1 2",
+        run=run,
     )
     parser.add_argument("entity", metavar="ENTITY", help="such as school")
     parser.add_argument("older", type=count, metavar="A", help="the older version, such as 1")

@@ -17,11 +17,13 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "drift",
         "list attributes and columns that no schema names",
-        "headwater schemas drift school",
-        run,
-        "Lists each name that a source has and no version of the entity's schema, the number of days on "
-        "which it was seen, and the first and the last of them. Names only, never values. `unknown` in "
-        "entity.toml decides what happens to them.",
+        example="headwater schemas drift school",
+        run=run,
+        description=(
+            "Lists each name that a source has and no version of the entity's schema, the number of days on "
+            "which it was seen, and the first and the last of them. Names only, never values. `unknown` in "
+            "entity.toml decides what happens to them."
+        ),
     )
     parser.add_argument("entity", metavar="ENTITY", nargs="?", help="such as school; all by default")
     add_json(parser)

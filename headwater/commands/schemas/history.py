@@ -18,10 +18,12 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "history",
         "list the versions of an entity, and what each changed",
-        "headwater schemas history school",
-        run,
-        "Lists each version with its fingerprint, its state (published, a draft, or a published one that was "
-        "changed), and its changes since the version before.",
+        example="headwater schemas history school",
+        run=run,
+        description=(
+            "Lists each version with its fingerprint, its state (published, a draft, or a published one "
+            "that was changed), and its changes since the version before."
+        ),
     )
     parser.add_argument("entity", metavar="ENTITY", help="such as school")
     add_home(parser)

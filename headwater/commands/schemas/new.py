@@ -35,11 +35,13 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "new",
         "propose entity.toml and v1.avsc from a CSV file or a DynamoDB table",
-        "headwater schemas new school_link --from links.csv --encoding cp1252 --out home",
-        run,
-        "Reads the first rows and writes a folder for the entity: types, what may be null, a key, and likely "
-        "private fields, which are hidden unless you change that. What a person should check is marked "
-        "review. An existing folder is never overwritten.",
+        example="headwater schemas new school_link --from links.csv --encoding cp1252 --out home",
+        run=run,
+        description=(
+            "Reads the first rows and writes a folder for the entity: types, what may be null, a key, and "
+            "likely private fields, which are hidden unless you change that. What a person should check is "
+            "marked review. An existing folder is never overwritten."
+        ),
     )
     parser.add_argument("entity", metavar="ENTITY", help="its name in lower snake case, such as school_link")
     source = parser.add_mutually_exclusive_group(required=True)

@@ -20,12 +20,14 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "publish",
         "record the versions that must not change from now on",
-        "headwater schemas publish school",
-        run,
-        "Writes the fingerprint of each version into published.json beside it, and the settings of the "
-        "sources that decide keys and positions: commit that file with them. From then on an edit is "
-        "refused. Publishes nothing for any entity, with exit code 2, if `headwater schemas check` refuses "
-        "something; a needed rebuild is no obstacle. Safe to repeat.",
+        example="headwater schemas publish school",
+        run=run,
+        description=(
+            "Writes the fingerprint of each version into published.json beside it, and the settings of the "
+            "sources that decide keys and positions: commit that file with them. From then on an edit is "
+            "refused. Publishes nothing for any entity, with exit code 2, if `headwater schemas check` "
+            "refuses something; a needed rebuild is no obstacle. Safe to repeat."
+        ),
     )
     parser.add_argument("entities", nargs="*", metavar="ENTITY", help="such as school; all by default")
     add_home(parser)

@@ -18,8 +18,8 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "rules",
         "print the evolution rules as a table in Markdown",
-        "headwater schemas rules --casts",
-        run,
+        example="headwater schemas rules --casts",
+        run=run,
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(

@@ -17,10 +17,12 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "show",
         "show the fields of an entity and their SQL columns",
-        "headwater schemas show school --version 1",
-        run,
-        "Lists the fields of the newest version, or of another one as if it were the newest, with dropped "
-        "fields and the columns of retired ones.",
+        example="headwater schemas show school --version 1",
+        run=run,
+        description=(
+            "Lists the fields of the newest version, or of another one as if it were the newest, with "
+            "dropped fields and the columns of retired ones."
+        ),
     )
     parser.add_argument("entity", metavar="ENTITY", help="such as school")
     parser.add_argument("--version", type=count, metavar="N", help="1 for v1.avsc; by default the newest")
