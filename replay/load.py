@@ -118,8 +118,9 @@ def load(
     raise.
     """
     damages, began, events = Damages(), ports.clock(), 0
+    needle = writer.wanted.needle
     progress = replace(progress) if progress else LogCheckpoint()  # a copy: the plan's own stays as it is
-    for chunk in chunks(ports.log, writer.wanted.needle, damages, after, ports.chunk_bytes, progress):
+    for chunk in chunks(ports.log, needle, damages, after, chunk_bytes=ports.chunk_bytes, progress=progress):
         writer.write(chunk.frames, [log_checkpoint(writer.reader, writer.wanted, str(progress))])
         chunk.frames.clear()  # this loop's reference would keep the chunk in memory while the next one fills
         events = chunk.events

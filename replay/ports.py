@@ -46,7 +46,7 @@ class Ports:
 
     @property
     def reach(self) -> timedelta:
-        """How far before the listing of the log the stream is read, so that the two overlap."""
+        """The time before the listing of the log from which the stream is read, so that the two overlap."""
         # Twice the lag, and an hour at least: an event in neither of them would be lost from the table, while
         # one in both is only a duplicate (INV-2).
         return max(LEAST_REACH, 2 * self.firehose_lag)

@@ -13,7 +13,7 @@ Unit: TypeAlias = Literal["object", "event", "row"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much of a stage is done.
+    """The part of a stage that is done.
 
     `done` and `total` are in `unit`s; a total of None is unknown, and a total of rows is an estimate.
     `events` counts the events read, of any entity, where the unit is objects. `seconds` is the time since

@@ -155,7 +155,7 @@ class File:
         opened = self._opened(sheet, self._chunks())
         with RejectFile(opened.columns) as rejects:
             keys = KeySample() if self._is_snapshot else None
-            stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline, keys)
+            stages = Stages(progress, ROWS, self.publisher, rejects, self.deadline, keys=keys)
             try:
                 counts = self._read(opened, sheet, stages, self._adding(keys))
             finally:  # also after an error: a run that resumes does not read these rows again

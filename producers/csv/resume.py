@@ -28,7 +28,7 @@ _STAGE = re.compile(r"(\d{12})-(\d{12})-(\d{12})")
 
 
 class ResumePoint(NamedTuple):
-    """How many rows are done, and how many of them were rejected; `stages` are the keys of the chain."""
+    """The number of rows that are done, and of rejects among them; `stages` are the keys of the chain."""
 
     rows: int = 0
     rejected: int = 0

@@ -28,6 +28,7 @@ class Stages:
         publisher: Publisher,
         rejects: Rejects,
         deadline: Deadline,
+        *,
         keys: KeySample | None = None,
     ) -> None:
         self._progress = progress

@@ -186,7 +186,14 @@ class Correction:
 def file_position(upload: Upload, effective: date | None = None) -> str:
     """Return the position of a file, which begins with its effective date if its feed has one."""
     day = effective.isoformat().replace("-", "") if effective else ""
-    return csv_file_position(day, upload.last_modified, upload.key, upload.version, upload.etag, upload.order)
+    return csv_file_position(
+        day,
+        upload.last_modified,
+        object_key=upload.key,
+        version_id=upload.version,
+        etag=upload.etag,
+        order=upload.order,
+    )
 
 
 def effective_date(source: CsvSource, name: str) -> date | None:

@@ -1,4 +1,4 @@
-"""In-memory log and stream: the ports of replay without AWS."""
+"""A log and a stream in memory: the ports of replay without AWS."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

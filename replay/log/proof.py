@@ -18,7 +18,7 @@ _FORM = re.compile(r"(\d{12}) (\d{12}) (\d{18}) ([0-9a-f]{64})")
 
 @dataclass(slots=True)
 class LogCheckpoint:
-    """How far the log has been read, in the order of keys.
+    """The progress of reading the log, whose objects are read in the order of their keys.
 
     - `begun`: how many objects were opened.
     - `done`: how many of them, from the first on, are wholly applied.
@@ -50,7 +50,7 @@ class LogCheckpoint:
 
 
 class ResumePoint(NamedTuple):
-    """Where to resume: at the object after the key `after`, whose checkpoint is `checkpoint`."""
+    """The point to resume at: the object after the key `after`; `checkpoint` is the progress up to there."""
 
     after: str
     checkpoint: LogCheckpoint
