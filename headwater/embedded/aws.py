@@ -155,6 +155,8 @@ def _start(listener: socket.socket, folder: Path, keep: bool, lock: int | None) 
     return subprocess.Popen(
         [sys.executable, "-m", "headwater.embedded.server", *arguments],
         cwd=_ROOT,
+        # moto calls boto3 itself, which fails on a profile of the user's that is not configured here.
+        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         pass_fds=descriptors,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
