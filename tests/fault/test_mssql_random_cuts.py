@@ -63,7 +63,7 @@ class Work:
             self._verify,
             lambda: self._refresher.plan(REPORT),
             lambda: self._refresher.compare(REPORT),
-            self._refresher.standings,
+            self._refresher.revisions,
             warehouse.status,
             warehouse.problems,
             warehouse.ensure,
