@@ -2,15 +2,15 @@
 
 | variable | |
 |---|---|
-| HEADWATER_HOME | a folder with entities/ in place of the sample entities |
+| HEADWATER_HOME | a folder with entities/, instead of the sample entities |
 | HEADWATER_STREAM | the Kinesis stream of the events; default headwater-events |
 | HEADWATER_LOG_BUCKET | the bucket of the log of record; default headwater-log |
 | HEADWATER_SOURCE_BUCKET | the bucket of files, rejects and dead letters; default headwater-source |
-| HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret that holds it |
+| HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret that contains it |
 | HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY | the key of hashed fields (producers/hash_keys.py) |
-| HEADWATER_STATE, HEADWATER_FIREHOSE_ROLE | of the local runtime |
+| HEADWATER_STATE, HEADWATER_FIREHOSE_ROLE | used by the local runtime |
 
-boto3 reads its own variables: AWS_ENDPOINT_URL, AWS_REGION and the rest.
+boto3 reads its own variables, such as AWS_ENDPOINT_URL and AWS_REGION.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from schemas.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Names and places of one installation. A value that is None was not given."""
+    """Names and locations of one installation. None means that a value is not set."""
 
-    endpoint: str | None = None  # AWS_ENDPOINT_URL; boto3 reads it by itself
+    endpoint: str | None = None  # AWS_ENDPOINT_URL; boto3 also reads it
     home: Path | None = None  # HEADWATER_HOME: the user's own entities/
     stream: str = "headwater-events"
     log_bucket: str = "headwater-log"
     source_bucket: str = "headwater-source"
-    # HEADWATER_WAREHOUSE: an SQLAlchemy URL, which may hold a password
+    # HEADWATER_WAREHOUSE: an SQLAlchemy URL. It may contain a password, so it is not in the repr.
     warehouse: str | None = field(default=None, repr=False)
-    warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: the secret that holds it
+    warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: the secret that contains the URL
     state: Path | None = None  # HEADWATER_STATE: where `up` reports its progress
     firehose_role: str = "arn:aws:iam::000000000000:role/headwater-firehose"
     # The key of hashed fields: HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY with HEADWATER_HASH_KEY_ID
@@ -44,16 +44,16 @@ class Settings:
 
     @property
     def delivery_stream(self) -> str:
-        """Firehose's name for the way from the stream to the log bucket."""
+        """The Firehose delivery stream from the Kinesis stream to the log bucket."""
         return f"{self.stream}-to-log"
 
     @property
     def queue(self) -> str:
-        """The SQS queue that is told of files in the source bucket."""
+        """The SQS queue that receives notifications of files in the source bucket."""
         return f"{self.source_bucket}-files"
 
     def require_state(self) -> Path:
-        """The folder in which `up` reports its progress. Raises ConfigurationError."""
+        """Return the folder in which `up` reports its progress. Raises ConfigurationError."""
         if self.state is None:
             raise not_set("HEADWATER_STATE")
         return self.state
@@ -68,7 +68,7 @@ VARIABLES = {
     "HEADWATER_WAREHOUSE": "warehouse",
     "HEADWATER_WAREHOUSE_SECRET": "warehouse_secret",
     "HEADWATER_FIREHOSE_ROLE": "firehose_role",
-    "HEADWATER_STATE": "state",  # the last line that `up` prints: who waits for it has all
+    "HEADWATER_STATE": "state",  # `up` prints it last: a script that waits for this line has all of them
 }
 _UNSHOWN = {
     "HEADWATER_HASH_SECRET": "hash_secret",
@@ -80,7 +80,7 @@ _FOLDERS = {"home", "state"}
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings of an environment; an empty variable counts as absent."""
+    """Return the settings of an environment. An empty variable counts as not set."""
     values: dict[str, Any] = {
         name: Path(environ[variable]) if name in _FOLDERS else environ[variable]
         for variable, name in (VARIABLES | _UNSHOWN).items()
@@ -90,7 +90,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Variables that give another process these settings, without defaults and without the hash key."""
+    """Return variables that give another process these settings.
+
+    Defaults and the hash key are left out.
+    """
     variables = {}
     for variable, name in VARIABLES.items():
         value = getattr(settings, name)

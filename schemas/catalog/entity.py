@@ -1,4 +1,4 @@
-"""Entities: what Headwater knows of each kind of row, and where its rows come from."""
+"""Entities: the kinds of rows, with their keys, schema versions and sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,15 @@ from schemas.refusals import unknown
 from schemas.sources.kind import Source
 
 HISTORY_COLUMNS = ("valid_from", "valid_to", "operation", "event_id", "ended_by", "ended_by_event_id")
-"""Of the view of an entity's history, before its fields: none of those may be called so."""
+"""Columns of an entity's history view before its fields, which must have other names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One kind of row. `key` names its key fields; it is empty for facts known by file and row alone."""
+    """One kind of row.
+
+    `key` names its key fields. It is empty for facts that are identified by file and row alone.
+    """
 
     name: str
     key: tuple[str, ...]
@@ -28,9 +31,9 @@ class Entity:
     older: tuple[Schema, ...] = ()
     """Versions before `schema`, the oldest first."""
     unknown: Unknown = Unknown.REPORT
-    """What becomes of attributes and columns that no version names."""
+    """What to do about attributes and columns that no version names."""
     history: bool = False
-    """Whether every version of every row is kept, for the view `history.<entity>`."""
+    """True if every version of every row is kept, for the view `history.<entity>`."""
     evolution: Evolution = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,26 +46,27 @@ class Entity:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Of the staging table: the fields of all versions."""
+        """The columns of the staging table: the fields of all versions."""
         return self.evolution.columns
 
     def until(self, fingerprint: bytes) -> "Entity":
-        """As it was when this version was the newest."""
+        """Return the entity as it was when this version was the newest."""
         *older, schema = self.evolution.until(fingerprint).versions
         return replace(self, key=schema.key, schema=schema, older=tuple(older))
 
     def refuse_newer(self, schema: Schema) -> None:
-        """Raise ConfigurationError for a version newer than all that are known here: nobody reads down."""
+        """Raise ConfigurationError for a version that is newer than all known here."""
+        # A newer event cannot be converted to an older version without losing fields.
         if schema.version > self.schema.version:
             raise ConfigurationError(
-                f"entity {self.name}: an event of schema version {schema.version} has come, and version "
-                f"{self.schema.version} is the newest known here: give this process the newer one first"
+                f"entity {self.name}: received an event of schema version {schema.version}, and version "
+                f"{self.schema.version} is the newest known here: deploy the newer version here first"
             )
 
     @property
     def key_fields(self) -> tuple[Field, ...]:
-        """The fields of the key, in the key's order."""
-        by_name = {each.name: each for each in self.schema.fields}
+        """The fields of the key, in the order of the key."""
+        by_name = {field.name: field for field in self.schema.fields}
         return tuple(by_name[name] for name in self.key)
 
 
@@ -74,20 +78,20 @@ class Catalog:
     registry: SchemaRegistry
 
     def entity(self, name: str) -> Entity:
-        """Raises ConfigurationError that tells the nearest name."""
-        found = self.entities.get(name)
-        if found is None:
+        """Return the entity of this name. Raises ConfigurationError that suggests the most similar name."""
+        entity = self.entities.get(name)
+        if entity is None:
             raise unknown("entity", name, self.entities)
-        return found
+        return entity
 
     def entity_of(self, schema: Schema) -> Entity:
-        """The entity whose events this schema is for.
+        """Return the entity whose events have this schema.
 
-        Raises PoisonEventError, cause "schema", where there is none of that name; ConfigurationError for a
-        version that is newer than all that are known here: nobody reads down.
+        Raises PoisonEventError with cause "schema" for an unknown entity, and ConfigurationError for a
+        version that is newer than all known here.
         """
-        found = self.entities.get(schema.entity)
-        if found is None:
+        entity = self.entities.get(schema.entity)
+        if entity is None:
             raise PoisonEventError(f"no entity {schema.entity} is known here", "schema")
-        found.refuse_newer(schema)
-        return found
+        entity.refuse_newer(schema)
+        return entity

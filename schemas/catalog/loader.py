@@ -1,7 +1,7 @@
-"""Loads the entities from their folders: entities/<entity>/entity.toml and v1.avsc, v2.avsc ...
+"""The loader of entities from their folders: entities/<entity>/entity.toml and v1.avsc, v2.avsc and so on.
 
 Every error is a ConfigurationError that names the file, the property or field, what was found and what is
-allowed, with the nearest name for a typo. What we do not know we refuse, and never ignore.
+allowed, with the most similar name for a typo. Unknown properties are refused, never ignored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)
 
 
 def load_catalog(home: Path | None = None) -> Catalog:
-    """The entities of <home>/entities, or the sample entities that ship with Headwater where home is None.
+    """Return the entities of <home>/entities, or the sample entities if home is None.
 
     Raises ConfigurationError.
     """
@@ -38,17 +38,17 @@ def load_catalog(home: Path | None = None) -> Catalog:
     with _naming(folder):
         check_together(entities)
     return Catalog(
-        entities, SchemaRegistry([each for entity in entities.values() for each in entity.versions])
+        entities, SchemaRegistry([schema for entity in entities.values() for schema in entity.versions])
     )
 
 
 def entities_of(home: Path | None) -> Path:
-    """The folder of a home's entities, or of the sample entities."""
+    """Return the folder of the entities of a home, or that of the sample entities."""
     return SAMPLE_ENTITIES if home is None else home / "entities"
 
 
 def entity_folder(home: Path | None, name: str) -> Path:
-    """The folder of one entity. Raises ConfigurationError that tells the nearest name."""
+    """Return the folder of one entity. Raises ConfigurationError that suggests the most similar name."""
     folders = {path.name: path for path in entity_folders(entities_of(home))}
     if name not in folders:
         raise unknown("entity", name, folders)
@@ -56,7 +56,7 @@ def entity_folder(home: Path | None, name: str) -> Path:
 
 
 def load_entity(folder: Path) -> Entity:
-    """The entity of one folder, named after it.
+    """Return the entity of one folder, which has the name of the folder.
 
     Raises ConfigurationError, also for a published version that was changed, and for a change between two
     versions that the gate refuses.
@@ -69,7 +69,7 @@ def load_entity(folder: Path) -> Entity:
 
 
 def read_entity(folder: Path) -> Entity:
-    """The entity of one folder as its files say, whatever the gate says of it. Raises ConfigurationError."""
+    """Return the entity of one folder without the checks of the gate. Raises ConfigurationError."""
     with _naming(folder):
         name = snake_case("entity's name", folder.name)
         files = _schema_files(folder)
@@ -77,13 +77,16 @@ def read_entity(folder: Path) -> Entity:
     with _naming(file):
         settings = read_toml(file)
         key = _key(settings)
-    records = [_read_record(each) for each in files]
+    records = [_read_record(path) for path in files]
     with _naming(folder):
         *older, schema = [
-            schema_of_checked(name, version, each, record)
-            for version, (each, record) in enumerate(zip(keys_of(records, key), records, strict=True), 1)
+            schema_of_checked(name, version, version_key, record)
+            for version, (version_key, record) in enumerate(
+                zip(keys_of(records, key), records, strict=True), 1
+            )
         ]
-        Evolution((*older, schema))  # what is wrong between the versions is not the settings' fault
+        # Checked here, so that the error about versions names the folder, not entity.toml.
+        Evolution((*older, schema))
     with _naming(file):
         return _entity(settings, schema, tuple(older))
 
@@ -108,29 +111,32 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def entity_folders(folder: Path) -> list[Path]:
-    """A folder for each entity, in the order of their names. Raises ConfigurationError for none."""
+    """Return the folders of all entities, in order of their names.
+
+    Raises ConfigurationError if there are none.
+    """
     if not folder.is_dir():
         raise ConfigurationError(
-            f"{folder}: there is no such folder; allowed: one with a folder for each entity"
+            f"{folder}: folder not found; allowed: a folder with one folder for each entity"
         )
-    found = sorted(
+    folders = sorted(
         path
         for path in folder.iterdir()
         if path.is_dir() and path.name[0] != "." and path.name != "__pycache__"
     )
-    if not found:
+    if not folders:
         raise ConfigurationError(f"{folder}: found no entity; allowed: one folder for each, at least one")
-    return found
+    return folders
 
 
 def _schema_files(folder: Path) -> list[Path]:
-    """v1.avsc, v2.avsc and so on, without a gap."""
-    there = sorted(file.name for file in folder.glob("*.avsc"))
-    names = [f"v{version}.avsc" for version in range(1, max(1, len(there)) + 1)]
+    """Return the paths of v1.avsc, v2.avsc and so on, which must have no gap."""
+    present = sorted(file.name for file in folder.glob("*.avsc"))
+    names = [f"v{version}.avsc" for version in range(1, max(1, len(present)) + 1)]
     for name in names:
-        if name not in there:
+        if name not in present:
             raise ConfigurationError(
-                f"schema: {name} is missing; found {', '.join(there) or 'none'}; allowed: v1.avsc, v2.avsc "
+                f"schema: {name} is missing; found {', '.join(present) or 'none'}; allowed: v1.avsc, v2.avsc "
                 "and so on without a gap, each an Avro record"
             )
     return [folder / name for name in names]
@@ -150,22 +156,22 @@ def _key(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _entity(settings: Mapping[str, Any], schema: Schema, older: tuple[Schema, ...]) -> Entity:
-    for each in (*older, schema):
-        _check_key(each)
-    given = settings.get("source")
-    if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
-        raise refused("source", given, "one or more [[source]]")
-    sources = tuple(read_source(number, each, schema) for number, each in enumerate(given, 1))
+    for version in (*older, schema):
+        _check_key(version)
+    entries = settings.get("source")
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise refused("source", entries, "one or more [[source]]")
+    sources = tuple(read_source(number, entry, schema) for number, entry in enumerate(entries, 1))
     _check_sources(sources, schema)
     return Entity(
-        schema.entity,
-        schema.key,
-        sources,
-        schema,
-        _prefer(settings, sources),
-        older,
-        _unknown(settings),
-        _history(settings, (*older, schema)),
+        name=schema.entity,
+        key=schema.key,
+        sources=sources,
+        schema=schema,
+        prefer=_prefer(settings, sources),
+        older=older,
+        unknown=_unknown(settings),
+        history=_history(settings, (*older, schema)),
     )
 
 
@@ -200,16 +206,16 @@ def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
 
 
 def _one_field_per_name(source: str, schema: Schema) -> None:
-    taken: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for field in schema.fields:
         name = field.source_name(source)
-        if name in taken:
+        if name in owners:
             raise refused(
                 f"v{schema.version}.avsc, field {field.name}, from",
                 name,
-                f"a name that {taken[name]} does not take too",
+                f"a name that {owners[name]} does not use",
             )
-        taken[name] = field.name
+        owners[name] = field.name
 
 
 def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[str, ...]:
@@ -224,39 +230,43 @@ def _prefer(settings: Mapping[str, Any], sources: tuple[Source, ...]) -> tuple[s
 
 
 def _unknown(settings: Mapping[str, Any]) -> Unknown:
-    given = settings.get("unknown", Unknown.REPORT)
-    if given not in list(Unknown):
-        raise refused("unknown", given, ", ".join(Unknown))
-    return Unknown(given)
+    unknown_names = settings.get("unknown", Unknown.REPORT)
+    if unknown_names not in list(Unknown):
+        raise refused("unknown", unknown_names, ", ".join(Unknown))
+    return Unknown(unknown_names)
 
 
 def _history(settings: Mapping[str, Any], versions: tuple[Schema, ...]) -> bool:
-    given = settings.get("history", False)
-    if not isinstance(given, bool):
-        raise refused("history", given, "true, false")
-    for name in (each.name for schema in versions for each in schema.fields):
-        if given and name in HISTORY_COLUMNS:
+    history = settings.get("history", False)
+    if not isinstance(history, bool):
+        raise refused("history", history, "true, false")
+    for name in (field.name for schema in versions for field in schema.fields):
+        if history and name in HISTORY_COLUMNS:
             raise refused("history", f"a field {name}", f"other names than {', '.join(HISTORY_COLUMNS)}")
-    return given
+    return history
 
 
 # All entities together
 
 
 def check_together(entities: Mapping[str, Entity]) -> None:
-    """Raises ConfigurationError where two entities read one feed, disagree about a table, or are to have one
-    name in the history's schema."""
+    """Check all entities against each other.
+
+    Raises ConfigurationError if two entities read one feed, disagree about a table, or would have the same
+    name in the history schema.
+    """
     for kind in KINDS.values():
         kind.check_together(entities.values())
     _one_name_in_history(entities)
 
 
 def _one_name_in_history(entities: Mapping[str, Entity]) -> None:
-    """`history.<entity>_at` is the function of one entity and could be the view of another."""
+    """Refuse an entity whose history view has the name of another entity's function."""
+    # history.<entity>_at is a function of the entity, and may be the history view of an entity <entity>_at.
     for name, entity in entities.items():
-        other = entities.get(f"{name}_at")
-        if other is not None and entity.history and other.history:
+        namesake = entities.get(f"{name}_at")
+        if namesake is not None and entity.history and namesake.history:
             raise ConfigurationError(
-                f"history: found it in {name} and {other.name}; allowed: in one of them, "
-                f"as history.{other.name} is the first one's function"
+                f"history: found it in {name} and {namesake.name}; allowed: in one of them, "
+                f"as history.{namesake.name} is the first one's function"
             )

@@ -219,20 +219,20 @@ SETTING_RULES = _rules(
         "with snapshot, the next file deletes rows that it does not contain; in other modes none does",
     ),
     Rule(
-        "cells read otherwise",
+        "parsing changed",
         Category.ADDITIVE,
-        "a different `encoding`, `delimiter` or `header` of a published feed, or a different `trim` that "
+        "a different `encoding`, `delimiter`, `quoting` or `header` of a published feed, or a `trim` that "
         "leaves no row with an old key",
         "check that every row keeps its key, and do not drop older files again",
     ),
     Rule(
-        "dated otherwise",
+        "date pattern changed",
         Category.ADDITIVE,
         "a different `effective` of a published feed that reads the same date from file names",
         "do not rename files that were dropped already",
     ),
     Rule(
-        "items selected otherwise",
+        "selection changed",
         Category.ADDITIVE,
         "a different `where` of a published table",
         "items that are no longer selected keep their rows; newly selected items arrive with their next "
@@ -246,7 +246,7 @@ SETTING_RULES = _rules(
         "stream and enable it again",
     ),
     Rule(
-        "source gone",
+        "source removed",
         Category.ADDITIVE,
         "a published source that is no longer in entity.toml",
         "nothing to do if it was retired: its rows stay",

@@ -1,1 +1,1 @@
-"""Kinds of sources, one module for each: their properties in entity.toml, and what a change of one costs."""
+"""Kinds of sources, one module for each: their properties in entity.toml, and the cost of changing one."""

@@ -28,11 +28,11 @@ class DynamoDbSource:
     """`dynamodb:<alias or table>`, unique in the installation."""
     table: str
     where: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Attribute of the item to its exact text, or to a prefix with a trailing `*`. All must hold."""
+    """Maps an attribute of the item to its exact text, or to a prefix with a trailing `*`. All must match."""
     table_key: tuple[str, ...] = ()
     """The table's own hash attribute and, if it has one, its range attribute."""
     hashed_numbers: tuple[str, ...] = ()
-    """Those of them that are numbers there and hashed, hence text, here."""
+    """Attributes of `table_key` that are numbers in the table but hashed, and so text, in the entity."""
 
     @property
     def allows_no_key(self) -> bool:
@@ -41,82 +41,89 @@ class DynamoDbSource:
 
 
 class KeyAttribute(NamedTuple):
-    """One attribute of a DynamoDB table's own key, as CreateTable wants it."""
+    """One attribute of a DynamoDB table's own key, as in CreateTable."""
 
     name: str
     type: Literal["S", "N", "B"]
 
 
 def key_attributes(entity: Entity, source: DynamoDbSource) -> tuple[KeyAttribute, ...]:
-    """The table's key, hash attribute first, with the types that the entity's key fields have in DynamoDB."""
-    by_attribute = {each.source_name(source.name): each for each in entity.key_fields}
+    """Return the key of the table, hash attribute first, with the types that it has in DynamoDB."""
+    by_attribute = {key_field.source_name(source.name): key_field for key_field in entity.key_fields}
     return tuple(
         KeyAttribute(name, "N" if name in source.hashed_numbers else _dynamodb_type(by_attribute[name]))
         for name in source.table_key
     )
 
 
-def _dynamodb_type(made: Field) -> Literal["S", "N", "B"]:
-    if made.kind == FieldType.BYTES:
+def _dynamodb_type(key_field: Field) -> Literal["S", "N", "B"]:
+    if key_field.kind == FieldType.BYTES:
         return "B"
-    if made.kind in (FieldType.INT, FieldType.LONG, FieldType.DECIMAL):
+    if key_field.kind in (FieldType.INT, FieldType.LONG, FieldType.DECIMAL):
         return "N"
-    return "N" if (made.format or "").startswith("epoch-") else "S"
+    return "N" if (key_field.format or "").startswith("epoch-") else "S"
 
 
 def entities_of_table(catalog: Catalog, table: str) -> tuple[tuple[Entity, DynamoDbSource], ...]:
-    """The entities that the items of a table may be; none for a table that no entity names."""
+    """Return the entities that items of a table may be; empty for a table that no entity names."""
     pairs = sources_of(catalog.entities.values(), DynamoDbSource)
     return tuple(pair for pair in pairs if pair[1].table == table)
 
 
 def tables(catalog: Catalog) -> dict[str, tuple[KeyAttribute, ...]]:
-    """Each table with its own key, hash attribute first."""
+    """Return every table with its own key, hash attribute first."""
     pairs = sources_of(catalog.entities.values(), DynamoDbSource)
     return {source.table: key_attributes(entity, source) for entity, source in pairs}
 
 
-def _read(where: str, given: Mapping[str, Any], schema: Schema) -> DynamoDbSource:
-    only_known(where, given, KIND.properties)
-    table = _table_name(f"{where}, dynamodb", given["dynamodb"])
-    name = f"dynamodb:{_table_name(f'{where}, alias', given.get('alias', table))}"
-    key = _table_key(where, given, name, schema)
-    numbers = _hashed_numbers(where, given, name, key, schema)
-    return DynamoDbSource(name, table, _where(where, given, name, schema), key, numbers)
+def _read(where: str, properties: Mapping[str, Any], schema: Schema) -> DynamoDbSource:
+    only_known(where, properties, KIND.properties)
+    table = _table_name(f"{where}, dynamodb", properties["dynamodb"])
+    name = f"dynamodb:{_table_name(f'{where}, alias', properties.get('alias', table))}"
+    key = _table_key(where, properties, name, schema)
+    numbers = _hashed_numbers(where, properties, name, key, schema)
+    return DynamoDbSource(
+        name=name,
+        table=table,
+        where=_where(where, properties, name, schema),
+        table_key=key,
+        hashed_numbers=numbers,
+    )
 
 
-def _table_name(where: str, found: object) -> str:
-    if not isinstance(found, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", found):
-        raise refused(where, found, "the name of a table: 3 to 255 of A-Z, a-z, 0-9, _, - and .")
-    return found
+def _table_name(where: str, value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", value):
+        raise refused(where, value, "the name of a table: 3 to 255 of A-Z, a-z, 0-9, _, - and .")
+    return value
 
 
-def _where(where: str, given: Mapping[str, Any], source: str, schema: Schema) -> Mapping[str, str]:
-    patterns = given.get("where", {})
+def _where(where: str, properties: Mapping[str, Any], source: str, schema: Schema) -> Mapping[str, str]:
+    patterns = properties.get("where", {})
     if not isinstance(patterns, dict):
         raise refused(f"{where}, where", patterns, 'attributes with a text, as in { sk = "TEACHER#*" }')
     attributes = {field.name: field.source_name(source) for field in schema.fields}
-    made: dict[str, str] = {}
+    by_attribute: dict[str, str] = {}
     for name, pattern in patterns.items():
         attribute = str(attributes.get(name, name))
-        if attribute in made:
+        if attribute in by_attribute:
             raise refused(f"{where}, where, {name}", pattern, f"one pattern for the attribute {attribute}")
-        made[attribute] = _pattern(f"{where}, where, {name}", pattern)
-    return made
+        by_attribute[attribute] = _pattern(f"{where}, where, {name}", pattern)
+    return by_attribute
 
 
-def _pattern(where: str, found: object) -> str:
-    if not isinstance(found, str) or found in ("", "*") or "*" in found[:-1]:
-        raise refused(where, found, "an exact text, or a prefix with one * at its end")
-    return found
+def _pattern(where: str, value: object) -> str:
+    if not isinstance(value, str) or value in ("", "*") or "*" in value[:-1]:
+        raise refused(where, value, "an exact text, or a prefix with one * at its end")
+    return value
 
 
-def _table_key(where: str, given: Mapping[str, Any], source: str, schema: Schema) -> tuple[str, ...]:
-    """The table's own key lies within the entity's key: else two items would fight for one row."""
+def _table_key(where: str, properties: Mapping[str, Any], source: str, schema: Schema) -> tuple[str, ...]:
+    """Return the attributes of the table's own key, which must be part of the entity's key."""
+    # Otherwise two items could have the same key of the entity, and overwrite each other's row.
     key = [_source_name(schema, name, source) for name in schema.key]
-    if "table_key" not in given and len(key) > 2:
+    if "table_key" not in properties and len(key) > 2:
         raise missing(where, "table_key", TABLE_KEY)
-    attributes = given.get("table_key", key)
+    attributes = properties.get("table_key", key)
     if not isinstance(attributes, list) or len(attributes) not in (1, 2):
         raise refused(f"{where}, table_key", attributes, TABLE_KEY)
     for attribute in attributes:
@@ -129,19 +136,21 @@ def _table_key(where: str, given: Mapping[str, Any], source: str, schema: Schema
 
 
 def _hashed_numbers(
-    where: str, given: Mapping[str, Any], source: str, key: tuple[str, ...], schema: Schema
+    where: str, properties: Mapping[str, Any], source: str, key: tuple[str, ...], schema: Schema
 ) -> tuple[str, ...]:
-    """No schema says what a hashed field is at its source: a table of that key has to be told it."""
-    found = given.get("hashed_numbers", [])
-    hashed = {each.source_name(source) for each in schema.fields if each.private is Privacy.HASH}
+    """Return the hashed key attributes that are numbers in the table: no schema states their type there."""
+    value = properties.get("hashed_numbers", [])
+    hashed = {
+        key_field.source_name(source) for key_field in schema.fields if key_field.private is Privacy.HASH
+    }
     allowed = [attribute for attribute in key if attribute in hashed]
-    if not isinstance(found, list) or not all(each in allowed for each in found):
+    if not isinstance(value, list) or not all(name in allowed for name in value):
         raise refused(
             f"{where}, hashed_numbers",
-            found,
-            f"attributes of the table's key that are hashed here: {', '.join(allowed) or 'there is none'}",
+            value,
+            f"attributes of the table's key that are hashed here: {', '.join(allowed) or 'there are none'}",
         )
-    return tuple(found)
+    return tuple(value)
 
 
 def _refuse_boolean_key(where: str, attributes: list[str], source: str, schema: Schema) -> None:
@@ -156,18 +165,20 @@ def _source_name(schema: Schema, name: str, source: str) -> str:
 
 
 def _one_key_per_table(entities: Iterable[Entity]) -> None:
-    """A table has one key and one alias, however many entities share it."""
+    """Refuse two different keys or aliases of one table. Several entities may share a table."""
     known: dict[str, tuple[str, str]] = {}
     for entity, source in sources_of(entities, DynamoDbSource):
-        key = ", ".join(f"{each.name} ({each.type})" for each in key_attributes(entity, source))
+        key = ", ".join(
+            f"{attribute.name} ({attribute.type})" for attribute in key_attributes(entity, source)
+        )
         for subject, description in (
             (f"table {source.table}", f"{source.name} with key {key}"),
             (f"source {source.name}", f"table {source.table}"),
         ):
-            other, before = known.setdefault(subject, (entity.name, description))
+            first, before = known.setdefault(subject, (entity.name, description))
             if before != description:
-                found = f"found {before} in {other}, {description} in {entity.name}"
-                raise ConfigurationError(f"{subject}: {found}; allowed: the same in both")
+                both = f"{before} in {first}, {description} in {entity.name}"
+                raise ConfigurationError(f"{subject}: found {both}; allowed: the same in both")
 
 
 SETTINGS = (
@@ -181,7 +192,7 @@ SETTINGS = (
     Setting(
         "where",
         "decides which items are rows",
-        ("items selected otherwise",),
+        ("selection changed",),
         value=lambda source: dict(source.where),
     ),
     Setting("table_key", "compared with every record; the key of a row is `key`"),

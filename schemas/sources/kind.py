@@ -1,4 +1,4 @@
-"""What a kind of source declares about itself, and the few properties that all sources share. Pure."""
+"""The declaration of a kind of source, and the few properties that all sources share. Pure."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Source(Protocol):
 
 
 Judge: TypeAlias = "Callable[[Entity, Any, str, str], str]"
-"""Chooses a rule from the entity, the source, and the texts of a setting as published and now."""
+"""Returns a rule, given the entity, the source, and the published and the present text of a setting."""
 
 
 class Setting(NamedTuple):
-    """A property of a source, and what a change of it costs once the source is published."""
+    """A property of a source, and the cost of changing it once the source is published."""
 
     name: str
     why: str
     rules: tuple[str, ...] = ()
-    """Names of the rules that a change may meet. Empty: the property is free, and is not recorded."""
+    """Names of the rules for a change. Empty: the property may change freely, and is not recorded."""
     judge: Judge | None = None
     """Chooses among several rules."""
     value: Callable[[Any], object] | None = None
@@ -51,12 +51,12 @@ class SourceKind:
     name: str
     """The property of [[source]] that selects the kind, and the prefix of the names of its sources."""
     value: str
-    """What that property names, for error messages: `<feed>`."""
+    """Placeholder for the value of that property in error messages, such as `<feed>`."""
     type: type[Source]
     settings: tuple[Setting, ...]
     """Every property that such a [[source]] may have."""
     read: Callable[[str, Mapping[str, Any], Schema], Source]
-    """Read an entry of entity.toml; the first argument says where it is. Raises ConfigurationError."""
+    """Read an entry of entity.toml; the first argument is its location. Raises ConfigurationError."""
     check_together: Callable[[Iterable[Entity]], None]
     """Check the sources of all entities against each other. Raises ConfigurationError."""
 
@@ -66,12 +66,12 @@ class SourceKind:
         return tuple(setting.name for setting in self.settings)
 
 
-RENAMED = ("source renamed", "source gone")
+RENAMED = ("source renamed", "source removed")
 """Rules of the property that names a source."""
 
 
 def sources_of(entities: Iterable[Entity], kind: type[S]) -> Iterator[tuple[Entity, S]]:
-    """The sources of one kind, each with its entity, in the order of the entities."""
+    """Yield the sources of one kind, each with its entity, in the order of the entities."""
     for entity in entities:
         for source in entity.sources:
             if isinstance(source, kind):

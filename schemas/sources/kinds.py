@@ -1,6 +1,7 @@
-"""The kinds of sources that there are. Pure.
+"""The registered kinds of sources. Pure.
 
-A new kind is a module beside this one and a line here; producers/ and headwater/sources/ hold the rest.
+A new kind is a module beside this one and a line here; the rest of it is in producers/ and
+headwater/sources/.
 """
 
 from collections.abc import Mapping
@@ -14,16 +15,16 @@ from schemas.sources.kind import Source, SourceKind
 KINDS: Mapping[str, SourceKind] = {kind.name: kind for kind in (csv.KIND, dynamodb.KIND)}
 
 
-def read_source(number: int, given: Mapping[str, Any], schema: Schema) -> Source:
-    """The source that an entry of entity.toml describes. Raises ConfigurationError."""
+def read_source(number: int, properties: Mapping[str, Any], schema: Schema) -> Source:
+    """Return the source that an entry of entity.toml describes. Raises ConfigurationError."""
     where = f"source {number}"
-    named = [kind for kind in KINDS.values() if kind.name in given]
+    named = [kind for kind in KINDS.values() if kind.name in properties]
     if len(named) != 1:
         allowed = " or ".join(f"{kind.name} = {kind.value}" for kind in KINDS.values())
-        raise refused(where, sorted(given), f"either {allowed}")
-    return named[0].read(where, given, schema)
+        raise refused(where, sorted(properties), f"either {allowed}")
+    return named[0].read(where, properties, schema)
 
 
 def kind_of(source: Source) -> SourceKind:
-    """The kind of a source, which is the prefix of its name."""
+    """Return the kind of a source, which is the prefix of its name."""
     return KINDS[source.name.partition(":")[0]]

@@ -130,7 +130,7 @@ def test_no_home(tmp_path: Path) -> None:
         load_catalog(tmp_path / "nowhere")
     folder = tmp_path / "nowhere" / "entities"
     assert (
-        str(caught.value) == f"{folder}: there is no such folder; allowed: one with a folder for each entity"
+        str(caught.value) == f"{folder}: folder not found; allowed: a folder with one folder for each entity"
     )
 
 

@@ -188,12 +188,12 @@ WRONG_TOML = [
     (
         dynamodb('hashed_numbers = ["urn"]'),
         'source 1, hashed_numbers: found ["urn"]; allowed: attributes of the table\'s key that are hashed '
-        "here: there is none",
+        "here: there are none",
     ),
     (
         dynamodb('hashed_numbers = "urn"'),
         'source 1, hashed_numbers: found "urn"; allowed: attributes of the table\'s key that are hashed '
-        "here: there is none",
+        "here: there are none",
     ),
 ]
 
@@ -225,7 +225,7 @@ def test_a_dynamodb_table_has_no_key_of_booleans(tmp_path: Path) -> None:
 
 def test_two_fields_from_one_column(tmp_path: Path) -> None:
     folder = write(tmp_path, avsc=record(URN, {"name": "town", "type": "string", "from": "urn"}))
-    expected = 'v1.avsc, field town, from: found "urn"; allowed: a name that urn does not take too'
+    expected = 'v1.avsc, field town, from: found "urn"; allowed: a name that urn does not use'
     assert refusal(folder) == expected
 
 

@@ -40,19 +40,19 @@ def published(home: Path, toml: str, *fields: Avro) -> Path:
         (DATED, UPSERT, "order of files changed"),
         (SNAPSHOT, SNAPSHOT + 'effective = "%Y-%m-%d.csv"\n', "order of files changed"),
         (DATED, UPSERT + 'effective = "a_%Y%d%m.csv"\n', "order of files changed"),
-        (DATED, UPSERT + 'effective = "b-%Y-%m-%d.csv"\n', "dated otherwise"),
+        (DATED, UPSERT + 'effective = "b-%Y-%m-%d.csv"\n', "date pattern changed"),
         (UPSERT, UPSERT.replace("things", "thing"), "source renamed"),
         (TABLE, TABLE.replace("things", "thing"), "source renamed"),
         (TABLE, TABLE + 'alias = "other"\n', "source renamed"),
-        (UPSERT + OTHER, UPSERT, "source gone"),
-        (TABLE, UPSERT, "source gone"),
+        (UPSERT + OTHER, UPSERT, "source removed"),
+        (TABLE, UPSERT, "source removed"),
         (UPSERT, SNAPSHOT, "mode changed"),
         (SNAPSHOT, UPSERT, "mode changed"),
-        (UPSERT, UPSERT + 'encoding = "cp1252"\n', "cells read otherwise"),
-        (UPSERT, UPSERT + 'delimiter = ";"\n', "cells read otherwise"),
-        (UPSERT, UPSERT + 'header = ["urn"]\n', "cells read otherwise"),
-        (UPSERT, UPSERT + "trim = true\n", "cells read otherwise"),
-        (TABLE, TABLE + 'where = { kind = "A" }\n', "items selected otherwise"),
+        (UPSERT, UPSERT + 'encoding = "cp1252"\n', "parsing changed"),
+        (UPSERT, UPSERT + 'delimiter = ";"\n', "parsing changed"),
+        (UPSERT, UPSERT + 'header = ["urn"]\n', "parsing changed"),
+        (UPSERT, UPSERT + "trim = true\n", "parsing changed"),
+        (TABLE, TABLE + 'where = { kind = "A" }\n', "selection changed"),
         (
             TABLE + 'alias = "things"\n',
             TABLE.replace("things", "new") + 'alias = "things"\n',
@@ -94,9 +94,7 @@ def test_a_setting_that_decides_neither_key_nor_position_is_free(
     assert rules(folder) == []
 
 
-@pytest.mark.parametrize(
-    ("mode", "rule"), [(UPSERT, "key texts changed"), (SNAPSHOT, "cells read otherwise")]
-)
+@pytest.mark.parametrize(("mode", "rule"), [(UPSERT, "key texts changed"), (SNAPSHOT, "parsing changed")])
 def test_trim_decides_a_key_of_text_unless_a_sweep_removes_the_former_keys(
     tmp_path: Path, mode: str, rule: str
 ) -> None:
