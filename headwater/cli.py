@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     output.log_to_stderr(options.verbose)
     try:
+        # Inside the try block: an invalid setting is an error like any other.
         options.settings = _settings(options)
         with aws_errors(f"running `{options.command}`"):
             return int(options.run(options))
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """The settings of the environment, with the warehouse of `--warehouse`. Raises ConfigurationError."""
+    """Return the environment's settings, with the warehouse of `--warehouse`. Raises ConfigurationError."""
     settings = read_settings(os.environ)
     if not getattr(options, "warehouse", None):
         return settings
@@ -104,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
 def _failed(error: Exception, verbose: bool) -> int:
     if verbose:
         traceback.print_exception(error)
+    # The texts of Headwater's own errors contain no field values (INV-7), so that they can be printed.
     for kind, code in _EXIT_CODES:
         if isinstance(error, kind):
             output.tell(f"headwater: {error}{_advice(error)}")

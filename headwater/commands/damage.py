@@ -103,6 +103,7 @@ def _list(options: argparse.Namespace) -> int:
 def _acknowledge(options: argparse.Namespace) -> int:
     from replay.log.acknowledged import acknowledge
 
+    # Stored in the log beside the acknowledgement, for auditors.
     now = datetime.now(UTC).isoformat(timespec="seconds")
     by = options.by or getpass.getuser()
     ranges = acknowledge(
@@ -124,6 +125,7 @@ def _log(settings: Settings) -> S3Log:
 
 
 def _rows(ranges: Iterable[KnownDamage]) -> list[dict[str, str | None]]:
+    # JSON has the ETag as well, which is not in the table: it identifies the content that was acknowledged.
     return [
         {
             "object": item.key,

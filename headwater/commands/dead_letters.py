@@ -198,13 +198,14 @@ def _redrive(options: argparse.Namespace) -> int:
         from headwater.redrivers import redrivers
 
         done = redrive(stores, redrivers(here, here.aws(), warehouse), choice, _report_progress)
-    _refresh(here, stores)
+    _refresh(here, stores)  # the table of counts is otherwise refreshed by `status` only
     return _report_end(done, options.json)
 
 
 def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> LetterFilter:
     """Select the letters with the given ids, except those that were redriven already."""
     # A discarded letter that is named explicitly is wanted after all.
+    # Searched in all states first, so that an id that was redriven already is reported, not "not found".
     states = _names(stores, options.ids, _choice(options, frozenset(STATES)))
     for name in (name for name, state in states.items() if state == "redriven"):
         tell(f"{name[1]} is redriven already")
@@ -237,6 +238,7 @@ def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tup
 
     kinds, left = Counter[tuple[str, str, str]](), 0
     for (letter, *_), _ in (listed for listed in iter_letters(stores) if choice.matches(*listed)):
+        # A CSV file that was read and rejected can't be redriven: it has to be corrected and dropped again.
         if has_redrive(letter):
             kinds[letter.stage, letter.entity or "", letter.cause] += 1
         else:
@@ -310,6 +312,7 @@ def _choice(
 ) -> LetterFilter:
     from schemas.letters.redriving import LetterFilter
 
+    # Exact integer arithmetic: timestamp() is a float, and would round to another microsecond.
     since = options.since and (options.since - _EPOCH) // timedelta(microseconds=1)
     return LetterFilter(
         states=states,
@@ -323,6 +326,7 @@ def _choice(
 
 def _payload(payload: bytes) -> dict[str, Any]:
     """Return the payload in the most readable form: the fields of an event, text, or else base64."""
+    # The consumer's letters hold frames, those of the producers what the source sent.
     try:
         if check_frame(payload) is None:
             return {"event": decode_event(payload)._asdict()}

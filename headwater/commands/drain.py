@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
     here = load(options.settings)
     aws = here.aws()
-    drain(here, aws, options.timeout)
+    drain(here, aws, options.timeout)  # before the counts: letters and rejects are written while it waits
     letters = waiting(count_letters(aws, here.settings))
     rejected = count_rejects(aws, here.settings).rows
     waiting_parts = [

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     catalog = load_catalog(home)
     names = options.entities or [next(entity.name for entity in catalog.entities.values() if entity.key)]
     text = propose(names, catalog)
-    report = read_report(name, text, catalog)
+    report = read_report(name, text, catalog)  # before writing: a proposal that is not valid is a bug
     _write(file, text)
     tell(f"made {file}: one row for each {', '.join(report.key)}")
     setting = f"HEADWATER_HOME={shlex.quote(str(options.home))} " if options.home else ""

@@ -93,7 +93,7 @@ def _list(options: argparse.Namespace) -> int:
         emit([_described(row) for row in shown], _COLUMNS, options.json)
     else:
         tell(f"no rejected rows{'' if options.state == _ALL else f' are {options.state}'}")
-    if next(matching, None):
+    if next(matching, None):  # reads on only as far as the next matching row
         tell(f"the first {len(shown):,}; --limit 0 shows all")
     return DONE
 
@@ -122,6 +122,7 @@ def _show(options: argparse.Namespace) -> int:
     row = next((row for row in rejected(here.aws(), here.settings) if row.id == options.id), None)
     if row is None:
         raise ConfigurationError(f"{options.id} is no rejected row: see `headwater rejects list --state all`")
+    # In JSON the cells are nested, since a column of the file may be called "id" or "state".
     cells = {"cells": row.cells} if options.json else row.cells
     emit_record({**_described(row), **cells}, options.json)
     return DONE

@@ -135,6 +135,7 @@ def _execute(options: argparse.Namespace, make_plan: Callable[[Ports, Entity], P
             lines = explain(plan)
             show_json(lines) if options.json else show("\n".join(lines))
             return DONE
+        # Only a plan that could have resumed an earlier run, and does not, has a reason.
         if why := getattr(plan.target, "why", ""):
             tell(f"from the beginning: {why}")
         outcome = run(plan, ports)
@@ -142,6 +143,7 @@ def _execute(options: argparse.Namespace, make_plan: Callable[[Ports, Entity], P
         show_json(_as_json(outcome))
     else:
         _show(plan, outcome, getattr(options, "as_of", None))
+    # Differences that were accepted, and so swapped in, are not findings any more.
     return FINDINGS if outcome.counts.dead or (outcome.differences and not outcome.swapped) else DONE
 
 
@@ -152,7 +154,7 @@ def _compare(options: argparse.Namespace) -> int:
         differences = compare(ports, entity)
         listed = list(islice(differences, _LISTED))
         total = len(listed) + sum(1 for _ in differences)  # counts the rest without keeping it in memory
-    if options.json:
+    if options.json:  # the total may be greater than the number of listed rows
         show_json({"entity": entity.name, "differences": total, "rows": _rows(listed)})
     elif total:
         _show_differences(listed)

@@ -219,24 +219,25 @@ def _list(options: argparse.Namespace) -> int:
     built = {row["report"] for row in members}
     members += [_not_built(name) for name in reports.right if name not in built]
     members += [{**_not_built(path.stem), "problem": problem} for path, problem in reports.wrong.items()]
+    # In JSON the order is: reports with a table, those without one, then invalid files.
     if not options.json:
         members.sort(key=lambda row: str(row["report"]))
     emit(members, _COLUMNS, options.json)
     return DONE
 
 
-def _described(standing: ReportRevision, waiting: dict[str, int], has_file: bool) -> dict[str, Any]:
-    kept = f"every {standing.minutes} minutes" if standing.minutes else "change by change"
+def _described(revision: ReportRevision, waiting: dict[str, int], has_file: bool) -> dict[str, Any]:
+    kept = f"every {revision.minutes} minutes" if revision.minutes else "change by change"
     if not has_file:
-        kept = _FILE_GONE if standing.state == "live" else _RECORD_ALONE
+        kept = _FILE_GONE if revision.state == "live" else _RECORD_ALONE
     return {
-        "report": standing.name,
-        "rows": standing.rows,
-        "waiting": waiting.get(standing.name, 0),
-        "refreshed": standing.refreshed_at and str(standing.refreshed_at),
-        "event_time": standing.event_time,
+        "report": revision.name,
+        "rows": revision.rows,
+        "waiting": waiting.get(revision.name, 0),
+        "refreshed": revision.refreshed_at and str(revision.refreshed_at),
+        "event_time": revision.event_time,
         "kept": kept,
-        "problem": standing.problem,
+        "problem": revision.problem,
     }
 
 
@@ -250,12 +251,13 @@ def _check(options: argparse.Namespace) -> int:
     here = load(options.settings)
     reports = _read(here)
     for report in chosen(reports, options.names):
-        if report.derivation is None:
+        if report.derivation is None:  # refreshed as a whole, at intervals
             show(f"{report.name}: rebuilt every {counted(report.minutes or 0, 'minute')}")
             continue
         show(f"{report.name}: a change leads to its rows by {', '.join(report.unit)}")
         for entity, columns in report.images.items():
             show(f"  staging.{entity}: {', '.join(columns) or 'whether a row is there'}")
+    # With names, `chosen` raises for an invalid file among them; others are not asked for.
     wrong = [] if options.names else list(problems(reports))
     if options.warehouse is not None or options.create_indexes:
         wrong += _ask_warehouse(here, chosen(reports, options.names), options.create_indexes)
@@ -276,6 +278,7 @@ def _ask_warehouse(here: Installation, reports: list[Report], create_indexes: bo
                 _show_outputs(engine, report)
                 _show_indexes(engine, report, create_indexes)
             except ConfigurationError as error:
+                # Some errors name the report already.
                 message, prefix = str(error), f"report {report.name}: "
                 wrong.append(message if message.startswith(prefix) else prefix + message)
     return wrong
@@ -321,6 +324,7 @@ def _plan(options: argparse.Namespace) -> int:
             for report in chosen(reports, options.names):
                 with _patient(report.name):
                     compared.append((report.name, refresher.compare(report)))
+    # The table is printed after all comparisons, which may print progress to stderr meanwhile.
     rows += [(name, "nothing: its file is gone, and its table stays until `reports drop`") for name in gone]
     show_table(("report", "plan"), sorted(rows))
     for name, comparison in compared:

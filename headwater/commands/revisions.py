@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from replay.revisions import KeptRevision
 
 _STATES = {"building": "half-made", "as_of": "as of"}
+# The name of a member in JSON is fixed; only the table calls the entity's name "table".
 _COLUMNS = {"entity": "table"} | {name: name for name in ("revision", "state", "made at", "as of", "expires")}
 
 
@@ -112,6 +113,7 @@ def _chosen(options: argparse.Namespace, kept: list[KeptRevision]) -> list[Revis
     from replay.revisions import expired
 
     revisions = [revision for revision, _ in kept]
+    # An empty selection by --expired or --half-made is no error, so that both can be run regularly.
     if options.expired:
         return expired(kept, datetime.now(UTC))
     if options.half_made:

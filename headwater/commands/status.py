@@ -63,6 +63,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     with here.warehouse() as warehouse:
         kept = _kept(warehouse, stream)
     letters, log_bucket = count_letters(aws, here.settings), here.settings.log_bucket
+    # The counts took a listing of both buckets, so that their table is refreshed on this occasion.
     refresh(here, letters)
     return {
         **kept,
@@ -99,15 +100,15 @@ def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
     from consumers.reporting.engines import reports_in
     from consumers.reporting.refresh.refresher import Refresher
 
-    standings, waiting = Refresher(reports_in(warehouse)).revisions()
+    revisions, waiting = Refresher(reports_in(warehouse)).revisions()
     return [
         {
-            "report": standing.name,
-            "rows": standing.rows,
-            "waiting": waiting.get(standing.name, 0),
-            "problem": standing.problem,
+            "report": revision.name,
+            "rows": revision.rows,
+            "waiting": waiting.get(revision.name, 0),
+            "problem": revision.problem,
         }
-        for standing in standings
+        for revision in revisions
     ]
 
 
@@ -136,7 +137,7 @@ def _show(status: dict[str, Any]) -> None:
     for drift in status["drift"]:
         where = f"{drift['source']}, entity {drift['entity']}"
         when = f"{counted(drift['days'], 'day')}, {drift['first']} to {drift['last']}"
-        if drift["name"] == KEY_TEXTS:
+        if drift["name"] == KEY_TEXTS:  # not a name of the source: it marks keys in several notations
             show(f"rows write one key in several texts, {where}: {when}")
         else:
             show(f"no schema names {drift['name']} of {where}: {when}")

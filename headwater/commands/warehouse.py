@@ -66,7 +66,7 @@ def _add_adopt_log(actions: Commands[argparse.ArgumentParser]) -> argparse.Argum
 
 
 def _init(options: argparse.Namespace) -> int:
-    with load(options.settings).new_warehouse() as warehouse:
+    with load(options.settings).new_warehouse() as warehouse:  # warehouse() refuses a missing SQLite file
         warehouse.init()
     tell("the warehouse is ready")
     return DONE

@@ -81,6 +81,7 @@ def _last_event(aws: Aws, stream: str, shard: str, sequence: str) -> Last | None
         )["ShardIterator"]
         records = aws.kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]
     frames = _good_frames(records[0]["Data"]) if records else []
+    # A record may have several frames; they are written to the log together.
     return Last(shard, frames[-1], records[0]["ApproximateArrivalTimestamp"]) if frames else None
 
 
@@ -99,7 +100,7 @@ def _not_in(log: S3Log, wanted: list[Last], read_keys: set[str]) -> list[Last]:
         if missing and item.key not in read_keys:
             read_keys.add(item.key)
             for frame in replay_log.frames_of(log, item):
-                if isinstance(frame, bytes):
+                if isinstance(frame, bytes):  # not a damaged range
                     missing.pop(frame, None)
     return list(missing.values())
 
@@ -107,5 +108,7 @@ def _not_in(log: S3Log, wanted: list[Last], read_keys: set[str]) -> list[Last]:
 def _newest_first(log: S3Log, oldest: datetime) -> Iterator[LogObject]:
     """Yield the objects of the log since about that time, the newest first, then all error objects."""
     after = f"log/{(oldest - _OLDEST).astimezone(UTC):%Y/%m/%d/%H}"
+    # The last events are in the newest objects: with this order usually one or two are read.
     yield from reversed(list(log.objects(after)))
+    # Records that Firehose could not deliver are in the log as well. Their keys come first in the listing.
     yield from takewhile(lambda item: item.key.startswith(ERRORS), log.objects())

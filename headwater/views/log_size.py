@@ -33,6 +33,7 @@ def log_size(log: S3Log, aws: Aws, bucket: str, now: datetime) -> LogSize:
     Objects older than `_MAY_CHANGE` are counted only once, and their total is cached in the bucket.
     """
     through, past = _kept(load(aws, bucket, _SUMMARY))
+    # Keys contain the hour, so that a key also serves as a point in time.
     until = f"{LOG}{now.astimezone(UTC) - _MAY_CHANGE:%Y/%m/%d/%H}"
     recent = LogSize()
     for item in log.objects(through or LOG):

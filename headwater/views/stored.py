@@ -23,6 +23,7 @@ def list_objects(aws: Aws, bucket: str, prefix: str, after: str = "") -> Iterato
     """Yield the objects under a prefix whose keys sort after `after`, in order of key. Raises TransientError,
     ConfigurationError."""
     pages = aws.s3.get_paginator("list_objects_v2")
+    # Pages are requested lazily, so that the whole iteration has to be inside the block.
     with aws_errors(f"listing s3://{bucket}/{prefix}"):
         for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
             for item in page.get("Contents", []):

@@ -22,7 +22,7 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """What the environment says, but for `--home`."""
+    """Return the settings of the command, with the home folder of `--home` if given."""
     settings: Settings = options.settings
     return replace(settings, home=options.home) if options.home else settings
 

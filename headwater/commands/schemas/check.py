@@ -116,6 +116,7 @@ def check_folders(folders: Sequence[Path], every: bool = False) -> Checked:
     for folder in folders:
         if folder.name in checked.entities:
             checked.findings += _version_findings(folder, checked.entities[folder.name], every)
+    # Rules across entities need all entities, so that they are checked last.
     try:
         check_together(checked.entities)
     except ConfigurationError as error:
@@ -135,11 +136,12 @@ def _ask_warehouse(settings: Settings, checked: Checked) -> HeadwaterError | Non
     if settings.warehouse is None and settings.warehouse_secret is None:
         tell("no warehouse was asked: neither --warehouse nor HEADWATER_WAREHOUSE names one")
         return None
+    # An empty registry is enough, since no event is decoded.
     here = Installation(settings, Catalog(checked.entities, SchemaRegistry()))
     try:
         checked.findings += _table_findings(here)
         checked.warehouse = True
-    except HeadwaterError as error:
+    except HeadwaterError as error:  # raised by the caller after the findings about the files are printed
         return error
     return None
 

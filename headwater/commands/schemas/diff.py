@@ -33,7 +33,7 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Return exit code 0, whatever the changes cost."""
     _, entity = named_entity(options)
-    for version in (options.older, options.newer):
+    for version in (options.older, options.newer):  # raises for a version that does not exist
         at_version(entity, version)
     if options.older >= options.newer:
         raise ConfigurationError(

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     folders = folders_of(settings_of(options).home, options.entities)
     checked = check_folders(folders)
     refused = [finding for finding in checked.sorted() if finding.category is Category.REFUSED]
+    # All entities are checked before the first is published: a refusal leaves every folder unchanged.
     if exit_code(checked.findings) == REFUSED:
         show_findings(refused)
         tell("nothing was published: these are refused")
