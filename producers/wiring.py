@@ -1,4 +1,4 @@
-"""The parts that every producer needs, put together from the settings: by Lambda, `up` and redrives alike."""
+"""Construction of the parts of a producer from the settings, for Lambda, `headwater up` and redrives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Wiring(NamedTuple):
-    """The parts of a producer. A redrive replaces `letters`, to see what is refused again."""
+    """The parts of a producer. A redrive replaces `letters`, to see which letters come again."""
 
     catalog: Catalog
     publisher: Publisher
@@ -39,13 +39,12 @@ class Wiring(NamedTuple):
 def wire(
     settings: Settings, client: Callable[..., Any] = boto3.client, catalog: Catalog | None = None
 ) -> Wiring:
-    """The parts for these settings. `client` creates a client of an AWS service by its name.
+    """Build the parts for these settings. Raises ConfigurationError and TransientError.
 
-    `catalog`: that of the settings' home, where it is loaded already.
-
-    Raises ConfigurationError, TransientError.
+    `client` creates a client of an AWS service by its name. `catalog` is that of the settings' home, if it is
+    loaded already.
     """
-    silence_botocore_bodies()
+    silence_botocore_bodies()  # at DEBUG level botocore logs request bodies, which hold field values (INV-7)
     catalog = catalog or load_catalog(settings.home)
     s3 = client("s3")
     hash_key = read_hash_key(settings, catalog, secret_reader(client))
@@ -63,5 +62,5 @@ def wire(
 
 
 def wire_from_environment() -> Wiring:
-    """The parts of a Lambda function, as its environment describes them (schemas/settings.py)."""
+    """Build the parts of a Lambda function from its environment (schemas/settings.py)."""
     return wire(read_settings(os.environ))

@@ -1,8 +1,8 @@
-"""The Lambda function of files: S3 notifications, direct or through SQS.
+"""The Lambda function of CSV files, called by S3 notifications directly or through SQS.
 
 Through SQS its event source mapping needs ReportBatchItemFailures:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-The source bucket must keep versions, and must never expire what lies under drop/ and corrections/.
+The source bucket must be versioned, and must never expire objects under drop/ and corrections/.
 
 The environment: schemas/settings.py.
 """
@@ -26,7 +26,7 @@ from producers.csv.archive import (
     locate,
 )
 from producers.csv.file import STAGE, File, object_letter
-from producers.csv.meter import Meter, ReadingCallback, unreported
+from producers.csv.meter import Meter, ReadingCallback, no_report
 from producers.csv.notices import Notice, read_notices
 from producers.deadline import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.drift_reporter import DriftReporter
@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Publish the files that notifications name.
 
-    What is not done comes again (INV-1): from SQS because the answer names it, from S3 directly because this
-    raises TransientError or ConfigurationError.
+    A file that is not done is retried (INV-1): SQS repeats the messages named in the response; for a direct
+    call from S3 this raises TransientError or ConfigurationError, after which Lambda repeats it.
     """
     return _producer().handle(lambda_event, seconds_left(context))
 
@@ -55,8 +55,8 @@ def _producer() -> Producer:
     return build(wire_from_environment())
 
 
-def build(wiring: Wiring, report: ReadingCallback = unreported) -> Producer:
-    """The producer of these parts. `report` is called about once a second while a file is read."""
+def build(wiring: Wiring, report: ReadingCallback = no_report) -> Producer:
+    """Build the producer from its parts. `report` is called about once a second while a file is read."""
     catalog, publisher, letters, s3, hash_key, drift = wiring
     return Producer(
         catalog=catalog,
@@ -70,7 +70,7 @@ def build(wiring: Wiring, report: ReadingCallback = unreported) -> Producer:
 
 
 class Producer:
-    """Takes the files that people drop."""
+    """Processes the files that S3 notifications name."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Producer:
         bucket: Callable[[str], Bucket],
         hash_key: HashKey | None = None,
         drift: DriftReporter | None = None,
-        report: ReadingCallback = unreported,
+        report: ReadingCallback = no_report,
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher
@@ -92,20 +92,21 @@ class Producer:
         self._deadline = Deadline()
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
-        """Lambda's event in, its answer out. Raises TransientError and ConfigurationError unless from SQS.
+        """Process a Lambda event, and return the response. `left` returns the time left to the invocation.
 
-        `left` is the time that the invocation has.
+        Raises TransientError and ConfigurationError, unless the event is from SQS.
         """
         self._publisher.left = left
         self._deadline = Deadline(left)
         records = lambda_event.get("Records", ())
         if any(record.get("eventSource") == "aws:sqs" for record in records):
-            failed = [record["messageId"] for record in records if not self._took(record)]
+            # Each message is tried, whatever became of the others: one bad file must not hold up the rest.
+            failed = [record["messageId"] for record in records if not self._take_message(record)]
             return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
         self.take(json.dumps(lambda_event))
         return {"batchItemFailures": []}
 
-    def _took(self, record: Mapping[str, Any]) -> bool:
+    def _take_message(self, record: Mapping[str, Any]) -> bool:
         try:
             self.take(record["body"])
         except HeadwaterError as error:
@@ -115,7 +116,10 @@ class Producer:
         return True
 
     def take(self, notification: str) -> None:
-        """When it returns every file that S3 names is done, or a dead letter says why not (INV-1)."""
+        """Process every file that a notification names, or store a dead letter with the reason (INV-1).
+
+        Raises TransientError and ConfigurationError, also when there is no time left for the next file.
+        """
         try:
             notices = read_notices(notification)
         except PoisonEventError as error:
@@ -133,8 +137,8 @@ class Producer:
                 )
 
     def _take_file(self, notice: Notice, location: Location) -> None:
-        found = entity_of_feed(self._catalog, location.feed)
-        if found is None:
+        declared = entity_of_feed(self._catalog, location.feed)
+        if declared is None:
             self._report(notice, f"no entity takes the feed {location.feed}", "schema")
             return
         if len(notice.key.encode()) > LONGEST_KEY:
@@ -142,15 +146,26 @@ class Producer:
                 notice, f"its key has more than {LONGEST_KEY} bytes: no key in the archive would fit"
             )
             return
-        entity, source = found
+        entity, source = declared
         bucket = self._bucket(notice.bucket)
         try:
             upload = bucket.pin(notice.key, notice.version or _version(bucket, notice))
             upload = upload._replace(order=notice.order(upload.last_modified))
-            meter = Meter(upload.key, upload.size, self._report_reading)
-            parts = self._publisher, self._letters, self._hash_key, self._drift, self._deadline, meter
-            File(bucket, location, upload, entity, source, *parts).take()
+            File(
+                bucket=bucket,
+                location=location,
+                upload=upload,
+                entity=entity,
+                source=source,
+                publisher=self._publisher,
+                letters=self._letters,
+                hash_key=self._hash_key,
+                drift=self._drift,
+                deadline=self._deadline,
+                meter=Meter(upload.key, upload.size, self._report_reading),
+            ).take()
         except ObjectGoneError:
+            # S3 delivers notifications at least once: usually the file was processed before.
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
                 self._report(notice, "the object was gone before it was read, and the archive has no copy")
 
@@ -170,9 +185,20 @@ class Producer:
 
 
 def _version(bucket: Bucket, notice: Notice) -> str | None:
-    """The version that a notification without one (of moto or LocalStack) speaks of; None: the newest."""
+    """Return the version that a notification without one means; None for the newest version."""
+    # Emulators send such notifications. The ETag narrows it down, in case the object was replaced since.
     return None if notice.etag is None else bucket.version(notice.key, notice.etag)
 
 
 def _letter(notification: bytes, reason: str) -> DeadLetter:
-    return DeadLetter(letter_id(notification), STAGE, None, None, None, reason, "data", notification, None)
+    return DeadLetter(
+        id=letter_id(notification),
+        stage=STAGE,
+        entity=None,
+        source=None,
+        position=None,
+        reason=reason,
+        cause="data",
+        payload=notification,
+        occurred_at=None,
+    )

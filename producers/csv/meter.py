@@ -42,7 +42,7 @@ class Reading:
 ReadingCallback: TypeAlias = Callable[[Reading], None]
 
 
-def unreported(_reading: Reading) -> None:
+def no_report(_reading: Reading) -> None:
     """Ignore the report."""
 
 
@@ -53,7 +53,7 @@ class Meter:
         self,
         key: str = "",
         size: int | None = None,
-        report: ReadingCallback = unreported,
+        report: ReadingCallback = no_report,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`size` is the file's size in bytes, if known."""
@@ -76,7 +76,7 @@ class Meter:
         A row counts as done when the next one is requested.
         """
         # Lambda has no one to report to, and its rows should not pay for the clock.
-        return iter(rows) if self._report is unreported else self._reported(rows, done, before)
+        return iter(rows) if self._report is no_report else self._reported(rows, done, before)
 
     def _reported(self, rows: Iterable[Item], done: str, before: int) -> Iterator[Item]:
         began = reported = self._clock()

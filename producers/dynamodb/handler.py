@@ -1,6 +1,6 @@
 """The Lambda function of DynamoDB streams.
 
-Its event source mapping needs ReportBatchItemFailures, and must never discard:
+Its event source mapping needs ReportBatchItemFailures, and must never discard records:
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 
 The environment: schemas/settings.py.
@@ -29,9 +29,9 @@ _Dead: TypeAlias = tuple[int, DeadLetter]  # with the number of its record in th
 
 
 def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Publish a batch of one shard. The answer makes Lambda send again what is not durable (INV-1).
+    """Publish a batch of one shard. The response makes Lambda repeat what is not durable (INV-1).
 
-    Raises ConfigurationError: then Lambda sends the whole batch again, until a person has corrected it.
+    Raises ConfigurationError, after which Lambda repeats the whole batch until a person has fixed the cause.
     """
     return _producer().handle(lambda_event, seconds_left(context))
 
@@ -42,12 +42,12 @@ def _producer() -> Producer:
 
 
 def build(wiring: Wiring) -> Producer:
-    """The producer of these parts."""
+    """Build the producer from its parts."""
     return Producer(wiring.catalog, wiring.publisher, wiring.letters, wiring.hash_key, wiring.drift)
 
 
 class Outcome(NamedTuple):
-    """What became of a batch."""
+    """The counts of a batch, and the point at which to retry it."""
 
     published: int  # events
     dead: int  # letters
@@ -55,12 +55,12 @@ class Outcome(NamedTuple):
     failed: str | None  # sequence number of the first record that is not durable, where a retry begins
 
     def answer(self) -> dict[str, Any]:
-        """As Lambda wants it."""
+        """Return the response for Lambda."""
         return {"batchItemFailures": [] if self.failed is None else [{"itemIdentifier": self.failed}]}
 
 
 class Producer:
-    """Publishes what the records of a stream say, in their order."""
+    """Publishes the events of stream records, in order."""
 
     def __init__(
         self,
@@ -76,16 +76,17 @@ class Producer:
         self._letters = letters
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
-        """Lambda's event in, its answer out. `left` is the time that the invocation has."""
+        """Process a Lambda event, and return the response. `left` returns the time left to the invocation."""
         outcome = self.publish(lambda_event["Records"], left)
         level = logging.WARNING if outcome.dead else logging.INFO
         _log.log(level, "%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
         return outcome.answer()
 
     def publish(self, records: Sequence[StreamRecord], left: SecondsLeft = unlimited) -> Outcome:
-        """A record is done when its events are in Kinesis and its letters are stored (INV-1).
+        """Publish records. Stops at the first that fails, from which the caller has to retry.
 
-        Stops at the first record that is not, for a retry. Raises ConfigurationError.
+        A record is done when Kinesis has its events and its dead letters are stored (INV-1). Raises
+        ConfigurationError.
         """
         self._publisher.left = left
         published = [0] * len(records)
@@ -96,22 +97,24 @@ class Producer:
                 published[number] = self._add(number, record, letters)
             self._publisher.flush()
         except PublishError as error:
+            # The tags are numbers of records. Later ones may be durable, but Lambda retries from a point on.
             failed = min(error.tags)
         except BaseException:
-            self._publisher.forget()  # the next batch must not meet what is left of this one
+            self._publisher.forget()  # the next batch must not send the rest of this one
             raise
-        failed, buried = self._bury(letters, failed)
+        # After the flush: letters of records beyond the failed one are left to the retry.
+        failed, stored = self._store_letters(letters, failed)
         if self._drift:
             self._drift.flush()
         return Outcome(
             published=sum(published[:failed]),
-            dead=len(buried),
-            skipped=failed - len({*buried, *(n for n in range(failed) if published[n])}),
+            dead=len(stored),
+            skipped=failed - len({*stored, *(n for n in range(failed) if published[n])}),
             failed=None if failed == len(records) else records[failed]["dynamodb"]["SequenceNumber"],
         )
 
     def _add(self, number: int, record: StreamRecord, letters: list[_Dead]) -> int:
-        """How many events of the record were handed to the publisher."""
+        """Add the events of a record to the publisher, and return how many they are."""
         reading = self._reader.read(record)
         if reading.letters:
             letters += [(number, letter) for letter in reading.letters]
@@ -124,8 +127,11 @@ class Producer:
                 letters.append((number, letter_of_event(record, error, event)))
         return published
 
-    def _bury(self, letters: Sequence[_Dead], failed: int) -> tuple[int, list[int]]:
-        """Stores the letters of the records before `failed`. Returns what is `failed` then, and whose."""
+    def _store_letters(self, letters: Sequence[_Dead], failed: int) -> tuple[int, list[int]]:
+        """Store the dead letters of the records before `failed`.
+
+        Returns the first failed record after that, and the record of each stored letter.
+        """
         due = [(number, letter) for number, letter in letters if number < failed]
         try:
             if due:
