@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from headwater.commands.compared import show_comparison
 from headwater.commands.new_report import add_new
+from headwater.commands.report_output import show_comparison, show_indexes, show_outputs
 from headwater.exit_codes import DONE, FINDINGS, GAVE_UP, REFUSED
 from headwater.installation import Installation, load
 from headwater.output import counted, emit, show, show_table, tell
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from consumers.reporting.definition.report import Report
     from consumers.reporting.files import Reports
     from consumers.reporting.refresh.freshness import ReportRevision
-    from consumers.reporting.refresh.refresher import Refresher, ReportEngine
+    from consumers.reporting.refresh.refresher import Refresher
 
 WAIT_SECONDS = 60
 """Longest wait for a report that `headwater up` or another command is refreshing."""
@@ -275,40 +275,13 @@ def _ask_warehouse(here: Installation, reports: list[Report], create_indexes: bo
         engine = reports_in(warehouse)
         for report in reports:
             try:
-                _show_outputs(engine, report)
-                _show_indexes(engine, report, create_indexes)
+                show_outputs(engine, report)
+                show_indexes(engine, report, create_indexes)
             except ConfigurationError as error:
                 # Some errors name the report already.
                 message, prefix = str(error), f"report {report.name}: "
                 wrong.append(message if message.startswith(prefix) else prefix + message)
     return wrong
-
-
-def _show_outputs(engine: ReportEngine, report: Report) -> None:
-    from consumers.reporting.definition.outputs import check_stored, remarks
-
-    outputs = engine.outputs(report)
-    show(f"{report.name}: {', '.join(f'{column.name} {column.type}'.rstrip() for column in outputs)}")
-    check_stored(report.name, outputs)
-    for remark in remarks(report.unit, outputs):
-        tell(f"{report.name}: {remark}")
-
-
-_LOOKUPS = {
-    "missing": "has no index: --create-indexes makes it",
-    "impossible": "has no index: it is text of any length; give it a maxLength in its schema",
-}
-
-
-def _show_indexes(engine: ReportEngine, report: Report, create: bool) -> None:
-    from consumers.reporting.refresh.refresher import Refresher
-
-    refresher = Refresher(engine)
-    for index in refresher.create_indexes(report) if create else ():
-        show(f"  staging.{index.entity} ({', '.join(index.columns)}): index made")
-    for lookup in refresher.lookups(report):
-        if lookup.state != "there":
-            show(f"  staging.{lookup.entity} ({', '.join(lookup.columns)}) {_LOOKUPS[lookup.state]}")
 
 
 def _plan(options: argparse.Namespace) -> int:

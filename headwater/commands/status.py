@@ -13,7 +13,7 @@ from headwater.parsing import Commands, add_command, add_json, add_warehouse
 from schemas.catalog.drift import KEY_TEXTS
 
 if TYPE_CHECKING:
-    from consumers.warehouse.port import Warehouse
+    from consumers.warehouse.port import LetterCount, Warehouse
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -69,16 +69,17 @@ def read_status(here: Installation) -> dict[str, Any]:
         **kept,
         "log": log_size(S3Log(aws.s3, log_bucket), aws, log_bucket, datetime.now(UTC))._asdict(),
         "dead_letters": waiting(letters),
-        "dead_letter_summary": [
-            {**count._asdict(), "oldest": instant(count.oldest), "newest": instant(count.newest)}
-            for count in letters
-        ],
+        "dead_letter_summary": [_count_members(count) for count in letters],
         "rejects": {
             **count_rejects(aws, here.settings)._asdict(),
             "place": f"s3://{here.settings.source_bucket}/rejects/",
         },
         "drift": [as_json(drift) for drift in read_drift(aws, here.settings, since=recently())],
     }
+
+
+def _count_members(count: LetterCount) -> dict[str, Any]:
+    return {**count._asdict(), "oldest": instant(count.oldest), "newest": instant(count.newest)}
 
 
 def _kept(warehouse: Warehouse, stream: str) -> dict[str, Any]:

@@ -99,12 +99,8 @@ class Runtime:
     ) -> None:
         """Prepare the threads; entering the context manager starts them.
 
-        Args:
-            pollers: The pollers, one thread for each.
-            folder: Folder for progress.json.
-            pace: Pauses between passes.
-            check: Raises an exception if something that the pollers need has permanently gone.
-            busy: Returns the current long operation, as in RuntimeReport.
+        `folder` is for progress.json. `check` raises an exception if something that the pollers need has
+        permanently gone. `busy` returns the current long operation, as in RuntimeReport.
         """
         self._folder = folder
         self._pace = pace

@@ -131,11 +131,7 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
     first = list(islice(file.rows(), _FEW_ROWS))
     if not first:
         raise ConfigurationError(f"{file.path}: is empty: not even a header")
-    if header is None:
-        _refuse_values(file.path, first)
-    names = [f"column_{number}" for number, _ in enumerate(first[0], 1)] if header is False else first[0]
-    _check_header(file.path, names)
-    columns = [text_column(name, _reading) for name in names]
+    columns = [text_column(name, _reading) for name in _names(file.path, first, header)]
     most = min(limit, max(1, _CELLS // len(columns)))
     start = int(header is not False)
     rows = islice(file.rows(), start, None)
@@ -159,6 +155,15 @@ def _sample(file: _File, limit: int, header: bool | None) -> CsvSample:
         skip_lines=file.skip_lines,
         remarks=file.remarks,
     )
+
+
+def _names(path: Path, first: Sequence[Sequence[str]], header: bool | None) -> Sequence[str]:
+    """Return the names of the columns; numbered ones for a file without a header."""
+    if header is None:
+        _refuse_values(path, first)
+    names = [f"column_{number}" for number, _ in enumerate(first[0], 1)] if header is False else first[0]
+    _check_header(path, names)
+    return names
 
 
 def _take(columns: Sequence[ColumnSample], rows: Iterable[Sequence[str]]) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
 from consumers.reporting.refresh.verification import Comparison, is_comparable
 from consumers.warehouse.port import Batch, Warehouse
-from headwater.commands.compared import show_comparison
+from headwater.commands.report_output import show_comparison
 from schemas.errors import ConfigurationError
 from schemas.event import Operation
 

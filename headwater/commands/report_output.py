@@ -1,13 +1,20 @@
-"""Output of `headwater reports plan --compare` for one report."""
+"""Output of `headwater reports` about one report: its comparison, columns and indexes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headwater.output import counted, show
+from headwater.output import counted, show, tell
 
 if TYPE_CHECKING:
+    from consumers.reporting.definition.report import Report
+    from consumers.reporting.refresh.refresher import ReportEngine
     from consumers.reporting.refresh.verification import Comparison
+
+_LOOKUPS = {
+    "missing": "has no index: --create-indexes makes it",
+    "impossible": "has no index: it is text of any length; give it a maxLength in its schema",
+}
 
 
 def show_comparison(name: str, comparison: Comparison | None) -> None:
@@ -43,3 +50,26 @@ def _show_columns(comparison: Comparison) -> None:
     for state, columns in groups:
         if columns:
             show(f"  columns that are {state}: {', '.join(columns)}")
+
+
+def show_outputs(engine: ReportEngine, report: Report) -> None:
+    """Print the columns of a report with their types. Raises ConfigurationError if one can't be stored."""
+    from consumers.reporting.definition.outputs import check_stored, remarks
+
+    outputs = engine.outputs(report)
+    show(f"{report.name}: {', '.join(f'{column.name} {column.type}'.rstrip() for column in outputs)}")
+    check_stored(report.name, outputs)
+    for remark in remarks(report.unit, outputs):
+        tell(f"{report.name}: {remark}")
+
+
+def show_indexes(engine: ReportEngine, report: Report, create: bool) -> None:
+    """Print the indexes that a refresh lacks. With `create`, create and print them first."""
+    from consumers.reporting.refresh.refresher import Refresher
+
+    refresher = Refresher(engine)
+    for index in refresher.create_indexes(report) if create else ():
+        show(f"  staging.{index.entity} ({', '.join(index.columns)}): index made")
+    for lookup in refresher.lookups(report):
+        if lookup.state != "there":
+            show(f"  staging.{lookup.entity} ({', '.join(lookup.columns)}) {_LOOKUPS[lookup.state]}")
