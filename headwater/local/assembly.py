@@ -84,18 +84,9 @@ def embedded(
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
-        runtime = Runtime(
-            [
-                *(source.poller for source in sources),
-                consumer,
-                _pump(here, aws, folder),
-                *_report_pollers(here),
-            ],
-            folder,
-            EMBEDDED_PACE,
-            check=lambda: _all(checks),
-            busy=partial(_busy, sources, consumer),
-        )
+        pollers = [*_pollers(sources, consumer), _pump(here, aws, folder), *_report_pollers(here)]
+        busy = partial(_busy, sources, consumer)
+        runtime = Runtime(pollers, folder, EMBEDDED_PACE, check=lambda: _all(checks), busy=busy)
         yield Local(here, aws, runtime, exports)
 
 
@@ -147,12 +138,9 @@ def foreign(settings: Settings) -> Iterator[Local]:
         sources = _sources(stack, Environment(here, aws, _child_variables(exports), None))
         if not _belong_together(here, aws):
             raise ConfigurationError(other_log(own.log_bucket))
-        runtime = Runtime(
-            [*(source.poller for source in sources), consumer, *_report_pollers(here)],
-            own.require_state(),
-            FOREIGN_PACE,
-            busy=partial(_busy, sources, consumer),
-        )
+        pollers = [*_pollers(sources, consumer), *_report_pollers(here)]
+        busy = partial(_busy, sources, consumer)
+        runtime = Runtime(pollers, own.require_state(), FOREIGN_PACE, busy=busy)
         yield Local(here, aws, runtime, exports)
 
 
@@ -178,6 +166,10 @@ def _child_variables(exports: Mapping[str, str], without: str = "HEADWATER_WAREH
 def _sources(stack: ExitStack, environment: Environment) -> list[Running]:
     """Start every kind of source: in this thread, since two threads can't create boto3 clients."""
     return [stack.enter_context(kind.running(environment)) for kind in KINDS.values()]
+
+
+def _pollers(sources: Sequence[Running], consumer: Poller) -> list[Poller]:
+    return [*(source.poller for source in sources), consumer]
 
 
 def _consumer(here: Installation, aws: Aws) -> StreamPoller:

@@ -6,12 +6,11 @@ Every error is a ConfigurationError that names the field, the value that was fou
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.payload.conversions import cast_kinds
-from schemas.payload.fields import ANY_SOURCE, Field, FieldType, canonical_json_of
+from schemas.payload.fields import ANY_SOURCE, Field, FieldType, canonical_json_of, fits_strptime
 from schemas.payload.fingerprint import full_name
 from schemas.payload.values import coder
 from schemas.privacy import DROP, HASHED, MASKED, PRIVACY, Privacy
@@ -351,21 +350,6 @@ def _format(where: str, spec: Mapping[str, Any], kind: FieldType) -> str | None:
     if not fits:
         raise refused(f"{where}, format", pattern, allowed)
     return str(pattern)
-
-
-def fits_strptime(pattern: object, what: str) -> bool:
-    """Return whether a strptime pattern preserves at least the part `what` of a moment.
-
-    One moment is formatted with the pattern and parsed again.
-    """
-    if not isinstance(pattern, str):
-        return False
-    moment = datetime(2021, 11, 23, 14, 45, 59, tzinfo=UTC)  # no two parts are equal
-    try:
-        back = datetime.strptime(moment.strftime(pattern), pattern)  # noqa: DTZ007 - only its parts are compared
-    except ValueError:
-        return False
-    return back.strftime(what) == moment.strftime(what)
 
 
 def _default(where: str, default: object, avro_type: _Type, field: Field) -> object:

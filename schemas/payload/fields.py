@@ -21,6 +21,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from json.encoder import encode_basestring
@@ -223,3 +224,18 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) < len(pairs):
         raise PoisonEventError("a JSON object has a duplicate member")
     return members
+
+
+def fits_strptime(pattern: object, what: str) -> bool:
+    """Return whether a strptime pattern preserves at least the part `what` of a moment.
+
+    One moment is formatted with the pattern and parsed again.
+    """
+    if not isinstance(pattern, str):
+        return False
+    moment = datetime(2021, 11, 23, 14, 45, 59, tzinfo=UTC)  # no two parts are equal
+    try:
+        back = datetime.strptime(moment.strftime(pattern), pattern)  # noqa: DTZ007 - only its parts are compared
+    except ValueError:
+        return False
+    return back.strftime(what) == moment.strftime(what)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from schemas.errors import ConfigurationError
 from schemas.evolution.formats import reads_differently
-from schemas.payload.avsc import fits_strptime
 from schemas.payload.codec import Schema
-from schemas.payload.fields import NO_DEFAULT, Field, FieldType
+from schemas.payload.fields import NO_DEFAULT, Field, FieldType, fits_strptime
 from schemas.refusals import missing, only_known, refused, unknown
 from schemas.sources.kind import RENAMED, Setting, SourceKind, boolean, sources_of
 
