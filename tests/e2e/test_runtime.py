@@ -30,7 +30,7 @@ def drop_register(up: Up, folder: Path, name: str, register: list[sample.School]
     assert up.run("drop", folder / name, "--entity", "school").code == 0
 
 
-NOTHING = {"Counts(applied=0, superseded=0, duplicate=0, dead=0)"}  # the batch of nothing at the start
+NOTHING: set[str] = set()  # no batch at all
 
 
 def consumed(up: Up) -> set[str]:
