@@ -1,4 +1,4 @@
-"""What a command works with: settings, entities, and on demand AWS and the warehouse."""
+"""The parts of an installation that a command uses: settings, entities, AWS and the warehouse."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One set of names and entities."""
+    """Settings and the entities that they name. AWS and the warehouse are opened on demand."""
 
     settings: Settings
     catalog: Catalog
 
     def aws(self) -> Aws:
-        """Clients for the environment's endpoint. Raises ConfigurationError."""
+        """Create clients for the environment's endpoint. Raises ConfigurationError."""
         from headwater.aws import connect
 
         return connect()
 
     @contextmanager
     def warehouse(self) -> Iterator[Warehouse]:
-        """The warehouse, which the consumer has made; closed on leaving. Raises ConfigurationError."""
+        """Open an existing warehouse; close it on leaving. Raises ConfigurationError."""
         from consumers.warehouse.address import warehouse_url
         from consumers.warehouse.engines import sqlite_file
         from consumers.warehouse.urls import printable_url
 
         url = warehouse_url(self.settings)
         file = sqlite_file(url)
-        if file is not None and not file.is_file():  # SQLite would make an empty one
+        if file is not None and not file.is_file():  # SQLite would create an empty one
             raise ConfigurationError(
                 f"there is no warehouse at {printable_url(url)}: start `headwater up` and run the `export` "
                 "lines it prints"
@@ -50,7 +50,7 @@ class Installation:
 
     @contextmanager
     def new_warehouse(self) -> Iterator[Warehouse]:
-        """The warehouse, which may not have been made; closed on leaving. Raises ConfigurationError."""
+        """Open the warehouse, which may not exist yet; close it on leaving. Raises ConfigurationError."""
         from consumers.warehouse.address import warehouse_url
         from consumers.warehouse.engines import open_warehouse
 
@@ -60,6 +60,6 @@ class Installation:
 
 
 def load(settings: Settings | None = None) -> Installation:
-    """The installation of these settings, by default of the environment's. Raises ConfigurationError."""
+    """Load the installation of these settings, by default the environment's. Raises ConfigurationError."""
     settings = settings or read_settings(os.environ)
     return Installation(settings, load_catalog(settings.home))

@@ -1,4 +1,4 @@
-"""`headwater drop`: hand in a CSV file."""
+"""`headwater drop`: upload a CSV file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headwater.parsing import Commands, add_command, add_json
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands,
         "drop",
@@ -32,7 +32,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """Return exit code 0."""
     from headwater.sources.dropping import drop
 
     here = load(options.settings)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from headwater.local.assembly import Local
     from headwater.polling.runtime import Runtime
 
-DRAIN_SECONDS = 600.0  # a person may end it sooner
+DRAIN_SECONDS = 600.0  # a second Ctrl-C ends it sooner
 STOPPING = "stopping: what is in flight is finished first (Ctrl-C once more stops at once)"
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = add_command(
         commands,
         "up",
@@ -56,7 +56,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 130 after Ctrl-C, 0 after SIGTERM."""
+    """Return exit code 130 after Ctrl-C, 0 after SIGTERM."""
     settings: Settings = options.settings
     if settings.endpoint:
         return _run_foreign(settings, options)
@@ -104,8 +104,11 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _kept_tables(settings: Settings, options: argparse.Namespace) -> str | None:
-    """The warehouse that is not our own: that of --warehouse, or a SQL Server that the environment names. A
-    file of SQLite in the environment is that of another `up`, which went with it."""
+    """Return the URL of a warehouse that outlives this run; None if there is none.
+
+    It is that of --warehouse, or a SQL Server that the environment names. An SQLite file in the environment
+    belonged to another `up` and ended with it.
+    """
     from consumers.warehouse.address import warehouse_url
     from consumers.warehouse.engines import engine_of
 
@@ -120,7 +123,7 @@ def _kept_tables(settings: Settings, options: argparse.Namespace) -> str | None:
 
 
 class Stop:
-    """From entering on, Ctrl-C and SIGTERM ask for a clean stop; Ctrl-C once more interrupts at once."""
+    """Turn Ctrl-C and SIGTERM into a request for a clean stop; a second Ctrl-C interrupts at once."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -137,7 +140,7 @@ class Stop:
             signal.signal(number, handler)
 
     def wait(self, runtime: Runtime) -> int:
-        """Returns when it is asked to stop: the exit code. Raises what ended the runtime."""
+        """Wait for the request and return the exit code. Raises what ended the runtime."""
         runtime.run_until(self._asked)
         return self._code
 
@@ -149,7 +152,7 @@ class Stop:
 
 
 def _announce(local: Local) -> None:
-    """The environment on stdout; the rest is for a person."""
+    """Print the environment on stdout, and on stderr how to use it."""
     from consumers.warehouse.address import URL, shows_password
     from headwater.sources.kinds import KINDS
 

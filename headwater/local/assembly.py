@@ -37,17 +37,16 @@ from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.settings import VARIABLES, Settings, environment
 
-# The embedded AWS shows a change at once, and may be asked as often as one likes.
+# The embedded AWS shows a change at once and has no limit on requests.
 EMBEDDED_PACE = Pace(first_pause=0.1, longest_pause=0.5, settle=0.0)
-# Kinesis allows five reads per second of a shard; notifications and streams take their time.
+# Kinesis allows five reads per second of a shard; notifications and streams are delayed.
 FOREIGN_PACE = Pace(first_pause=1.0, longest_pause=1.0, settle=2.0)
 SHOWN_LAG = 5.0  # seconds that the tables may be behind before `up` reports it
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A provisioned AWS and its runtime, not started yet. `exports`: what a client needs in its
-    environment."""
+    """A provisioned AWS and its runtime, not started yet. `exports`: a client's environment variables."""
 
     here: Installation
     aws: Aws
@@ -91,7 +90,7 @@ def embedded(
 
 
 def _embedded_settings(settings: Settings, endpoint: str, folder: Path, warehouse: str | None) -> Settings:
-    """Those of a user, with the AWS and the tables that are brought along."""
+    """Return the user's settings with the embedded AWS and its tables in place of others."""
     return replace(
         settings,
         endpoint=endpoint,
@@ -108,7 +107,7 @@ def _all(checks: Sequence[Callable[[], None]]) -> None:
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Whatever is written holds data: it is for this user alone."""
+    """Create files readable by this user alone, since they contain data."""
     before = os.umask(0o077)
     try:
         yield
@@ -118,7 +117,7 @@ def _private_files() -> Iterator[None]:
 
 @contextmanager
 def foreign(settings: Settings) -> Iterator[Local]:
-    """The environment's AWS, whose Firehose reads Kinesis by itself; the tables are the user's to keep."""
+    """Run against the environment's AWS, whose Firehose reads Kinesis itself, and the user's own tables."""
     if settings.warehouse is None and settings.warehouse_secret is None:
         raise ConfigurationError(
             "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
@@ -145,13 +144,13 @@ def foreign(settings: Settings) -> Iterator[Local]:
 
 
 def _belong_together(here: Installation, aws: Aws) -> bool:
-    """Whether the tables are those of this log; recorded where neither says."""
+    """Return whether the tables belong to this log. Record that they do if neither belongs to another."""
     with here.warehouse() as warehouse:
         return claim(aws, here.settings.log_bucket, warehouse)
 
 
 def _child_variables(exports: Mapping[str, str], without: str = "HEADWATER_WAREHOUSE") -> dict[str, str]:
-    """The environment of a child process: this one's with `exports` in place of every setting.
+    """Return the environment of a child process: this one's with `exports` in place of every setting.
 
     `without`: the prefix of further variables that the child must not see.
     """
@@ -164,7 +163,7 @@ def _child_variables(exports: Mapping[str, str], without: str = "HEADWATER_WAREH
 
 
 def _sources(stack: ExitStack, environment: Environment) -> list[Running]:
-    """Start every kind of source: in this thread, since two threads can't create boto3 clients."""
+    """Start every kind of source, in this thread: two threads can't create boto3 clients."""
     return [stack.enter_context(kind.running(environment)) for kind in KINDS.values()]
 
 
@@ -187,7 +186,7 @@ def _busy(sources: Sequence[Running], consumer: StreamPoller) -> str:
 
 
 def _report_pollers(here: Installation) -> list[Poller]:
-    """What is wrong with a file is told, and stops nothing."""
+    """Create the pollers of reports. A problem with a report file is printed and stops nothing."""
     folder = ReportFolder(here.settings.home, here.catalog)
     reports = folder.reports().values()
     warehouse = open_warehouse(warehouse_url(here.settings), here.catalog.entities.values())

@@ -1,4 +1,4 @@
-"""Makes what the entities need in an AWS account: tables, buckets, queue, stream, delivery stream.
+"""Creation of what the entities need in an AWS account: tables, buckets, queue, stream, delivery stream.
 
 Every step makes only what is missing, so that it may be repeated. In two halves, so that a restored state
 lies between them: what holds things, then what watches for changes.
@@ -25,7 +25,7 @@ _ACTIVE_SECONDS = 120.0  # LocalStack takes up to a minute for a delivery stream
 
 
 def make_stores(aws: Aws, settings: Settings, catalog: Catalog) -> None:
-    """The buckets, and the tables without a stream yet. Raises ConfigurationError, TransientError."""
+    """Create what holds data: buckets and tables. Raises ConfigurationError, TransientError."""
     for bucket in (settings.log_bucket, settings.source_bucket):
         repeat_while_busy(_make_bucket, aws, bucket)
     repeat_while_busy(_version_bucket, aws, settings.source_bucket)
@@ -34,7 +34,7 @@ def make_stores(aws: Aws, settings: Settings, catalog: Catalog) -> None:
 
 
 def make_flow(aws: Aws, settings: Settings, catalog: Catalog, *, pumped: bool) -> None:
-    """The streams of the tables, the notifications, the Kinesis stream and its way to the log.
+    """Create what reports changes: streams of tables, notifications, the Kinesis stream and its delivery.
 
     `pumped`: this AWS's Firehose never reads Kinesis by itself, so that the runtime puts the records there.
     """
@@ -58,7 +58,7 @@ def _make_bucket(aws: Aws, bucket: str) -> None:
 
 
 def _placement(region: str) -> dict[str, Any]:
-    """us-east-1 is the one region that may not be named."""
+    """Return the location of a bucket. S3 refuses the name of us-east-1, its default."""
     return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 

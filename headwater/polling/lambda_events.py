@@ -1,4 +1,4 @@
-"""What boto3 reads, in the form in which Lambda hands it to a handler. Pure.
+"""Lambda events from what boto3 reads. Pure.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, with-kinesis.html and with-sqs.html
 """
@@ -14,21 +14,24 @@ from consumers.kinesis import KinesisRecord
 
 LambdaEvent: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[LambdaEvent, object], Mapping[str, Any]]
-"""A Lambda function that answers with its batchItemFailures."""
+"""A Lambda handler that returns batchItemFailures."""
 
 
 def dynamodb_event(records: Iterable[Mapping[str, Any]], stream_arn: str) -> LambdaEvent:
-    """Records of GetRecords of a DynamoDB stream."""
+    """Return the event for records that GetRecords of a DynamoDB stream returned."""
     return {"Records": [_dynamodb_record(record, stream_arn) for record in records]}
 
 
 def kinesis_event(records: Iterable[KinesisRecord], stream_arn: str) -> LambdaEvent:
-    """Records of a Kinesis stream, but for their partition keys: what reads them does not keep those."""
+    """Return the event for records of a Kinesis stream, without their partition keys.
+
+    The reader does not keep partition keys, and no handler reads them.
+    """
     return {"Records": [_kinesis_record(record, stream_arn) for record in records]}
 
 
 def sqs_event(received: Iterable[Mapping[str, Any]], queue_arn: str) -> LambdaEvent:
-    """What ReceiveMessage of SQS gave."""
+    """Return the event for messages that ReceiveMessage of SQS returned."""
     return {"Records": [_sqs_record(one, queue_arn) for one in received]}
 
 
@@ -38,19 +41,19 @@ def _dynamodb_record(record: Mapping[str, Any], stream_arn: str) -> LambdaEvent:
         change[image] = {name: attribute_as_json(value) for name, value in change[image].items()}
     change["ApproximateCreationDateTime"] = _seconds(change["ApproximateCreationDateTime"])
     made = {**record, "dynamodb": change, "eventSourceARN": stream_arn}
-    if "userIdentity" in record:  # who deleted it, when that was time to live; the API spells it otherwise
+    if "userIdentity" in record:  # set if time to live deleted the item; the API spells it differently
         given = record["userIdentity"]
         made["userIdentity"] = {"type": given["Type"], "principalId": given["PrincipalId"]}
     return made
 
 
 def attribute_as_json(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    """A typed attribute as boto3 gives it, with its binary values, at any depth, as base64 text."""
+    """Return a typed attribute of boto3 with its binary values, at any depth, as base64 text."""
     return _converted(attribute, _base64)
 
 
 def attribute_from_json(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `attribute_as_json`."""
+    """Invert `attribute_as_json`."""
     return _converted(attribute, base64.b64decode)
 
 
@@ -105,7 +108,7 @@ def _region(arn: str) -> str:
 
 
 def _seconds(moment: datetime) -> float | int:
-    """Seconds since the epoch; whole ones as a whole number, which is all that AWS tells."""
+    """Return seconds since the epoch, as an int if they are whole, as AWS sends them."""
     seconds = moment.timestamp()
     return int(seconds) if seconds.is_integer() else seconds
 

@@ -1,4 +1,4 @@
-"""What the local runtime and the command line need of a kind of source."""
+"""The interface of a kind of source to the local runtime and the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.settings import Settings
 
 
 class Environment(NamedTuple):
-    """What the pollers of a source work in."""
+    """The parts that the pollers of a source need."""
 
     here: Installation
     aws: Aws
@@ -63,8 +63,8 @@ class LocalKind:
     await_taken: Callable[[Installation, Aws, Wait], None]
     """Wait until everything is taken that the poller cannot know of yet."""
     invitation: Callable[[Catalog], str]
-    """Say how a person sends data, for the start of `up`."""
+    """Describe how to send data, for the start of `up`."""
     how_to_send: Callable[[Any], str]
-    """The same for one source, where `headwater drop` was tried on it."""
+    """Describe the same for one source, in the error of `headwater drop`."""
     drop: Callable[[Aws, Settings, Path, Any], Dropped] | None
     """Upload a file to the source; the next file comes after it. None: the source takes no files."""

@@ -1,4 +1,4 @@
-"""Puts a CSV file where the feed of an entity is read."""
+"""Upload of a CSV file to a feed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from schemas.settings import Settings
 from schemas.sources.csv import CsvSource
 
 # LastModified counts in whole seconds, and the last upload of a feed wins. Notifications order the uploads of
-# one second, but an emulator may tell less than S3 does.
+# one second, but those of an emulator may lack the sequencer that S3 adds.
 ONE_SECOND = 1.0
 
 
 def drop_file(aws: Aws, settings: Settings, file: Path, source: CsvSource) -> Dropped:
-    """Upload a file; the next one will be a later one. Raises TransientError, ConfigurationError."""
+    """Upload a file, and wait until the next upload will be later.
+
+    Raises TransientError, ConfigurationError.
+    """
     bucket = settings.source_bucket
     key = f"drop/{source.feed}/{file.name}"
     try:

@@ -24,7 +24,7 @@ from schemas.sources.csv import CsvSource, feeds
 
 
 def _make_stores(_aws: Aws, _settings: Settings, _catalog: Catalog) -> None:
-    """Create nothing: files lie in the source bucket, which every installation has."""
+    """Create nothing: files are in the source bucket, which every installation has."""
 
 
 def _make_flow(aws: Aws, settings: Settings, _catalog: Catalog) -> None:

@@ -1,4 +1,4 @@
-"""SQS to the CSV producer's Lambda handler, as an event source mapping does it."""
+"""A poller that hands SQS messages to the CSV producer's Lambda handler, like an event source mapping."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from schemas.errors import TransientError
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_MOST = 10  # that ReceiveMessage gives
-# Seconds in which nobody else gets what was received; a file that takes longer comes twice: harmless (INV-2).
+_MAX_MESSAGES = 10  # the limit of ReceiveMessage
+# Visibility timeout in seconds. A file that takes longer is delivered twice, which is harmless (INV-2).
 HIDDEN_SECONDS = 300
 _LONGEST_PAUSE = 60  # seconds before a file that failed is tried again
 
 
 class QueuePoller:
-    """All that the queue holds. What the handler does not acknowledge comes again from the queue (INV-1)."""
+    """Deliver every message of the queue. SQS repeats what the handler does not acknowledge (INV-1)."""
 
     name = "csv"
     side: Side = "source"
@@ -50,14 +50,17 @@ class QueuePoller:
         with aws_errors(f"ReceiveMessage of {self._url}"):
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=_MOST,
+                MaxNumberOfMessages=_MAX_MESSAGES,
                 VisibilityTimeout=HIDDEN_SECONDS,
                 AttributeNames=["ApproximateReceiveCount"],
             )
         return list(answer.get("Messages", []))
 
     def _deliver(self, received: list[Any]) -> list[Any]:
-        """Delete what the handler took; put back, and return, what it did not. Raises as the handler does."""
+        """Delete the messages that the handler accepted; put the others back and return them.
+
+        Raises what the handler raises.
+        """
         try:
             answer = self._handler(sqs_event(received, self._arn), None)
         except TransientError:
@@ -73,7 +76,7 @@ class QueuePoller:
         return failed
 
     def _put_back(self, failed: list[Any]) -> None:
-        """Make these visible in the queue again, each time after a longer pause; others come first."""
+        """Make the messages visible again, each time after a longer pause, so that others come first."""
         self._put_back_any = self._put_back_any or bool(failed)
         for one in failed:
             with aws_errors(f"ChangeMessageVisibility of {self._url}"):
@@ -84,14 +87,14 @@ class QueuePoller:
                 )
 
     def _whose(self, hidden: int) -> str | None:
-        """What an earlier run took comes back within its time; what this one put back comes back sooner."""
+        """Describe messages that an earlier run received and that are still hidden, if these are such."""
         if time.time() > self._all_back_at or self._put_back_any:
             return None
         at = datetime.fromtimestamp(self._all_back_at, UTC).strftime("%H:%M:%S UTC")
         return f"an earlier run had taken {hidden} files: hidden in their queue, they come back by {at}"
 
     def _hidden(self) -> int:
-        """Received by a runtime that was killed, and not yet given again."""
+        """Return the number of messages that were received and are neither deleted nor visible again."""
         with aws_errors(f"GetQueueAttributes of {self._url}"):
             answer = self._sqs.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
@@ -100,5 +103,5 @@ class QueuePoller:
 
 
 def _pause(attempts: int) -> int:
-    """Seconds before the next attempt: 0 at first, then doubling up to a minute."""
+    """Return the seconds before the next attempt: 0 at first, then doubling up to a minute."""
     return min(_LONGEST_PAUSE, (1 << min(attempts, 10)) // 8)

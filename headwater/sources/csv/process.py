@@ -1,4 +1,4 @@
-"""The CSV producer's Lambda handler in a process of its own, as Lambda runs it.
+"""The CSV producer's Lambda handler in a separate process, as Lambda runs it.
 
 A file keeps one core busy for as long as it is read. In the process of the consumer, the pump and the reports
 it would share that core with all of them: Python runs one thread of a process at a time.
@@ -27,7 +27,7 @@ from headwater.polling.lambda_events import Handler, LambdaEvent
 from producers.csv.meter import Reading, ReadingCallback
 from schemas.errors import HeadwaterError, TransientError
 
-_ROOT = Path(__file__).parents[3]  # where the process finds this very package
+_ROOT = Path(__file__).parents[3]  # so that the child imports this checkout
 
 
 class _Started(NamedTuple):
@@ -36,17 +36,17 @@ class _Started(NamedTuple):
 
 
 class CsvProcess:
-    """A `Handler` for one thread. A context manager: leaving it ends the process, whatever it does.
+    """A `Handler` for one thread. Leaving the context manager ends the process, even in the middle of a file.
 
     The process starts with the first call. It dies with this one, even if that is killed.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """`environment`: all variables of the process, read when it starts."""
+        """Use `environment` as the whole environment of the process. It is read when the process starts."""
         self._environment = environment
         self._started: _Started | None = None
         self.reading: Reading | None = None
-        """How far the file is that is read now, once that takes a second."""
+        """Progress of the file that is being read, after its first second."""
 
     def __enter__(self) -> Self:
         return self
@@ -58,12 +58,14 @@ class CsvProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs now."""
+        """The id of the running process; None if none runs."""
         return self._started.process.pid if self._started else None
 
     def __call__(self, lambda_event: LambdaEvent, _context: object) -> Mapping[str, Any]:
-        """The handler's answer. Raises what the handler raises, and TransientError if its process ended: the
-        next call starts another."""
+        """Return the handler's answer.
+
+        Raises what the handler raises, and TransientError if the process ended; the next call starts another.
+        """
         started = self._started = self._started or _start(self._environment)
         try:
             started.connection.send(lambda_event)
@@ -78,7 +80,7 @@ class CsvProcess:
         return answer
 
     def _received(self, connection: Connection) -> Mapping[str, Any] | Exception:
-        """What comes after all readings."""
+        """Receive progress reports until the answer arrives, and return the answer."""
         try:
             while isinstance(received := connection.recv(), Reading):
                 self.reading = received
@@ -133,7 +135,9 @@ def _answer(handler: Handler, lambda_event: LambdaEvent) -> Mapping[str, Any] | 
     except HeadwaterError as error:
         return error
     except Exception as error:  # noqa: BLE001 - raised again by the parent
-        return RuntimeError("".join(traceback.format_exception(error)))  # any other may not survive pickling
+        return RuntimeError(
+            "".join(traceback.format_exception(error))
+        )  # other exceptions may not survive pickling
 
 
 def main(descriptor: str, level: str) -> None:
@@ -145,8 +149,10 @@ def main(descriptor: str, level: str) -> None:
 
 
 def _csv_handler(report: ReadingCallback) -> Handler:
-    """The CSV producer's Lambda handler, with reports. The first event builds it: what is wrong with the
-    environment is the answer then."""
+    """Return the CSV producer's Lambda handler, which reports its progress.
+
+    The first event builds it, so that an error in the environment becomes the answer to that event.
+    """
     from producers.csv.handler import build
     from producers.wiring import wire_from_environment
 

@@ -17,7 +17,7 @@ WATCHED_PREFIXES = ("drop/", "corrections/")
 
 
 def find_queue(aws: Aws, settings: Settings) -> tuple[str, str]:
-    """URL and ARN of the queue that is told of files. Raises ConfigurationError when there is none."""
+    """Return URL and ARN of the queue of new files. Raises ConfigurationError if it does not exist."""
     with aws_errors(f"looking for the queue {settings.queue}"):
         url = aws.sqs.get_queue_url(QueueName=settings.queue)["QueueUrl"]
         found = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -25,7 +25,7 @@ def find_queue(aws: Aws, settings: Settings) -> tuple[str, str]:
 
 
 def make_queue(aws: Aws, settings: Settings) -> str:
-    """The queue's ARN. S3 alone, for this one bucket, may send to it."""
+    """Create the queue and return its ARN. Only S3 may send to it, for this one bucket."""
     with aws_errors(f"making the queue {settings.queue}"):
         try:
             aws.sqs.get_queue_url(QueueName=settings.queue)
@@ -40,7 +40,10 @@ def make_queue(aws: Aws, settings: Settings) -> str:
 
 
 def _only_from(bucket: str, queue_arn: str) -> dict[str, object]:
-    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"""
+    """The policy of the queue.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+    """
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "s3.amazonaws.com"},
@@ -52,8 +55,9 @@ def _only_from(bucket: str, queue_arn: str) -> dict[str, object]:
 
 
 def watch(aws: Aws, bucket: str, queue_arn: str) -> None:
-    """Notifications of both prefixes to the queue; what else the bucket notifies stays."""
+    """Send the notifications of both prefixes to the queue; keep other notifications of the bucket."""
     with aws_errors(f"asking the bucket {bucket} for notifications"):
+        # The call below replaces the whole configuration, so that the rest of it has to be passed again.
         found = aws.s3.get_bucket_notification_configuration(Bucket=bucket)
         others = [q for q in found.get("QueueConfigurations", []) if q["QueueArn"] != queue_arn]
         aws.s3.put_bucket_notification_configuration(

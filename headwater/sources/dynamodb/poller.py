@@ -1,4 +1,6 @@
-"""DynamoDB streams to the producer's Lambda handler, as an event source mapping does it.
+"""A poller that hands DynamoDB stream records to the producer's Lambda handler.
+
+It works like an event source mapping:
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 """
@@ -24,17 +26,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_READ_RECORDS = 1_000  # the most that GetRecords gives
+_READ_RECORDS = 1_000  # the limit of GetRecords
 
 
 @dataclass(slots=True, eq=False)
 class TableShard:
-    """Where the reading of one shard is."""
+    """The reading position in one shard."""
 
     stream_arn: str
     shard_id: str
     parent: str | None
-    iterator: str | None = None  # None: to be asked for
+    iterator: str | None = None  # None: request one before the next read
     read: str | None = None  # sequence number of the last record that was read
     waiting: list[Any] = field(default_factory=list)  # read, and not yet taken by the handler
     closed: bool = False  # read to its end
@@ -45,7 +47,7 @@ class TableShard:
 
 
 class DynamoDbPoller:
-    """All shards of all streams of these tables, from the oldest record that is kept; children after parents.
+    """Read all shards of all streams of the tables, from the oldest kept record on, children after parents.
 
     A table made again, or a stream switched on again, is found by the next pass. A restart without `places`
     reads everything that the streams still hold again: the same events, which are duplicates.
@@ -83,7 +85,10 @@ class DynamoDbPoller:
         return found._replace(level=found.level and seen)
 
     def _stream_arns(self, table: str) -> list[str]:
-        """Oldest first: a stream that was switched off is read to its end while AWS keeps it."""
+        """Return the ARNs of the table's streams, oldest first.
+
+        A disabled stream is read to its end while AWS keeps it.
+        """
         found = self._streams.list_streams(TableName=table)["Streams"]
         return [stream["StreamArn"] for stream in sorted(found, key=lambda stream: stream["StreamLabel"])]
 
@@ -118,15 +123,15 @@ class DynamoDbPoller:
             shard.read = shard.waiting[-1]["dynamodb"]["SequenceNumber"]
 
     def _get_records(self, shard: TableShard) -> GetRecordsOutputTypeDef | None:
-        """None for a shard that is no longer there."""
+        """Read the next records. None if the shard no longer exists."""
         gone = self._streams.exceptions.ResourceNotFoundException
         trimmed = self._streams.exceptions.TrimmedDataAccessException
         expired = self._streams.exceptions.ExpiredIteratorException
         with aws_errors(f"GetRecords of the shard {shard.shard_id} of {shard.stream_arn}"):
             try:
                 if shard.iterator:
-                    # A new iterator for the same place will do. DynamoDB Local calls one of an empty shard
-                    # trimmed as soon as the shard is not empty any more.
+                    # A new iterator for the same position replaces one that has expired. DynamoDB Local
+                    # reports an iterator of an empty shard as trimmed once the shard has a record.
                     with suppress(expired, trimmed):
                         return self._streams.get_records(ShardIterator=shard.iterator, Limit=_READ_RECORDS)
                 return self._streams.get_records(ShardIterator=self._iterator(shard), Limit=_READ_RECORDS)
@@ -145,7 +150,7 @@ class DynamoDbPoller:
         )["ShardIterator"]
 
     def _deliver(self, shard: TableShard) -> None:
-        """INV-1: what the handler did not acknowledge waits, from the lowest failed sequence number on."""
+        """Hand the records to the handler; keep those from the lowest failed sequence number on (INV-1)."""
         if not shard.waiting:
             return
         answer = self._handler(dynamodb_event(shard.waiting, shard.stream_arn), None)
@@ -161,7 +166,7 @@ def _place_name(stream_arn: str, shard_id: str) -> str:
 
 
 def due_shards(shards: Mapping[tuple[str, str], TableShard]) -> list[TableShard]:
-    """Those to be read now, of all by ARN and id.
+    """Return the shards to read now, out of all by ARN and id.
 
     A child waits for its parent's end, so that a key's changes stay in order; a parent that is not there has
     expired.
@@ -175,7 +180,10 @@ def due_shards(shards: Mapping[tuple[str, str], TableShard]) -> list[TableShard]
 
 
 def from_lowest_failed(records: list[Any], failures: Sequence[Mapping[str, str]]) -> list[Any]:
-    """What Lambda gives again: all from the lowest failed record on; everything if a failure names none."""
+    """Return the records that Lambda would repeat: all from the lowest failed one on.
+
+    If a failure names no record of the batch, these are all records.
+    """
     if not failures:
         return []
     failed = {failure["itemIdentifier"] for failure in failures}
@@ -184,7 +192,7 @@ def from_lowest_failed(records: list[Any], failures: Sequence[Mapping[str, str]]
 
 
 def _created_at(record: Mapping[str, Any]) -> float:
-    """When DynamoDB made the record, in seconds since the epoch; AWS tells whole seconds, rounded down."""
+    """Return the record's creation time in seconds since the epoch. AWS rounds it down to whole seconds."""
     return float(record["dynamodb"]["ApproximateCreationDateTime"].timestamp())
 
 

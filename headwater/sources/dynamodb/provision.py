@@ -39,7 +39,7 @@ def enable_stream(aws: Aws, table: str) -> None:
                     TableName=table,
                     StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
                 )
-        except ConfigurationError:  # AWS says so of a stream that is enabled, as after a lost answer
+        except ConfigurationError:  # an enabled stream is refused too, as after a lost answer
             if not _stream_of(aws, table).get("StreamEnabled"):
                 raise
     elif found.get("StreamViewType") != "NEW_AND_OLD_IMAGES":
