@@ -9,6 +9,7 @@ from consumers.warehouse.port import MAX_POSITION, MAX_SOURCE, Row
 from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import PoisonEventError
 from schemas.event import MAX_OCCURRED_AT, MIN_OCCURRED_AT
+from schemas.evolution.evolution import Project
 from schemas.keys import parse_key
 from schemas.payload.codec import Schema
 from schemas.payload.fields import NO_DEFAULT, Field
@@ -29,16 +30,17 @@ def checked(fact: Fact, catalog: Catalog) -> Fact:
     if fact.event.operation == SWEEP:
         check_envelope(fact, entity)
         return fact
-    return fact._replace(row=to_row(fact, entity))
+    # Not `_replace`: it takes four times as long, and this runs for every event.
+    return Fact(fact.rank, fact.key_hash, fact.event, fact.schema, fact.frame, to_row(fact, entity))
 
 
-def check_envelope(fact: Fact, entity: Entity) -> None:
-    """Raise PoisonEventError if the entity's table can't store an event with this envelope.
+def check_envelope(fact: Fact, entity: Entity) -> Project:
+    """Check that the entity's table can store an event with this envelope; return the way to its columns.
 
-    The cause is "schema" if the schema is not among the table's versions, else "data".
+    Raises PoisonEventError, with cause "schema" if the schema is not among the table's versions, else "data".
     """
     event = fact.event
-    entity.evolution.projection(fact.schema.fingerprint)  # raises for an unknown version
+    project = entity.evolution.projection(fact.schema.fingerprint)  # raises for an unknown version
     if not MIN_OCCURRED_AT <= event.occurred_at <= MAX_OCCURRED_AT:
         raise PoisonEventError(f"{entity.name}: occurred_at is not in the years 1 to 9999")
     if not _POSITION.fullmatch(event.position):
@@ -49,6 +51,7 @@ def check_envelope(fact: Fact, entity: Entity) -> None:
         raise PoisonEventError(
             f"{entity.name}: source: takes 1 to {MAX_SOURCE} printable ASCII characters without blanks"
         )
+    return project
 
 
 def to_row(fact: Fact, entity: Entity) -> Row:
@@ -57,9 +60,8 @@ def to_row(fact: Fact, entity: Entity) -> Row:
     The columns are those of the entity's newest version, whichever version wrote the event. Raises
     PoisonEventError as `check_envelope` does, and with cause "data" for a malformed payload or key.
     """
-    check_envelope(fact, entity)
+    project = check_envelope(fact, entity)
     event, schema = fact.event, fact.schema
-    project = entity.evolution.projection(schema.fingerprint)
     values = _key_alone(event.key, schema) if event.after is None else schema.decode(event.after)
     # Positional, unlike elsewhere: keywords double the time of this call, which runs for every event.
     return Row(
