@@ -153,7 +153,8 @@ def canonical_json_of(text: str) -> str:
         )
     except json.JSONDecodeError as error:
         reason = f"is not JSON: {error.msg} at character {error.pos + 1}"
-    except (ValueError, RecursionError):  # Python refuses to parse integers of more than 4,300 digits
+    except (ValueError, ArithmeticError, RecursionError):
+        # Python refuses integers of more than 4,300 digits, and Decimal refuses exponents of more than 18.
         reason = "is JSON that is too large or too deep"
     else:
         return canonical_json(value)

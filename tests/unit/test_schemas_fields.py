@@ -279,7 +279,11 @@ def test_text_that_is_no_exact_json_is_refused(text: str, rule: str) -> None:
         canonical_json_of(text)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000], ids=["deep", "long number"])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "9" * 5000, "1e9999999999999999999", "[1.5E-9999999999999999999]"],
+    ids=["deep", "long number", "great exponent", "small exponent"],
+)
 def test_json_text_too_large_or_too_deep_to_read_is_refused(text: str) -> None:
     with pytest.raises(PoisonEventError, match=r"^is JSON that is too large or too deep$"):
         canonical_json_of(text)
