@@ -24,6 +24,7 @@ from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.event import decode_event
 from schemas.letters.outcomes import STATES, WAITING, LetterState, LetterStatus
 from schemas.log.frames import check_frame
+from schemas.sources.kinds import KINDS
 
 if TYPE_CHECKING:
     from headwater.views.letter_ledgers import S3Ledger
@@ -132,9 +133,7 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_stage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stage", choices=("dynamodb", "csv", "consumer"), help="only letters that this stage refused"
-    )
+    parser.add_argument("--stage", choices=(*KINDS, "consumer"), help="only letters that this stage refused")
 
 
 def _id(text: str) -> str:

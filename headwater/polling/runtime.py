@@ -100,7 +100,8 @@ class Runtime:
         """Prepare the threads; entering the context manager starts them.
 
         `folder` is for progress.json. `check` raises an exception if something that the pollers need has
-        permanently gone. `busy` returns the current long operation, as in RuntimeReport.
+        permanently gone. `busy` returns the current long operation, as in RuntimeReport. Raises ValueError
+        if two pollers have one name.
         """
         self._folder = folder
         self._pace = pace
@@ -110,6 +111,8 @@ class Runtime:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._taken = {poller.name: 0 for poller in pollers}  # records
+        if len(self._taken) < len(pollers):  # progress is kept by name: `drain` would not wait for both
+            raise ValueError(f"two pollers have one name: {', '.join(poller.name for poller in pollers)}")
         for poller in pollers:
             self._progress.expect(poller.name, poller.side)
         self._threads = [

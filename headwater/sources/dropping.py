@@ -26,14 +26,18 @@ def drop(aws: Aws, settings: Settings, entity: Entity, file: Path, feed: str | N
 
 
 def feed_of(entity: Entity, feed: str | None) -> Source:
-    """The one source of an entity that takes files, or the named one. Raises ConfigurationError."""
+    """Return the one source of an entity that takes files, or the named one. Raises ConfigurationError.
+
+    `feed` is a name within its kind (`schools`), or the whole name (`csv:schools`) where kinds share it.
+    """
     kinds = [(KINDS[kind_of(source).name], source) for source in entity.sources]
-    feeds = {source.name.partition(":")[2]: source for kind, source in kinds if kind.drop}
-    if feed is None and len(feeds) == 1:
-        return next(iter(feeds.values()))
-    if feed in feeds:
-        return feeds[feed]
-    if feeds:
-        raise ConfigurationError(f"{entity.name} has the feeds {', '.join(feeds)}: say which with --feed")
+    takers = [source for kind, source in kinds if kind.drop]
+    matching = [each for each in takers if feed in (None, each.name, each.name.partition(":")[2])]
+    if len(matching) == 1:
+        return matching[0]
+    if takers:
+        names = [source.name.partition(":")[2] for source in takers]
+        shown = names if len({*names}) == len(names) else [source.name for source in takers]
+        raise ConfigurationError(f"{entity.name} has the feeds {', '.join(shown)}: say which with --feed")
     ways = "; ".join(kind.how_to_send(source) for kind, source in kinds)
     raise ConfigurationError(f"{entity.name} comes from {ways}")

@@ -194,9 +194,8 @@ def _check_sources(sources: tuple[Source, ...], schema: Schema) -> None:
         if source.name in names[: number - 1]:
             raise refused(f"source {number}", source.name, "each source once")
         if not schema.key and not source.allows_no_key:
-            raise missing(
-                "entity", "key", "a list of names of fields; only csv with mode append goes without"
-            )
+            keyless = " and ".join(kind.keyless for kind in KINDS.values() if kind.keyless)
+            raise missing("entity", "key", f"a list of names of fields; only {keyless} goes without")
         _one_field_per_name(source.name, schema)
     for field in schema.fields:
         for source_name in field.from_names:

@@ -238,6 +238,7 @@ KIND = SourceKind(
     name="csv",
     value="<feed>",
     type=CsvSource,
+    keyless="csv with mode append",
     settings=SETTINGS,
     read=_read,
     check_together=_one_entity_per_feed,

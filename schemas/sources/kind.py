@@ -53,6 +53,8 @@ class SourceKind:
     value: str
     """Placeholder for the value of that property in error messages, such as `<feed>`."""
     type: type[Source]
+    keyless: str | None = None
+    """Sources of the kind that allow an entity without a key, for error messages: `csv with mode append`."""
     settings: tuple[Setting, ...]
     """Every property that such a [[source]] may have."""
     read: Callable[[str, Mapping[str, Any], Schema], Source]

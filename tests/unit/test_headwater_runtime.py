@@ -150,3 +150,8 @@ def test_what_takes_long_is_told_here_and_to_other_processes(
     while not capsys.readouterr().err.startswith("a.csv: 5 rows published\n"):
         runtime.run_until(after(0.3))
     assert stop.wait(30)
+
+
+def test_two_pollers_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="two pollers have one name: a, a"):
+        Runtime([Scripted(name="a"), Scripted(name="a")], tmp_path, PACE)
