@@ -10,8 +10,8 @@ from headwater.sources.kinds import KINDS
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
-from schemas.sources.kind import Source
 from schemas.sources.kinds import kind_of
+from schemas.sources.source import Source
 
 
 def drop(aws: Aws, settings: Settings, entity: Entity, file: Path, feed: str | None = None) -> Dropped:

@@ -9,7 +9,7 @@ from schemas.evolution.evolution import Column, Evolution
 from schemas.payload.codec import Schema, SchemaRegistry
 from schemas.payload.fields import Field
 from schemas.refusals import unknown
-from schemas.sources.kind import Source
+from schemas.sources.source import Source
 
 HISTORY_COLUMNS = ("valid_from", "valid_to", "operation", "event_id", "ended_by", "ended_by_event_id")
 """Columns of an entity's history view before its fields, which must have other names."""

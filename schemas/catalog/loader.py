@@ -21,8 +21,8 @@ from schemas.payload.codec import Schema, SchemaRegistry, schema_of_checked
 from schemas.payload.fields import ANY_SOURCE, FieldType
 from schemas.privacy import Privacy
 from schemas.refusals import missing, only_known, refused, snake_case, unknown
-from schemas.sources.kind import Source
 from schemas.sources.kinds import KINDS, read_source
+from schemas.sources.source import Source
 
 SAMPLE_ENTITIES = Path(__file__).parents[1] / "entities"
 NOT_IN_A_KEY = (FieldType.FLOAT, FieldType.DOUBLE, FieldType.JSON)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from schemas.catalog.entity import Entity
 from schemas.evolution.rules import SETTING_RULES, Rule
 from schemas.refusals import shown
-from schemas.sources.kind import RENAMED, Setting, Source
+from schemas.sources.kind import RENAMED, Setting
 from schemas.sources.kinds import KINDS, kind_of
+from schemas.sources.source import Source
 
 _IN_USE, _GONE = "in use", "gone"
 

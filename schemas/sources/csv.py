@@ -7,17 +7,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
 from schemas.evolution.formats import reads_differently
 from schemas.payload.codec import Schema
 from schemas.payload.fields import NO_DEFAULT, Field, FieldType, fits_strptime
 from schemas.refusals import missing, only_known, refused, unknown
 from schemas.sources.kind import RENAMED, Setting, SourceKind, boolean, sources_of
-
-if TYPE_CHECKING:
-    from schemas.catalog.entity import Catalog, Entity
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "or another text encoding of Python")
 _CELLS = ("parsing changed",)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from schemas.catalog.entity import Catalog, Entity
 from schemas.errors import ConfigurationError
 from schemas.payload.codec import Schema
 from schemas.payload.fields import Field, FieldType
 from schemas.privacy import Privacy
 from schemas.refusals import missing, only_known, refused, unknown
 from schemas.sources.kind import RENAMED, Setting, SourceKind, sources_of
-
-if TYPE_CHECKING:
-    from schemas.catalog.entity import Catalog, Entity
 
 TABLE_KEY = "the table's hash attribute and, if it has one, its range attribute"
 

@@ -1,33 +1,20 @@
-"""The declaration of a kind of source, and the few properties that all sources share. Pure."""
+"""The declaration of a kind of source. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from schemas.catalog.entity import Entity
 from schemas.payload.codec import Schema
 from schemas.refusals import refused
+from schemas.sources.source import Source
 
-if TYPE_CHECKING:
-    from schemas.catalog.entity import Entity
-
-S = TypeVar("S", bound="Source")
+S = TypeVar("S", bound=Source)
 
 
-class Source(Protocol):
-    """One [[source]] of an entity."""
-
-    @property
-    def name(self) -> str:
-        """`<kind>:<name>`, unique in the installation. Part of the hash of every key."""
-
-    @property
-    def allows_no_key(self) -> bool:
-        """True if its rows are known by their position alone, so that the entity needs no key."""
-
-
-Judge: TypeAlias = "Callable[[Entity, Any, str, str], str]"
+Judge: TypeAlias = Callable[[Entity, Any, str, str], str]
 """Returns a rule, given the entity, the source, and the published and the present text of a setting."""
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from schemas.payload.codec import Schema
 from schemas.refusals import refused
 from schemas.sources import csv, dynamodb
-from schemas.sources.kind import Source, SourceKind
+from schemas.sources.kind import SourceKind
+from schemas.sources.source import Source
 
 KINDS: Mapping[str, SourceKind] = {kind.name: kind for kind in (csv.KIND, dynamodb.KIND)}
 

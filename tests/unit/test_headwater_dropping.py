@@ -8,7 +8,7 @@ from schemas.errors import ConfigurationError
 from schemas.payload.codec import make_schema
 from schemas.sources.csv import CsvSource, Mode
 from schemas.sources.dynamodb import DynamoDbSource
-from schemas.sources.kind import Source
+from schemas.sources.source import Source
 
 SCHEMA = make_schema(
     "book", 1, ["id"], {"type": "record", "name": "Book", "fields": [{"name": "id", "type": "string"}]}
