@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,28 @@ def test_schemas_is_pure() -> None:
 def test_the_aggregation_library_is_imported_in_one_adapter_only() -> None:
     users = [f for room in MAY_IMPORT for f, names in imported_by(room).items() if "aws_kinesis_agg" in names]
     assert users == ["producers/aggregator.py"]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for type checking alone count, too."""
+    files = {
+        ".".join(f.relative_to(ROOT).with_suffix("").parts): f
+        for room in MAY_IMPORT
+        for f in (ROOT / room).rglob("*.py")
+    }
+    graph = {
+        module: {
+            target
+            for name in modules_imported_by(f)
+            for target in (name, name.rpartition(".")[0])
+            if target in files
+        }
+        for module, f in files.items()
+    }
+    assert sum(map(len, graph.values())) > len(graph), (
+        "hardly any imports found: the test would prove nothing"
+    )
+    assert len(list(TopologicalSorter(graph).static_order())) == len(files)  # raises CycleError
 
 
 @pytest.mark.parametrize("folder", ["consumers/reporting/definition", "consumers/reporting/refresh"])
