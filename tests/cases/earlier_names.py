@@ -71,11 +71,36 @@ headwater -> schemas
 """
 """Former and present package, then the modules that moved, each as `name` or `former:present`."""
 
-RENAMED = {
-    "schemas.payload.codec": {"Registry": "SchemaRegistry"},
-    "producers.kinesis": {"Shard": "OpenShard"},
-}
-"""Names within a module: former to present."""
+RENAMED = """
+consumers.kinesis: StreamRecord=KinesisRecord
+consumers.reporting.definition.derive: Way=Route Derivation.ways=Derivation.routes
+consumers.reporting.refresh.freshness: Standing=ReportRevision
+consumers.reporting.refresh.refresher: Refresher.standings=Refresher.revisions
+consumers.warehouse.mssql.warehouse: MssqlWarehouse.lacks=MssqlWarehouse.problems
+consumers.warehouse.sqlite.warehouse: SqliteWarehouse.lacks=SqliteWarehouse.problems
+consumers.warehouse.urls: shown=printable_url named=backend_name
+headwater.embedded.state: State=StateFolder
+producers.csv.uploads: Row=CsvRow
+producers.drift_reporter: Watch=DriftReporter DriftReporter.see=DriftReporter.observe
+producers.kinesis: Shard=OpenShard
+replay.fold: Wanted=EventFilter
+replay.log.acknowledged: Found=KnownDamage
+replay.run: Outcome=RunResult
+schemas.letters.letter: PREFIX=LETTER_PREFIX
+schemas.letters.outcomes: Outcome=LetterOutcome Standing=LetterStatus Refusals=RefusedLetters
+schemas.letters.redriving: Choice=LetterFilter listed=list_letters discard=discard_letters
+schemas.log.inflate: inflated=inflate
+schemas.payload.codec: Registry=SchemaRegistry
+"""
+"""Names within a module: `former=present`, of the module or of a class in it."""
+
+MOVED_NAMES = """
+schemas.sources.csv -> schemas.catalog.entity: CsvSource Mode
+schemas.sources.dynamodb -> schemas.catalog.entity: DynamoDbSource KeyAttribute key_attributes
+headwater.sources.csv.provision -> headwater.local.provision: find_queue
+headwater.sources.dropping -> headwater.sources.csv.dropping: feed_of
+"""
+"""Names that left the module after the arrow."""
 
 
 def present_names() -> dict[str, str]:
@@ -91,14 +116,27 @@ def present_names() -> dict[str, str]:
     return names
 
 
+def rename_within_modules() -> None:
+    """Give names that changed their former names as well."""
+    for line in RENAMED.strip().splitlines():
+        name, _, pairs = line.partition(": ")
+        module = importlib.import_module(name)
+        for former, present in (pair.split("=") for pair in pairs.split()):
+            owner = getattr(module, former.partition(".")[0]) if "." in former else module
+            setattr(owner, former.rpartition(".")[2], vars(owner)[present.rpartition(".")[2]])
+    for line in MOVED_NAMES.strip().splitlines():
+        modules, _, names = line.partition(": ")
+        source, target = (importlib.import_module(name) for name in modules.split(" -> "))
+        for name in names.split():
+            setattr(target, name, getattr(source, name))
+
+
 def provide(script: str) -> None:
     """Make the former names in the text of a script importable.
 
     A package that has such a name today gets the names of the module.
     """
-    for name, renamed in RENAMED.items():
-        module = importlib.import_module(name)
-        vars(module).update({former: vars(module)[present] for former, present in renamed.items()})
+    rename_within_modules()
     for former, present in present_names().items():
         parent, _, name = former.rpartition(".")
         if not re.search(rf"\b{former}\b|from {parent} import .*\b{name}\b", script):
