@@ -103,6 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def not_set(variable: str) -> ConfigurationError:
+    """Return the error for a variable that a command needs."""
     return ConfigurationError(
         f"{variable} is not set: start `headwater up` and run the `export` lines that it prints in this shell"
     )

@@ -79,7 +79,7 @@ def embedded(
         make_flow(aws, own, here.catalog, pumped=True)
         consumer = _consumer(here, aws)
         places = Places(folder / "changes.json")
-        sources = _sources(stack, Environment(here, aws, _child_variables(exports, "AWS_"), places))
+        sources = _sources(stack, Environment(here, aws, _child_variables(exports, ("AWS_",)), places))
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
@@ -149,17 +149,13 @@ def _belong_together(here: Installation, aws: Aws) -> bool:
         return claim(aws, here.settings.log_bucket, warehouse)
 
 
-def _child_variables(exports: Mapping[str, str], without: str = "HEADWATER_WAREHOUSE") -> dict[str, str]:
+def _child_variables(exports: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the environment of a child process: this one's with `exports` in place of every setting.
 
-    `without`: the prefix of further variables that the child must not see.
+    `without`: prefixes of further variables that the child must not see.
     """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in VARIABLES and not name.startswith(without)
-    }
-    return {**kept, **exports}
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return {name: value for name, value in kept.items() if not name.startswith(without)} | dict(exports)
 
 
 def _sources(stack: ExitStack, environment: Environment) -> list[Running]:

@@ -33,9 +33,8 @@ def _make_flow(aws: Aws, settings: Settings, _catalog: Catalog) -> None:
 
 @contextmanager
 def _running(at: Environment) -> Iterator[Running]:
-    wire(
-        at.here.settings, at.aws.client, at.here.catalog
-    )  # what the child process would refuse later ends `up` here
+    # The child process wires itself with its first file. What it would refuse then ends `up` here.
+    wire(at.here.settings, at.aws.client, at.here.catalog)
     url, arn = find_queue(at.aws, at.here.settings)
     with CsvProcess(at.variables) as process:
         yield Running(QueuePoller(at.aws.sqs, url, arn, process), lambda: str(process.reading or ""))
