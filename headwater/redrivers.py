@@ -44,5 +44,16 @@ def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str
     return {CONSUMER: consumer, **sources}
 
 
+def has_redrive(letter: DeadLetter) -> bool:
+    """Return whether a letter of any stage can be redriven."""
+    kinds = {kind.stage: kind for kind in KINDS.values()}
+    return letter.stage not in kinds or kinds[letter.stage].has_redrive(letter)
+
+
+def instead_of_redrive() -> str:
+    """Describe what to do about letters that can't be redriven, after `3 letters of`."""
+    return "; ".join(filter(None, (kind.instead_of_redrive for kind in KINDS.values())))
+
+
 def _of_source(kind: LocalKind, wiring: Callable[[], Wiring]) -> Redriver:
     return kind.redriver(wiring())

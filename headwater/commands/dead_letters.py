@@ -232,12 +232,12 @@ def _report_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool
 
 def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tuple[str, str, str]], int]:
     """Count the letters that can be redriven by stage, entity and cause, and those that cannot."""
-    from producers.csv.redrive import has_redrive
+    from headwater.redrivers import has_redrive
     from schemas.letters.redriving import iter_letters
 
     kinds, left = Counter[tuple[str, str, str]](), 0
     for (letter, *_), _ in (listed for listed in iter_letters(stores) if choice.matches(*listed)):
-        # A CSV file that was read and rejected can't be redriven: it has to be corrected and dropped again.
+        # A CSV file that was read, for one, has to be corrected and dropped again.
         if has_redrive(letter):
             kinds[letter.stage, letter.entity or "", letter.cause] += 1
         else:
@@ -251,10 +251,10 @@ def _report_progress(done: RedriveCounts, seconds: float) -> None:
 
 
 def _report_left(letters: int) -> None:
-    from producers.csv.redrive import CORRECT_IT
+    from headwater.redrivers import instead_of_redrive
 
     if letters:
-        tell(f"{counted(letters, 'letter')} of files left as they are: {CORRECT_IT}")
+        tell(f"{counted(letters, 'letter')} of {instead_of_redrive()}")
 
 
 def _report_end(done: RedriveCounts, as_json: bool) -> int:

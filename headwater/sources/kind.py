@@ -15,6 +15,7 @@ from headwater.polling.runtime_report import Wait
 from headwater.polling.shard_places import Places
 from producers.wiring import Wiring
 from schemas.catalog.entity import Catalog
+from schemas.letters.letter import DeadLetter
 from schemas.letters.outcomes import Redriver
 from schemas.settings import Settings
 
@@ -60,6 +61,10 @@ class LocalKind:
     running: Callable[[Environment], AbstractContextManager[Running]]
     """Read the source until the context is left."""
     redriver: Callable[[Wiring], Redriver]
+    has_redrive: Callable[[DeadLetter], bool] = lambda _letter: True
+    """Return whether one of its dead letters can be redriven."""
+    instead_of_redrive: str = ""
+    """What to do about a dead letter that can't be redriven, after `3 letters of`."""
     await_taken: Callable[[Installation, Aws, Wait], None]
     """Wait until everything is taken that the poller cannot know of yet."""
     invitation: Callable[[Catalog], str]

@@ -72,8 +72,8 @@ class _Same:
 
 
 def has_redrive(letter: DeadLetter) -> bool:
-    """Return whether a letter, of any stage, can be redriven: all but those of CSV files that were read."""
-    return letter.stage != STAGE or _notification(letter.payload) is not None
+    """Return whether a letter of CSV can be redriven: all but those of files that were read."""
+    return _notification(letter.payload) is not None
 
 
 def _notification(payload: bytes) -> str | None:

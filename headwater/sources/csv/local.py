@@ -15,7 +15,7 @@ from headwater.sources.csv.waiting import await_files
 from headwater.sources.kind import Environment, LocalKind, Running
 from producers.csv.file import STAGE
 from producers.csv.handler import build
-from producers.csv.redrive import CsvRedriver
+from producers.csv.redrive import CORRECT_IT, CsvRedriver, has_redrive
 from producers.wiring import Wiring, wire
 from schemas.catalog.entity import Catalog
 from schemas.settings import Settings
@@ -59,6 +59,8 @@ KIND = LocalKind(
     make_flow=_make_flow,
     running=_running,
     redriver=_redriver,
+    has_redrive=has_redrive,
+    instead_of_redrive=f"files left as they are: {CORRECT_IT}",
     await_taken=await_files,
     invitation=_invitation,
     how_to_send=_how_to_send,
