@@ -61,14 +61,15 @@ def connect(environ: Mapping[str, str] | None = None) -> Aws:
             endpoint = environ["AWS_ENDPOINT_URL"] if environ else None
             return session.client(service, endpoint_url=endpoint, config=config)
 
+        s3 = client("s3")
         return Aws(
             dynamodb=client("dynamodb"),
             dynamodbstreams=client("dynamodbstreams"),
             firehose=client("firehose"),
             kinesis=client("kinesis"),
-            s3=client("s3"),
+            s3=s3,
             sqs=client("sqs"),
-            region=client("s3").meta.region_name,
+            region=s3.meta.region_name,
             client=client,
         )
 

@@ -99,7 +99,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """`a, b`, or `(none)`."""
+    """Return names as `a, b`, or `(none)`."""
     return ", ".join(names) or "(none)"
 
 

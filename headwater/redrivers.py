@@ -38,7 +38,7 @@ def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str
     documents = LogDocuments(aws.s3, here.settings.log_bucket)
     wiring = cache(lambda: wire(here.settings, aws.client, here.catalog))
     sources: dict[str, Redriver] = {
-        kind.stage: _Late(partial(_of_source, kind, wiring)) for kind in KINDS.values()
+        kind.name: _Late(partial(_of_source, kind, wiring)) for kind in KINDS.values()
     }
     consumer = ConsumerRedriver(lambda store: Consumer(here.catalog, warehouse, store, documents.read))
     return {CONSUMER: consumer, **sources}
@@ -46,8 +46,8 @@ def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str
 
 def has_redrive(letter: DeadLetter) -> bool:
     """Return whether a letter of any stage can be redriven."""
-    kinds = {kind.stage: kind for kind in KINDS.values()}
-    return letter.stage not in kinds or kinds[letter.stage].has_redrive(letter)
+    kind = KINDS.get(letter.stage)
+    return kind is None or kind.has_redrive(letter)
 
 
 def instead_of_redrive() -> str:

@@ -33,6 +33,7 @@ from headwater.polling.shard_places import Places
 from headwater.polling.stream_poller import StreamPoller, consumer_poller, pump_poller
 from headwater.sources.kind import Environment, Running
 from headwater.sources.kinds import KINDS
+from producers.wiring import wire
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.settings import VARIABLES, Settings, environment
@@ -79,7 +80,7 @@ def embedded(
         make_flow(aws, own, here.catalog, pumped=True)
         consumer = _consumer(here, aws)
         places = Places(folder / "changes.json")
-        sources = _sources(stack, Environment(here, aws, _child_variables(exports, ("AWS_",)), places))
+        sources = _sources(stack, here, aws, _child_variables(exports, ("AWS_",)), places)
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
@@ -134,7 +135,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=False)
         consumer = _consumer(here, aws)
-        sources = _sources(stack, Environment(here, aws, _child_variables(exports), None))
+        sources = _sources(stack, here, aws, _child_variables(exports))
         if not _belong_together(here, aws):
             raise ConfigurationError(other_log(own.log_bucket))
         pollers = [*_pollers(sources, consumer), *_report_pollers(here)]
@@ -158,8 +159,17 @@ def _child_variables(exports: Mapping[str, str], without: tuple[str, ...] = ()) 
     return {name: value for name, value in kept.items() if not name.startswith(without)} | dict(exports)
 
 
-def _sources(stack: ExitStack, environment: Environment) -> list[Running]:
+def _sources(
+    stack: ExitStack,
+    here: Installation,
+    aws: Aws,
+    variables: Mapping[str, str],
+    places: Places | None = None,
+) -> list[Running]:
     """Start every kind of source, in this thread: two threads can't create boto3 clients."""
+    # Also checks what the process that reads files would refuse with its first file.
+    wiring = wire(here.settings, aws.client, here.catalog)
+    environment = Environment(here=here, aws=aws, wiring=wiring, variables=variables, places=places)
     return [stack.enter_context(kind.running(environment)) for kind in KINDS.values()]
 
 

@@ -1,7 +1,7 @@
 """Creation of what the entities need in an AWS account: tables, buckets, queue, stream, delivery stream.
 
-Every step makes only what is missing, so that it may be repeated. In two halves, so that a restored state
-lies between them: what holds things, then what watches for changes.
+Every step creates only what is missing, so that it can be repeated. It has two halves, so that a state can be
+restored in between: what holds data, then what reports changes.
 """
 
 from __future__ import annotations

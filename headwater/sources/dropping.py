@@ -39,5 +39,5 @@ def feed_of(entity: Entity, feed: str | None) -> Source:
         names = [source.name.partition(":")[2] for source in takers]
         shown = names if len({*names}) == len(names) else [source.name for source in takers]
         raise ConfigurationError(f"{entity.name} has the feeds {', '.join(shown)}: say which with --feed")
-    ways = "; ".join(kind.how_to_send(source) for kind, source in kinds)
+    ways = "; ".join(kind.instead_of_drop(source) for kind, source in kinds)
     raise ConfigurationError(f"{entity.name} comes from {ways}")

@@ -25,6 +25,8 @@ class Environment(NamedTuple):
 
     here: Installation
     aws: Aws
+    wiring: Wiring
+    """The parts of a producer that runs in this process."""
     variables: Mapping[str, str]
     """The whole environment of a child process that runs a handler."""
     places: Places | None
@@ -47,14 +49,17 @@ class Dropped(NamedTuple):
     version: str | None
 
 
+def nothing(*_: object) -> None:
+    """Do nothing: the default of the steps that not every kind has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalKind:
-    """A kind of source in the local runtime. Its name is that of its `schemas.sources.kind.SourceKind`."""
+    """A kind of source in the local runtime."""
 
     name: str
-    stage: str
-    """The stage that its dead letters name."""
-    make_stores: Callable[[Aws, Settings, Catalog], None]
+    """The name of its `schemas.sources.kind.SourceKind`, and the stage of its dead letters."""
+    make_stores: Callable[[Aws, Settings, Catalog], None] = nothing
     """Create what holds the source's data. Raises ConfigurationError, TransientError."""
     make_flow: Callable[[Aws, Settings, Catalog], None]
     """Create what reports changes of the data, once every store is there. Raises as `make_stores`."""
@@ -65,11 +70,11 @@ class LocalKind:
     """Return whether one of its dead letters can be redriven."""
     instead_of_redrive: str = ""
     """What to do about a dead letter that can't be redriven, after `3 letters of`."""
-    await_taken: Callable[[Installation, Aws, Wait], None]
+    await_taken: Callable[[Installation, Aws, Wait], None] = nothing
     """Wait until everything is taken that the poller cannot know of yet."""
     invitation: Callable[[Catalog], str]
     """Describe how to send data, for the start of `up`."""
-    how_to_send: Callable[[Any], str]
-    """Describe the same for one source, in the error of `headwater drop`."""
-    drop: Callable[[Aws, Settings, Path, Any], Dropped] | None
+    drop: Callable[[Aws, Settings, Path, Any], Dropped] | None = None
     """Upload a file to the source; the next file comes after it. None: the source takes no files."""
+    instead_of_drop: Callable[[Any], str] = str
+    """Describe how to send data to a source that takes no files, after `order comes from`."""

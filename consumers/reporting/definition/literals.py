@@ -6,7 +6,7 @@ https://learn.microsoft.com/sql/t-sql/data-types/date-transact-sql#supported-str
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import date, time
 from decimal import Decimal
 from uuid import UUID
 
@@ -151,8 +151,3 @@ def bit_of(text: str) -> int:
     if not re.fullmatch(r"[+-]?\d*", text.strip(" "), re.ASCII):
         raise UnreadableError("it is not a BIT: write 1 or 0")
     return int(int(text.strip(" ") or 0) != 0)
-
-
-def moment_of(text: str) -> datetime:
-    """Return the moment or day that SQLite stores as this text."""
-    return datetime.fromisoformat(text)

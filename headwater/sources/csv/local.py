@@ -13,18 +13,13 @@ from headwater.sources.csv.process import CsvProcess
 from headwater.sources.csv.provision import find_queue, make_queue, watch
 from headwater.sources.csv.waiting import await_files
 from headwater.sources.kind import Environment, LocalKind, Running
-from producers.csv.file import STAGE
 from producers.csv.handler import build
 from producers.csv.redrive import CORRECT_IT, CsvRedriver, has_redrive
-from producers.wiring import Wiring, wire
+from producers.wiring import Wiring
 from schemas.catalog.entity import Catalog
 from schemas.settings import Settings
 from schemas.sources.csv import KIND as SOURCE
-from schemas.sources.csv import CsvSource, feeds
-
-
-def _make_stores(_aws: Aws, _settings: Settings, _catalog: Catalog) -> None:
-    """Create nothing: files are in the source bucket, which every installation has."""
+from schemas.sources.csv import feeds
 
 
 def _make_flow(aws: Aws, settings: Settings, _catalog: Catalog) -> None:
@@ -33,8 +28,6 @@ def _make_flow(aws: Aws, settings: Settings, _catalog: Catalog) -> None:
 
 @contextmanager
 def _running(at: Environment) -> Iterator[Running]:
-    # The child process wires itself with its first file. What it would refuse then ends `up` here.
-    wire(at.here.settings, at.aws.client, at.here.catalog)
     url, arn = find_queue(at.aws, at.here.settings)
     with CsvProcess(at.variables) as process:
         yield Running(QueuePoller(at.aws.sqs, url, arn, process), lambda: str(process.reading or ""))
@@ -48,14 +41,8 @@ def _invitation(catalog: Catalog) -> str:
     return f"drop files of the feeds {listed(feeds(catalog))}: headwater drop FILE --entity E"
 
 
-def _how_to_send(source: CsvSource) -> str:
-    return f"files of the feed {source.feed}: headwater drop FILE --feed {source.feed}"
-
-
 KIND = LocalKind(
     name=SOURCE.name,
-    stage=STAGE,
-    make_stores=_make_stores,
     make_flow=_make_flow,
     running=_running,
     redriver=_redriver,
@@ -63,6 +50,5 @@ KIND = LocalKind(
     instead_of_redrive=f"files left as they are: {CORRECT_IT}",
     await_taken=await_files,
     invitation=_invitation,
-    how_to_send=_how_to_send,
     drop=drop_file,
 )

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.aws import Aws, repeat_while_busy
-from headwater.installation import Installation
 from headwater.output import listed
-from headwater.polling.runtime_report import Wait
 from headwater.sources.dynamodb.poller import DynamoDbPoller
 from headwater.sources.dynamodb.provision import enable_stream, make_table
 from headwater.sources.kind import Environment, LocalKind, Running
 from producers.dynamodb.handler import build
-from producers.dynamodb.records import STAGE
 from producers.dynamodb.redrive import DynamoDbRedriver
-from producers.wiring import Wiring, wire
+from producers.wiring import Wiring
 from schemas.catalog.entity import Catalog
 from schemas.settings import Settings
 from schemas.sources.dynamodb import KIND as SOURCE
@@ -34,7 +31,7 @@ def _enable_streams(aws: Aws, _settings: Settings, catalog: Catalog) -> None:
 
 @contextmanager
 def _running(at: Environment) -> Iterator[Running]:
-    producer = build(wire(at.here.settings, at.aws.client, at.here.catalog))
+    producer = build(at.wiring)
     poller = DynamoDbPoller(
         at.aws.dynamodbstreams,
         list(tables(at.here.catalog)),
@@ -50,27 +47,20 @@ def _redriver(wiring: Wiring) -> DynamoDbRedriver:
     )
 
 
-def _await_taken(_here: Installation, _aws: Aws, _waiting: Wait) -> None:
-    """Return at once: a change is in its stream when the write returns, where the poller sees it."""
-
-
 def _invitation(catalog: Catalog) -> str:
     return f"put items into the tables {listed(tables(catalog))}"
 
 
-def _how_to_send(source: DynamoDbSource) -> str:
+def _instead_of_drop(source: DynamoDbSource) -> str:
     return f"the DynamoDB table {source.table}, not from files: put items there"
 
 
 KIND = LocalKind(
     name=SOURCE.name,
-    stage=STAGE,
     make_stores=_make_tables,
     make_flow=_enable_streams,
     running=_running,
     redriver=_redriver,
-    await_taken=_await_taken,
     invitation=_invitation,
-    how_to_send=_how_to_send,
-    drop=None,
+    instead_of_drop=_instead_of_drop,
 )
