@@ -18,13 +18,13 @@ import boto3
 
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
-from consumers.letters import S3Letters
 from consumers.log_documents import LogDocuments
 from consumers.warehouse.address import warehouse_url
 from consumers.warehouse.engines import open_warehouse
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
 from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.loader import load_catalog
+from schemas.letters.s3_letters import S3Letters
 from schemas.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from random import random as uniform
 from typing import Any, NamedTuple
 
 from producers.aggregator import Aggregate
-from producers.deadline import SecondsLeft, unlimited
 from producers.kinesis import (
     BROKEN,
     HASH_KEYS,
@@ -26,6 +25,7 @@ from producers.kinesis import (
 )
 from producers.put_backoff import MAX_ATTEMPTS, PutBackoff
 from producers.schema_log import SchemaLog
+from schemas.deadline import SecondsLeft, unlimited
 from schemas.errors import TransientError
 from schemas.event import Event, bucket_of, fitting_frame, key_hash, partition_key
 from schemas.payload.codec import Schema

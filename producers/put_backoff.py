@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from producers.deadline import SecondsLeft
 from schemas.backoff import full_jitter
+from schemas.deadline import SecondsLeft
 
 MAX_ATTEMPTS = 8
 FIRST_PAUSE = 0.1  # seconds

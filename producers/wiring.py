@@ -11,13 +11,13 @@ import boto3
 from producers.drift_reporter import DriftReporter, S3Sightings
 from producers.hash_keys import check_use, read_hash_key, secret_reader
 from producers.kinesis import KinesisWriter
-from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import S3SchemaLog
 from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog
 from schemas.letters.letter import LetterStore
+from schemas.letters.s3_letters import S3Letters
 from schemas.privacy import HashKey
 from schemas.settings import Settings, read_settings
 

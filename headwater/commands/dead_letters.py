@@ -27,8 +27,8 @@ from schemas.log.frames import check_frame
 from schemas.sources.kinds import KINDS
 
 if TYPE_CHECKING:
-    from headwater.views.letter_ledgers import S3Ledger
     from schemas.letters.redriving import LetterFilter, LetterName, ListedLetter, RedriveCounts
+    from schemas.letters.s3_letters import S3Letters
 
 _COLUMNS = ("id", "stage", "entity", "source", "position", "cause", "reason")
 _LISTED_COLUMNS = (*_COLUMNS, "state", "outcome", "moment")
@@ -201,7 +201,7 @@ def _redrive(options: argparse.Namespace) -> int:
     return _report_end(done, options.json)
 
 
-def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> LetterFilter:
+def _named(stores: Sequence[S3Letters], options: argparse.Namespace) -> LetterFilter:
     """Select the letters with the given ids, except those that were redriven already."""
     # A discarded letter that is named explicitly is wanted after all.
     # Searched in all states first, so that an id that was redriven already is reported, not "not found".
@@ -212,14 +212,14 @@ def _named(stores: Sequence[S3Ledger], options: argparse.Namespace) -> LetterFil
 
 
 def _names(
-    stores: Sequence[S3Ledger], ids: Sequence[str], choice: LetterFilter
+    stores: Sequence[S3Letters], ids: Sequence[str], choice: LetterFilter
 ) -> dict[LetterName, LetterState]:
     from schemas.letters.redriving import find_letters
 
     return {status.letter.name: status.state for status in find_letters(stores, ids, choice)}
 
 
-def _report_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool) -> int:
+def _report_plan(stores: Sequence[S3Letters], choice: LetterFilter, as_json: bool) -> int:
     kinds, left = _plan(stores, choice)
     columns = ("stage", "entity", "cause", "letters")
     rows = [dict(zip(columns, (*kind, number), strict=True)) for kind, number in sorted(kinds.items())]
@@ -230,7 +230,7 @@ def _report_plan(stores: Sequence[S3Ledger], choice: LetterFilter, as_json: bool
     return DONE
 
 
-def _plan(stores: Sequence[S3Ledger], choice: LetterFilter) -> tuple[Counter[tuple[str, str, str]], int]:
+def _plan(stores: Sequence[S3Letters], choice: LetterFilter) -> tuple[Counter[tuple[str, str, str]], int]:
     """Count the letters that can be redriven by stage, entity and cause, and those that cannot."""
     from headwater.redrivers import has_redrive
     from schemas.letters.redriving import iter_letters
@@ -287,14 +287,14 @@ def _discard(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _refresh(here: Installation, stores: Sequence[S3Ledger]) -> None:
+def _refresh(here: Installation, stores: Sequence[S3Letters]) -> None:
     from headwater.views.letter_summary import counts_of, refresh
     from schemas.letters.redriving import iter_letters
 
     refresh(here, counts_of(iter_letters(stores)))
 
 
-def _ledgers(here: Installation) -> list[S3Ledger]:
+def _ledgers(here: Installation) -> list[S3Letters]:
     from headwater.views.letter_ledgers import ledgers
 
     return ledgers(here.aws(), here.settings)

@@ -20,14 +20,14 @@ from headwater.output import counted, show
 from headwater.polling.runtime import Runtime
 from headwater.replay_ports import replay_ports
 from headwater.sources.dropping import drop
-from headwater.views.rejected_rows import ROWS
-from headwater.views.stored import list_objects, read_object, rejected_rows
+from headwater.views.rejected_rows import ROWS, rejected_rows
 from replay.as_of import plan_as_of, view_suffix
 from replay.log.reader import S3Log
 from replay.rebuild import plan_rebuild
 from replay.run import run
 from schemas.aws_errors import aws_errors
 from schemas.event import decode_event
+from schemas.s3_objects import list_objects, read_object
 from schemas.settings import Settings
 
 _SCHOOLS = 30
@@ -186,5 +186,7 @@ class _Demo:
 
     def _rejected_rows(self) -> list[dict[str, str]]:
         bucket = self._here.settings.source_bucket
-        files = [item.key for item in list_objects(self._aws, bucket, "rejects/") if item.key.endswith(ROWS)]
-        return [row for key in files for row in rejected_rows(read_object(self._aws, bucket, key))]
+        files = [
+            item.key for item in list_objects(self._aws.s3, bucket, "rejects/") if item.key.endswith(ROWS)
+        ]
+        return [row for key in files for row in rejected_rows(read_object(self._aws.s3, bucket, key))]

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headwater.aws import Aws
-from headwater.views.stored import StoredObject, read_object
 from schemas.aws_errors import aws_errors, is_missing
 from schemas.errors import HeadwaterError
+from schemas.s3_objects import StoredObject, read_object
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def load(aws: Aws, bucket: str, name: str) -> KeptFact | None:
     """Return the fact last saved under `name`, or None if there is none in the present format."""
     try:
         with aws_errors(f"reading s3://{bucket}/{_key(name)}"):
-            kept = json.loads(gzip.decompress(read_object(aws, bucket, _key(name))))
+            kept = json.loads(gzip.decompress(read_object(aws.s3, bucket, _key(name))))
         return kept["kept"] if kept["form"] == _FORM else None
     except (OSError, EOFError, ValueError, LookupError, TypeError, HeadwaterError) as error:
         _log.debug("%s is not used: %s", _key(name), type(error).__name__)

@@ -6,13 +6,12 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from itertools import chain
 from typing import IO, NamedTuple, cast
 
 from headwater.aws import Aws
 from headwater.views.kept_facts import facts_of
-from headwater.views.stored import StoredObject, list_objects, read_object
 from producers.csv.rejects import ENDING as CLOSED
 from producers.csv.rejects import Closed, decode_closed, encode_closed
 from producers.csv.text import MAX_FIELD
@@ -20,6 +19,7 @@ from producers.csv.uploads import REJECT_COLUMNS
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.positions import ROW_DIGITS
+from schemas.s3_objects import StoredObject, list_objects, read_object
 from schemas.settings import Settings
 
 PREFIX = "rejects/"
@@ -55,6 +55,11 @@ class RejectedRow(NamedTuple):
     closed: Closed | None
 
 
+def rejected_rows(reject_file: bytes) -> list[dict[str, str]]:
+    """Return the rows of a rejects file: row number, position, column and reason, followed by the cells."""
+    return list(csv.DictReader(StringIO(reject_file.decode(), newline="")))
+
+
 def count_rejects(aws: Aws, settings: Settings) -> Rejects:
     """Count rejected rows. Raises TransientError, ConfigurationError.
 
@@ -73,7 +78,7 @@ def rejected(aws: Aws, settings: Settings) -> Iterator[RejectedRow]:
     bucket = settings.source_bucket
     closed = _closed(aws, bucket)
     seen: set[str] = set()
-    for item in list_objects(aws, bucket, PREFIX):
+    for item in list_objects(aws.s3, bucket, PREFIX):
         if item.key.endswith(ROWS):
             for name, cells in _rows(aws, bucket, item.key):
                 if name not in seen:
@@ -111,7 +116,7 @@ def _facts(aws: Aws, bucket: str) -> Mapping[str, Mapping[str, Sequence[int]]]:
             return _numbers(row.position for row in _decisions(aws, bucket, item.key))
         return {}
 
-    return facts_of(aws, bucket, _SUMMARY, list_objects(aws, bucket, PREFIX), read)
+    return facts_of(aws, bucket, _SUMMARY, list_objects(aws.s3, bucket, PREFIX), read)
 
 
 def _numbers(names: Iterable[str]) -> Mapping[str, Sequence[int]]:
@@ -135,7 +140,7 @@ def _union(facts: Mapping[str, Mapping[str, Sequence[int]]], ending: str) -> Map
 def _closed(aws: Aws, bucket: str) -> Mapping[str, Closed]:
     """Return the closed rows by id. A correction takes precedence over a decision to discard."""
     closed: dict[str, Closed] = {}
-    keys = [item.key for item in list_objects(aws, bucket, PREFIX) if item.key.endswith(CLOSED)]
+    keys = [item.key for item in list_objects(aws.s3, bucket, PREFIX) if item.key.endswith(CLOSED)]
     for row in chain.from_iterable(_decisions(aws, bucket, key) for key in keys):
         if row.state == "corrected" or row.position not in closed:
             closed[row.position] = row
@@ -143,7 +148,7 @@ def _closed(aws: Aws, bucket: str) -> Mapping[str, Closed]:
 
 
 def _decisions(aws: Aws, bucket: str, key: str) -> Iterator[Closed]:
-    return filter(None, map(decode_closed, read_object(aws, bucket, key).splitlines()))
+    return filter(None, map(decode_closed, read_object(aws.s3, bucket, key).splitlines()))
 
 
 def _rows(aws: Aws, bucket: str, key: str) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from headwater.aws import Aws
-from headwater.views.stored import list_objects
 from schemas.catalog.drift import DRIFT_PREFIX, Drift, Sighting, fold_sightings, sighting_of
 from schemas.errors import ConfigurationError
+from schemas.s3_objects import list_objects
 from schemas.settings import Settings
 
 RECENT = timedelta(days=30)
@@ -34,7 +34,7 @@ def as_json(drift: Drift) -> dict[str, object]:
 
 def _sightings(aws: Aws, bucket: str, entity: str | None, since: date) -> Iterator[Sighting]:
     """Yield the sightings. They are encoded in the keys, so that no object is read."""
-    for item in list_objects(aws, bucket, DRIFT_PREFIX, after=f"{DRIFT_PREFIX}{since.isoformat()}"):
+    for item in list_objects(aws.s3, bucket, DRIFT_PREFIX, after=f"{DRIFT_PREFIX}{since.isoformat()}"):
         day, _, rest = item.key.removeprefix(DRIFT_PREFIX).partition("/")
         if day < since.isoformat() or entity not in (None, rest.partition("/")[0]):
             continue

@@ -27,11 +27,11 @@ from producers.csv.rows import KeyTexts, RowReader, has_one_text
 from producers.csv.stages import Stages
 from producers.csv.text import BadFileError, TextRows
 from producers.csv.uploads import Correction, CsvRow, Drop, Reject, Sheet, Upload
-from producers.deadline import Deadline
 from producers.drift_reporter import DriftReporter
 from producers.publisher import Publisher
 from schemas.catalog.drift import KEY_TEXTS, Unknown, known_names, name_list
 from schemas.catalog.entity import Entity
+from schemas.deadline import Deadline
 from schemas.errors import Cause, PoisonEventError
 from schemas.event import BUCKETS, Event, encode_event, make_sweep
 from schemas.letters.letter import DeadLetter, LetterStore, letter_id

@@ -28,11 +28,11 @@ from producers.csv.archive import (
 from producers.csv.file import STAGE, File, object_letter
 from producers.csv.meter import Meter, ReadingCallback, no_report
 from producers.csv.notices import Notice, read_notices
-from producers.deadline import Deadline, SecondsLeft, seconds_left, unlimited
 from producers.drift_reporter import DriftReporter
 from producers.publisher import Publisher
 from producers.wiring import Wiring, wire_from_environment
 from schemas.catalog.entity import Catalog
+from schemas.deadline import Deadline, SecondsLeft, seconds_left, unlimited
 from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore, letter_id
 from schemas.privacy import HashKey

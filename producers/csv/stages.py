@@ -8,8 +8,8 @@ from typing import TypeVar
 from producers.csv.registers import KeySample
 from producers.csv.rejects import Rejects
 from producers.csv.resume import FileProgress, ResumePoint
-from producers.deadline import Deadline
 from producers.publisher import Publisher
+from schemas.deadline import Deadline
 from schemas.errors import TransientError
 
 STAGE_BYTES = 16 * 1024 * 1024  # of events and rejects: what may be published twice after a kill

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from producers.deadline import SecondsLeft, seconds_left, unlimited
 from producers.drift_reporter import DriftReporter
 from producers.dynamodb.records import RecordReader, StreamRecord, letter_of_event
 from producers.publisher import Publisher, PublishError
 from producers.wiring import Wiring, wire_from_environment
 from schemas.catalog.entity import Catalog
+from schemas.deadline import SecondsLeft, seconds_left, unlimited
 from schemas.errors import PoisonEventError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.privacy import HashKey

@@ -54,20 +54,24 @@ headwater -> headwater.sources.csv
 headwater -> headwater.sources.dynamodb
     dynamodb_poller:poller
 headwater -> headwater.views
-    drift:sightings kept_facts letter_summary letters:letter_ledgers rejects:rejected_rows stored
+    drift:sightings kept_facts letter_summary letters:letter_ledgers rejects:rejected_rows
     log_size
 headwater.commands -> headwater
     parsing
 producers.csv -> producers.csv
     progress:resume places:uploads
 producers -> producers
-    drift:drift_reporter letters:letter_store environment:wiring
+    drift:drift_reporter environment:wiring
 headwater -> headwater
     replaying:replay_ports
 headwater.commands.schemas -> headwater.commands.schemas
     places:arguments
 headwater -> schemas
-    settings
+    settings stored:s3_objects
+producers -> schemas
+    deadline
+producers -> schemas.letters
+    letters:s3_letters
 """
 """Former and present package, then the modules that moved, each as `name` or `former:present`."""
 

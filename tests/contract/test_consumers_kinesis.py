@@ -19,12 +19,12 @@ from conftest import Aws
 
 from consumers import handler
 from consumers.kinesis import Page, StreamReader
-from consumers.letters import S3Letters
 from consumers.warehouse.port import LIVE_READER, padded
 from consumers.warehouse.sqlite.warehouse import open_warehouse
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError, TransientError
 from schemas.letters.letter import DeadLetter, decode_letters
+from schemas.letters.s3_letters import S3Letters
 from schemas.settings import read_settings
 
 SHARD = "shardId-000000000000"

@@ -10,16 +10,17 @@ import pytest
 from csv_world import HEADER, World, links
 
 from headwater.views.kept_facts import facts_of, load
-from headwater.views.letter_ledgers import KeptLedger, S3Ledger, count_letters
+from headwater.views.letter_ledgers import KeptLedger, count_letters
 from headwater.views.letter_summary import counts_of
 from headwater.views.log_size import LogSize, log_size
 from headwater.views.rejected_rows import RejectedRow, Rejects, count_rejects, discard, rejected
-from headwater.views.stored import StoredObject
 from replay.log.reader import S3Log
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.letters.outcomes import LetterOutcome
 from schemas.letters.redriving import iter_letters
+from schemas.letters.s3_letters import S3Letters
+from schemas.s3_objects import StoredObject
 from schemas.settings import Settings
 
 
@@ -152,7 +153,7 @@ def letters(*payloads: bytes) -> list[DeadLetter]:
 
 
 def test_kept_counts_of_letters_equal_a_full_count_after_each_change(place: Place) -> None:
-    ledger, asked = S3Ledger(place.aws, place.bucket), 0
+    ledger, asked = S3Letters(place.s3, place.bucket), 0
     batches = [letters(b"1", b"2"), letters(b"2", b"3"), letters(b"4")]
     for number, batch in enumerate(batches):
         key = letters_key(batch)

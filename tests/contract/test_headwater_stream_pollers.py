@@ -19,9 +19,9 @@ from headwater.polling.stream_poller import (
     StreamPoller,
     pump_poller,
 )
-from headwater.views.stored import list_objects
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError, TransientError
+from schemas.s3_objects import list_objects
 from schemas.settings import Settings
 
 pytest_plugins = ("pollers_world",)
@@ -192,7 +192,7 @@ def test_the_pump_puts_every_record_into_the_log_in_order(
     pump = pump_poller(reader, aws.firehose, settings.delivery_stream)
     assert pump.poll(time.time()) == Found(8, level=True)
     assert pump.poll(time.time()) == Found(0, level=True)
-    objects = list(list_objects(aws, settings.log_bucket, "log/"))
+    objects = list(list_objects(aws.s3, settings.log_bucket, "log/"))
     assert len(objects) == 2  # of at most 4 MiB each
     bodies = [aws.s3.get_object(Bucket=settings.log_bucket, Key=item.key)["Body"].read() for item in objects]
     assert sorted(map(len, bodies)) == [4 * 900_000, 4 * 900_000]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from headwater.views.letter_ledgers import S3Ledger
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import DeadLetter, encode_letters, letter_id, letters_key
 from schemas.letters.outcomes import InMemoryLedger, LetterBatch, LetterLedger, LetterOutcome, outcomes_key
+from schemas.letters.s3_letters import S3Letters
 
 
 class InS3:
@@ -21,7 +20,7 @@ class InS3:
             Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         self.s3.meta.events.register("provide-client-params.s3.ListObjectsV2", _two_keys)
-        self.ledger: LetterLedger = S3Ledger(SimpleNamespace(s3=self.s3), self.bucket)  # type: ignore[arg-type]
+        self.ledger: LetterLedger = S3Letters(self.s3, self.bucket)
 
     def write(self, key: str, body: bytes) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
@@ -133,7 +132,7 @@ def test_what_is_neither_letters_nor_outcomes_is_named(store: InMemory | InS3, b
 
 
 def test_a_bucket_that_is_not_there_is_a_matter_of_configuration(aws: Any) -> None:
-    ledger = S3Ledger(SimpleNamespace(s3=aws.client("s3")), aws.name("none"))  # type: ignore[arg-type]
+    ledger = S3Letters(aws.client("s3"), aws.name("none"))
     with pytest.raises(ConfigurationError):
         list(ledger.batches())
     with pytest.raises(ConfigurationError):

@@ -13,12 +13,12 @@ from botocore.config import Config
 from dynamodb_world import ORDER, event, frames
 
 from producers.kinesis import BROKEN, Entry, InMemoryStream, KinesisWriter, StreamWriter
-from producers.letter_store import S3Letters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog, documents
 from schemas.errors import ConfigurationError, TransientError
 from schemas.event import encode_event
 from schemas.letters.letter import DeadLetter, decode_letters, letters_key
+from schemas.letters.s3_letters import S3Letters
 
 SHARDS = 3
 

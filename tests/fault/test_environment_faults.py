@@ -21,7 +21,6 @@ from dynamodb_world import World as Stream
 from dynamodb_world import order, record
 
 from consumers.consume import Consumer, letter_of
-from consumers.letters import S3Letters as ConsumerLetters
 from consumers.log_documents import LogDocuments
 from consumers.redrive import ConsumerRedriver
 from consumers.warehouse.engines import open_warehouse as open_any
@@ -33,7 +32,6 @@ from producers.csv.redrive import CsvRedriver
 from producers.dynamodb.handler import Producer as DynamoDbProducer
 from producers.dynamodb.redrive import DynamoDbRedriver
 from producers.kinesis import KinesisWriter
-from producers.letter_store import S3Letters as ProducerLetters
 from producers.publisher import Publisher
 from producers.schema_log import InMemorySchemaLog, S3SchemaLog
 from schemas.catalog.entity import Catalog, Entity
@@ -42,6 +40,7 @@ from schemas.event import encode_event
 from schemas.letters.letter import InMemoryLetters, LetterStore
 from schemas.letters.outcomes import InMemoryLedger, Redriver
 from schemas.letters.redriving import LetterFilter, redrive
+from schemas.letters.s3_letters import S3Letters
 from schemas.payload.codec import SchemaRegistry
 
 pytest_plugins = ("sqlite_warehouse",)
@@ -138,7 +137,7 @@ def test_inv1_a_bad_item_whose_letter_can_not_be_stored_comes_again(
     code: str, raised: type[HeadwaterError]
 ) -> None:
     world = Stream()
-    letters = ProducerLetters(failing("s3", code), "source")
+    letters = S3Letters(failing("s3", code), "source")
     producer = DynamoDbProducer(world.catalog, world.publisher, letters)
     bad = record(1, new=order(1, "x"))
     if raised is TransientError:
@@ -208,7 +207,7 @@ def test_inv1_a_schema_that_s3_does_not_give_is_no_unknown_schema(
 def test_inv1_nothing_is_applied_while_a_letter_can_not_be_stored(
     warehouse: SqliteWarehouse, code: str, raised: type[HeadwaterError]
 ) -> None:
-    consumer = Consumer(CATALOG, warehouse, ConsumerLetters(failing("s3", code), "log"))
+    consumer = Consumer(CATALOG, warehouse, S3Letters(failing("s3", code), "log"))
     stops(raised, code, lambda: consumer.consume([GOOD, POISON], [PLACE]))
     assert nothing_is_applied(warehouse)
 

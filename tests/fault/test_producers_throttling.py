@@ -8,11 +8,11 @@ import pytest
 from dynamodb_world import ORDER, event
 from throttled_shards import RATE, ThrottledShards, VirtualTime
 
-from producers.deadline import seconds_left
 from producers.kinesis import Fault, InMemoryStream
 from producers.publisher import Publisher, PublishError
 from producers.put_backoff import MARGIN, THROTTLED_SECONDS
 from producers.schema_log import InMemorySchemaLog
+from schemas.deadline import seconds_left
 
 EVENT_BYTES = 50_000
 SHARDS = 2

@@ -8,7 +8,7 @@ from headwater.output import counted
 from headwater.polling.runtime_report import RuntimeReport, Wait, read_report
 from headwater.sources.csv.poller import QueuePoller
 from headwater.sources.csv.provision import WATCHED_PREFIXES
-from headwater.views.stored import StoredObject, list_objects
+from schemas.s3_objects import StoredObject, list_objects
 from schemas.sources.csv import feeds
 
 
@@ -35,6 +35,6 @@ def _waiting_files(here: Installation, aws: Aws) -> set[StoredObject]:
         item
         for feed in feeds(here.catalog)
         for prefix in WATCHED_PREFIXES
-        for item in list_objects(aws, here.settings.source_bucket, f"{prefix}{feed}/")
+        for item in list_objects(aws.s3, here.settings.source_bucket, f"{prefix}{feed}/")
         if not item.key.endswith("/")
     }
