@@ -8,7 +8,7 @@ UV     := $(shell command -v uv 2>/dev/null)
 HEADWATER_LOCALSTACK ?= .localstack
 export HEADWATER_LOCALSTACK
 
-.PHONY: help demo test check format bench cases up e2e down clean
+.PHONY: help demo test check format bench cases package up e2e down clean
 
 help:            ## what there is
 	@grep -hE '^[a-z0-9]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -46,6 +46,17 @@ bench: $(READY)  ## measure; each figure stands beside its raw limit of the same
 
 cases: $(READY)  ## inputs that once failed, where ../shared/cases is beside the checkout
 	$(BIN)/python -m pytest -q tests/cases
+
+# HOME is a folder of entities only on make's command line, and must not become the home of the tools that run.
+ifeq ($(origin HOME),command line)
+PACKAGE_HOME := --home '$(HOME)'
+unexport HOME
+endif
+ARCH ?= both
+OUT  ?= dist/lambda
+
+package: $(READY) ## zips for Lambda: CA_BUNDLE=file CA_SHA256=hex, or CA_BUNDLE=none [HOME=folder] [ARCH=arm64] [OUT=folder]
+	@$(BIN)/python -m cfn.packaging --arch '$(ARCH)' --out '$(OUT)' --ca-bundle '$(CA_BUNDLE)' --ca-sha256 '$(CA_SHA256)' --python313 '$(PYTHON313)' $(PACKAGE_HOME)
 
 up: .env         ## LocalStack and SQL Server in Docker, on loopback ports
 	docker compose up --detach --wait --wait-timeout 300

@@ -1,0 +1,1 @@
+"""The deployment: CloudFormation templates, and the build of the Lambda packages."""

@@ -1,0 +1,31 @@
+"""What each package holds: the Lambda functions, the extra of pyproject.toml, and the data files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Arch: TypeAlias = str
+"""A machine, as Lambda names it."""
+
+ARCHES: tuple[Arch, ...] = ("x86_64", "arm64")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A package. Its name is also that of its extra in pyproject.toml."""
+
+    name: str
+    handlers: tuple[str, ...]
+    """The modules that Lambda imports; everything else follows from their imports."""
+    warehouse: bool = False
+    """It logs in to the warehouse: the CA bundle and freetds.conf belong in it."""
+    reports: bool = False
+    """It reads the reports."""
+
+
+SIDES = (
+    Side("producers", ("producers.csv.handler", "producers.dynamodb.handler")),
+    Side("consumers", ("consumers.handler",), warehouse=True),
+    Side("refresher", ("consumers.reporting.refresh.refresher",), warehouse=True, reports=True),
+)

@@ -1,0 +1,182 @@
+"""The Lambda packages (cfn/packaging): what goes in, and what is refused. Whole builds: tests/localstack."""
+
+import hashlib
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+from packaging.requirements import Requirement
+
+from cfn.packaging.archive import write_zip
+from cfn.packaging.imports import distributions_imported, files_of, services_called
+from cfn.packaging.inputs import Inputs, check_inputs
+from cfn.packaging.python313 import find_python
+from cfn.packaging.sides import SIDES, Side
+from cfn.packaging.wheels import extras, is_needed
+from schemas.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parents[2]
+IMPORTED_AS = {"aws-kinesis-agg": {"aws_kinesis_agg"}, "boto3": {"boto3", "botocore"}}
+
+side = pytest.mark.parametrize("side", SIDES, ids=lambda side: side.name)
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {Requirement(one).name for one in requirements}
+
+
+@side
+def test_the_code_of_a_side_imports_no_more_than_its_extra(side: Side) -> None:
+    files = files_of(ROOT, side.handlers)
+    imported = distributions_imported(files) - {*sys.stdlib_module_names}
+    allowed = {name for one in names(extras(ROOT)[side.name]) for name in IMPORTED_AS.get(one, {one})}
+    assert imported, "nothing found: the test would prove nothing"
+    assert imported <= allowed
+
+
+def test_the_extras_of_the_sides_are_what_the_project_depends_on() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set().union(*(names(extras(ROOT)[side.name]) for side in SIDES)) == names(project["dependencies"])
+
+
+@side
+def test_a_side_carries_no_other_room(side: Side) -> None:
+    rooms = {file.relative_to(ROOT).parts[0] for file in files_of(ROOT, side.handlers)}
+    assert rooms == {"schemas", "producers" if side.name == "producers" else "consumers"}
+
+
+def test_the_consumer_carries_no_reports() -> None:
+    (consumers,) = (side for side in SIDES if side.name == "consumers")
+    assert not [file for file in files_of(ROOT, consumers.handlers) if "reporting" in file.parts]
+
+
+@side
+def test_every_service_of_a_side_is_one_of_botocore(side: Side) -> None:
+    import botocore.session
+
+    services = services_called(files_of(ROOT, side.handlers))
+    assert services <= {*botocore.session.Session().get_available_services()}
+
+
+def test_a_handler_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"producers\.nothing: no such module"):
+        files_of(ROOT, ["producers.nothing"])
+
+
+def test_imports_in_functions_count_and_those_for_type_checkers_do_not(tmp_path: Path) -> None:
+    package = tmp_path / "consumers"
+    package.mkdir()
+    for name in ("__init__", "late", "typed"):
+        (package / f"{name}.py").touch()
+    (package / "entry.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import consumers.typed\n"
+        "def f(aws):\n    from consumers import late\n    return aws.client('sqs'), client('s3')\n"
+    )
+    files = files_of(tmp_path, ["consumers.entry"])
+    assert [file.stem for file in files] == ["__init__", "entry", "late"]
+    assert services_called(files) == {"s3", "sqs", "sts"}
+
+
+def test_the_same_files_give_the_same_zip(tmp_path: Path) -> None:
+    content = {"b/z.py": b"z" * 5000, "a.py": b"a", "b/a.txt": b""}
+    for folder, order in (("one", sorted(content)), ("two", sorted(content, reverse=True))):
+        for number, name in enumerate(order):
+            file = tmp_path / folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content[name])
+            os.utime(file, (number, number))
+            file.chmod(0o600 if folder == "one" else 0o755)
+        write_zip(tmp_path / folder, tmp_path / f"{folder}.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.namelist() == sorted(content)
+        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("pymssql/_mssql.cpython-313-x86_64-linux-gnu.so", True),
+        ("pymssql.libs/libssl.so.1", True),
+        ("botocore/cacert.pem", True),
+        ("botocore/data/endpoints.json", True),
+        ("botocore/data/s3/2006-03-01/service-2.json.gz", True),
+        ("botocore/data/ec2/2016-11-15/service-2.json.gz", False),
+        ("pymssql-2.4.6.dist-info/METADATA", True),
+        ("pymssql-2.4.6.dist-info/RECORD", False),
+        ("pymssql-2.4.6.dist-info/licenses/LICENSE", False),
+        ("jmespath-1.1.0.data/scripts/jp.py", False),
+        ("fastavro/py.typed", True),
+        ("fastavro/_read.pyi", False),
+        ("library/tests/test_it.py", False),
+        ("library/tests.py", True),
+    ],
+)
+def test_what_of_a_wheel_is_kept(path: str, kept: bool) -> None:
+    assert is_needed(PurePosixPath(path), frozenset({"s3"})) is kept
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    shutil.copytree(ROOT / "schemas" / "entities" / "school", home / "entities" / "school")
+    (home / "entities" / "school" / "rows.csv").write_text("a,b\n")
+    (home / "reports").mkdir()
+    return home
+
+
+def test_only_what_the_loader_reads_of_a_home_is_packed(home: Path) -> None:
+    inputs = check_inputs(str(home), "none", None)
+    assert {*inputs.entity_files()} == {
+        f"schemas/entities/school/{name}" for name in ("entity.toml", "published.json", "v1.avsc")
+    }
+    assert inputs.report_files() == {}
+
+
+def test_the_samples_are_packed_without_a_home() -> None:
+    inputs = Inputs(None, None)
+    assert "schemas/entities/teacher/v1.avsc" in inputs.entity_files()
+    assert "consumers/reporting/renewals_due.sql" in inputs.report_files()
+
+
+def test_a_bad_entity_or_report_refuses_the_build(home: Path) -> None:
+    (home / "reports" / "broken.sql").write_text("select from")
+    with pytest.raises(ConfigurationError, match=r"broken\.sql"):
+        check_inputs(str(home), "none", None)
+    (home / "entities" / "school" / "entity.toml").write_text("key = 3")
+    with pytest.raises(ConfigurationError, match=r"entity\.toml"):
+        check_inputs(str(home), "none", None)
+
+
+def test_the_build_asks_for_a_ca_bundle_and_checks_it(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(b"certificates")
+    right = hashlib.sha256(b"certificates").hexdigest()
+    for given, digits, message in (
+        (None, None, "CA_BUNDLE=none builds"),
+        (str(bundle), None, "CA_SHA256: 64 hexadecimal digits"),
+        (str(bundle), "0" * 64, "is not CA_SHA256"),
+        (str(tmp_path / "absent.pem"), right, "is not a file"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            check_inputs(None, given, digits)
+    assert check_inputs(None, str(bundle), right.upper()).ca_bundle == bundle
+    assert check_inputs(None, "none", None).ca_bundle is None
+
+
+def test_another_python_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "python3.13"
+    for script in ("#!/bin/sh\nexit 1\n", None):
+        if script:
+            other.write_text(script)
+            other.chmod(0o755)
+        else:
+            other.unlink()
+        with pytest.raises(ConfigurationError, match=r"uv python install 3\.13.*PYTHON313=path"):
+            find_python(str(other))
