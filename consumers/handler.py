@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-import boto3
-
+from consumers.aws_clients import aws_clients
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.log_documents import LogDocuments
@@ -60,8 +59,10 @@ class KinesisBatches:
             yield Checkpoint(LIVE_READER, self._identity(arn), shard, sequence)
 
 
-def build(settings: Settings, client: Callable[..., Any] = boto3.client) -> KinesisBatches:
-    """Everything that the handler needs. `client` creates a client of an AWS service by its name.
+def build(settings: Settings, client: Callable[[str], Any] | None = None) -> KinesisBatches:
+    """Everything that the handler needs.
+
+    `client` creates a client of an AWS service by its name (default: consumers/aws_clients.py).
 
     Raises ConfigurationError, TransientError.
     """
@@ -69,12 +70,14 @@ def build(settings: Settings, client: Callable[..., Any] = boto3.client) -> Kine
     catalog = load_catalog(settings.home)
     warehouse = open_warehouse(warehouse_url(settings), catalog.entities.values())
     warehouse.ensure()
+    client = client or aws_clients(settings)
     s3, bucket, kinesis = client("s3"), settings.log_bucket, client("kinesis")
 
     # Asked once in a container's life: a stream made again is read through a new event source.
     @cache
     def identity(arn: str) -> str:
-        return StreamReader(kinesis, arn.split("/")[1]).identity()
+        # The ARN of an enhanced fan-out consumer begins with that of its stream.
+        return StreamReader(kinesis, arn.partition("/consumer/")[0]).identity()
 
     consumer = Consumer(catalog, warehouse, S3Letters(s3, bucket), LogDocuments(s3, bucket).read)
     return KinesisBatches(consumer, identity)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConflictError
+from schemas.stream import Stream, parse_stream
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -67,15 +68,16 @@ class Page(NamedTuple):
 
 
 class StreamReader:
-    """Reader of one stream, by name.
+    """Reader of one stream, by name or ARN.
 
     Every method may raise TransientError (throttled or unreachable: retry) and ConfigurationError (no such
     stream, or access denied).
     """
 
     def __init__(self, kinesis: KinesisClient, stream: str) -> None:
+        """Raises ConfigurationError for a malformed name or ARN."""
         self._kinesis = kinesis
-        self._stream = stream
+        self._stream = parse_stream(stream)
 
     def identity(self) -> str:
         """Return `<ARN>@<creation time>`."""
@@ -91,7 +93,7 @@ class StreamReader:
 
     def _summary(self) -> StreamDescriptionSummaryTypeDef:
         with aws_errors(f"DescribeStreamSummary of {self._stream}"):
-            answer = self._kinesis.describe_stream_summary(StreamName=self._stream)
+            answer = self._kinesis.describe_stream_summary(**self._stream.arguments)
         return answer["StreamDescriptionSummary"]
 
     def shards(self) -> list[Shard]:
@@ -99,8 +101,8 @@ class StreamReader:
         return [_shard(shard) for shard in self._listed()]
 
     def _listed(self) -> Iterator[ShardTypeDef]:
-        # Not boto3's paginator: it sends StreamName together with NextToken, which Kinesis rejects.
-        request: dict[str, Any] = {"StreamName": self._stream}
+        # Not boto3's paginator: it sends the stream together with NextToken, which Kinesis rejects.
+        request: dict[str, Any] = self._stream.arguments
         while request:
             with aws_errors(f"ListShards of {self._stream}"):
                 answer = self._kinesis.list_shards(**request)
@@ -125,7 +127,7 @@ def _shard(shard: ShardTypeDef) -> Shard:
 class ShardReader:
     """Reader of one shard, in order. After an error the next read resumes after the last record returned."""
 
-    def __init__(self, kinesis: KinesisClient, stream: str, shard: str, start: Start) -> None:
+    def __init__(self, kinesis: KinesisClient, stream: Stream, shard: str, start: Start) -> None:
         self._kinesis = kinesis
         self._stream = stream
         self._shard = shard
@@ -172,16 +174,18 @@ class ShardReader:
     def _request(self, limit: int) -> GetRecordsOutputTypeDef:
         with aws_errors(f"GetRecords of {self._stream} {self._shard}"):
             self._iterator = self._iterator or self._new_iterator()
-            return self._kinesis.get_records(ShardIterator=self._iterator, Limit=limit)
+            return self._kinesis.get_records(
+                ShardIterator=self._iterator, Limit=limit, **self._stream.record_arguments
+            )
 
     def _new_iterator(self) -> str:
         """Return a new iterator at the point where the next read starts."""
-        start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
+        start: dict[str, Any] = {**self._stream.arguments, "ShardIteratorType": "TRIM_HORIZON"}
         if isinstance(self._start, datetime):
-            start = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
+            start |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
         elif self._start is not None:
             # Checkpoints are zero-padded to a fixed width; Kinesis accepts only the unpadded number.
             sequence = self._start.lstrip("0") or "0"
-            start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence}
-        answer = self._kinesis.get_shard_iterator(StreamName=self._stream, ShardId=self._shard, **start)
+            start |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence}
+        answer = self._kinesis.get_shard_iterator(ShardId=self._shard, **start)
         return answer["ShardIterator"]

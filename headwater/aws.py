@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConflictError, TransientError
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
     import botocore.session
@@ -40,27 +41,27 @@ class Aws:
     """Create another client, by the name of its service, for the same endpoint and credentials."""
 
 
-def connect(environ: Mapping[str, str] | None = None) -> Aws:
+def connect(environ: Mapping[str, str] | None = None, settings: Settings | None = None) -> Aws:
     """Clients for the endpoint, region and credentials of this process's environment.
 
-    With `environ`, those of the embedded AWS, whatever AWS_* variables the process has. The time-outs are
-    short, since every caller either gives up or retries by itself. Raises ConfigurationError.
+    With `environ`, those of the embedded AWS, whatever AWS_* variables the process has. `settings` name the
+    stream, and the role to assume for it. The time-outs are short, since every caller either gives up or
+    retries by itself. Raises ConfigurationError.
     """
     import boto3
     from botocore.config import Config
 
+    from consumers.aws_clients import aws_clients
+
     # A proxy of the environment is never meant for the embedded AWS on this machine.
     isolated: dict[str, Any] = {} if environ is None else {"proxies": {}}
+    endpoint = environ["AWS_ENDPOINT_URL"] if environ else None
     config = Config(
         connect_timeout=3, read_timeout=60, retries={"total_max_attempts": 3, "mode": "standard"}, **isolated
     )
     with aws_errors("connecting to AWS"):
         session: Any = boto3.session.Session(botocore_session=_session(environ) if environ else None)
-
-        def client(service: str) -> Any:
-            endpoint = environ["AWS_ENDPOINT_URL"] if environ else None
-            return session.client(service, endpoint_url=endpoint, config=config)
-
+        client = aws_clients(settings or Settings(), session, endpoint_url=endpoint, config=config)
         s3 = client("s3")
         return Aws(
             dynamodb=client("dynamodb"),

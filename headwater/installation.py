@@ -29,7 +29,7 @@ class Installation:
         """Create clients for the environment's endpoint. Raises ConfigurationError."""
         from headwater.aws import connect
 
-        return connect()
+        return connect(settings=self.settings)
 
     @contextmanager
     def warehouse(self) -> Iterator[Warehouse]:

@@ -6,10 +6,11 @@ Limits and responses: https://docs.aws.amazon.com/kinesis/latest/APIReference/AP
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError, TransientError
+from schemas.stream import parse_stream
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -55,17 +56,18 @@ class StreamWriter(Protocol):
 
 
 class KinesisWriter:
-    """A Kinesis data stream, by name."""
+    """A Kinesis data stream, by name or ARN."""
 
     def __init__(self, kinesis: KinesisClient, stream: str) -> None:
+        """Raises ConfigurationError for a malformed name or ARN."""
         self._kinesis = kinesis
-        self._stream = stream
+        self._stream = parse_stream(stream)
 
     def put(self, entries: Sequence[Entry]) -> list[str | None]:
         with aws_errors(f"PutRecords to the stream {self._stream}"):
             try:
                 answer = self._kinesis.put_records(
-                    StreamName=self._stream, Records=[_request_entry(entry) for entry in entries]
+                    Records=[_request_entry(entry) for entry in entries], **self._stream.arguments
                 )
             # Inside `aws_errors`, which would map it to a TransientError: a throttled call stored nothing.
             except self._kinesis.exceptions.ProvisionedThroughputExceededException:
@@ -77,7 +79,12 @@ class KinesisWriter:
             return sorted(self._open_shards(), key=lambda shard: shard.start)
 
     def _open_shards(self) -> Iterator[OpenShard]:
-        for page in self._kinesis.get_paginator("list_shards").paginate(StreamName=self._stream):
+        # Not boto3's paginator: it sends the stream together with NextToken, which Kinesis rejects.
+        request: dict[str, Any] = self._stream.arguments
+        while request:
+            page = self._kinesis.list_shards(**request)
+            token = page.get("NextToken")
+            request = {"NextToken": token} if token else {}
             for shard in page["Shards"]:
                 # Closed shards are listed too, as long as they hold records.
                 if "EndingSequenceNumber" not in shard["SequenceNumberRange"]:

@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
-
+from producers.aws_clients import aws_clients
 from producers.drift_reporter import DriftReporter, S3Sightings
 from producers.hash_keys import check_use, read_hash_key, secret_reader
 from producers.kinesis import KinesisWriter
@@ -37,15 +36,16 @@ class Wiring(NamedTuple):
 
 
 def wire(
-    settings: Settings, client: Callable[..., Any] = boto3.client, catalog: Catalog | None = None
+    settings: Settings, client: Callable[[str], Any] | None = None, catalog: Catalog | None = None
 ) -> Wiring:
     """Build the parts for these settings. Raises ConfigurationError and TransientError.
 
-    `client` creates a client of an AWS service by its name. `catalog` is that of the settings' home, if it is
-    loaded already.
+    `client` creates a client of an AWS service by its name (default: producers/aws_clients.py). `catalog` is
+    that of the settings' home, if it is loaded already.
     """
     silence_botocore_bodies()  # at DEBUG level botocore logs request bodies, which hold field values (INV-7)
     catalog = catalog or load_catalog(settings.home)
+    client = client or aws_clients(settings)
     s3 = client("s3")
     hash_key = read_hash_key(settings, catalog, secret_reader(client))
     if hash_key is not None:

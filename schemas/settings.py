@@ -3,7 +3,8 @@
 | variable | |
 |---|---|
 | HEADWATER_HOME | a folder with entities/, instead of the sample entities |
-| HEADWATER_STREAM | the Kinesis stream of the events; default headwater-events |
+| HEADWATER_STREAM | the Kinesis stream of the events, by name or ARN; default headwater-events |
+| HEADWATER_STREAM_ROLE | ARN of a role to assume for calls to the stream |
 | HEADWATER_LOG_BUCKET | the bucket of the log of record; default headwater-log |
 | HEADWATER_SOURCE_BUCKET | the bucket of files, rejects and dead letters; default headwater-source |
 | HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret that contains it |
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ConfigurationError
+from schemas.stream import check_role, parse_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Settings:
 
     endpoint: str | None = None  # AWS_ENDPOINT_URL; boto3 also reads it
     home: Path | None = None  # HEADWATER_HOME: the user's own entities/
-    stream: str = "headwater-events"
+    stream: str = "headwater-events"  # name or ARN (schemas/stream.py)
+    stream_role: str | None = None  # HEADWATER_STREAM_ROLE
     log_bucket: str = "headwater-log"
     source_bucket: str = "headwater-source"
     # HEADWATER_WAREHOUSE: an SQLAlchemy URL. It may contain a password, so it is not in the repr.
@@ -45,7 +48,7 @@ class Settings:
     @property
     def delivery_stream(self) -> str:
         """The Firehose delivery stream from the Kinesis stream to the log bucket."""
-        return f"{self.stream}-to-log"
+        return f"{parse_stream(self.stream).name}-to-log"
 
     @property
     def queue(self) -> str:
@@ -63,6 +66,7 @@ VARIABLES = {
     "AWS_ENDPOINT_URL": "endpoint",
     "HEADWATER_HOME": "home",
     "HEADWATER_STREAM": "stream",
+    "HEADWATER_STREAM_ROLE": "stream_role",
     "HEADWATER_LOG_BUCKET": "log_bucket",
     "HEADWATER_SOURCE_BUCKET": "source_bucket",
     "HEADWATER_WAREHOUSE": "warehouse",
@@ -80,13 +84,20 @@ _FOLDERS = {"home", "state"}
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Return the settings of an environment. An empty variable counts as not set."""
+    """Return the settings of an environment. An empty variable counts as not set.
+
+    Raises ConfigurationError for a malformed stream or role.
+    """
     values: dict[str, Any] = {
         name: Path(environ[variable]) if name in _FOLDERS else environ[variable]
         for variable, name in (VARIABLES | _UNSHOWN).items()
         if environ.get(variable)
     }
-    return Settings(**values)
+    settings = Settings(**values)
+    parse_stream(settings.stream)
+    if settings.stream_role:
+        check_role(settings.stream_role)
+    return settings
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -37,6 +37,7 @@ from producers.wiring import wire
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.settings import VARIABLES, Settings, environment
+from schemas.stream import parse_stream
 
 # The embedded AWS shows a change at once and has no limit on requests.
 EMBEDDED_PACE = Pace(first_pause=0.1, longest_pause=0.5, settle=0.0)
@@ -74,7 +75,7 @@ def embedded(
         lock = state.lock if state else None
         server = stack.enter_context(EmbeddedAws(port, folder, keep=bool(state), lock=lock))
         own = _embedded_settings(settings, server.endpoint, folder, warehouse)
-        here, aws = Installation(own, load_catalog(own.home)), connect(server.environment())
+        here, aws = Installation(own, load_catalog(own.home)), connect(server.environment(), own)
         exports = {**server.environment(), **environment(own)}
         make_stores(aws, own, here.catalog)
         make_flow(aws, own, here.catalog, pumped=True)
@@ -91,7 +92,15 @@ def embedded(
 
 
 def _embedded_settings(settings: Settings, endpoint: str, folder: Path, warehouse: str | None) -> Settings:
-    """Return the user's settings with the embedded AWS and its tables in place of others."""
+    """Return the user's settings with the embedded AWS and its tables in place of others.
+
+    Raises ConfigurationError if they name a stream of another AWS.
+    """
+    if settings.stream_role or parse_stream(settings.stream).arn:
+        raise ConfigurationError(
+            "HEADWATER_STREAM is an ARN or HEADWATER_STREAM_ROLE is set, but the embedded AWS has a stream "
+            "of its own: unset both, or set AWS_ENDPOINT_URL"
+        )
     return replace(
         settings,
         endpoint=endpoint,
@@ -129,7 +138,7 @@ def foreign(settings: Settings) -> Iterator[Local]:
         folder = stack.enter_context(scratch())
         own = settings if settings.state else replace(settings, state=folder)
         own.require_state().mkdir(parents=True, exist_ok=True)
-        here, aws = Installation(own, load_catalog(own.home)), connect()
+        here, aws = Installation(own, load_catalog(own.home)), connect(settings=own)
         exports = {**environment(own), "AWS_DEFAULT_REGION": aws.region}
         tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
         make_stores(aws, own, here.catalog)

@@ -20,6 +20,7 @@ from replay.log.reader import ERRORS, LogObject, S3Log
 from schemas.aws_errors import aws_errors
 from schemas.errors import PoisonEventError
 from schemas.log.frames import check_frame
+from schemas.stream import Stream, parse_stream
 
 _OLDEST = timedelta(hours=1)  # margin: keys of log objects contain the hour of arrival, by another clock
 
@@ -59,8 +60,8 @@ def _await_log(log: S3Log, missing: list[Last], waiting: Wait) -> None:
 
 def last_events(here: Installation, aws: Aws) -> list[Last]:
     """Return the last event that the consumer has applied of each shard, if the stream still has it."""
-    stream = here.settings.stream
-    identity = StreamReader(aws.kinesis, stream).identity()
+    stream = parse_stream(here.settings.stream)
+    identity = StreamReader(aws.kinesis, here.settings.stream).identity()
     with here.warehouse() as warehouse, warehouse.transaction() as transaction:
         checkpoints = transaction.checkpoints(LIVE_READER)
     events = (
@@ -71,15 +72,16 @@ def last_events(here: Installation, aws: Aws) -> list[Last]:
     return [event for event in events if event is not None]
 
 
-def _last_event(aws: Aws, stream: str, shard: str, sequence: str) -> Last | None:
+def _last_event(aws: Aws, stream: Stream, shard: str, sequence: str) -> Last | None:
     with aws_errors(f"reading the last record of the shard {shard}"):
         iterator = aws.kinesis.get_shard_iterator(
-            StreamName=stream,
+            **stream.arguments,
             ShardId=shard,
             ShardIteratorType="AT_SEQUENCE_NUMBER",
             StartingSequenceNumber=sequence.lstrip("0"),  # checkpoints are padded to sort as text
         )["ShardIterator"]
-        records = aws.kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]
+        answer = aws.kinesis.get_records(ShardIterator=iterator, Limit=1, **stream.record_arguments)
+    records = answer["Records"]
     frames = _good_frames(records[0]["Data"]) if records else []
     # A record may have several frames; they are written to the log together.
     return Last(shard, frames[-1], records[0]["ApproximateArrivalTimestamp"]) if frames else None

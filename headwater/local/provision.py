@@ -16,6 +16,7 @@ from schemas.aws_errors import aws_errors
 from schemas.catalog.entity import Catalog
 from schemas.errors import TransientError
 from schemas.settings import Settings
+from schemas.stream import parse_stream
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose.type_defs import ExtendedS3DestinationConfigurationTypeDef
@@ -64,9 +65,12 @@ def _placement(region: str) -> dict[str, Any]:
 
 def _make_stream(aws: Aws, stream: str) -> None:
     with aws_errors(f"making the stream {stream}"):
-        with suppress(aws.kinesis.exceptions.ResourceInUseException):
-            aws.kinesis.create_stream(StreamName=stream, ShardCount=SHARDS)
-        aws.kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
+        named = parse_stream(stream)
+        if named.arn is None:  # an ARN names a stream that exists
+            with suppress(aws.kinesis.exceptions.ResourceInUseException):
+                aws.kinesis.create_stream(StreamName=stream, ShardCount=SHARDS)
+        waiter = aws.kinesis.get_waiter("stream_exists")
+        waiter.wait(**named.arguments, WaiterConfig={"Delay": 1})
 
 
 def _make_delivery(aws: Aws, settings: Settings, *, pumped: bool) -> None:
@@ -117,4 +121,5 @@ def _await_delivery(aws: Aws, name: str) -> None:
 
 
 def _stream_arn(aws: Aws, stream: str) -> str:
-    return aws.kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    summary = aws.kinesis.describe_stream_summary(**parse_stream(stream).arguments)
+    return summary["StreamDescriptionSummary"]["StreamARN"]
