@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Protocol
 
-from botocore.exceptions import ClientError
-
-from schemas.aws_errors import aws_errors, is_missing
+from schemas.aws_errors import aws_errors, is_existing
 from schemas.errors import ConflictError, TransientError
 from schemas.event import ENVELOPE, ENVELOPE_FINGERPRINT
 from schemas.payload.codec import Schema, schema_document, schema_log_key
@@ -47,18 +45,10 @@ class S3SchemaLog:
         try:
             with aws_errors(f"PutObject of a schema to the bucket {self._bucket}"):
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=document, IfNoneMatch="*")
-        except ConflictError:
-            # Either the object exists (412), or another process is just writing it (409): not durable yet.
-            self._check_exists(key)
-
-    def _check_exists(self, key: str) -> None:
-        try:
-            with aws_errors(f"HeadObject of a schema in the bucket {self._bucket}"):
-                self._s3.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            raise TransientError("a schema is being written to the log by another process") from error
+        except ConflictError as error:
+            # HeadObject would not do: a producer of another account may write to the log, but not read it.
+            if not is_existing(error):
+                raise TransientError("a schema is being written to the log by another process") from error
 
 
 class InMemorySchemaLog:

@@ -66,6 +66,7 @@ _CLASSES: Final[dict[type[HeadwaterError], str]] = {
 _ERROR_OF_CODE: Final = {code: error for error, codes in _CODES.items() for code in codes.split()}
 _ERROR_OF_CLASS: Final = {name: error for error, names in _CLASSES.items() for name in names.split()}
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+_EXISTING: Final = frozenset({"412", "PreconditionFailed"})
 
 
 @contextmanager
@@ -89,6 +90,15 @@ def aws_errors(doing: str) -> Iterator[None]:
 def is_missing(error: BaseException) -> bool:
     """Return whether S3 answered that an object, or that version of it, does not exist."""
     return _code(error) in _MISSING
+
+
+def is_existing(error: BaseException) -> bool:
+    """Return whether S3 refused a write with If-None-Match because the object exists, and is durable.
+
+    `error` is an error of `aws_errors`. Another process that is just writing the object is answered otherwise
+    (409): https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    return error.__cause__ is not None and _code(error.__cause__) in _EXISTING
 
 
 def _map_error(error: Exception) -> type[HeadwaterError] | None:

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.retries import standard
 
-from schemas.aws_errors import _CODES, _ERROR_OF_CODE, aws_errors, is_missing
+from schemas.aws_errors import _CODES, _ERROR_OF_CODE, aws_errors, is_existing, is_missing
 from schemas.errors import ConfigurationError, ConflictError, HeadwaterError, TransientError
 
 SECRET = "the server's words, with a pupil's name"
@@ -187,6 +187,19 @@ def test_a_missing_object_is_left_to_the_caller(code: str) -> None:
     with pytest.raises(ClientError) as caught, aws_errors("getting"):
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "exists"),
+    [("PreconditionFailed", 412, True), ("412", 412, True), ("ConditionalRequestConflict", 409, False)],
+)
+def test_a_refused_conditional_write_shows_whether_the_object_exists(
+    code: str, status: int, exists: bool
+) -> None:
+    with pytest.raises(ConflictError) as caught, aws_errors("putting"):
+        raise client_error(code, status)
+    assert is_existing(caught.value) == exists
+    assert not is_existing(TransientError("no answer of S3"))
 
 
 @pytest.mark.parametrize(
