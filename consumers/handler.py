@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -25,6 +26,7 @@ from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.loader import load_catalog
 from schemas.letters.s3_letters import S3Letters
 from schemas.settings import Settings, read_settings
+from schemas.telemetry.invocation import invocation
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,18 @@ def _built() -> KinesisBatches:
     return build(read_settings(os.environ))
 
 
-def handler(lambda_event: Mapping[str, Any], _context: object) -> dict[str, list[object]]:
+def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, list[object]]:
     """Apply a batch of Kinesis records. The environment: schemas/settings.py."""
-    return _built().handle(lambda_event)
+    with invocation("consumer", context) as measured:
+        counts = _built().take(lambda_event)
+        measured.add("Events", counts.accepted)
+        measured.add("Rows", counts.applied)
+        measured.add("DeadLetters", counts.dead)
+        measured.add("Lag", _lag(lambda_event["Records"], time.time()))
+        return {"batchItemFailures": []}
+
+
+def _lag(records: Iterable[Mapping[str, Any]], now: float) -> float:
+    """Return how many seconds ago the newest of these records arrived in the stream."""
+    newest = max((record["kinesis"]["approximateArrivalTimestamp"] for record in records), default=now)
+    return round(max(0.0, now - newest), 3)  # the clocks of two machines differ

@@ -12,11 +12,11 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
+from schemas.telemetry.log_lines import OURS
+
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Columns = Sequence[str] | Mapping[str, str]
 """Names of members, or a mapping from names of members to column headings."""
-
-OURS = ("headwater", "schemas", "producers", "consumers", "replay")
 
 
 def show(text: str) -> None:

@@ -72,6 +72,7 @@ class Publisher:
         self._max_attempts = max_attempts
         self.left: SecondsLeft = unlimited
         self.acknowledged = 0  # payload bytes that Kinesis has acknowledged so far
+        self.events = 0  # and how many events they contain
         self._logged: set[bytes] = set()  # fingerprints of the schemas that are in the schema log
         self._shards: list[OpenShard] = []  # empty until it is read, and again after a reshard
         self._routes: dict[tuple[str, int], _Route] = {}
@@ -140,6 +141,7 @@ class Publisher:
                 left.append(sealed)
                 continue
             self.acknowledged += len(sealed.entry.payload)
+            self.events += len(sealed.tags)
             # Another shard took the entry: the stream was resharded. The buffer is empty during a call, so no
             # aggregate was built with the old routes, and they can be dropped.
             if result != sealed.shard:

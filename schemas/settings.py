@@ -9,6 +9,7 @@
 | HEADWATER_SOURCE_BUCKET | the bucket of files, rejects and dead letters; default headwater-source |
 | HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret that contains it |
 | HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY | the key of hashed fields (producers/hash_keys.py) |
+| HEADWATER_LOG_LEVEL | DEBUG, INFO (default), WARNING or ERROR: what the Lambda functions log |
 | HEADWATER_STATE, HEADWATER_FIREHOSE_ROLE | used by the local runtime |
 
 boto3 reads its own variables, such as AWS_ENDPOINT_URL and AWS_REGION.
@@ -38,6 +39,7 @@ class Settings:
     # HEADWATER_WAREHOUSE: an SQLAlchemy URL. It may contain a password, so it is not in the repr.
     warehouse: str | None = field(default=None, repr=False)
     warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: the secret that contains the URL
+    log_level: str = "INFO"  # HEADWATER_LOG_LEVEL
     state: Path | None = None  # HEADWATER_STATE: where `up` reports its progress
     firehose_role: str = "arn:aws:iam::000000000000:role/headwater-firehose"
     # The key of hashed fields: HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY with HEADWATER_HASH_KEY_ID
@@ -78,8 +80,9 @@ _UNSHOWN = {
     "HEADWATER_HASH_SECRET": "hash_secret",
     "HEADWATER_HASH_KEY": "hash_key",
     "HEADWATER_HASH_KEY_ID": "hash_key_id",
+    "HEADWATER_LOG_LEVEL": "log_level",
 }
-"""Variables that `up` does not print for other shells: only producers and redrives need them."""
+"""Variables that `up` does not print for other shells: only producers, redrives or Lambda need them."""
 _FOLDERS = {"home", "state"}
 
 

@@ -69,8 +69,10 @@ class File:
     deadline: Deadline = field(default_factory=Deadline)
     meter: Meter = field(default_factory=Meter)
 
-    def take(self) -> None:
+    def take(self) -> RowCounts:
         """Process the file: publish and archive it, or reject it with a dead letter.
+
+        Returns the counts of the whole file, also where earlier calls did a part; of a bad file no rows.
 
         Raises ObjectGoneError if another process has finished the file meanwhile. After a TransientError or
         ConfigurationError the same call does what is left. When the time is nearly up the progress is saved
@@ -79,19 +81,21 @@ class File:
         sheet = self._sheet()
         configuration = configuration_of(self.entity, self.source, self.hash_key)
         progress = FileProgress(self.bucket, self.source.feed, sheet.position, configuration)
+        counts = RowCounts(0, 0)
         try:
             if not progress.resume_point(ROWS).rows:
                 self._survey(sheet, progress)
             # An earlier attempt has surveyed the file, but rows without a key need the hash of its bytes.
             elif not self.entity.key:
                 deque(self._hashed(sheet), maxlen=0)
-            self._publish(sheet, progress)
+            counts = self._publish(sheet, progress)
         except BadFileError as error:
             self._reject(sheet, error)
         except ObjectGoneError:
             progress.forget()
             raise
         progress.forget()
+        return counts
 
     def _sheet(self) -> Sheet:
         kind = Drop if self.location.prefix == DROP else Correction
@@ -151,7 +155,7 @@ class File:
                 f"{counts.rejected} of {counts.rows} rows are bad, more than reject_limit = {limit}"
             )
 
-    def _publish(self, sheet: Sheet, progress: FileProgress) -> None:
+    def _publish(self, sheet: Sheet, progress: FileProgress) -> RowCounts:
         opened = self._opened(sheet, self._chunks())
         with RejectFile(opened.columns) as rejects:
             keys = KeySample() if self._is_snapshot else None
@@ -171,6 +175,7 @@ class File:
         self._move(self.location.archived(sheet.filed_as))
         level = logging.WARNING if counts.rejected else logging.INFO
         _log.log(level, "%s: %d rows, %d of them rejected", self.upload.key, *counts)
+        return counts
 
     def _close_corrected(self, sheet: Sheet) -> None:
         """Record which rejected rows this correction has closed. Their events are durable by now (INV-1)."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from producers.csv.archive import (
     LONGEST_KEY,
@@ -25,7 +25,7 @@ from producers.csv.archive import (
     is_settled,
     locate,
 )
-from producers.csv.file import STAGE, File, object_letter
+from producers.csv.file import STAGE, File, RowCounts, object_letter
 from producers.csv.meter import Meter, ReadingCallback, no_report
 from producers.csv.notices import Notice, read_notices
 from producers.drift_reporter import DriftReporter
@@ -37,6 +37,7 @@ from schemas.errors import Cause, HeadwaterError, PoisonEventError, TransientErr
 from schemas.letters.letter import DeadLetter, LetterStore, letter_id
 from schemas.privacy import HashKey
 from schemas.sources.csv import entity_of_feed
+from schemas.telemetry.invocation import invocation
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,14 @@ def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
     A file that is not done is retried (INV-1): SQS repeats the messages named in the response; for a direct
     call from S3 this raises TransientError or ConfigurationError, after which Lambda repeats it.
     """
-    return _producer().handle(lambda_event, seconds_left(context))
+    with invocation("csv-producer", context) as measured:
+        producer = _producer()
+        before = producer.totals()
+        try:
+            return producer.handle(lambda_event, seconds_left(context))
+        finally:  # a direct call raises after the first files may have been published
+            for metric, start, end in zip(Totals._fields, before, producer.totals(), strict=True):
+                measured.add(metric, end - start)
 
 
 @cache
@@ -69,6 +77,16 @@ def build(wiring: Wiring, report: ReadingCallback = no_report) -> Producer:
     )
 
 
+class Totals(NamedTuple):
+    """What a producer has done since it was built, by names of metrics: rows and rejects of finished files,
+    events that Kinesis has acknowledged, and stored dead letters."""
+
+    Events: int
+    Rows: int
+    Rejects: int
+    DeadLetters: int
+
+
 class Producer:
     """Processes the files that S3 notifications name."""
 
@@ -84,12 +102,18 @@ class Producer:
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher
-        self._letters = letters
+        self._letters = _CountedLetters(letters)
         self._bucket = bucket
         self._hash_key = hash_key
         self._drift = drift
         self._report_reading = report
         self._deadline = Deadline()
+        self._finished = RowCounts(0, 0)
+
+    def totals(self) -> Totals:
+        """Return the totals so far."""
+        rows, rejected = self._finished
+        return Totals(self._publisher.events, rows, rejected, self._letters.count)
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
         """Process a Lambda event, and return the response. `left` returns the time left to the invocation.
@@ -151,7 +175,7 @@ class Producer:
         try:
             upload = bucket.pin(notice.key, notice.version or _version(bucket, notice))
             upload = upload._replace(order=notice.order(upload.last_modified))
-            File(
+            counts = File(
                 bucket=bucket,
                 location=location,
                 upload=upload,
@@ -164,6 +188,7 @@ class Producer:
                 deadline=self._deadline,
                 meter=Meter(upload.key, upload.size, self._report_reading),
             ).take()
+            self._finished = RowCounts(*map(sum, zip(self._finished, counts, strict=True)))
         except ObjectGoneError:
             # S3 delivers notifications at least once: usually the file was processed before.
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
@@ -182,6 +207,18 @@ class Producer:
             cause=cause,
         )
         self._letters.put([letter])
+
+
+class _CountedLetters:
+    """A `LetterStore` that counts what is stored."""
+
+    def __init__(self, letters: LetterStore) -> None:
+        self._letters = letters
+        self.count = 0
+
+    def put(self, letters: Sequence[DeadLetter]) -> None:
+        self._letters.put(letters)
+        self.count += len(letters)
 
 
 def _version(bucket: Bucket, notice: Notice) -> str | None:

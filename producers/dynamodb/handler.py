@@ -22,6 +22,7 @@ from schemas.deadline import SecondsLeft, seconds_left, unlimited
 from schemas.errors import PoisonEventError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.privacy import HashKey
+from schemas.telemetry.invocation import invocation
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,11 @@ def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
     Raises ConfigurationError, after which Lambda repeats the whole batch until a person has fixed the cause.
     """
-    return _producer().handle(lambda_event, seconds_left(context))
+    with invocation("dynamodb-producer", context) as measured:
+        outcome = _producer().take(lambda_event, seconds_left(context))
+        measured.add("Events", outcome.published)
+        measured.add("DeadLetters", outcome.dead)
+        return outcome.answer()
 
 
 @cache
@@ -77,10 +82,14 @@ class Producer:
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
         """Process a Lambda event, and return the response. `left` returns the time left to the invocation."""
+        return self.take(lambda_event, left).answer()
+
+    def take(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> Outcome:
+        """Process a Lambda event. Raises as `publish`."""
         outcome = self.publish(lambda_event["Records"], left)
         level = logging.WARNING if outcome.dead else logging.INFO
         _log.log(level, "%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
-        return outcome.answer()
+        return outcome
 
     def publish(self, records: Sequence[StreamRecord], left: SecondsLeft = unlimited) -> Outcome:
         """Publish records. Stops at the first that fails, from which the caller has to retry.

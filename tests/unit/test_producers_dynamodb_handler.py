@@ -268,12 +268,9 @@ def test_the_dependencies_are_built_once_a_container_and_not_at_import(
     module._producer.cache_clear()
 
 
-def test_inv7_the_log_line_of_a_batch_holds_counts_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(module, "_producer", lambda: World().producer)
+def test_inv7_the_log_line_of_a_batch_holds_counts_alone(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="producers"):
-        module.handler({"Records": [*orders(1), record(2, new=order(2, "SECRET"))]}, None)
+        World().producer.handle({"Records": [*orders(1), record(2, new=order(2, "SECRET"))]})
     assert caplog.messages == ["1 events published, 1 dead letters, 0 records skipped, failed from None"]
 
 

@@ -1,0 +1,1 @@
+"""Metrics and logs of the Lambda functions, as lines of JSON on stdout."""
