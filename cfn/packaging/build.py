@@ -13,8 +13,9 @@ from cfn.packaging.archive import sha256, write_zip
 from cfn.packaging.imports import files_of, services_called
 from cfn.packaging.inputs import Inputs
 from cfn.packaging.python313 import compile_all
+from cfn.packaging.sbom import bill_of_materials, licence_texts
 from cfn.packaging.sides import SIDES, Arch, Side
-from cfn.packaging.wheels import Wheel, download, extras, needed, unpack
+from cfn.packaging.wheels import Wheel, download, needed, project, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "manifest.json"
@@ -42,7 +43,7 @@ def build(python: str, inputs: Inputs, arches: Iterable[Arch], out: Path) -> Ite
 
 
 def _build_arch(python: str, inputs: Inputs, arch: Arch, out: Path) -> Iterator[Package]:
-    requirements = extras(ROOT)
+    requirements = project(ROOT)["optional-dependencies"]
     with tempfile.TemporaryDirectory() as work:
         everything = [one for side in SIDES for one in requirements[side.name]]
         wheels = download(python, ROOT, everything, arch, Path(work))
@@ -51,7 +52,7 @@ def _build_arch(python: str, inputs: Inputs, arch: Arch, out: Path) -> Iterator[
             carried = needed(requirements[side.name], wheels, arch)
             fill(folder, side, carried, inputs)
             compile_all(python, folder)
-            yield _package(folder, side, arch, out)
+            yield _package(folder, side, arch, out, carried)
 
 
 def fill(folder: Path, side: Side, wheels: Iterable[Wheel], inputs: Inputs) -> None:
@@ -70,8 +71,12 @@ def fill(folder: Path, side: Side, wheels: Iterable[Wheel], inputs: Inputs) -> N
         shutil.copyfile(file, folder / name)
 
 
-def _package(folder: Path, side: Side, arch: Arch, out: Path) -> Package:
-    file = out / f"{side.name}-{arch}.zip"
+def _package(folder: Path, side: Side, arch: Arch, out: Path, wheels: Iterable[Wheel]) -> Package:
+    name = f"{side.name}-{arch}"
+    file = out / f"{name}.zip"
     write_zip(folder, file)
     digest = sha256(file)
-    return Package(file, digest, f"{side.name}-{arch}-{digest[:12]}.zip")
+    bill = bill_of_materials(f"headwater-{name}", project(ROOT)["version"], digest, wheels, arch)
+    (out / f"{name}.cdx.json").write_text(bill)
+    (out / f"{name}.licences.txt").write_text(licence_texts(wheels))
+    return Package(file, digest, f"{name}-{digest[:12]}.zip")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -71,10 +72,10 @@ class Wheel:
         return sha256(self.file)
 
 
-def extras(root: Path) -> dict[str, list[str]]:
-    """Return the requirements of each extra of pyproject.toml."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    return dict(project["optional-dependencies"])
+def project(root: Path) -> dict[str, Any]:
+    """Return the table [project] of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return table
 
 
 def download(python: str, root: Path, requirements: Iterable[str], arch: Arch, into: Path) -> list[Wheel]:
@@ -90,18 +91,30 @@ def download(python: str, root: Path, requirements: Iterable[str], arch: Arch, i
     target += ["--python-version=3.13", "--implementation=cp", "--abi=cp313", "--abi=abi3", "--abi=none"]
     arguments = ["--quiet", "--only-binary=:all:", f"--find-links={built}", *target, *constraints]
     run(python, ["pip", "download", *arguments, f"--dest={wheels}", *sorted({*requirements})])
-    return [_read(file) for file in sorted(wheels.glob("*.whl"))]
+    return [read_wheel(file) for file in sorted(wheels.glob("*.whl"))]
 
 
 def _build(python: str, constraints: list[str], tools: Path, into: Path) -> None:
     """Build wheels of what is published as source only, by a build tool of a fixed version."""
-    run(python, ["pip", "install", "--quiet", f"--target={tools}", *constraints, _BUILD_TOOL])
+    run(
+        python,
+        [
+            "pip",
+            "install",
+            "--quiet",
+            "--root-user-action=ignore",
+            f"--target={tools}",
+            *constraints,
+            _BUILD_TOOL,
+        ],
+    )
     arguments = ["--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={into}", *constraints]
     variables = {"PYTHONPATH": str(tools), "SOURCE_DATE_EPOCH": "315532800"}  # 1980, for zips
     run(python, ["pip", "wheel", *arguments, *_SOURCE_ONLY], **variables)
 
 
-def _read(file: Path) -> Wheel:
+def read_wheel(file: Path) -> Wheel:
+    """Read the metadata of a wheel."""
     with zipfile.ZipFile(file) as archive:
         (name,) = (name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         metadata = HeaderParser().parsestr(archive.read(name).decode())

@@ -1,6 +1,7 @@
 """The Lambda packages (cfn/packaging): what goes in, and what is refused. Whole builds: tests/localstack."""
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -14,11 +15,13 @@ from cfn.packaging.archive import write_zip
 from cfn.packaging.imports import distributions_imported, files_of, services_called
 from cfn.packaging.inputs import Inputs, check_inputs
 from cfn.packaging.python313 import find_python
+from cfn.packaging.sbom import bill_of_materials, licence_texts
 from cfn.packaging.sides import SIDES, Side
-from cfn.packaging.wheels import extras, is_needed
+from cfn.packaging.wheels import Wheel, is_needed, needed, project, read_wheel, unpack
 from schemas.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
+EXTRAS = project(ROOT)["optional-dependencies"]
 IMPORTED_AS = {"aws-kinesis-agg": {"aws_kinesis_agg"}, "boto3": {"boto3", "botocore"}}
 
 side = pytest.mark.parametrize("side", SIDES, ids=lambda side: side.name)
@@ -32,16 +35,14 @@ def names(requirements: list[str]) -> set[str]:
 def test_the_code_of_a_side_imports_no_more_than_its_extra(side: Side) -> None:
     files = files_of(ROOT, side.handlers)
     imported = distributions_imported(files) - {*sys.stdlib_module_names}
-    allowed = {name for one in names(extras(ROOT)[side.name]) for name in IMPORTED_AS.get(one, {one})}
+    allowed = {name for one in names(EXTRAS[side.name]) for name in IMPORTED_AS.get(one, {one})}
     assert imported, "nothing found: the test would prove nothing"
     assert imported <= allowed
 
 
 def test_the_extras_of_the_sides_are_what_the_project_depends_on() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set().union(*(names(extras(ROOT)[side.name]) for side in SIDES)) == names(project["dependencies"])
+    union = set().union(*(names(EXTRAS[side.name]) for side in SIDES))
+    assert union == names(project(ROOT)["dependencies"])
 
 
 @side
@@ -180,3 +181,73 @@ def test_another_python_is_refused(tmp_path: Path) -> None:
             other.unlink()
         with pytest.raises(ConfigurationError, match=r"uv python install 3\.13.*PYTHON313=path"):
             find_python(str(other))
+
+
+def wheel(folder: Path, name: str, files: dict[str, str], *metadata: str) -> Wheel:
+    file = folder / f"{name}-1.0-py3-none-any.whl"
+    lines = "\n".join(("Metadata-Version: 2.4", f"Name: {name}", "Version: 1.0", *metadata))
+    with zipfile.ZipFile(file, "w") as archive:
+        for path, content in {f"{name}-1.0.dist-info/METADATA": f"{lines}\n", **files}.items():
+            archive.writestr(path, content)
+    return read_wheel(file)
+
+
+CONTAINED = {
+    "bomFormat": "CycloneDX",
+    "specVersion": "1.4",
+    "version": 1,
+    "components": [{"type": "library", "bom-ref": "ssl", "name": "openssl", "version": "1.1.1k"}],
+}
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> list[Wheel]:
+    info = "outer-1.0.dist-info"
+    licences = {f"{info}/licenses/LICENSE": "Do as you like.\n"}
+    return [
+        wheel(tmp_path, "inner", {"inner/__init__.py": ""}, "License-Expression: MIT"),
+        wheel(
+            tmp_path,
+            "outer",
+            {"outer.py": "", f"{info}/sboms/a.cdx.json": json.dumps(CONTAINED), **licences},
+            "License: Apache License",
+            "Requires-Dist: Inner>=1",
+            'Requires-Dist: unneeded; python_version < "3.13"',
+            'Requires-Dist: unneeded; extra == "more"',
+        ),
+        wheel(tmp_path, "other", {}),
+    ]
+
+
+def test_a_side_gets_what_its_requirements_need_in_lambda(wheels: list[Wheel]) -> None:
+    assert [one.name for one in needed(["outer>=1"], wheels, "arm64")] == ["inner", "outer"]
+    with pytest.raises(ConfigurationError, match="inner: no wheel for arm64"):
+        needed(["outer"], wheels[1:], "arm64")
+
+
+def test_the_bill_of_materials_names_wheels_and_the_libraries_in_them(wheels: list[Wheel]) -> None:
+    def bill() -> str:
+        return bill_of_materials("headwater-producers-arm64", "0.1.0", "ab" * 32, wheels[:2], "arm64")
+
+    assert bill() == bill()
+    document = json.loads(bill())
+    inner, outer = document["components"]
+    assert (inner["purl"], inner["licenses"]) == ("pkg:pypi/inner@1.0", [{"license": {"id": "MIT"}}])
+    assert inner["hashes"] == [{"alg": "SHA-256", "content": wheels[0].sha256}]
+    assert [part["name"] for part in outer["components"]] == ["openssl"]
+    needs = {one["ref"]: one.get("dependsOn", []) for one in document["dependencies"]}
+    assert needs["pkg:pypi/outer@1.0"] == ["pkg:pypi/inner@1.0"]
+    assert document["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
+
+
+def test_licences_are_listed_with_their_texts(wheels: list[Wheel]) -> None:
+    text = licence_texts(wheels)
+    assert "outer 1.0: Apache License" in text
+    assert "Do as you like." in text
+    assert "other 1.0: see the text\n\nThe package has no text of its licence." in text
+
+
+def test_a_wheel_is_unpacked_without_what_lambda_never_reads(wheels: list[Wheel], tmp_path: Path) -> None:
+    unpack(wheels[1], frozenset(), tmp_path / "task")
+    files = {str(f.relative_to(tmp_path / "task")) for f in (tmp_path / "task").rglob("*") if f.is_file()}
+    assert files == {"outer.py", "outer-1.0.dist-info/METADATA"}
