@@ -58,7 +58,9 @@ class Wheel:
         with zipfile.ZipFile(self.file) as archive:
             return {
                 "/".join(path.parts[1:]): archive.read(str(path)).decode(errors="replace")
-                for path in sorted(map(PurePosixPath, archive.namelist()))
+                for path in sorted(
+                    PurePosixPath(one.filename) for one in archive.infolist() if not one.is_dir()
+                )
                 if path.parts[0].endswith(".dist-info") and pattern.search(path.name)
             }
 

@@ -203,7 +203,7 @@ CONTAINED = {
 @pytest.fixture
 def wheels(tmp_path: Path) -> list[Wheel]:
     info = "outer-1.0.dist-info"
-    licences = {f"{info}/licenses/LICENSE": "Do as you like.\n"}
+    licences = {f"{info}/licenses/": "", f"{info}/licenses/LICENSE": "Do as you like.\n"}
     return [
         wheel(tmp_path, "inner", {"inner/__init__.py": ""}, "License-Expression: MIT"),
         wheel(
