@@ -19,8 +19,7 @@ from consumers.aws_clients import aws_clients
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.log_documents import LogDocuments
-from consumers.warehouse.address import warehouse_url
-from consumers.warehouse.engines import open_warehouse
+from consumers.warehouse.engines import warehouse_of
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
 from schemas.aws_errors import silence_botocore_bodies
 from schemas.catalog.loader import load_catalog
@@ -70,9 +69,9 @@ def build(settings: Settings, client: Callable[[str], Any] | None = None) -> Kin
     """
     silence_botocore_bodies()
     catalog = load_catalog(settings.home)
-    warehouse = open_warehouse(warehouse_url(settings), catalog.entities.values())
-    warehouse.ensure()
     client = client or aws_clients(settings)
+    warehouse = warehouse_of(settings, catalog.entities.values(), client)
+    warehouse.ensure()
     s3, bucket, kinesis = client("s3"), settings.log_bucket, client("kinesis")
 
     # Asked once in a container's life: a stream made again is read through a new event source.

@@ -34,13 +34,12 @@ class Installation:
     @contextmanager
     def warehouse(self) -> Iterator[Warehouse]:
         """Open an existing warehouse; close it on leaving. Raises ConfigurationError."""
-        from consumers.warehouse.address import warehouse_url
         from consumers.warehouse.engines import sqlite_file
         from consumers.warehouse.urls import printable_url
 
-        url = warehouse_url(self.settings)
-        file = sqlite_file(url)
-        if file is not None and not file.is_file():  # SQLite would create an empty one
+        url = self.settings.warehouse
+        file = sqlite_file(url) if url else None
+        if url and file and not file.is_file():  # SQLite would create an empty one
             raise ConfigurationError(
                 f"there is no warehouse at {printable_url(url)}: start `headwater up` and run the `export` "
                 "lines it prints"
@@ -51,11 +50,9 @@ class Installation:
     @contextmanager
     def new_warehouse(self) -> Iterator[Warehouse]:
         """Open the warehouse, which may not exist yet; close it on leaving. Raises ConfigurationError."""
-        from consumers.warehouse.address import warehouse_url
-        from consumers.warehouse.engines import open_warehouse
+        from consumers.warehouse.engines import warehouse_of
 
-        url = warehouse_url(self.settings)
-        with closing(open_warehouse(url, self.catalog.entities.values())) as warehouse:
+        with closing(warehouse_of(self.settings, self.catalog.entities.values())) as warehouse:
             yield warehouse
 
 

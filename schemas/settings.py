@@ -7,7 +7,9 @@
 | HEADWATER_STREAM_ROLE | ARN of a role to assume for calls to the stream |
 | HEADWATER_LOG_BUCKET | the bucket of the log of record; default headwater-log |
 | HEADWATER_SOURCE_BUCKET | the bucket of files, rejects and dead letters; default headwater-source |
-| HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret that contains it |
+| HEADWATER_WAREHOUSE, or HEADWATER_WAREHOUSE_SECRET | the warehouse's URL, or the secret of it |
+| HEADWATER_WAREHOUSE_HOST | `host` or `host:port`, where the secret is a login in JSON |
+| HEADWATER_WAREHOUSE_DATABASE | the database, where the secret is a login in JSON |
 | HEADWATER_HASH_SECRET, or HEADWATER_HASH_KEY | the key of hashed fields (producers/hash_keys.py) |
 | HEADWATER_LOG_LEVEL | DEBUG, INFO (default), WARNING or ERROR: what the Lambda functions log |
 | HEADWATER_STATE, HEADWATER_FIREHOSE_ROLE | used by the local runtime |
@@ -38,7 +40,9 @@ class Settings:
     source_bucket: str = "headwater-source"
     # HEADWATER_WAREHOUSE: an SQLAlchemy URL. It may contain a password, so it is not in the repr.
     warehouse: str | None = field(default=None, repr=False)
-    warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: the secret that contains the URL
+    warehouse_secret: str | None = None  # HEADWATER_WAREHOUSE_SECRET: contains the URL, or a login in JSON
+    warehouse_host: str | None = None  # HEADWATER_WAREHOUSE_HOST, HEADWATER_WAREHOUSE_DATABASE: for a login
+    warehouse_database: str | None = None
     log_level: str = "INFO"  # HEADWATER_LOG_LEVEL
     state: Path | None = None  # HEADWATER_STATE: where `up` reports its progress
     firehose_role: str = "arn:aws:iam::000000000000:role/headwater-firehose"
@@ -73,6 +77,8 @@ VARIABLES = {
     "HEADWATER_SOURCE_BUCKET": "source_bucket",
     "HEADWATER_WAREHOUSE": "warehouse",
     "HEADWATER_WAREHOUSE_SECRET": "warehouse_secret",
+    "HEADWATER_WAREHOUSE_HOST": "warehouse_host",
+    "HEADWATER_WAREHOUSE_DATABASE": "warehouse_database",
     "HEADWATER_FIREHOSE_ROLE": "firehose_role",
     "HEADWATER_STATE": "state",  # `up` prints it last: a script that waits for this line has all of them
 }

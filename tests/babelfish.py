@@ -13,7 +13,7 @@ import pymssql
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
-from sqlalchemy.engine.interfaces import IsolationLevel
+from sqlalchemy.engine.interfaces import Dialect, IsolationLevel
 
 from consumers.warehouse.mssql.setup import LEVEL, SELECT_LEVEL
 
@@ -77,7 +77,7 @@ def _read_committed(_connection: object) -> IsolationLevel:
 
 def _terminated(connection: Any) -> None:
     """One that was invalidated is not to come again: it may hold a lock."""
-    connection.close_for_good()
+    getattr(connection, "close_for_good", connection.close)()
 
 
 plugins.register("babelfish", __name__, "Babelfish")
@@ -108,7 +108,11 @@ class Kept:
 _kept: dict[str, list[Kept]] = {}
 
 
-def _reconnected(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> Kept:
+def _reconnected(
+    dialect: Dialect, _record: object, _arguments: object, parameters: dict[str, Any]
+) -> Kept | None:
+    if len(list(dialect.dispatch.do_connect)) > 1:
+        return None  # the product connects by itself, where the login is rotated
     place = _kept.setdefault(repr(sorted(parameters.items())), [])
     return place.pop() if place else Kept(pymssql.connect(**parameters), place)
 

@@ -3,46 +3,41 @@
 The URL contains a password, so none of these ways shows it to other processes or users.
 """
 
-import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import boto3
 
+from consumers.warehouse.secret import secret_reader, secret_url
 from consumers.warehouse.urls import has_secret, parse_url
-from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings, not_set
 
 URL = "HEADWATER_WAREHOUSE"
 PASSWORD = "HEADWATER_WAREHOUSE_PASSWORD"
-SECRET = "HEADWATER_WAREHOUSE_SECRET"
-
-# A name (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html) or an ARN. The
-# lookahead rejects a URL that was put into the wrong variable, before it reaches AWS or an error.
-_SECRET_NAME = re.compile(r"(?!.*://)[A-Za-z0-9/_+=.@:-]{1,2048}")
 
 
-def read_secret(name: str) -> str:
-    """Return the text of a secret in AWS Secrets Manager. Raises ConfigurationError, TransientError."""
-    if not _SECRET_NAME.fullmatch(name):
-        raise ConfigurationError(f"{SECRET} is not the name of a secret; the URL itself belongs in {URL}")
-    with aws_errors(f"GetSecretValue of {name}"):
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
-    if "SecretString" not in answer:
-        raise ConfigurationError(f"the secret {name} is binary: store the warehouse's URL as text")
-    return str(answer["SecretString"]).strip()
+def url_reader(settings: Settings, client: Callable[..., Any] = boto3.client) -> Callable[[], str]:
+    """Return a function that returns the warehouse's URL, and reads a secret again with each call.
 
-
-def warehouse_url(settings: Settings, secret: Callable[[str], str] = read_secret) -> str:
-    """The warehouse's URL, from the settings or from the secret that they name.
-
-    Raises ConfigurationError where they name neither, and what `secret` raises.
+    The function raises what `secret_reader` and `secret_url` raise. Raises ConfigurationError if the settings
+    name no warehouse, or a secret by an impossible name.
     """
     if settings.warehouse is not None:
-        return settings.warehouse
-    if settings.warehouse_secret is not None:
-        return secret(settings.warehouse_secret)
-    raise not_set(URL)
+        url = settings.warehouse
+        return lambda: url
+    if settings.warehouse_secret is None:
+        raise not_set(URL)
+    read = secret_reader(settings.warehouse_secret, client)
+    return lambda: secret_url(read(), settings)
+
+
+def warehouse_url(settings: Settings) -> str:
+    """Return the warehouse's URL, from the settings or from the secret that they name.
+
+    Raises what `url_reader` and its function raise.
+    """
+    return url_reader(settings)()
 
 
 def from_command_line(url: str, environ: Mapping[str, str]) -> str:

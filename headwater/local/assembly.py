@@ -17,8 +17,7 @@ from consumers.handler import build as build_consumer
 from consumers.kinesis import StreamReader
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
-from consumers.warehouse.address import warehouse_url
-from consumers.warehouse.engines import open_warehouse
+from consumers.warehouse.engines import warehouse_of
 from headwater.aws import Aws, connect
 from headwater.embedded.aws import EmbeddedAws
 from headwater.embedded.state import StateFolder, scratch
@@ -204,7 +203,7 @@ def _report_pollers(here: Installation) -> list[Poller]:
     """Create the pollers of reports. A problem with a report file is printed and stops nothing."""
     folder = ReportFolder(here.settings.home, here.catalog)
     reports = folder.reports().values()
-    warehouse = open_warehouse(warehouse_url(here.settings), here.catalog.entities.values())
+    warehouse = warehouse_of(here.settings, here.catalog.entities.values())
     engine = reports_in(warehouse)
     return [*report_pollers(Refresher(engine), reports, engine.at_once, folder=folder)]
 

@@ -20,7 +20,7 @@ from consumers.consume import Consumer
 from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
-from consumers.warehouse.address import from_command_line, read_secret, warehouse_url
+from consumers.warehouse.address import from_command_line, warehouse_url
 from consumers.warehouse.mssql.setup import LEVEL, OWNERS, SELECT_LEVEL
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Batch, Counts, LetterCount
@@ -326,7 +326,7 @@ def test_the_url_may_be_a_secret(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> N
     assert warehouse_url(read_settings(named)) == url
     assert warehouse_url(read_settings({**named, "HEADWATER_WAREHOUSE": "other"})) == "other"
     with pytest.raises(ConfigurationError) as caught:
-        read_secret("no-such-secret")
+        warehouse_url(Settings(warehouse_secret="no-such-secret"))
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
 
 

@@ -7,12 +7,13 @@ from consumers_world import ENTITIES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.warehouse.address import from_command_line, read_secret, shows_password
+from consumers.warehouse.address import from_command_line, shows_password, warehouse_url
 from consumers.warehouse.engines import engine_of, open_warehouse, sqlite_file
 from consumers.warehouse.urls import parse_url, printable_url
 from headwater.cli import main
 from headwater.exit_codes import REFUSED
 from schemas.errors import ConfigurationError
+from schemas.settings import Settings
 
 SECRET = "w0rdOfMine"
 ODD = [
@@ -94,7 +95,7 @@ def test_a_url_without_a_password_is_read_as_before() -> None:
 def test_a_url_in_the_place_of_a_secrets_name_is_not_shown() -> None:
     for name in (ODD[0], f"mssql+pymssql://sa:{SECRET}@host/db", ODD[15]):
         with pytest.raises(ConfigurationError, match="HEADWATER_WAREHOUSE_SECRET") as caught:
-            read_secret(name)
+            warehouse_url(Settings(warehouse_secret=name))
         assert SECRET not in str(caught.value)
 
 

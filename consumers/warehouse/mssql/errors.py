@@ -23,7 +23,7 @@ SERVER_ERROR = 20_018
 """The client's number for "the server sent an error", whose own number is the interesting one."""
 _SOCKET_NUMBERS = range(10_053, 10_062)
 _INFORMATIONAL = {5701, 5703}  # "changed database context", "changed language": sent at every login
-_CLIENT_ERROR = re.compile(rb"DB-Lib error message (\d+)")
+_CLIENT_ERROR = re.compile(rb"DB-Lib error message (\d+), severity (\d+)")
 
 
 class RowRefused(Exception):  # noqa: N818 - caught where the row is known, and never leaves this package
@@ -268,25 +268,38 @@ def map_error(number: int | None, severity: int | None) -> tuple[Kind, str]:
 
 def number_of(error: BaseException | None) -> tuple[int | None, int | None]:
     """Return the number and the severity of an error of pymssql; None for what it does not have."""
+    # The severity is only in the error of the lower layer, from which the other one was raised.
+    severity = getattr(error, "severity", None) or getattr(error and error.__context__, "severity", None)
     match error:
         # A failed connect has number and text in a nested tuple.
         case BaseException(args=((int() as number, bytes() as text), *_)):
-            return _number_at_connect(number, text), None
+            return _number_at_connect(number, text, severity), None
         case BaseException(args=(int() as number, *_)):
-            # The severity is only in the error of the lower layer, from which this one was raised.
-            return number, getattr(error.__context__, "severity", None)
+            return number, severity
     return None, None
 
 
-def _number_at_connect(number: int, text: bytes) -> int:
+def _number_at_connect(number: int, text: bytes, severity: int | None) -> int:
     """Return the number of the error that made a connect fail."""
     # Number and text may be from an earlier failure of this process: pymssql 2.4.6 keeps the message of the
-    # greatest severity so far (its `clr_err` resets only local variables), and appends those of the client.
-    # So `number` is right only if the server did send an error, whose text then precedes the client's.
-    client_numbers = [int(digits) for digits in _CLIENT_ERROR.findall(text)]
-    if SERVER_ERROR not in client_numbers:
-        return client_numbers[-1] if client_numbers else number
-    return SERVER_ERROR if _CLIENT_ERROR.match(text) or number in _INFORMATIONAL else number
+    # greatest severity so far (its `clr_err` resets only the text), and appends those of the client. So
+    # `number` is right if the server did send an error, whose text then precedes the client's. If that text
+    # is missing, the severity of the error was not above the kept one; equal ones are most likely the same.
+    client_errors = [(int(client), level) for client, level in _CLIENT_ERROR.findall(text)]
+    sent = [level for client, level in client_errors if client == SERVER_ERROR]
+    if not sent:
+        return client_errors[-1][0] if client_errors else number
+    is_earlier = _CLIENT_ERROR.match(text) is not None and int(sent[-1]) != severity
+    return SERVER_ERROR if is_earlier or number in _INFORMATIONAL else number
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether the server answered a connect with an error, such as that of a refused login."""
+    # Not by the error's number, which may be that of an earlier failure.
+    match error:
+        case BaseException(args=((int(), bytes() as text), *_)):
+            return any(int(client) == SERVER_ERROR for client, _ in _CLIENT_ERROR.findall(text))
+    return False
 
 
 def words_of(error: BaseException | None) -> str:

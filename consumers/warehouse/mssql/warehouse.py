@@ -5,12 +5,13 @@ first reads under them take one round trip. The database should have READ_COMMIT
 statement of a reader then sees one committed state, and never waits for a writer (INV-8).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import SQLAlchemyError
 
 from consumers.warehouse import letter_counts
@@ -24,6 +25,7 @@ from consumers.warehouse.mssql.ddl import (
     run,
 )
 from consumers.warehouse.mssql.errors import FOREIGN, RowRefused, mssql_errors
+from consumers.warehouse.mssql.login import Arguments, RotatedLogin
 from consumers.warehouse.mssql.rows import read_rows
 from consumers.warehouse.mssql.setup import database_problems, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql.transaction import MssqlTransaction
@@ -41,17 +43,32 @@ ANSWER_SECONDS = 300
 """Longer than the lock timeout, so that only a dead server exceeds it."""
 
 
-def open_warehouse(url: str, entities: Iterable[Entity], *, clock: Clock = now) -> "MssqlWarehouse":
+def open_warehouse(
+    url: str,
+    entities: Iterable[Entity],
+    *,
+    clock: Clock = now,
+    read_again: Callable[[], str] | None = None,
+) -> "MssqlWarehouse":
     """Return the warehouse at `mssql+pymssql://user:password@host:1433/database`, without connecting yet.
 
-    Encryption is required unless the URL has `?encryption=off` (docs/sql-server.md). Raises
-    ConfigurationError, which shows no part of the URL, for another driver or a missing host or database.
+    Encryption is required unless the URL has `?encryption=off` (docs/sql-server.md). `read_again` returns
+    the URL as it is now, for a login that is rotated. Raises ConfigurationError, which shows no part of the
+    URL, for another driver or a missing host or database.
     """
+    engine = _engine(_checked(url))
+    if read_again:
+        login = RotatedLogin(lambda dialect: _all_arguments(dialect, _checked(read_again())))
+        event.listen(engine, "do_connect", login.connect)
+    return MssqlWarehouse(engine, StagingTables(entities, prefix="staging."), clock, server_of(url))
+
+
+def _checked(url: str) -> URL:
     parsed = parse_url(url)
     if parsed.drivername != "mssql+pymssql" or not (parsed.host and parsed.database):
         raise malformed()
     check_options(parsed, MSSQL_OPTIONS)
-    return MssqlWarehouse(_engine(parsed), StagingTables(entities, prefix="staging."), clock, server_of(url))
+    return parsed
 
 
 def connect_arguments(url: URL) -> dict[str, object]:
@@ -64,6 +81,12 @@ def connect_arguments(url: URL) -> dict[str, object]:
         "autocommit": True,
     }
     return {name: value for name, value in defaults.items() if name not in url.query}
+
+
+def _all_arguments(dialect: Dialect, url: URL) -> Arguments:
+    """Return the arguments of pymssql.connect as SQLAlchemy derives them from the URL, and ours."""
+    _, arguments = dialect.create_connect_args(url.difference_update_query(["plugin"]))
+    return {**arguments, **connect_arguments(url)}
 
 
 def _engine(url: URL) -> Engine:
