@@ -1,0 +1,82 @@
+"""The file of a deployment and all that is derived from it, as the command line names them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from headwater.commands.schemas.arguments import add_home, settings_of
+from headwater.deployment.checks import problems
+from headwater.deployment.deployment import Deployment, read_deployment
+from headwater.deployment.stacks import Stack, stacks_of
+from headwater.deployment.templates import load_templates
+from schemas.catalog.files import read_json
+from schemas.catalog.loader import load_catalog
+from schemas.errors import ConfigurationError
+
+FILE = "deployment.toml"
+PACKAGES = Path("dist/lambda")  # where `make package` writes them
+_MANIFEST = "manifest.json"
+
+
+class Plan(NamedTuple):
+    """A deployment with its stacks, and what is wrong with it."""
+
+    file: Path
+    deployment: Deployment
+    stacks: list[Stack]
+    problems: list[str]
+
+
+def add_deployment(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the file, the entities and the packages."""
+    add_home(parser)
+    parser.add_argument("--file", type=Path, metavar="FILE", help=f"the deployment (HOME/{FILE})")
+    parser.add_argument(
+        "--packages",
+        type=Path,
+        metavar="DIR",
+        help=f"the folder of the packages and their {_MANIFEST} ({PACKAGES}, if it exists)",
+    )
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Return the deployment that the options name. Raises ConfigurationError."""
+    home = settings_of(options).home
+    file = options.file or (home and home / FILE)
+    if file is None:
+        raise ConfigurationError(f"--file: name the {FILE}, or the folder of it and of entities/ by --home")
+    catalog, templates = load_catalog(home), load_templates()
+    deployment, wrong = read_deployment(file)
+    stacks = stacks_of(deployment, catalog, templates, _keys(options.packages))
+    return Plan(
+        file, deployment, stacks, wrong + problems(deployment, catalog, templates, stacks, _regions())
+    )
+
+
+def _keys(folder: Path | None) -> Mapping[str, str]:
+    """Return the keys of the packages in the bucket of the code, by file name. Raises ConfigurationError."""
+    file = (folder or PACKAGES) / _MANIFEST
+    if folder is None and not file.is_file():
+        return {}  # the keys may be in the file of the deployment
+    try:
+        manifest = read_json(file, "manifest", "an object")
+        return {name: str(entry["key"]) for name, entry in manifest.items()}
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    except (KeyError, TypeError):
+        raise ConfigurationError(f"{file}: a package has no key; run `make package` again") from None
+
+
+def _regions() -> set[str]:
+    """Return the regions of Lambda that boto3 knows, in all partitions. No call is made."""
+    import boto3
+
+    session = boto3.session.Session()
+    return {
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("lambda", partition)
+    }

@@ -1,0 +1,1 @@
+"""A deployment: its file, the CloudFormation files rendered from it, and its checks. Pure."""

@@ -1,0 +1,164 @@
+"""The stacks of a deployment: each template in each account, with the value of every parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headwater.deployment.deployment import REPORTING, SOURCE, TABLES, Deployment, Parameters, Source
+from headwater.deployment.tables import stream_parameter, tables_template
+from headwater.deployment.templates import Template, template_of
+from schemas.catalog.entity import Catalog
+from schemas.sources.dynamodb import tables
+
+IDENTITY = {"Application": "tags, application", "Environment": "tags, environment"}
+"""Parameters that are tags, with their place in the file: the names of everything follow from them."""
+_SIDES = ("producers", "consumers", "refresher")
+
+
+class Value(NamedTuple):
+    """A value of a parameter."""
+
+    text: str
+    where: str
+    """The place of the file that decides it."""
+    derived: bool = False
+    """True if it follows from accounts, region and tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One template in one account."""
+
+    account: str
+    where: str
+    """The table of the file that declares the account: `reporting`, or `source 2`."""
+    template: Template
+    given: Mapping[str, str]
+    """Values that the file gives for this template alone."""
+    values: Mapping[str, Value]
+    """The values of all parameters that have one."""
+
+    places: Mapping[str, str]
+    """The place of the file of each parameter."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Parameters without a value."""
+        return tuple(name for name in self.template.parameters if name not in self.values)
+
+
+def tables_of(catalog: Catalog, source: Source) -> tuple[str, ...]:
+    """Return the tables of an account that entities name, sorted."""
+    known = tables(catalog)
+    return tuple(sorted(known if source.tables is None else {*source.tables} & {*known}))
+
+
+def stacks_of(
+    deployment: Deployment,
+    catalog: Catalog,
+    templates: Mapping[str, Template],
+    packages: Mapping[str, str],
+) -> list[Stack]:
+    """Return the stacks, those of the reporting account first, each account's in the order of deployment.
+
+    Args:
+        deployment: The file.
+        catalog: The entities.
+        templates: The templates by name; those that are not among them have no stack.
+        packages: Keys of the zips in the bucket of the code, by file name, such as `producers-arm64.zip`.
+    """
+    values = _Values(deployment, _derived(deployment), packages)
+    reporting = deployment.reporting
+    stacks = [
+        values.stack(reporting.account, "reporting", templates[name], reporting.parameters)
+        for name in REPORTING
+        if name in templates and (name != "replay" or reporting.has_replay)
+    ]
+    for number, source in enumerate(deployment.sources, 1):
+        # The account of the log has one stack of artifacts, also where it is a source.
+        shared = {"artifacts"} if source.account == reporting.account else set()
+        stacks += [
+            values.stack(source.account, f"source {number}", templates[name], source.parameters)
+            for name in SOURCE
+            if name in templates and name not in shared
+        ]
+        if tables_of(catalog, source):
+            stacks.append(values.tables(catalog, source, f"source {number}"))
+    return stacks
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Where values come from: the file, names that follow from it, packages, and the templates' defaults."""
+
+    deployment: Deployment
+    derived: Mapping[str, str]
+    packages: Mapping[str, str]
+
+    def stack(self, account: str, where: str, template: Template, parameters: Parameters) -> Stack:
+        """Return the stack of a template whose parameters have their own names in the file."""
+        given = parameters.get(template.name, {})
+        places = {name: f"{where}, {template.name}, {name}" for name in template.parameters}
+        places |= {name: f"parameters, {name}" for name in self.deployment.parameters if name not in given}
+        return self._stack(account, where, template, given, places)
+
+    def tables(self, catalog: Catalog, source: Source, where: str) -> Stack:
+        """Return the stack of an account's tables, whose parameters are in `streams` by name of the table."""
+        known, mine = tables(catalog), tables_of(catalog, source)
+        body = tables_template(
+            {name: known[name] for name in mine}, create=source.create_tables, table_keys=source.table_keys
+        )
+        arns = {stream_parameter(name): arn for name, arn in source.streams.items() if name in mine}
+        places = {stream_parameter(name): f"{where}, streams, {name}" for name in mine}
+        return self._stack(source.account, where, template_of(TABLES, body), arns, places)
+
+    def _stack(
+        self,
+        account: str,
+        where: str,
+        template: Template,
+        given: Mapping[str, str],
+        places: Mapping[str, str],
+    ) -> Stack:
+        code = {"CodeBucket": f"{self.deployment.prefix}-artifacts-{account}-{self.deployment.region}"}
+        derived = {**self.derived, **code}
+        defaults = {n: one.default for n, one in template.parameters.items() if one.default is not None}
+        chosen = {**self.deployment.parameters, **given}
+        texts = {**defaults, **derived, **chosen}
+        texts = {**self._package_keys(texts), **texts}
+        places = {**{name: f"{where}, {template.name}, {name}" for name in derived}, **places, **IDENTITY}
+        values = {
+            name: Value(texts[name], places[name], name in derived and name not in {*chosen, *IDENTITY})
+            for name in template.parameters
+            if name in texts
+        }
+        return Stack(account, where, template, given, values, places)
+
+    def _package_keys(self, texts: Mapping[str, str]) -> Mapping[str, str]:
+        machine = texts.get("Architecture", "")
+        names = {f"{side.capitalize()}Key": f"{side}-{machine}.zip" for side in _SIDES}
+        return {name: self.packages[file] for name, file in names.items() if file in self.packages}
+
+
+def _derived(deployment: Deployment) -> Mapping[str, str]:
+    """Return the values that follow from the file: names of stacks, and of what other accounts use."""
+    region, reporting, prefix = deployment.region, deployment.reporting.account, deployment.prefix
+    stacks = {f"{name.capitalize()}Stack": deployment.stack(name) for name in (*REPORTING, *SOURCE)}
+    return {
+        **stacks,
+        "Application": deployment.tags["application"],
+        "Environment": deployment.tags["environment"],
+        "SourceAccounts": ",".join(sorted({source.account for source in deployment.sources})),
+        "ReportingAccount": reporting,
+        "StreamArn": f"arn:{partition(region)}:kinesis:{region}:{reporting}:stream/{prefix}-events",
+        "LogBucketName": f"{prefix}-log-{reporting}-{region}",
+    }
+
+
+def partition(region: str) -> str:
+    """Return the partition of a region, as ARNs name it."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
