@@ -15,14 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from consumers.aws_clients import aws_clients
 from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.log_documents import LogDocuments
-from consumers.warehouse.engines import warehouse_of
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from schemas.aws_errors import silence_botocore_bodies
-from schemas.catalog.loader import load_catalog
+from consumers.wiring import wire
 from schemas.letters.s3_letters import S3Letters
 from schemas.settings import Settings, read_settings
 from schemas.telemetry.invocation import invocation
@@ -67,10 +64,7 @@ def build(settings: Settings, client: Callable[[str], Any] | None = None) -> Kin
 
     Raises ConfigurationError, TransientError.
     """
-    silence_botocore_bodies()
-    catalog = load_catalog(settings.home)
-    client = client or aws_clients(settings)
-    warehouse = warehouse_of(settings, catalog.entities.values(), client)
+    _, catalog, warehouse, client = wire(settings, client)
     warehouse.ensure()
     s3, bucket, kinesis = client("s3"), settings.log_bucket, client("kinesis")
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
-from consumers.consume import STAGE as CONSUMER
-from consumers.consume import Consumer
-from consumers.log_documents import LogDocuments
-from consumers.redrive import ConsumerRedriver
+from consumers.redrive_handler import build as consumer_redrive
 from consumers.warehouse.port import Warehouse
+from consumers.wiring import Wiring as ConsumerWiring
 from headwater.aws import Aws
 from headwater.installation import Installation
 from headwater.sources.kind import LocalKind
@@ -35,13 +33,12 @@ def redrivers(here: Installation, aws: Aws, warehouse: Warehouse) -> Mapping[str
     Those of the producers look for the key of hashed fields when their first letter comes, and raise
     ConfigurationError then: who redrives the consumer's letters needs no key, and should have none.
     """
-    documents = LogDocuments(aws.s3, here.settings.log_bucket)
     wiring = cache(lambda: wire(here.settings, aws.client, here.catalog))
     sources: dict[str, Redriver] = {
         kind.name: _Late(partial(_of_source, kind, wiring)) for kind in KINDS.values()
     }
-    consumer = ConsumerRedriver(lambda store: Consumer(here.catalog, warehouse, store, documents.read))
-    return {CONSUMER: consumer, **sources}
+    consumer = consumer_redrive(ConsumerWiring(here.settings, here.catalog, warehouse, aws.client))
+    return {**consumer.redrivers, **sources}
 
 
 def has_redrive(letter: DeadLetter) -> bool:

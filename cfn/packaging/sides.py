@@ -25,7 +25,7 @@ class Side:
 
 
 SIDES = (
-    Side("producers", ("producers.csv.handler", "producers.dynamodb.handler")),
-    Side("consumers", ("consumers.handler",), warehouse=True),
+    Side("producers", ("producers.csv.handler", "producers.dynamodb.handler", "producers.redrive_handler")),
+    Side("consumers", ("consumers.handler", "consumers.redrive_handler"), warehouse=True),
     Side("refresher", ("consumers.reporting.refresh.refresher",), warehouse=True, reports=True),
 )

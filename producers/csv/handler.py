@@ -120,8 +120,7 @@ class Producer:
 
         Raises TransientError and ConfigurationError, unless the event is from SQS.
         """
-        self._publisher.left = left
-        self._deadline = Deadline(left)
+        self.begin(left)
         records = lambda_event.get("Records", ())
         if any(record.get("eventSource") == "aws:sqs" for record in records):
             # Each message is tried, whatever became of the others: one bad file must not hold up the rest.
@@ -129,6 +128,11 @@ class Producer:
             return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
         self.take(json.dumps(lambda_event))
         return {"batchItemFailures": []}
+
+    def begin(self, left: SecondsLeft) -> None:
+        """Begin an invocation with so much time left."""
+        self._publisher.left = left
+        self._deadline = Deadline(left)
 
     def _take_message(self, record: Mapping[str, Any]) -> bool:
         try:

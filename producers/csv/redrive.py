@@ -13,7 +13,10 @@ from urllib.parse import quote_plus
 
 from producers.csv.file import STAGE
 from producers.csv.handler import Producer
+from producers.csv.handler import build as build_producer
 from producers.csv.notices import CREATED
+from producers.wiring import Wiring
+from schemas.deadline import SecondsLeft, unlimited
 from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.letters.outcomes import LetterOutcome
 
@@ -22,6 +25,18 @@ CORRECT_IT = (
     "corrections/, then discard the letter"
 )
 """Reason why the letter of a file that was read has no redrive."""
+
+
+def build(wiring: Wiring, left: SecondsLeft = unlimited) -> CsvRedriver:
+    """Build the redriver for one invocation. Files are read until the time is nearly up, as the producer
+    does: the next redrive goes on where it was."""
+
+    def producer(letters: LetterStore) -> Producer:
+        built = build_producer(wiring._replace(letters=letters))
+        built.begin(left)
+        return built
+
+    return CsvRedriver(producer, wiring.letters)
 
 
 class CsvRedriver:

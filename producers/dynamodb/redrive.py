@@ -6,13 +6,26 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from producers.dynamodb.handler import Producer
+from producers.dynamodb.handler import build as build_producer
 from producers.dynamodb.records import STAGE, RecordReader, StreamRecord, check_form, payload_of, table_of
+from producers.wiring import Wiring
 from schemas.catalog.entity import Catalog
+from schemas.deadline import SecondsLeft, unlimited
 from schemas.errors import ConfigurationError, TransientError
 from schemas.letters.letter import DeadLetter, LetterStore
 from schemas.letters.outcomes import LetterOutcome, RefusedLetters
 from schemas.privacy import HashKey
 from schemas.sources.dynamodb import entities_of_table
+
+
+def build(wiring: Wiring, left: SecondsLeft = unlimited) -> DynamoDbRedriver:
+    """Build the redriver for one invocation, which has so much time left."""
+    return DynamoDbRedriver(
+        wiring.catalog,
+        lambda letters: build_producer(wiring._replace(letters=letters)),
+        wiring.hash_key,
+        left,
+    )
 
 
 class DynamoDbRedriver:
@@ -23,10 +36,15 @@ class DynamoDbRedriver:
     """
 
     def __init__(
-        self, catalog: Catalog, producer: Callable[[LetterStore], Producer], key: HashKey | None = None
+        self,
+        catalog: Catalog,
+        producer: Callable[[LetterStore], Producer],
+        key: HashKey | None = None,
+        left: SecondsLeft = unlimited,
     ) -> None:
         """`producer` builds a producer that uses `key` and stores its dead letters in its argument."""
         self._catalog = catalog
+        self._left = left
         self._refusals = RefusedLetters()
         self._producer = producer(self._refusals)
         self._reader = RecordReader(catalog, key)
@@ -48,7 +66,7 @@ class DynamoDbRedriver:
     def _publish(self, records: Sequence[StreamRecord]) -> Mapping[bytes, Sequence[DeadLetter]]:
         """Publish records. Returns the new dead letters, by payload."""
         self._refusals.drain()  # left over from a call that failed
-        outcome = self._producer.publish(records)
+        outcome = self._producer.publish(records, self._left)
         if outcome.failed is not None:
             raise TransientError(f"Kinesis did not take all of {len(records)} records")
         refused: dict[bytes, list[DeadLetter]] = {}

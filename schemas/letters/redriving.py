@@ -148,6 +148,8 @@ class RedriveCounts:
     redriven: int = 0
     failed_again: int = 0
     not_redrivable: int = 0
+    more: bool = False
+    """Whether the redrive ended before it had tried all letters."""
     _seen: set[bytes] = field(default_factory=set)
 
     def count(self, letter: DeadLetter, outcome: LetterOutcome | None) -> None:
@@ -188,18 +190,28 @@ def redrive(
     condition: LetterFilter,
     report: Callable[[RedriveCounts, float], None] = lambda _counts, _seconds: None,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    group: int = MAX_GROUP_LETTERS,
+    ends: Callable[[], bool] = lambda: False,
+    counts: RedriveCounts | None = None,
 ) -> RedriveCounts:
     """Process the selected letters through their normal path, and record the outcomes beside them.
 
     The state of a letter is that over all objects that contain it, as in `list_letters`. Memory is bounded by
-    the letters of one object and MAX_GROUP_LETTERS more, and a digest of each letter with an outcome. It may
+    the letters of one object and `group` more, and a digest of each letter with an outcome. It may
     be repeated, and several people may redrive at once: the result is the same (INV-2).
+
+    At most `group` letters are redriven together. `ends` returns whether to stop before the next group.
+    `counts` is added to and returned, so that the caller has them after an error as well.
 
     Raises TransientError and ConfigurationError for faults of the environment. Outcomes recorded before are
     valid.
     """
-    counts, start, reported = RedriveCounts(), clock(), 0.0
-    for parts in _groups(_parts(ledgers, condition)):
+    counts, start, reported = counts or RedriveCounts(), clock(), 0.0
+    for parts in _groups(_parts(ledgers, condition, group), group):
+        if ends():
+            counts.more = True
+            break
         # Stages in order of appearance, each in one call of its redriver.
         for stage in dict.fromkeys(letter.stage for part in parts for letter in part.letters):
             of_stage = [part for part in parts if part.letters[0].stage == stage]
@@ -244,7 +256,7 @@ def _states(ledgers: Iterable[LetterLedger]) -> dict[bytes, LetterState]:
     return states
 
 
-def _parts(ledgers: Sequence[LetterLedger], condition: LetterFilter) -> Iterator[_Part]:
+def _parts(ledgers: Sequence[LetterLedger], condition: LetterFilter, group: int) -> Iterator[_Part]:
     """Yield the selected letters of each object, in parts within the limits of a group."""
     states = _states(ledgers)
     for ledger in ledgers:
@@ -256,7 +268,7 @@ def _parts(ledgers: Sequence[LetterLedger], condition: LetterFilter) -> Iterator
             }
             selected = [letter for letter in batch.letters if letter.name in names]
             while selected:
-                part = _Part(ledger, batch.key, _first_group(selected), frozenset(batch.outcomes))
+                part = _Part(ledger, batch.key, _first_group(selected, group), frozenset(batch.outcomes))
                 del selected[: len(part.letters)]
                 yield part
 
@@ -268,10 +280,10 @@ def _over_all_objects(status: LetterStatus, states: Mapping[bytes, LetterState])
     return status._replace(state=stronger_state(status.state, known))
 
 
-def _first_group(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+def _first_group(letters: Sequence[DeadLetter], group: int) -> list[DeadLetter]:
     """Return as many of the first letters as fit in a group, at least one."""
     size, count = 0, 0
-    for letter in letters[:MAX_GROUP_LETTERS]:
+    for letter in letters[:group]:
         size += len(letter.payload)
         if count and size > MAX_GROUP_BYTES:
             break
@@ -279,13 +291,13 @@ def _first_group(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     return list(letters[:count])
 
 
-def _groups(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+def _groups(parts: Iterable[_Part], limit: int) -> Iterator[list[_Part]]:
     """Yield consecutive parts together, up to the limits of a group."""
     group: list[_Part] = []
     letters = size = 0
     for part in parts:
         part_size = sum(len(letter.payload) for letter in part.letters)
-        full = letters + len(part.letters) > MAX_GROUP_LETTERS or size + part_size > MAX_GROUP_BYTES
+        full = letters + len(part.letters) > limit or size + part_size > MAX_GROUP_BYTES
         if group and full:
             yield group
             group, letters, size = [], 0, 0

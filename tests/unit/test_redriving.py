@@ -305,19 +305,16 @@ def test_a_stage_without_a_normal_path_is_counted_and_nothing_is_recorded() -> N
     assert (done.redriven, done.not_redrivable, len(ledger.objects)) == (0, 1, 1)
 
 
-def test_an_environment_that_fails_stops_it_and_what_was_done_before_is_recorded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_environment_that_fails_stops_it_and_what_was_done_before_is_recorded() -> None:
     class Failing:
         def redrive(self, letters: Sequence[DeadLetter]) -> list[LetterOutcome]:
             if any(b"stop" in each.payload for each in letters):
                 raise TransientError("the database is away")
             return [LetterOutcome(each.stage, each.id, "redriven") for each in letters]
 
-    monkeypatch.setattr(redriving, "MAX_GROUP_LETTERS", 2)
     ledger = ledger_of([b"1", b"2"], [b"stop", b"3"], [b"4"])
     with pytest.raises(TransientError):
-        redrive([ledger], {"consumer": Failing()}, LetterFilter())
+        redrive([ledger], {"consumer": Failing()}, LetterFilter(), group=2)
     assert set(states(ledger).values()) <= {"open", "redriven"}
     assert states(ledger)[letter(b"stop").id] == states(ledger)[letter(b"3").id] == "open"
 
@@ -333,14 +330,13 @@ class Watching:
         return [LetterOutcome(each.stage, each.id, "redriven") for each in letters]
 
 
-def test_many_small_objects_go_together_and_a_large_one_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redriving, "MAX_GROUP_LETTERS", 10)
+def test_many_small_objects_go_together_and_a_large_one_in_pieces() -> None:
     small = ledger_of(*[[b"%d" % number] for number in range(25)])
     watching = Watching()
-    redrive([small], {"consumer": watching}, LetterFilter())
+    redrive([small], {"consumer": watching}, LetterFilter(), group=10)
     assert watching.given == [10, 10, 5]
     large, watching = ledger_of([b"%d" % number for number in range(25)]), Watching()
-    assert redrive([large], {"consumer": watching}, LetterFilter()).redriven == 25
+    assert redrive([large], {"consumer": watching}, LetterFilter(), group=10).redriven == 25
     assert watching.given == [10, 10, 5]
     assert set(states(large).values()) == {"redriven"}
 
@@ -354,9 +350,8 @@ def test_letters_go_in_pieces_of_bytes_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert watching.given == [1, 1, 1]
 
 
-def test_memory_holds_one_object_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_holds_one_object_at_a_time() -> None:
     """Of the objects read, no more are alive than those that are taken together."""
-    monkeypatch.setattr(redriving, "MAX_GROUP_LETTERS", 1)
     ledger, read = ledger_of(*[[b"%d" % number] for number in range(9)]), list[int]()
 
     class Counting(InMemoryLedger):
@@ -372,7 +367,7 @@ def test_memory_holds_one_object_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
             return []
 
     done: list[int] = []
-    redrive([Counting()], {"consumer": Level()}, LetterFilter())
+    redrive([Counting()], {"consumer": Level()}, LetterFilter(), group=1)
     assert len(done) == 9
 
 

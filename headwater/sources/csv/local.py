@@ -13,9 +13,8 @@ from headwater.sources.csv.process import CsvProcess
 from headwater.sources.csv.provision import find_queue, make_queue, watch
 from headwater.sources.csv.waiting import await_files
 from headwater.sources.kind import Environment, LocalKind, Running
-from producers.csv.handler import build
-from producers.csv.redrive import CORRECT_IT, CsvRedriver, has_redrive
-from producers.wiring import Wiring
+from producers.csv.redrive import CORRECT_IT, has_redrive
+from producers.csv.redrive import build as build_redriver
 from schemas.catalog.entity import Catalog
 from schemas.settings import Settings
 from schemas.sources.csv import KIND as SOURCE
@@ -33,10 +32,6 @@ def _running(at: Environment) -> Iterator[Running]:
         yield Running(QueuePoller(at.aws.sqs, url, arn, process), lambda: str(process.reading or ""))
 
 
-def _redriver(wiring: Wiring) -> CsvRedriver:
-    return CsvRedriver(lambda store: build(wiring._replace(letters=store)), wiring.letters)
-
-
 def _invitation(catalog: Catalog) -> str:
     return f"drop files of the feeds {listed(feeds(catalog))}: headwater drop FILE --entity E"
 
@@ -45,7 +40,7 @@ KIND = LocalKind(
     name=SOURCE.name,
     make_flow=_make_flow,
     running=_running,
-    redriver=_redriver,
+    redriver=build_redriver,
     has_redrive=has_redrive,
     instead_of_redrive=f"files left as they are: {CORRECT_IT}",
     await_taken=await_files,

@@ -11,8 +11,7 @@ from headwater.sources.dynamodb.poller import DynamoDbPoller
 from headwater.sources.dynamodb.provision import enable_stream, make_table
 from headwater.sources.kind import Environment, LocalKind, Running
 from producers.dynamodb.handler import build
-from producers.dynamodb.redrive import DynamoDbRedriver
-from producers.wiring import Wiring
+from producers.dynamodb.redrive import build as build_redriver
 from schemas.catalog.entity import Catalog
 from schemas.settings import Settings
 from schemas.sources.dynamodb import KIND as SOURCE
@@ -41,12 +40,6 @@ def _running(at: Environment) -> Iterator[Running]:
     yield Running(poller, lambda: "")
 
 
-def _redriver(wiring: Wiring) -> DynamoDbRedriver:
-    return DynamoDbRedriver(
-        wiring.catalog, lambda store: build(wiring._replace(letters=store)), wiring.hash_key
-    )
-
-
 def _invitation(catalog: Catalog) -> str:
     return f"put items into the tables {listed(tables(catalog))}"
 
@@ -60,7 +53,7 @@ KIND = LocalKind(
     make_stores=_make_tables,
     make_flow=_enable_streams,
     running=_running,
-    redriver=_redriver,
+    redriver=build_redriver,
     invitation=_invitation,
     instead_of_drop=_instead_of_drop,
 )
