@@ -145,6 +145,8 @@ def environment(exports: dict[str, str]) -> Iterator[None]:
 
 def consume(told: Connection) -> None:
     here, aws = load(), connect()
+    with here.new_warehouse() as warehouse:
+        warehouse.ensure()
     consumer_handler({"Records": []}, None)
     stream = StreamReader(aws.kinesis, here.settings.stream)
     with here.warehouse() as warehouse:

@@ -89,6 +89,8 @@ def keep(way: Way, of: Load, without_transport: bool, told: Connection) -> None:
     """Fills staging, then applies what comes and keeps the report. Once it is told to end, it compares the
     report with its SELECT and tells how long each refresh took that had something to do, in seconds."""
     here = load()
+    with here.new_warehouse() as warehouse:
+        warehouse.ensure()
     consumer_handler({"Records": []}, None)
     changes, hand_over = Changes(here.catalog), without_kinesis(here)
     for call in changes.filling():

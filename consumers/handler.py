@@ -65,7 +65,8 @@ def build(settings: Settings, client: Callable[[str], Any] | None = None) -> Kin
     Raises ConfigurationError, TransientError.
     """
     _, catalog, warehouse, client = wire(settings, client)
-    warehouse.ensure()
+    # Creating tables is a step of the deployment: a writer has no right to it (docs/sql-server.md).
+    warehouse.require()
     s3, bucket, kinesis = client("s3"), settings.log_bucket, client("kinesis")
 
     # Asked once in a container's life: a stream made again is read through a new event source.

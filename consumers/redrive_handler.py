@@ -40,6 +40,7 @@ def handler(request: object, context: object) -> dict[str, Any]:
 
 def build(wiring: Wiring) -> Redrive:
     """Build the redrive of an installation from its parts."""
+    wiring.warehouse.require()
     s3, bucket = wiring.client("s3"), wiring.settings.log_bucket
     documents = LogDocuments(s3, bucket)
     redriver = ConsumerRedriver(

@@ -37,6 +37,8 @@ PRIVATE = 0xE000
 GENERIC = 33_557_097
 """Babelfish's number for every error that it has no number of SQL Server for."""
 
+_MISSING = re.compile(rb'relation "\w+?_((?:headwater|staging|history|reporting)\.\w+)" does not exist')
+
 ERROR_NUMBERS = (
     # SQL Server's number is in NUMBERS of mssql_errors; here the text is all that tells them apart.
     ("lock timeout", 1222),
@@ -195,11 +197,11 @@ def unescaped(statement: str, parameters: tuple[object, ...]) -> tuple[str, tupl
 
 
 def _renumbered(context: ExceptionContext) -> None:
-    """SQL Server's number in place of the generic one."""
+    """SQL Server's number in place of the generic one, and its words for a missing table."""
     orig = context.original_exception
     if orig.args and orig.args[0] == GENERIC:
-        said = str(orig.args[1])
+        said = _MISSING.sub(rb"Invalid object name '\1'.", orig.args[1])
         for words, number in ERROR_NUMBERS:
-            if words in said:
-                orig.args = (number, *orig.args[1:])
+            if words in str(orig.args[1]):
+                orig.args = (number, said, *orig.args[2:])
                 return

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
-from schemas.errors import PoisonEventError, TransientError
+from schemas.errors import ConfigurationError, PoisonEventError, TransientError
 
 LIVE_READER = "live"
 """Reader name of the consumers, which write the revision that is live at the time."""
@@ -294,6 +294,12 @@ class Warehouse(Transactions, Protocol):
     def ensure(self) -> None:
         """Create what is missing: system tables, and revision 1 and the view of each entity. Idempotent."""
 
+    def require(self) -> None:
+        """Raise ConfigurationError if `ensure` would create or change something, and describe it.
+
+        Changes nothing, and needs no right but those of a writer.
+        """
+
     def init(self) -> None:
         """Do `ensure`, and create the settings and roles for separate readers and writers. Idempotent.
 
@@ -347,3 +353,16 @@ class Warehouse(Transactions, Protocol):
 
     def close(self) -> None:
         """Close the connections to the database."""
+
+
+_SHOWN = 3
+
+
+def refuse(lacks: Sequence[str]) -> None:
+    """Raise ConfigurationError for what a warehouse lacks, if anything."""
+    if lacks:
+        more = f"; {len(lacks) - _SHOWN} more" if len(lacks) > _SHOWN else ""
+        raise ConfigurationError(
+            f"the warehouse is not ready: {'; '.join(lacks[:_SHOWN])}{more}. "
+            "Run `headwater warehouse init` as its owner"
+        )

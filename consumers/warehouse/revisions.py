@@ -1,10 +1,9 @@
 """Life cycle of the revisions of a staging table, for every engine: create, show, swap, retire, drop."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Select, delete, func, insert, literal, select, update
-from sqlalchemy import Row as SqlRow
 
 from consumers.warehouse.floors import Floors
 from consumers.warehouse.history import HistoryTable, history_table
@@ -12,11 +11,16 @@ from consumers.warehouse.indexes import IndexColumns, Indexes, report_indexes
 from consumers.warehouse.port import LIVE_READER, Revision, revision_reader
 from consumers.warehouse.system import SystemTables
 from consumers.warehouse.tables import StagingTable
+from consumers.warehouse.versions import (
+    RevisionRow,
+    current_revision,
+    find_revision,
+    needs_rebuild,
+    outdated,
+    revision_of,
+    versions_of,
+)
 from schemas.errors import ConfigurationError, ConflictError
-from schemas.evolution.rules import Category
-
-RevisionRow: TypeAlias = "SqlRow[*tuple[Any, ...]]"
-"""A row of `Revisions.selected`."""
 
 DROPPED = "dropped"
 """State of a dropped revision. Its row is kept so that its number is never reused."""
@@ -68,19 +72,34 @@ class Revisions:
         self._system = system
         self._ddl = ddl
 
-    def is_ensured(self, table: StagingTable) -> bool:
-        """Return whether `ensure` would change nothing. Raises as `find_revision` does."""
+    def lack(self, table: StagingTable, missing: str = "missing") -> str | None:
+        """Describe what `ensure` would create or change; return None if it would change nothing.
+
+        `missing` describes a view that is not found. Raises as `find_revision` does.
+        """
+        name = table.entity.name
         if not any(revision.state == "live" for revision in self.of(table)):
-            return False
-        if any(self._widenable(table)) or any(self._unwanted_histories(table)):
-            return False
+            return f"entity {name}: it has no table"
+        for revision, _ in self._widenable(table):
+            return f"entity {name}: {versions_of(revision, table)}"
+        if any(self._unwanted_histories(table)):
+            return f"entity {name}: it has a history that it no longer keeps"
         live, stored = self._find(table, "live")
-        if stored is not table:
-            return True  # only a rebuild helps, which `ensure` does not do
-        shown = self._shown_history(table, live.number)
-        return self._ddl.shows(table, table.view, live.number) and self._ddl.shows_history(
+        # If the versions differ here, only a rebuild helps, which `ensure` does not do.
+        if stored is table and not self._shows(table, live.number):
+            return f"the view {table.view} is {missing}, or does not match its entity"
+        return None
+
+    def _shows(self, table: StagingTable, live: int) -> bool:
+        """Return whether the views for readers have the definitions for this revision."""
+        shown = self._shown_history(table, live)
+        return self._ddl.shows(table, table.view, live) and self._ddl.shows_history(
             history_table(table), shown
         )
+
+    def lacks(self, tables: Iterable[StagingTable], missing: str = "missing") -> list[str]:
+        """Return the descriptions of `lack` for these tables."""
+        return [lack for table in tables if (lack := self.lack(table, missing))]
 
     def ensure(self, table: StagingTable, now: str) -> None:
         """Create revision 1 of a new entity, widen tables of older schema versions, and update the views.
@@ -116,7 +135,7 @@ class Revisions:
         for row in self._connection.execute(self.selected([table])).all():
             if row.state in ("live", "retired") and table.entity.evolution.has(row.schema_fingerprint):
                 revision, stored = find_revision(table, [row], row.number)
-                if stored is not table and not _needs_rebuild(stored, table):
+                if stored is not table and not needs_rebuild(stored, table):
                     yield revision, stored
 
     def problems(self, table: StagingTable, missing: str = "missing") -> list[str]:
@@ -124,11 +143,11 @@ class Revisions:
 
         `missing` describes a view that is not found. Raises as `find_revision` does.
         """
-        if not self.is_ensured(table):
-            return [f"the view {table.view} is {missing}, or does not match its entity"]
+        if lack := self.lack(table, missing):
+            return [lack]
         live, stored = self._find(table, "live")
         if stored is not table:
-            return [_outdated(live, stored, table)]
+            return [outdated(live, stored, table)]
         if table.entity.history and self._shown_history(table, live.number) is None:
             name = table.entity.name
             return [f"entity {name}: it has no history yet: run `headwater replay rebuild {name}`"]
@@ -178,7 +197,7 @@ class Revisions:
         """Return the revisions that have not been dropped, by number."""
         number = self._system.revisions.c.number
         rows = self._connection.execute(self.selected([table]).order_by(number))
-        return [_revision(row) for row in rows]
+        return [revision_of(row) for row in rows]
 
     def selected(self, tables: Iterable[StagingTable]) -> "Select[*tuple[Any, ...]]":
         """Return the SELECT of these entities' revisions that have not been dropped."""
@@ -330,67 +349,6 @@ class Revisions:
             self._ddl.show(table, view, number)
 
 
-def find_revision(
-    table: StagingTable, rows: Iterable[RevisionRow], which: object
-) -> tuple[Revision, StagingTable]:
-    """Return the revision in `rows`, and the table with the schema version of that revision.
-
-    `rows` are from `Revisions.selected`, at most one. The table is `table` itself if the version is the
-    newest. Raises ConfigurationError if `rows` is empty, or if the schema is not among the table's versions.
-    """
-    entity = table.entity
-    row = next(iter(rows), None)
-    if row is None:
-        raise ConfigurationError(f"entity {entity.name}: the warehouse has no revision {which}")
-    revision, fingerprint = _revision(row), bytes(row.schema_fingerprint)
-    # An unknown schema means that a newer process created the table: this one must not write to it.
-    if not entity.evolution.has(fingerprint):
-        raise ConfigurationError(
-            f"entity {entity.name}: revision {revision.number} was created by schema version "
-            f"{revision.schema_version}, {fingerprint.hex()}; this process has version "
-            f"{entity.schema.version}, {entity.schema.fingerprint.hex()}"
-        )
-    return revision, table if fingerprint == entity.schema.fingerprint else table.until(fingerprint)
-
-
-def current_revision(table: StagingTable, rows: Iterable[RevisionRow], which: object) -> Revision:
-    """Return the revision in `rows`, as `find_revision` does.
-
-    Raises ConfigurationError also if its schema version is not the newest.
-    """
-    revision, stored = find_revision(table, rows, which)
-    if stored is not table:
-        raise ConfigurationError(_outdated(revision, stored, table))
-    return revision
-
-
-def _outdated(revision: Revision, stored: StagingTable, table: StagingTable) -> str:
-    name = table.entity.name
-    command = f"replay rebuild {name}" if _needs_rebuild(stored, table) else "warehouse init"
-    return (
-        f"entity {name}: revision {revision.number} is of schema version {revision.schema_version}, and this "
-        f"process has version {table.entity.schema.version}: run `headwater {command}`"
-    )
-
-
-def _needs_rebuild(stored: StagingTable, table: StagingTable) -> bool:
-    """Return whether the schema change is more than new columns and wider types."""
-    older, newer = len(stored.entity.versions), len(table.entity.versions)
-    return (table.entity.evolution.cost(older, newer) or Category.ADDITIVE) >= Category.REBUILD
-
-
 def _schema(table: StagingTable) -> dict[str, object]:
     schema = table.entity.schema
     return {"schema_version": schema.version, "schema_fingerprint": schema.fingerprint}
-
-
-def _revision(row: RevisionRow) -> Revision:
-    number, state, created_at, schema_version, as_of, fingerprint, *_ = row
-    return Revision(
-        number=number,
-        state=state,
-        created_at=created_at,
-        schema_version=schema_version,
-        as_of=as_of,
-        schema_fingerprint=bytes(fingerprint),
-    )

@@ -186,6 +186,8 @@ def _pollers(sources: Sequence[Running], consumer: Poller) -> list[Poller]:
 
 
 def _consumer(here: Installation, aws: Aws) -> StreamPoller:
+    with here.new_warehouse() as warehouse:
+        warehouse.ensure()
     batches = build_consumer(here.settings, aws.client)
     stream = StreamReader(aws.kinesis, here.settings.stream)
     with here.warehouse() as warehouse:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -255,15 +257,25 @@ def test_the_handler_built_from_the_environment_applies_dead_letters_and_saves_i
     for record in lambda_event["Records"]:
         record["eventSourceARN"] = identity.partition("@")[0]
     lambda_event["Records"][0]["kinesis"]["data"] = b64encode(b"not ours").decode()
+    warehouse = open_warehouse(environ["HEADWATER_WAREHOUSE"], load_catalog().entities.values())
+    warehouse.ensure()
     counts = handler.build(read_settings(environ)).take(lambda_event)
     assert (counts.applied, counts.dead) == (2, 1)
-    warehouse = open_warehouse(environ["HEADWATER_WAREHOUSE"], load_catalog().entities.values())
     with warehouse.transaction() as transaction:
         (place,) = transaction.checkpoints(LIVE_READER)
     warehouse.close()
     assert place.stream == identity
     assert place.sequence == padded(lambda_event["Records"][-1]["kinesis"]["sequenceNumber"])
     assert s3.list_objects_v2(Bucket=environ["HEADWATER_LOG_BUCKET"])["KeyCount"] == 1
+
+
+def test_the_handler_makes_no_tables(environ: dict[str, str], tmp_path: Path) -> None:
+    settings = read_settings(environ)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"headwater_checkpoints is missing.*warehouse init"):
+            handler.build(settings)
+    with closing(sqlite3.connect(tmp_path / "warehouse.db")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def test_the_handler_refuses_to_start_without_a_warehouse() -> None:

@@ -140,6 +140,7 @@ def test_letters_of_a_file_and_of_the_consumer_are_redriven(here: Installation, 
 
     payloads = [record["Data"] for record in here.records()]
     (here.home / "entities" / "school").rename(here.home / "entities" / "pupil")  # the entity is not known
+    consumer_redrive.wire_from_environment().warehouse.ensure()
     done = invoke(consumer, here.batch(*payloads))
     assert done.values()["DeadLetters"] == 2
     (here.home / "entities" / "pupil").rename(here.home / "entities" / "school")

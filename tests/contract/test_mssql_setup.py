@@ -135,6 +135,7 @@ def test_check_says_of_a_view_that_it_may_be_there_unseen_unless_it_is_the_owner
 
 def test_a_writer_writes_and_makes_nothing(warehouse: MssqlWarehouse, user: Any) -> None:
     writer = open_warehouse(user("headwater_writer"), ENTITIES)
+    writer.require()
     writer.ensure()
     rows = [row(ITEM, item("x"), number) for number in (1, 2)]
     for made in rows:

@@ -83,9 +83,10 @@ def flow(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     make_stores(clients, settings, here.catalog)
     make_flow(clients, settings, here.catalog, pumped=True)
     url, arn = find_queue(clients, settings)
+    warehouse = open_warehouse(environment["HEADWATER_WAREHOUSE"], here.catalog.entities.values())
+    warehouse.ensure()
     producer, consumer = csv_producer.build(wire(settings)), consumers.build(settings)
     stream = StreamReader(clients.kinesis, settings.stream)
-    warehouse = open_warehouse(environment["HEADWATER_WAREHOUSE"], here.catalog.entities.values())
 
     def consume(lambda_event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
         consumer.take(lambda_event)

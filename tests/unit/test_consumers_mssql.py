@@ -173,6 +173,30 @@ def test_inv7_an_error_tells_its_number_and_words_of_ours_alone(number: int) -> 
     assert "swordfish" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("number", "text", "subject"),
+    [  # the texts of sys.messages
+        (208, "Invalid object name 'headwater.revisions'.", " (headwater.revisions)"),
+        (208, "Invalid object name 'OPENJSON'.", " (OPENJSON)"),
+        (207, "Invalid column name 'size'.", " (size)"),
+        (
+            229,
+            "The INSERT permission was denied on the object 'item__r1', database 'd', schema 'staging'.",
+            " (INSERT on staging.item__r1)",
+        ),
+        (262, "CREATE TABLE permission denied in database 'warehouse'.", " (CREATE TABLE)"),
+        (208, "Ung\u00fcltiger Objektname 'staging.item'.", ""),
+        (208, "Invalid object name 'swordfish of a value'.", ""),
+        (8152, "Invalid object name 'swordfish'.", ""),
+    ],
+)
+def test_an_error_names_the_table_or_the_right_that_is_missing(number: int, text: str, subject: str) -> None:
+    said = f"{text}DB-Lib error message 20018, severity 16:\nGeneral SQL Server error\n".encode()
+    with pytest.raises(NUMBERS[number][0]) as caught, mssql_errors("write item"):
+        raise DBAPIError("INSERT", (), pymssql.OperationalError(number, said))
+    assert str(caught.value) == f"write item: SQL Server error {number}{subject}: {NUMBERS[number][1]}"
+
+
 def test_of_a_connection_that_fails_the_number_is_not_that_of_an_earlier_failure() -> None:
     """As pymssql 2.4.6 gives them."""
     refused = b"DB-Lib error message 20009, severity 9:\nUnable to connect\nNet-Lib error: refused (111)\n"

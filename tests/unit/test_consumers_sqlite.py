@@ -123,7 +123,9 @@ def test_a_table_that_someone_dropped_is_a_configuration_error(warehouse: Sqlite
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql("DROP VIEW staging_item")
         connection.exec_driver_sql("DROP TABLE staging_item__r1")
-    with pytest.raises(ConfigurationError, match="SQLITE_ERROR"):
+    with pytest.raises(
+        ConfigurationError, match="the table staging_item__r1 is missing: run `headwater warehouse init`"
+    ):
         apply(warehouse, ITEM, row(ITEM, item("x"), 1))
 
 

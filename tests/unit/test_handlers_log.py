@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from consumers.handler import build as consumer
+from consumers.warehouse.engines import open_warehouse
 from producers.wiring import wire as producer
+from schemas.catalog.loader import load_catalog
 from schemas.settings import Settings, read_settings
 
 
@@ -32,6 +34,8 @@ def test_inv7_a_handler_never_logs_bodies_of_requests(
     build: Callable[[Settings], object], botocore_at_debug: logging.Logger, tmp_path: Path
 ) -> None:
     assert botocore_at_debug.isEnabledFor(logging.DEBUG)
-    build(read_settings({"HEADWATER_WAREHOUSE": f"sqlite:///{tmp_path / 'w.db'}"}))
+    url = f"sqlite:///{tmp_path / 'w.db'}"
+    open_warehouse(url, load_catalog().entities.values()).ensure()
+    build(read_settings({"HEADWATER_WAREHOUSE": url}))
     assert not botocore_at_debug.isEnabledFor(logging.DEBUG)
     assert botocore_at_debug.isEnabledFor(logging.WARNING)

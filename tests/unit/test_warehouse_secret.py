@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from consumers.warehouse.address import url_reader
+from consumers.warehouse.address import secret_url, url_reader
 from consumers.warehouse.engines import engine_of, open_warehouse
-from consumers.warehouse.secret import secret_url
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings, environment, read_settings
 

@@ -249,6 +249,20 @@ NUMBERS: dict[int, tuple[Kind, str]] = {
     4902: (ConfigurationError, "a table is missing, or no permission"),
 }
 
+# Only the texts of these errors are read for what is missing: they quote names, and never a value (INV-7).
+# The texts are those of sys.messages in English; of another language no name is shown.
+_SUBJECTS: dict[int | None, tuple[re.Pattern[bytes], str]] = {
+    207: (re.compile(rb"Invalid column name '(\w{1,128})'"), "{}"),
+    208: (re.compile(rb"Invalid object name '([\w.]{1,300})'"), "{}"),
+    229: (
+        re.compile(
+            rb"The (\w{1,40}) permission was denied on the object '(\w+)', database '\w+', schema '(\w+)'"
+        ),
+        "{0} on {2}.{1}",
+    ),
+    262: (re.compile(rb"([A-Z ]{1,40}) permission denied in database"), "{}"),
+}
+
 _RESOURCES = 17
 """The lowest severity of errors of the server's resources or software, as opposed to the statement."""
 
@@ -308,8 +322,11 @@ def words_of(error: BaseException | None) -> str:
     Only for such a statement: the text then quotes names and constants of the statement. The text of an
     executed statement may quote field values (INV-7).
     """
-    text = next((argument for argument in getattr(error, "args", ()) if isinstance(argument, bytes)), b"")
-    return text.partition(b"DB-Lib error")[0].decode("utf-8", "replace").strip()
+    return _text_of(error).partition(b"DB-Lib error")[0].decode("utf-8", "replace").strip()
+
+
+def _text_of(error: BaseException | None) -> bytes:
+    return next((argument for argument in getattr(error, "args", ()) if isinstance(argument, bytes)), b"")
 
 
 FOREIGN = (DBAPIError, pymssql.Error, _mssql.MSSQLException, PendingRollbackError)
@@ -332,9 +349,17 @@ def mssql_errors(doing: str, server: str = "") -> Iterator[None]:
         number, severity = number_of(error.orig if isinstance(error, DBAPIError) else error)
         kind, words = map_error(number, severity)
         where = f" at {server}" if server and _is_of_connection(number) else ""
-        code = f": SQL Server error {number}" if number else ""
+        code = f": SQL Server error {number}{_subject_of(number, error)}" if number else ""
         # `from None`: the driver's error and the statement in it may contain field values (INV-7).
         raise kind(f"{doing}{code}{where}: {words}") from None
+
+
+def _subject_of(number: int | None, error: Exception) -> str:
+    """Return the table, column or right that an error is about, in parentheses; empty if it names none."""
+    pattern, form = _SUBJECTS.get(number, (None, ""))
+    text = _text_of(error.orig if isinstance(error, DBAPIError) else error)
+    match = pattern.search(text) if pattern else None
+    return f" ({form.format(*(name.decode() for name in match.groups()))})" if match else ""
 
 
 def _is_of_connection(number: int | None) -> bool:

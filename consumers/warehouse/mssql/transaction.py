@@ -29,8 +29,8 @@ from consumers.warehouse.port import (
     Row,
     Sweep,
 )
-from consumers.warehouse.revisions import RevisionRow, current_revision
 from consumers.warehouse.tables import StagingTable, StagingTables
+from consumers.warehouse.versions import RevisionRow, current_revision
 from schemas.errors import ConfigurationError
 
 _KEYS = 5_000

@@ -27,10 +27,10 @@ from consumers.warehouse.mssql.ddl import (
 from consumers.warehouse.mssql.errors import FOREIGN, RowRefused, mssql_errors
 from consumers.warehouse.mssql.login import Arguments, RotatedLogin
 from consumers.warehouse.mssql.rows import read_rows
-from consumers.warehouse.mssql.setup import database_problems, make_roles, make_snapshot_readers
+from consumers.warehouse.mssql.setup import UNSEEN, database_problems, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql.transaction import MssqlTransaction
 from consumers.warehouse.mssql.values import instant_of, instant_text
-from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
+from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus, refuse
 from consumers.warehouse.retry import retry_lost_transaction
 from consumers.warehouse.tables import StagingTable, StagingTables
 from consumers.warehouse.urls import MSSQL_OPTIONS, check_options, malformed, parse_url
@@ -113,10 +113,8 @@ class MssqlWarehouse:
     def ensure(self) -> None:
         # Checks before it locks: a writer without the right to create tables succeeds if nothing is missing.
         with self.reading("ensure") as connection:
-            if not missing_system_tables(connection):
-                revisions = revisions_in(connection)
-                if not [table for table in self.tables if not revisions.is_ensured(table)]:
-                    return
+            if not missing_system_tables(connection) and not revisions_in(connection).lacks(self.tables):
+                return
         # The lock "" is that of the system tables.
         names = [table.entity.name for table in self.tables]
         with self.writing("ensure") as connection:
@@ -125,6 +123,13 @@ class MssqlWarehouse:
             for table in self.tables:
                 revisions_in(connection).ensure(table, stamp(self._clock))
             run(connection, sql.COMMIT)
+
+    def require(self) -> None:
+        with self.reading("check the tables") as connection:
+            missing = [
+                f"the table headwater.{name} is {UNSEEN}" for name in missing_system_tables(connection)
+            ]
+            refuse(missing or revisions_in(connection).lacks(self.tables, UNSEEN))
 
     def init(self) -> None:
         retry_lost_transaction(self._init)  # idempotent, and holds no transaction between its steps

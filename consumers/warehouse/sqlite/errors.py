@@ -3,6 +3,7 @@
 https://www.sqlite.org/rescode.html
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,9 @@ MEANINGS = {
 }
 """Explanations for the operator."""
 
+# The only texts of SQLite that are read: they quote a name of ours, and never a value (INV-7).
+_NO_SUCH = re.compile(r"no such (table|column): ([\w.]{1,300})")
+
 _BY_CODE = {getattr(sqlite3, name): (name, kind) for name, kind in PRIMARY_CODES.items()}
 
 
@@ -76,6 +80,9 @@ def map_error(error: BaseException | None, doing: str) -> HeadwaterError | RowRe
     name, kind = _BY_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ("", None))
     if kind is None:
         return None
+    missing = _NO_SUCH.fullmatch(str(error))
+    if missing:
+        return kind(f"{doing}: the {missing[1]} {missing[2]} is missing: run `headwater warehouse init`")
     meaning = f" ({MEANINGS[name]})" if name in MEANINGS else ""
     return kind(f"{doing}: {getattr(error, 'sqlite_errorname', name)}{meaning}")
 

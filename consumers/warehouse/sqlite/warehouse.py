@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from consumers.warehouse import letter_counts
 from consumers.warehouse.clock import Clock, now, stamp
-from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus
+from consumers.warehouse.port import LetterCount, Revision, Row, TableStatus, refuse
 from consumers.warehouse.sqlite import sql as sql
 from consumers.warehouse.sqlite.ddl import SYSTEM, revisions_in
 from consumers.warehouse.sqlite.errors import sqlite_errors
@@ -95,6 +95,12 @@ def _log_ahead(connection: sqlite3.Connection, deadline: float) -> None:
             return
 
 
+def _missing_system_tables(connection: Connection) -> list[str]:
+    names = {table.name for table in SYSTEM}
+    existing = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()
+    return [f"the table {name} is missing" for name in sorted(names.difference(existing))]
+
+
 class SqliteWarehouse:
     """`port.Warehouse` in one SQLite file."""
 
@@ -114,13 +120,13 @@ class SqliteWarehouse:
     def init(self) -> None:
         self.ensure()
 
+    def require(self) -> None:
+        with self.reading("check the tables") as connection:
+            refuse(_missing_system_tables(connection) or revisions_in(connection).lacks(self.tables))
+
     def problems(self) -> list[str]:
         with self.reading("check") as connection:
-            names = {table.name for table in SYSTEM}
-            existing = connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'table'"
-            ).scalars()
-            missing = [f"the table {name} is missing" for name in sorted(names.difference(existing))]
+            missing = _missing_system_tables(connection)
             revisions = revisions_in(connection)
             # The revisions can be read only if the system tables exist.
             for table in [] if missing else self.tables:
