@@ -27,5 +27,5 @@ class Side:
 SIDES = (
     Side("producers", ("producers.csv.handler", "producers.dynamodb.handler", "producers.redrive_handler")),
     Side("consumers", ("consumers.handler", "consumers.redrive_handler"), warehouse=True),
-    Side("refresher", ("consumers.reporting.refresh.refresher",), warehouse=True, reports=True),
+    Side("refresher", ("consumers.reporting.handler",), warehouse=True, reports=True),
 )

@@ -13,10 +13,12 @@ from lambda_calls import Call, Context, call
 
 from consumers import handler as consumer
 from consumers import redrive_handler as consumer_redrive
+from consumers.reporting import handler as refresher
 from producers import redrive_handler as producer_redrive
 from producers.csv.file import object_letter
 from schemas.letters.redriving import list_letters
 from schemas.letters.s3_letters import S3Letters
+from schemas.telemetry.metrics import METRICS
 
 ENTITY = """
 key = ["urn"]
@@ -29,7 +31,12 @@ SCHEMA = {
     "name": "School",
     "fields": [{"name": "urn", "type": "int"}, {"name": "name", "type": "string", "maxLength": 40}],
 }
-MODULES = (consumer, consumer_redrive, producer_redrive)
+FUNCTIONS = {
+    consumer: "consumer",
+    consumer_redrive: "consumer-redrive",
+    producer_redrive: "producer-redrive",
+    refresher: "refresher",
+}
 
 
 class Installation:
@@ -106,7 +113,7 @@ def here(aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def _forget() -> None:
     """As in a new container."""
-    for module in MODULES:
+    for module in FUNCTIONS:
         module._built.cache_clear()
 
 
@@ -118,6 +125,8 @@ def invoke(here: Installation, capsys: pytest.CaptureFixture[str]) -> Invoke:
     def invoke(module: Any, request: Any, context: Context | None = None) -> Call:
         done = call(module.handler, request, capsys, context)
         assert done.error is None, done.out
+        (function,) = {line["Function"] for line in done.metrics}
+        assert (function, set(done.values())) == (FUNCTIONS[module], METRICS[function])
         return done
 
     return invoke
@@ -159,6 +168,53 @@ def test_a_letter_that_fails_again_waits_on(here: Installation, invoke: Invoke) 
     for _ in range(2):
         assert invoke(consumer_redrive, {}).answer == _answer(failed_again=1)
     assert here.states(here.log) == ["failed-again"]
+
+
+REPORT = """/* headwater
+key = ["letter"]
+*/
+SELECT SUBSTRING(s.name, 1, 1) AS letter, COUNT(*) AS schools
+FROM staging.school AS s GROUP BY SUBSTRING(s.name, 1, 1)
+"""
+
+
+def frames(here: Installation, invoke: Invoke, *names: str) -> list[bytes]:
+    """Records of the stream with one school for each name."""
+    key, before = f"drop/school/{len(names)}.csv", len(here.records())
+    body = "urn,name\n" + "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    version = here.s3.put_object(Bucket=here.source, Key=key, Body=body.encode())["VersionId"]
+    S3Letters(here.s3, here.source).put([object_letter(here.source, key, version, "not read")])
+    invoke(producer_redrive, {})
+    return [record["Data"] for record in here.records()[before:]]
+
+
+def test_reports_are_refreshed_and_a_wrong_one_is_named(here: Installation, invoke: Invoke) -> None:
+    folder = here.home / "reports"
+    folder.mkdir()
+    (folder / "by_letter.sql").write_text(REPORT)
+    (folder / "wrong.sql").write_text(REPORT.replace("s.name", "s.nowhere"))
+    invoke(consumer, here.batch(*frames(here, invoke, "Alder", "Ash", "Birch")))
+    done = invoke(refresher, {})
+    assert done.answer is not None
+    problems = done.answer["problems"]
+    assert done.answer == {"refreshed": 1, "rows": 2, "problems": problems, "left": []}
+    assert list(problems) == ["wrong"]
+    assert [line["level"] for line in done.logs] == ["WARNING"]
+    assert done.values()["Rows"] == 2
+    again = invoke(refresher, {})
+    assert (again.answer or {})["rows"] == 0
+    late = invoke(refresher, {}, Late(milliseconds=[60_000, 1_000]))
+    assert (late.answer or {})["left"] == ["by_letter"]
+
+
+class Late(Context):
+    """A context whose time goes by at each look."""
+
+    milliseconds: Any
+
+    def get_remaining_time_in_millis(self) -> int:
+        left: int = self.milliseconds.pop(0)
+        return left
 
 
 def _answer(**counts: int) -> dict[str, Any]:

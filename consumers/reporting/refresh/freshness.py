@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, TableClause, delete, func, ins
 from consumers.warehouse.system import REPORT_COLUMNS
 
 ReportState: TypeAlias = Literal["building", "live"]
+_NEVER = datetime.min.replace(tzinfo=UTC)
 Sources: TypeAlias = Mapping[str, tuple[int, str]]
 """The live revision and the fingerprint of the schema (hex) of every entity that a report reads."""
 
@@ -137,6 +138,26 @@ def unfinished(revisions: Iterable[ReportRevision]) -> list[ReportRevision]:
     """
     # Without sources it is the record of a failed attempt, which has no tables.
     return [revision for revision in revisions if revision.state == "building" and revision.sources]
+
+
+def due_order(revisions: Iterable[ReportRevision], names: Iterable[str]) -> list[str]:
+    """Return the names of reports in the order in which to refresh them.
+
+    The longest ago come first, and before them reports without a table. Reports with a problem come after
+    all others, and last those whose rebuild was interrupted: if one is too slow for the time that its process
+    has, it must not be the first one again, before any other has its turn.
+    """
+    by_name: dict[str, list[ReportRevision]] = {}
+    for revision in revisions:
+        by_name.setdefault(revision.name, []).append(revision)
+
+    def key(name: str) -> tuple[bool, bool, datetime, str]:
+        known = by_name.get(name, [])
+        refreshed = [_moment(each.refreshed_at) for each in known if each.refreshed_at is not None]
+        problem = any(revision.problem for revision in known)
+        return bool(unfinished(known)), problem, max(refreshed, default=_NEVER), name
+
+    return sorted(names, key=key)
 
 
 def _moment(value: object) -> datetime:

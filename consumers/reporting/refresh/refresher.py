@@ -9,14 +9,14 @@ half of a join (a model finds a history of six steps that ends wrong).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from consumers.reporting.definition.outputs import Output, check_stored, of_table
 from consumers.reporting.definition.report import Report
 from consumers.reporting.refresh.dialect import Dialect
-from consumers.reporting.refresh.freshness import Registry, ReportRevision, live_of, unfinished
+from consumers.reporting.refresh.freshness import Registry, ReportRevision, due_order, live_of, unfinished
 from consumers.reporting.refresh.lookups import Lookup, lookups
 from consumers.reporting.refresh.transaction import (
     Refreshed,
@@ -231,6 +231,11 @@ class Refresher:
             for revision in sorted(every, key=lambda revision: revision.state == "live")
         }
         return list(by_name.values()), waiting
+
+    def due_order(self, names: Iterable[str]) -> list[str]:
+        """Return the names of reports in the order in which to refresh them (freshness.due_order)."""
+        with self._engine.reading() as session:
+            return due_order(session.registry.all(), names)
 
     def plan(self, report: Report) -> str:
         """Return what `refresh` would do, in words."""
