@@ -1,4 +1,4 @@
-"""One build: the packages of all sides and machines, and the manifest that names them."""
+"""A build: the packages of all sides and machines, and the manifest that names them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _build_arch(python: str, inputs: Inputs, arch: Arch, out: Path) -> Iterator[
 
 def fill(folder: Path, side: Side, wheels: Iterable[Wheel], inputs: Inputs) -> None:
     """Put what a package holds into a folder, without byte-code. Raises ConfigurationError."""
-    code = files_of(ROOT, side.handlers)
+    code = files_of(ROOT, side.entries)
     services = services_called(code)
     for wheel in wheels:
         unpack(wheel, services, folder)
@@ -69,6 +69,15 @@ def fill(folder: Path, side: Side, wheels: Iterable[Wheel], inputs: Inputs) -> N
     for name, file in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / name)
+    _write_metadata(folder)
+
+
+def _write_metadata(folder: Path) -> None:
+    """Name the project to whatever reads installed packages, such as `headwater --version` and scanners."""
+    name, version = project(ROOT)["name"], project(ROOT)["version"]
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
 
 
 def _package(folder: Path, side: Side, arch: Arch, out: Path, wheels: Iterable[Wheel]) -> Package:

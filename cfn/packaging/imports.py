@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 
-ROOMS = ("schemas", "producers", "consumers")
+ROOMS = ("schemas", "producers", "consumers", "replay", "headwater")
 _BASE_SERVICES = frozenset({"sts"})  # botocore itself calls it when credentials assume a role
 
 
@@ -23,7 +23,9 @@ def files_of(root: Path, modules: Iterable[str]) -> list[Path]:
     waiting = list(modules)
     for module in waiting:
         if _file(root, module) is None:
-            raise ConfigurationError(f"{module}: no such module; a handler must be a module of the checkout")
+            raise ConfigurationError(
+                f"{module}: no such module; a package begins with modules of this checkout"
+            )
     while waiting:
         name = waiting.pop()
         for module in _with_parents(name):
