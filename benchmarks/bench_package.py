@@ -1,10 +1,11 @@
 """The cold start of each Lambda function: import and build, out of the unpacked package.
 
 The packages are built for this machine, and Python 3.13 runs with -I -S -B: nothing but the standard library
-and the package can be imported, and byte-code is only what the package has. The figure is the CPU of the whole
-process, median of ten, in which the handler's module is imported and what it keeps between invocations is
-built: catalog, clients of AWS (which make no call), and a warehouse in SQLite with its tables. The raw limit is
-the same process with the third-party packages alone imported. Without byte-code, Python compiles each module.
+and the package can be imported, and byte-code is only what the package has. The figure is the CPU of the
+whole process, median of ten, in which the handler's module is imported and what it keeps between invocations
+is built: catalog, clients of AWS (which make no call), and a warehouse in SQLite with its tables. The raw
+limit is the same process with the third-party packages alone imported. Without byte-code, Python compiles
+each module.
 """
 
 from __future__ import annotations

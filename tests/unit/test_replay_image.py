@@ -1,4 +1,4 @@
-"""replay/Dockerfile, read: Docker does not run here. The package that it unpacks is run by tests/localstack."""
+"""replay/Dockerfile, read without Docker. tests/localstack runs the package that it unpacks."""
 
 from __future__ import annotations
 
