@@ -37,7 +37,7 @@ def test_the_code_of_a_side_imports_no_more_than_its_extra(side: Side) -> None:
     imported = distributions_imported(files) - {*sys.stdlib_module_names}
     allowed = {name for one in names(EXTRAS[side.name]) for name in IMPORTED_AS.get(one, {one})}
     assert imported, "nothing found: the test would prove nothing"
-    if side is REPLAY:  # the commands of the extras `local` and `deploy` ask for them
+    if side is REPLAY:  # for the commands of the extras `local` and `deploy`
         allowed |= {"cfn", "moto", "werkzeug", "yaml"}
     assert imported <= allowed
 
