@@ -9,6 +9,7 @@ import threading
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from headwater.exit_codes import DONE, INTERRUPTED
 from headwater.output import show, tell
@@ -23,6 +24,24 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 600.0  # a second Ctrl-C ends it sooner
 STOPPING = "stopping: what is in flight is finished first (Ctrl-C once more stops at once)"
 
+_DESCRIPTION = (
+    "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
+    "would run, until Ctrl-C (exit code 130) or SIGTERM (0). Prints a client's environment as "
+    "`export` lines. With AWS_ENDPOINT_URL set it works there, with the tables in "
+    "HEADWATER_WAREHOUSE. Else it brings an AWS and tables of its own, which are fresh and gone "
+    "after the stop unless --state names a folder. With --state every change is on disk there "
+    "before AWS answers it: a kill or a second Ctrl-C loses nothing that was answered, and the next "
+    "start goes on from there (a power cut may lose the last seconds). Where anything is kept, a "
+    "stop finishes first what is in flight; Ctrl-C once more stops at once. Report files that are "
+    "added, changed or removed are taken up while it runs; entities and their versions at the next "
+    "start. While a large file is loaded it says every few seconds how far that is. With "
+    "--no-create, the default where AWS_ENDPOINT_URL is Amazon's, it uses what the templates in cfn/ "
+    "own, and stops with an error if any of it is missing; without AWS_ENDPOINT_URL it then works in "
+    "the AWS of your credentials. Functions that are deployed there take files from the same queue: "
+    "either they or this process reads a file. Disable their event source mappings if it should be "
+    "this process."
+)
+
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -32,21 +51,15 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         "run the whole flow on this machine",
         example="headwater up --port 4566 > headwater.env     # in another shell: . ./headwater.env",
         run=run,
-        description=(
-            "Makes the tables, buckets and streams that the entities need and runs the handlers that Lambda "
-            "would run, until Ctrl-C (exit code 130) or SIGTERM (0). Prints a client's environment as "
-            "`export` lines. With AWS_ENDPOINT_URL set it works there, with the tables in "
-            "HEADWATER_WAREHOUSE. Else it brings an AWS and tables of its own, which are fresh and gone "
-            "after the stop unless --state names a folder. With --state every change is on disk there "
-            "before AWS answers it: a kill or a second Ctrl-C loses nothing that was answered, and the next "
-            "start goes on from there (a power cut may lose the last seconds). Where anything is kept, a "
-            "stop finishes first what is in flight; Ctrl-C once more stops at once. Report files that are "
-            "added, changed or removed are taken up while it runs; entities and their versions at the next "
-            "start. While a large file is loaded it says every few seconds how far that is."
-        ),
+        description=_DESCRIPTION,
     )
     parser.add_argument("--port", type=port, metavar="N", help="port of the embedded AWS (any free one)")
     add_warehouse(parser)
+    parser.add_argument(
+        "--no-create",
+        action="store_true",
+        help="use what is deployed in the environment's AWS, and create nothing",
+    )
     parser.add_argument(
         "--state",
         type=Path,
@@ -58,7 +71,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Return exit code 130 after Ctrl-C, 0 after SIGTERM."""
     settings: Settings = options.settings
-    if settings.endpoint:
+    if settings.endpoint or options.no_create:
         return _run_foreign(settings, options)
     return _run_embedded(settings, options)
 
@@ -68,15 +81,26 @@ def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
 
     for name in ("port", "state"):
         if getattr(options, name) is not None:
+            other = "AWS_ENDPOINT_URL is set" if settings.endpoint else "--no-create uses another"
             raise ConfigurationError(
-                f"--{name} is for the embedded AWS, but AWS_ENDPOINT_URL is set: unset one of the two"
+                f"--{name} is for the embedded AWS, but {other}: leave out one of the two"
             )
-    with foreign(settings) as local, local.runtime as runtime, Stop() as stop:
+    create = not options.no_create and not is_amazon(settings.endpoint)
+    with foreign(settings, create=create) as local, local.runtime as runtime, Stop() as stop:
         _announce(local)
         code = stop.wait(runtime)
         tell(STOPPING)
         runtime.drain(DRAIN_SECONDS)
         return code
+
+
+def is_amazon(endpoint: str | None) -> bool:
+    """Return whether an endpoint belongs to AWS itself.
+
+    https://docs.aws.amazon.com/general/latest/gr/rande.html
+    """
+    host = urlsplit(endpoint or "").hostname or ""
+    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
 def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
@@ -161,7 +185,8 @@ def _announce(local: Local) -> None:
             tell(f"# set {URL} in the other shell as well: it holds a password and is not shown")
         else:
             show(f"export {name}={shlex.quote(value)}")
-    tell(f"Headwater is up at {local.here.settings.endpoint}. Run the lines above in another shell; then")
+    place = local.here.settings.endpoint or f"AWS in {local.aws.region}"
+    tell(f"Headwater is up at {place}. Run the lines above in another shell; then")
     for kind in KINDS.values():
         tell(f"  {kind.invitation(local.here.catalog)}")
     tell("Ctrl-C stops it; started with -v it also says what it does.")

@@ -22,7 +22,7 @@ from headwater.aws import Aws, connect
 from headwater.embedded.aws import EmbeddedAws
 from headwater.embedded.state import StateFolder, scratch
 from headwater.installation import Installation
-from headwater.local.provision import make_flow, make_stores
+from headwater.local.provision import check_deployed, make_flow, make_stores
 from headwater.log_identity import claim, other_log
 from headwater.output import tell
 from headwater.polling.report_poller import ReportFolder, report_pollers
@@ -98,7 +98,7 @@ def _embedded_settings(settings: Settings, endpoint: str, folder: Path, warehous
     if settings.stream_role or parse_stream(settings.stream).arn:
         raise ConfigurationError(
             "HEADWATER_STREAM is an ARN or HEADWATER_STREAM_ROLE is set, but the embedded AWS has a stream "
-            "of its own: unset both, or set AWS_ENDPOINT_URL"
+            "of its own: unset both, or use --no-create for the environment's AWS"
         )
     return replace(
         settings,
@@ -125,12 +125,15 @@ def _private_files() -> Iterator[None]:
 
 
 @contextmanager
-def foreign(settings: Settings) -> Iterator[Local]:
-    """Run against the environment's AWS, whose Firehose reads Kinesis itself, and the user's own tables."""
+def foreign(settings: Settings, *, create: bool = True) -> Iterator[Local]:
+    """Run against the environment's AWS, whose Firehose reads Kinesis itself, and the user's own tables.
+
+    Without `create` everything that a deployment owns must exist. Raises ConfigurationError.
+    """
     if settings.warehouse is None and settings.warehouse_secret is None:
         raise ConfigurationError(
-            "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL name where the tables are kept, "
-            "such as sqlite:////var/lib/headwater.db"
+            "HEADWATER_WAREHOUSE is not set: with AWS_ENDPOINT_URL or --no-create name where the tables are "
+            "kept, such as sqlite:////var/lib/headwater.db"
         )
     with ExitStack() as stack:
         stack.enter_context(_private_files())
@@ -139,9 +142,12 @@ def foreign(settings: Settings) -> Iterator[Local]:
         own.require_state().mkdir(parents=True, exist_ok=True)
         here, aws = Installation(own, load_catalog(own.home)), connect(settings=own)
         exports = {**environment(own), "AWS_DEFAULT_REGION": aws.region}
-        tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
-        make_stores(aws, own, here.catalog)
-        make_flow(aws, own, here.catalog, pumped=False)
+        if create:
+            tell(f"making what is missing at {own.endpoint}: a new delivery stream may take a minute")
+            make_stores(aws, own, here.catalog)
+            make_flow(aws, own, here.catalog, pumped=False)
+        else:
+            check_deployed(aws, own, here.catalog)
         consumer = _consumer(here, aws)
         sources = _sources(stack, here, aws, _child_variables(exports))
         if not _belong_together(here, aws):

@@ -1,4 +1,4 @@
-"""Creation of what the entities need in an AWS account: tables, buckets, queue, stream, delivery stream.
+"""Creation of what the entities need in an AWS account, and checks of it: tables, buckets, queue, streams.
 
 Every step creates only what is missing, so that it can be repeated. It has two halves, so that a state can be
 restored in between: what holds data, then what reports changes.
@@ -11,10 +11,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from headwater.aws import Aws, repeat_while_busy
+from headwater.deployed import REPORTING, SOURCE, Deployed
 from headwater.sources.kinds import KINDS
 from schemas.aws_errors import aws_errors
 from schemas.catalog.entity import Catalog
-from schemas.errors import TransientError
+from schemas.errors import ConfigurationError, TransientError
 from schemas.settings import Settings
 from schemas.stream import parse_stream
 
@@ -43,6 +44,47 @@ def make_flow(aws: Aws, settings: Settings, catalog: Catalog, *, pumped: bool) -
     repeat_while_busy(_make_delivery, aws, settings, pumped=pumped)
     for kind in KINDS.values():
         kind.make_flow(aws, settings, catalog)
+
+
+def check_deployed(aws: Aws, settings: Settings, catalog: Catalog) -> None:
+    """Check that everything exists which the steps above would create, and create nothing.
+
+    Raises ConfigurationError with all that is missing or wrong, TransientError.
+    """
+    found = Deployed()
+    _check_bucket(found, aws, settings.log_bucket, REPORTING)
+    _check_bucket(found, aws, settings.source_bucket, SOURCE)
+    with found.check(f"stream {settings.stream}", REPORTING):
+        _check_delivery(found, aws, settings, _stream_arn(aws, settings.stream))
+    for kind in KINDS.values():
+        kind.check(found, aws, settings, catalog)
+    found.require()
+
+
+def _check_bucket(found: Deployed, aws: Aws, bucket: str, template: str) -> None:
+    with found.check(f"bucket {bucket}", template):
+        if aws.s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
+            raise ConfigurationError(f"the bucket {bucket} has no versioning")
+
+
+def _check_delivery(found: Deployed, aws: Aws, settings: Settings, stream_arn: str) -> None:
+    name = settings.delivery_stream
+    # The owner of another account's stream delivers it to the log; it can't be seen from this account.
+    if stream_arn.split(":")[4] != aws.client("sts").get_caller_identity()["Account"]:
+        return
+    with found.check(f"delivery stream {name}", REPORTING):
+        description = aws.firehose.describe_delivery_stream(DeliveryStreamName=name)[
+            "DeliveryStreamDescription"
+        ]
+        source = description.get("Source", {}).get("KinesisStreamSourceDescription", {})
+        if source.get("KinesisStreamARN") != stream_arn:
+            raise ConfigurationError(f"the delivery stream {name} does not read the stream {settings.stream}")
+        destination = description["Destinations"][0].get("ExtendedS3DestinationDescription", {})
+        bucket = destination.get("BucketARN", "").rpartition(":")[2]
+        if (bucket, destination.get("Prefix")) != (settings.log_bucket, "log/"):
+            raise ConfigurationError(
+                f"the delivery stream {name} does not write to s3://{settings.log_bucket}/log/"
+            )
 
 
 def _version_bucket(aws: Aws, bucket: str) -> None:

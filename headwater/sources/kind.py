@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headwater.aws import Aws
+from headwater.deployed import Deployed
 from headwater.installation import Installation
 from headwater.polling.runtime import Poller
 from headwater.polling.runtime_report import Wait
@@ -63,6 +64,8 @@ class LocalKind:
     """Create what holds the source's data. Raises ConfigurationError, TransientError."""
     make_flow: Callable[[Aws, Settings, Catalog], None]
     """Create what reports changes of the data, once every store is there. Raises as `make_stores`."""
+    check: Callable[[Deployed, Aws, Settings, Catalog], None]
+    """Check what both would create, without creating it. Raises TransientError."""
     running: Callable[[Environment], AbstractContextManager[Running]]
     """Read the source until the context is left."""
     redriver: Callable[[Wiring], Redriver]

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.aws import Aws, repeat_while_busy
+from headwater.deployed import Deployed
 from headwater.output import listed
 from headwater.sources.csv.dropping import drop_file
 from headwater.sources.csv.poller import QueuePoller
 from headwater.sources.csv.process import CsvProcess
-from headwater.sources.csv.provision import find_queue, make_queue, watch
+from headwater.sources.csv.provision import check_queue, find_queue, make_queue, watch
 from headwater.sources.csv.waiting import await_files
 from headwater.sources.kind import Environment, LocalKind, Running
 from producers.csv.redrive import CORRECT_IT, has_redrive
@@ -23,6 +24,10 @@ from schemas.sources.csv import feeds
 
 def _make_flow(aws: Aws, settings: Settings, _catalog: Catalog) -> None:
     repeat_while_busy(watch, aws, settings.source_bucket, repeat_while_busy(make_queue, aws, settings))
+
+
+def _check(found: Deployed, aws: Aws, settings: Settings, _catalog: Catalog) -> None:
+    check_queue(found, aws, settings)
 
 
 @contextmanager
@@ -39,6 +44,7 @@ def _invitation(catalog: Catalog) -> str:
 KIND = LocalKind(
     name=SOURCE.name,
     make_flow=_make_flow,
+    check=_check,
     running=_running,
     redriver=build_redriver,
     has_redrive=has_redrive,

@@ -1,13 +1,16 @@
-"""Creation of the queue of new files, and of the bucket's notifications to it."""
+"""Creation and checks of the queue of new files, and of the bucket's notifications to it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from headwater.aws import Aws
+from headwater.deployed import SOURCE, Deployed
+from headwater.output import listed
 from schemas.aws_errors import aws_errors
+from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +25,31 @@ def find_queue(aws: Aws, settings: Settings) -> tuple[str, str]:
         url = aws.sqs.get_queue_url(QueueName=settings.queue)["QueueUrl"]
         found = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return url, found["Attributes"]["QueueArn"]
+
+
+def check_queue(found: Deployed, aws: Aws, settings: Settings) -> None:
+    """Check that the queue exists and that the bucket sends the notifications of both prefixes to it."""
+    bucket, arn = settings.source_bucket, None
+    with found.check(f"queue {settings.queue}", SOURCE):
+        _, arn = find_queue(aws, settings)
+    with found.check(f"bucket {bucket}", SOURCE):
+        configuration = aws.s3.get_bucket_notification_configuration(Bucket=bucket)
+        watched = tuple(_watched_prefixes(configuration.get("QueueConfigurations", []), arn))
+        missed = [prefix for prefix in WATCHED_PREFIXES if not prefix.startswith(watched)]
+        if arn and missed:
+            raise ConfigurationError(
+                f"the bucket {bucket} does not notify the queue {settings.queue} of objects under "
+                f"{listed(missed)}"
+            )
+
+
+def _watched_prefixes(queues: Iterable[Mapping[str, Any]], arn: str | None) -> Iterator[str]:
+    """Yield the prefixes whose new objects are reported to this queue; "" for a whole bucket."""
+    for queue in queues:
+        if queue["QueueArn"] == arn and "s3:ObjectCreated:*" in queue["Events"]:
+            rules = queue.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+            if all(rule["Name"].lower() == "prefix" for rule in rules):
+                yield rules[0]["Value"] if rules else ""
 
 
 def make_queue(aws: Aws, settings: Settings) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.aws import Aws, repeat_while_busy
+from headwater.deployed import Deployed
 from headwater.output import listed
 from headwater.sources.dynamodb.poller import DynamoDbPoller
-from headwater.sources.dynamodb.provision import enable_stream, make_table
+from headwater.sources.dynamodb.provision import check_table, enable_stream, make_table
 from headwater.sources.kind import Environment, LocalKind, Running
 from producers.dynamodb.handler import build
 from producers.dynamodb.redrive import build as build_redriver
@@ -26,6 +27,11 @@ def _make_tables(aws: Aws, _settings: Settings, catalog: Catalog) -> None:
 def _enable_streams(aws: Aws, _settings: Settings, catalog: Catalog) -> None:
     for table in tables(catalog):
         repeat_while_busy(enable_stream, aws, table)
+
+
+def _check(found: Deployed, aws: Aws, _settings: Settings, catalog: Catalog) -> None:
+    for table in tables(catalog):
+        check_table(found, aws, table)
 
 
 @contextmanager
@@ -52,6 +58,7 @@ KIND = LocalKind(
     name=SOURCE.name,
     make_stores=_make_tables,
     make_flow=_enable_streams,
+    check=_check,
     running=_running,
     redriver=build_redriver,
     invitation=_invitation,
