@@ -26,7 +26,11 @@ class Side:
 
 FUNCTIONS = (
     Side("producers", ("producers.csv.handler", "producers.dynamodb.handler", "producers.redrive_handler")),
-    Side("consumers", ("consumers.handler", "consumers.redrive_handler"), warehouse=True),
+    Side(
+        "consumers",
+        ("consumers.handler", "consumers.redrive_handler", "consumers.metrics_handler"),
+        warehouse=True,
+    ),
     Side("refresher", ("consumers.reporting.handler",), warehouse=True, reports=True),
 )
 """Packages of Lambda functions."""

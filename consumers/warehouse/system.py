@@ -13,6 +13,15 @@ LETTER_COLUMNS = (*LetterCount._fields, "refreshed_at")
 PENDING = "pending_"
 """Prefix of the names of the reports' pending tables and triggers."""
 
+
+def pending_table(report: str, number: int, index: int) -> str:
+    """Return the name of a report's pending table, by its revision and the index of the entity.
+
+    The entity's name could make this one too long.
+    """
+    return f"{PENDING}{report}__r{number}__{index + 1}"
+
+
 REPORT_COLUMNS = (
     "name",
     "number",

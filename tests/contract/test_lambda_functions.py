@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from lambda_calls import Call, Context, call
 
 from consumers import handler as consumer
+from consumers import metrics_handler as metrics
 from consumers import redrive_handler as consumer_redrive
 from consumers.reporting import handler as refresher
 from producers import redrive_handler as producer_redrive
 from producers.csv.file import object_letter
+from schemas.errors import ConfigurationError
 from schemas.letters.redriving import list_letters
 from schemas.letters.s3_letters import S3Letters
 from schemas.telemetry.metrics import METRICS
@@ -36,6 +39,7 @@ FUNCTIONS = {
     consumer_redrive: "consumer-redrive",
     producer_redrive: "producer-redrive",
     refresher: "refresher",
+    metrics: "metrics",
 }
 
 
@@ -106,6 +110,7 @@ def here(aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     installation = Installation(aws, tmp_path)
     for name, value in installation.environment.items():
         monkeypatch.setenv(name, value)
+    consumer_redrive.wire_from_environment().warehouse.ensure()
     _forget()
     yield installation
     _forget()
@@ -154,7 +159,6 @@ def test_letters_of_a_file_and_of_the_consumer_are_redriven(here: Installation, 
     assert done.values()["DeadLetters"] == 2
     (here.home / "entities" / "pupil").rename(here.home / "entities" / "school")
     _forget()
-    consumer_redrive.wire_from_environment().warehouse.ensure()
     done = invoke(consumer_redrive, {"since": "2001-01-01T00:00:00Z"})
     assert done.answer == _answer(redriven=2)
     assert [row[:2] for row in here.rows()] == [(1, "First"), (2, "Second")]
@@ -163,7 +167,6 @@ def test_letters_of_a_file_and_of_the_consumer_are_redriven(here: Installation, 
 
 
 def test_a_letter_that_fails_again_waits_on(here: Installation, invoke: Invoke) -> None:
-    consumer_redrive.wire_from_environment().warehouse.ensure()
     invoke(consumer, here.batch(b"no event"))
     for _ in range(2):
         assert invoke(consumer_redrive, {}).answer == _answer(failed_again=1)
@@ -205,6 +208,44 @@ def test_reports_are_refreshed_and_a_wrong_one_is_named(here: Installation, invo
     assert (again.answer or {})["rows"] == 0
     late = invoke(refresher, {}, Late(milliseconds=[60_000, 1_000]))
     assert (late.answer or {})["left"] == ["by_letter"]
+
+
+def test_lag_backlog_and_waiting_letters_are_measured(here: Installation, invoke: Invoke) -> None:
+    (here.home / "reports").mkdir()
+    (here.home / "reports" / "by_letter.sql").write_text(REPORT)
+    assert measured(invoke) == {"Lag": 0, "Backlog": 0, "DeadLetters": 0}
+    payloads = frames(here, invoke, "Alder", "Ash")
+    arrived = here.records()[0]["ApproximateArrivalTimestamp"].timestamp()
+    invoke(refresher, {})
+    assert 0 < measured(invoke)["Lag"] <= time.time() - arrived + 1  # the consumer is away
+    lambda_event = here.batch(*payloads, b"no event")
+    for number, record in enumerate([*here.records(), here.records()[-1]]):
+        lambda_event["Records"][number]["kinesis"]["sequenceNumber"] = record["SequenceNumber"]
+    invoke(consumer, lambda_event)
+    assert measured(invoke) == {"Lag": 0, "Backlog": 2, "DeadLetters": 1, "Backlog of by_letter": 2}
+    invoke(refresher, {})
+    invoke(consumer_redrive, {})
+    assert measured(invoke) == {"Lag": 0, "Backlog": 0, "DeadLetters": 1, "Backlog of by_letter": 0}
+
+
+def measured(invoke: Invoke) -> dict[str, float]:
+    done = invoke(metrics, {})
+    of_reports = {
+        f"Backlog of {line['Report']}": line["Backlog"] for line in done.metrics if "Report" in line
+    }
+    return {name: value for name, value in done.values().items() if name != "Duration"} | of_reports
+
+
+def test_a_metric_that_cannot_be_measured_stops_no_other(
+    here: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.s3.put_object(Bucket=here.log, Key="dead-letters/consumer/a.jsonl", Body=b"junk")
+    here.kinesis.delete_stream(StreamName=here.stream)
+    done = call(metrics.handler, {}, capsys)
+    assert isinstance(done.error, ConfigurationError)
+    assert here.stream in str(done.error)
+    assert done.values().keys() == {"Backlog", "Duration"}
+    assert [line["level"] for line in done.logs] == ["ERROR"]
 
 
 class Late(Context):

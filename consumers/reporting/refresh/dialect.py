@@ -13,7 +13,7 @@ from consumers.reporting.definition.report import Report
 from consumers.reporting.definition.row_expressions import Expression
 from consumers.reporting.definition.sql_types import is_text, with_type
 from consumers.reporting.refresh.freshness import ReportRevision
-from consumers.warehouse.system import PENDING
+from consumers.warehouse.system import pending_table
 from consumers.warehouse.tables import StagingTables
 
 T = TypeVar("T")
@@ -96,9 +96,7 @@ class Dialect(ABC):
         return self.pending_at(report.name, number, report.entities.index(entity))
 
     def pending_at(self, report: str, number: int, index: int) -> exp.Table:
-        """Return the pending table by the index of the entity, since its name could make this one too
-        long."""
-        return self.table("headwater", f"{PENDING}{report}__r{number}__{index + 1}")
+        return self.table("headwater", pending_table(report, number, index))
 
     def physical(self, entity: str, revision: int) -> exp.Table:
         """Return the table of an entity's revision."""
