@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -23,6 +24,11 @@ def show(text: str) -> None:
     """Write a result to stdout and flush: another program may be waiting at the end of a pipe."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def show_export(name: str, value: str) -> None:
+    """Write a variable as the line with which a POSIX shell exports it."""
+    show(f"export {name}={shlex.quote(value)}")
 
 
 def tell(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import threading
 from contextlib import closing, nullcontext
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from headwater.exit_codes import DONE, INTERRUPTED
-from headwater.output import show, tell
+from headwater.output import show_export, tell
 from headwater.parsing import Commands, add_command, add_warehouse, port
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
@@ -184,7 +183,7 @@ def _announce(local: Local) -> None:
         if name == URL and shows_password(value):
             tell(f"# set {URL} in the other shell as well: it holds a password and is not shown")
         else:
-            show(f"export {name}={shlex.quote(value)}")
+            show_export(name, value)
     place = local.here.settings.endpoint or f"AWS in {local.aws.region}"
     tell(f"Headwater is up at {place}. Run the lines above in another shell; then")
     for kind in KINDS.values():

@@ -1,1 +1,1 @@
-"""Commands of a deployment on AWS: `headwater cfn`, `headwater deploy`."""
+"""Commands of a deployment on AWS: `headwater cfn`, `headwater deploy`, `headwater env`."""
