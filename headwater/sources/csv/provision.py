@@ -77,7 +77,10 @@ def _only_from(bucket: str, queue_arn: str) -> dict[str, object]:
         "Principal": {"Service": "s3.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": queue_arn,
-        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}},
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"},
+            "StringEquals": {"aws:SourceAccount": queue_arn.split(":")[4]},
+        },
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
 
