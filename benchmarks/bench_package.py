@@ -27,10 +27,12 @@ from schemas.catalog.loader import load_catalog
 RUNS = 10
 ARCH = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
 # Package, module of the handler, what builds the handler's parts, third-party modules that they use.
+_PRODUCER, _WAREHOUSE = "boto3, fastavro, aws_kinesis_agg.aggregator", "boto3, fastavro, sqlalchemy, pymssql"
 FUNCTIONS = (
-    ("producers", "producers.csv.handler", "_producer", "boto3, fastavro, aws_kinesis_agg.aggregator"),
-    ("producers", "producers.dynamodb.handler", "_producer", "boto3, fastavro, aws_kinesis_agg.aggregator"),
-    ("consumers", "consumers.handler", "_built", "boto3, fastavro, sqlalchemy, pymssql"),
+    ("producers", "producers.csv.handler", "_producer", _PRODUCER),
+    ("producers", "producers.dynamodb.handler", "_producer", _PRODUCER),
+    ("consumers", "consumers.handler", "_built", _WAREHOUSE),
+    ("refresher", "consumers.reporting.handler", "_built", f"{_WAREHOUSE}, sqlglot"),
 )
 _END = "; import resource as r; u = r.getrusage(r.RUSAGE_SELF); print(u.ru_utime + u.ru_stime)"
 

@@ -18,6 +18,7 @@ from cfn.packaging.python313 import find_python
 from cfn.packaging.sbom import bill_of_materials, licence_texts
 from cfn.packaging.sides import FUNCTIONS, REPLAY, SIDES, Side
 from cfn.packaging.wheels import Wheel, is_needed, needed, project, read_wheel, unpack
+from headwater.deployment.templates import read_template
 from schemas.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,9 +54,20 @@ def test_a_function_carries_no_other_room(side: Side) -> None:
     assert rooms == {"schemas", "producers" if side.name == "producers" else "consumers"}
 
 
-def test_the_consumer_carries_no_reports() -> None:
+def test_every_function_of_the_templates_is_in_its_package() -> None:
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "cfn").glob("*.yaml"):
+        for resource in read_template(file).body["Resources"].values():
+            if resource["Type"] == "AWS::Lambda::Function":
+                properties = resource["Properties"]
+                side = properties["Code"]["S3Key"]["Ref"].removesuffix("Key").lower()
+                found.setdefault(side, set()).add(properties["Handler"].removesuffix(".handler"))
+    assert found == {side.name: {*side.entries} for side in FUNCTIONS}
+
+
+def test_the_consumer_carries_no_parser_of_reports() -> None:
     (consumers,) = (side for side in SIDES if side.name == "consumers")
-    assert not [file for file in files_of(ROOT, consumers.entries) if "reporting" in file.parts]
+    assert not [file for file in files_of(ROOT, consumers.entries) if "definition" in file.parts]
 
 
 @side
