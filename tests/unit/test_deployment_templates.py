@@ -1,10 +1,11 @@
 """Parameters are judged as CloudFormation judges them, by what the template declares."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from headwater.deployment.templates import Parameter, load_templates, read_template
+from headwater.deployment.templates import FOLDER, Parameter, load_templates, read_template
 from schemas.errors import ConfigurationError
 
 
@@ -73,3 +74,11 @@ def test_every_template_declares_parameters_that_are_understood() -> None:
         for parameter in template.parameters.values():
             if parameter.default is not None:
                 assert parameter.allowed(parameter.default) is None, (template.name, parameter)
+
+
+def test_the_templates_are_part_of_the_package() -> None:
+    root = Path(__file__).resolve().parents[2]
+    wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert "cfn" in wheel["packages"]
+    assert wheel["exclude"] == ["cfn/packaging"]  # the build of the zips
+    assert root / "cfn" == FOLDER
