@@ -106,6 +106,8 @@ def _embedded_settings(settings: Settings, endpoint: str, folder: Path, warehous
         state=folder,
         warehouse=warehouse or f"sqlite:///{(folder / 'warehouse.db').absolute()}",
         warehouse_secret=None,
+        warehouse_host=None,
+        warehouse_database=None,
     )
 
 
