@@ -1,5 +1,6 @@
 """`headwater warehouse init` and `check` on SQL Server: what each role may do, and where the password is."""
 
+import json
 import traceback
 import uuid
 from collections.abc import Iterator
@@ -21,11 +22,14 @@ from consumers.reporting.definition.report import Report, read_report
 from consumers.reporting.engines import reports_in
 from consumers.reporting.refresh.refresher import Refresher
 from consumers.warehouse.address import from_command_line, warehouse_url
+from consumers.warehouse.mssql.login import RotatedLogin
 from consumers.warehouse.mssql.setup import LEVEL, OWNERS, SELECT_LEVEL
 from consumers.warehouse.mssql.warehouse import MssqlWarehouse, open_warehouse
 from consumers.warehouse.port import Batch, Counts, LetterCount
+from consumers.wiring import wire
 from headwater.cli import main
 from headwater.exit_codes import DONE, FINDINGS, REFUSED
+from headwater.installation import load
 from schemas.catalog.entity import Catalog
 from schemas.errors import ConfigurationError
 from schemas.letters.letter import InMemoryLetters
@@ -312,7 +316,8 @@ def test_the_settings_do_not_show_the_url() -> None:
     assert settings != Settings()
 
 
-def test_the_url_may_be_a_secret(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": aws.endpoint,
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -320,6 +325,10 @@ def test_the_url_may_be_a_secret(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> N
         "AWS_SECRET_ACCESS_KEY": "test",
     }.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_url_may_be_a_secret(aws: Aws) -> None:
     url = f"mssql+pymssql://u:{PASSWORD}@h/d"
     secret = aws.name("warehouse")
     aws.client("secretsmanager").create_secret(Name=secret, SecretString=f"{url}\n")
@@ -329,6 +338,17 @@ def test_the_url_may_be_a_secret(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ConfigurationError) as caught:
         warehouse_url(Settings(warehouse_secret="no-such-secret"))
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.usefixtures("environment")
+def test_functions_and_commands_follow_the_rotation_of_a_secret(aws: Aws) -> None:
+    secret, login = aws.name("warehouse"), {"username": "u", "password": PASSWORD}
+    aws.client("secretsmanager").create_secret(Name=secret, SecretString=json.dumps(login))
+    settings = Settings(warehouse_secret=secret, warehouse_host="h", warehouse_database="d")
+    with load(settings).new_warehouse() as of_commands, load(settings).warehouse() as existing:
+        for opened in (wire(settings).warehouse, of_commands, existing):
+            listeners = opened.engine.dialect.dispatch.do_connect  # type: ignore[attr-defined]
+            assert isinstance(next(iter(listeners)).__self__, RotatedLogin)
 
 
 def test_check_of_sqlite_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
