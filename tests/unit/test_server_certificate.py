@@ -114,11 +114,14 @@ def test_any_other_certificate_is_refused_before_the_password_is_sent(
     assert not connects(host, bundle, encryption=encryption)
 
 
+@pytest.mark.parametrize("configuration", [None, "/var/task/missing.conf"])
 def test_without_the_configuration_any_certificate_is_accepted(
-    server: TdsServer, monkeypatch: pytest.MonkeyPatch
+    server: TdsServer, monkeypatch: pytest.MonkeyPatch, configuration: str | None
 ) -> None:
-    """Why the packages carry it."""
+    """Why the packages carry it, and must not name one that they do not carry."""
     monkeypatch.delenv("FREETDSCONF", raising=False)
+    if configuration:
+        monkeypatch.setenv("FREETDSCONF", configuration)
     pymssql.connect("127.0.0.1", "user", "password", port=str(server.port), encryption="require").close()
 
 
