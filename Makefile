@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(shell command -v uv 2>/dev/null)
-# Where `make e2e` installs LocalStack when no Docker runs one; several checkouts may share a folder.
+# Where `make e2e` installs LocalStack for host mode; several checkouts may share a folder.
 HEADWATER_LOCALSTACK ?= .localstack
 export HEADWATER_LOCALSTACK
 
@@ -64,10 +64,10 @@ up: .env         ## LocalStack and SQL Server in Docker, on loopback ports
 .env:
 	@umask 077 && $(PYTHON) -c 'import secrets; print("MSSQL_SA_PASSWORD=Aa1-" + secrets.token_urlsafe(24))' >$@.new && mv $@.new $@
 
-e2e: $(READY)    ## end-to-end tests on what `make up` started, else on a LocalStack of their own without Docker
-	@if $(BIN)/python tests/localstack_server.py; then \
-	  if [ -f .env ]; then . ./.env; : "$${HEADWATER_TEST_MSSQL=mssql+pymssql://sa:$$MSSQL_SA_PASSWORD@127.0.0.1:1433/master}"; fi; \
-	else PYTHON='$(PYTHON)' tests/localstack/host install "$$HEADWATER_LOCALSTACK" || exit; fi; \
+e2e: $(READY)    ## end-to-end tests: the runtime on what `make up` started, else on a LocalStack without Docker; the deployment on one
+	@PYTHON='$(PYTHON)' tests/localstack/host install "$$HEADWATER_LOCALSTACK" || exit; \
+	if $(BIN)/python tests/localstack_server.py && [ -f .env ]; then \
+	  . ./.env; : "$${HEADWATER_TEST_MSSQL=mssql+pymssql://sa:$$MSSQL_SA_PASSWORD@127.0.0.1:1433/master}"; fi; \
 	export HEADWATER_TEST_MSSQL; exec $(BIN)/python -m pytest -q tests/localstack
 
 down:            ## end what `make up` started; the volumes stay

@@ -35,17 +35,26 @@ def answers(host: str) -> bool:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Host and port of a LocalStack. One in host mode is gone when the context is left, and also when this
-    process ends in any other way."""
+    """Host and port of a LocalStack: that of `make up`, else one in host mode."""
     if answers(OF_MAKE_UP):
         yield OF_MAKE_UP
         return
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    with in_host_mode() as host:
+        yield host
+
+
+@contextmanager
+def in_host_mode(**environment: str) -> Iterator[str]:
+    """Host and port of a LocalStack with more variables in its environment.
+
+    It is gone when the context is left, and also when this process ends in any other way.
+    """
+    port = free_port()
     folder = os.environ.get(FOLDER) or ROOT / ".localstack"
     program = [ROOT / "tests" / "localstack" / "host", "run", folder, str(port)]
+    variables = {**os.environ, **environment}
     # Its own session: Ctrl-C is for us. It ends when the pipe does.
-    with subprocess.Popen(program, stdin=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen(program, stdin=subprocess.PIPE, start_new_session=True, env=variables) as process:
         assert process.stdin is not None
         try:
             _await(process, f"127.0.0.1:{port}")
@@ -53,6 +62,12 @@ def running() -> Iterator[str]:
         finally:
             process.stdin.close()
             process.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _await(process: subprocess.Popen[bytes], host: str) -> None:
