@@ -32,7 +32,7 @@ _PARTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Holder:
     """A role or a resource, and the statements of its policies."""
 
@@ -45,6 +45,9 @@ class Holder:
     public_blocked: bool = False
 
 
+_EVERYTHING = Statement("everything", "Administrator", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+
+
 class Deployment:
     """Roles, resources and their policies, from resolved stacks. `secrets`: the ARN of the key of each."""
 
@@ -53,22 +56,37 @@ class Deployment:
     ) -> None:
         self.resources = list(resources)
         self.roles: dict[str, Holder] = {}
-        self.trust: dict[str, list[Statement]] = {}
         self.holders: dict[str, Holder] = {}
+        self._assumed: dict[str, Holder] = {}  # not of the templates: what users create before
         self._count = 0
         self._arns = {resource.id: resource.arn for resource in self.resources}
         self._collect()
         for arn, key in (secrets or {}).items():
             self.holders[arn] = Holder(arn, arn.split(":")[4], key=key)
+            if key:
+                self._assumed[key] = Holder(key, key.split(":")[4], [_default_key_policy(key)])
 
     def statements(self) -> list[tuple[Holder, Statement]]:
-        """Return every statement with its holder, trust policies excepted."""
+        """Return every statement with the role or resource that holds it."""
         holders = [*self.roles.values(), *self.holders.values()]
         return [(holder, statement) for holder in holders for statement in holder.statements]
 
     def function_role(self, function: str) -> Holder:
         """Return the role of a function, by the function's name."""
         return self.roles[self.one("AWS::Lambda::Function", function).properties["Role"]]
+
+    def role_of_key(self, name: str) -> Holder:
+        """Return the role of a function or of a task, whose name is its access key in tests."""
+        for task in self.resources:
+            if task.type == "AWS::ECS::TaskDefinition" and task.properties["Family"] == name:
+                return self.roles[task.properties["TaskRoleArn"]]
+        return self.function_role(name)
+
+    def environment(self, function: str) -> Mapping[str, str]:
+        """Return the variables that the template gives a function."""
+        declared = self.one("AWS::Lambda::Function", function).properties
+        variables: Mapping[str, str] = declared["Environment"]["Variables"]
+        return variables
 
     def one(self, type_: str, name: str) -> Resource:
         """Return the resource of a type and physical name."""
@@ -78,21 +96,27 @@ class Deployment:
 
     def holder_of(self, arn: str) -> Holder | None:
         """Return the resource that an ARN names or, as an object of a bucket, belongs to."""
-        if arn in self.holders:
-            return self.holders[arn]
+        if arn in self.holders or arn in self._assumed:
+            return self.holders.get(arn) or self._assumed[arn]
         return self.holders.get(arn.partition("/")[0]) if arn.startswith("arn:aws:s3:::") else None
 
-    def without(self, sid: str) -> Deployment:
-        """Return the deployment without one statement."""
-        return self._changed(lambda statement: None if statement.sid == sid else statement)
+    def changed(self, holder: Holder, old: Statement, new: Statement | None) -> Deployment:
+        """Return the deployment with another statement of a role or resource, or without it."""
+        statements = [new if each is old else each for each in holder.statements]
+        return self.replaced(holder, [each for each in statements if each])
 
-    def without_condition(self, sid: str, operator: str, key: str) -> Deployment:
-        """Return the deployment without one condition of a statement."""
-        return self._changed(lambda each: each.without_condition(operator, key) if each.sid == sid else each)
+    def replaced(self, holder: Holder, statements: list[Statement]) -> Deployment:
+        """Return the deployment with these statements of a role or resource in place of its own."""
+        other = replace(holder, statements=statements)
+        copy = object.__new__(Deployment)
+        copy.__dict__ = dict(self.__dict__)
+        name = "roles" if holder in self.roles.values() else "holders"
+        setattr(copy, name, {**getattr(self, name), holder.arn: other})
+        return copy
 
     def judge(self, request: Request, judge: Judge) -> Verdict:
         """Judge a request by the policies of the caller's role and of the resource."""
-        role = self._role_of(request.principal)
+        role = self.role_of(request.principal)
         holder = self.holder_of(request.resource)
         return judge.judge(
             request,
@@ -101,22 +125,13 @@ class Deployment:
             public_blocked=bool(holder and holder.public_blocked),
         )
 
-    def _role_of(self, principal: str) -> Holder | None:
+    def role_of(self, principal: str) -> Holder | None:
+        """Return the role of a session; administrators have one that is not of the templates."""
         if principal == ANONYMOUS or ":assumed-role/" not in principal:
             return None
         account, role = principal.split(":")[4], principal.split("/")[1]
-        return self.roles.get(f"arn:aws:iam::{account}:role/{role}")
-
-    def _changed(self, change: Any) -> Deployment:
-        def of(holders: Mapping[str, Holder]) -> dict[str, Holder]:
-            return {
-                arn: replace(holder, statements=[new for old in holder.statements if (new := change(old))])
-                for arn, holder in holders.items()
-            }
-
-        copy = object.__new__(Deployment)
-        copy.__dict__ = {**self.__dict__, "roles": of(self.roles), "holders": of(self.holders)}
-        return copy
+        arn = f"arn:aws:iam::{account}:role/{role}"
+        return self.roles.get(arn) or Holder(arn, account, [_EVERYTHING])
 
     def _collect(self) -> None:
         managed: dict[str, list[Statement]] = {}
@@ -126,7 +141,8 @@ class Deployment:
                 self.roles[resource.arn] = Holder(
                     resource.arn, resource.account, list(self._inline(resource))
                 )
-                self.trust[resource.arn] = self._read(properties["AssumeRolePolicyDocument"], resource.name)
+                trust = self._read(properties["AssumeRolePolicyDocument"], f"{resource.name}:trust")
+                self.holders[resource.arn] = Holder(resource.arn, resource.account, trust)
             elif resource.type == "AWS::IAM::ManagedPolicy":
                 managed[resource.arn] = self._read(properties["PolicyDocument"], resource.name)
             else:
@@ -200,6 +216,13 @@ class Deployment:
 
             policies = json.loads(policies)
         return self._read(policies[arn.rpartition("/")[2]]["Document"], arn)
+
+
+def _default_key_policy(key: str) -> Statement:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html"""
+    root = f"arn:aws:iam::{key.split(':')[4]}:root"
+    body = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
+    return Statement("assumed", key, body)
 
 
 def _permission(properties: Mapping[str, Any], function: str) -> dict[str, Any]:

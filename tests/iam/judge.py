@@ -24,6 +24,10 @@ ANONYMOUS = "*"
 _CONTEXT = "kms:EncryptionContext:"
 _LOWERED = "aws:PrincipalTag/EncryptionContext."
 
+# The simulator knows no resource of this action, to which the example of AWS gives streams, as the other has:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.Lambda.html
+_ACTIONS = {"dynamodb:ListStreams": "dynamodb:GetResourcePolicy"}
+
 
 @dataclass(frozen=True)
 class Request:
@@ -137,7 +141,7 @@ def _simulation(
     return {
         "request": {
             "principal": {"type": "Anonymous"} if anonymous else request.principal,
-            "action": request.action,
+            "action": _ACTIONS.get(request.action, request.action),
             "resource": {"resource": request.resource, "accountId": request.account},
             "contextVariables": {_lowered(key): value for key, value in request.context},
         },
@@ -156,7 +160,13 @@ def _document(policy: Policy) -> dict[str, Any]:
 
 
 def _statement(statement: Statement) -> dict[str, Any]:
-    body = {**statement.body, "Sid": statement.sid}
+    actions = statement.body["Action"]
+    listed = [actions] if isinstance(actions, str) else actions
+    body = {
+        **statement.body,
+        "Sid": statement.sid,
+        "Action": [_ACTIONS.get(action, action) for action in listed],
+    }
     if "Condition" in body:
         body["Condition"] = {
             operator: {_lowered(key): values for key, values in keys.items()}

@@ -51,6 +51,7 @@ class Resource:
     logical: str
     type: str
     account: str
+    region: str
     id: str
     arn: str
     properties: Mapping[str, Any]
@@ -157,7 +158,9 @@ class Stack:
     def _resource(self, logical: str, body: Mapping[str, Any]) -> Resource:
         identity, arn = self._identity(logical)
         properties = self.resolve(body.get("Properties", {}))
-        return Resource(self.name, logical, body["Type"], self.account, identity, arn, properties)
+        return Resource(
+            self.name, logical, body["Type"], self.account, self.region, identity, arn, properties
+        )
 
     def _identity(self, logical: str) -> tuple[str, str]:
         """Return what Ref and GetAtt Arn return for a resource."""
@@ -187,6 +190,7 @@ _FORMS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "AWS::Lambda::Function": ("lambda", "function:{name}", ("FunctionName",)),
     "AWS::DynamoDB::Table": ("dynamodb", "table/{name}", ("TableName",)),
     "AWS::Logs::LogGroup": ("logs", "log-group:{name}:*", ("LogGroupName",)),
+    "AWS::Logs::LogStream": ("logs", "log-stream:{name}", ("LogStreamName",)),
     "AWS::SecretsManager::Secret": ("secretsmanager", "secret:{name}-AbCdEf", ("Name",)),
     "AWS::ECS::Cluster": ("ecs", "cluster/{name}", ("ClusterName",)),
     "AWS::ECS::TaskDefinition": ("ecs", "task-definition/{name}:1", ("Family",)),

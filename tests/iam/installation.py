@@ -1,0 +1,73 @@
+"""An installation in two accounts, as `headwater cfn render` derives it, and what it permits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from headwater.deployment.deployment import deployment_of
+from headwater.deployment.stacks import stacks_of
+from headwater.deployment.templates import FOLDER, load_templates
+from iam.deployment import Deployment
+from iam.templates import Stack
+from schemas.catalog.entity import Catalog
+
+REPORTING, SOURCE, REGION = "111122223333", "444455556666", "eu-west-2"
+PREFIX = "headwater-test"
+HASH_KEY = f"arn:aws:kms:{REGION}:{SOURCE}:key/hash-secret"
+WAREHOUSE_KEY = f"arn:aws:kms:{REGION}:{REPORTING}:key/warehouse-secret"
+
+
+class Secrets(NamedTuple):
+    """ARNs of the secrets that users create, with keys of their own."""
+
+    hash: str = f"arn:aws:secretsmanager:{REGION}:{SOURCE}:secret:headwater/hash-AbCdEf"
+    warehouse: str = f"arn:aws:secretsmanager:{REGION}:{REPORTING}:secret:headwater/warehouse-AbCdEf"
+
+
+def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER) -> Deployment:
+    """Return what the templates of a folder permit, with every option that adds a permission."""
+    templates = load_templates(folder)
+    keys: dict[str, str] = {}  # outputs of the stack of the stream, which users copy into the file
+    stacks: list[Stack] = []
+    for _ in range(2):
+        deployment, problems = deployment_of(_values(secrets, keys))
+        assert problems == []
+        exports: dict[str, dict[str, Any]] = {REPORTING: {}, SOURCE: {}}
+        stacks = []
+        for made in stacks_of(deployment, catalog, templates, {}):
+            given = {name: value.text for name, value in made.values.items()}
+            name = deployment.stack(made.template.name)
+            stack = Stack(name, made.template.body, made.account, REGION, given, exports[made.account])
+            exports[made.account] = {**exports[made.account], **stack.exports}
+            stacks.append(stack)
+            if made.template.name == "stream":
+                keys = {name: stack.outputs[name] for name in ("StreamKeyArn", "LogKeyArn")}
+    resources = [resource for stack in stacks for resource in stack.resources.values()]
+    return Deployment(resources, {secrets.hash: HASH_KEY, secrets.warehouse: WAREHOUSE_KEY})
+
+
+def _values(secrets: Secrets, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return the file of the deployment, as tomllib reads it."""
+    warehouse = {"WarehouseSecretArn": secrets.warehouse, "WarehouseSecretKeyArn": WAREHOUSE_KEY}
+    zips = {f"{side}Key": "a.zip" for side in ("Producers", "Consumers", "Refresher")}
+    placeholder = dict.fromkeys(("StreamKeyArn", "LogKeyArn"), f"arn:aws:kms:{REGION}:{REPORTING}:key/0")
+    tags = ("application", "environment", "owner", "data-class", "schedule")
+    return {
+        "region": REGION,
+        "tags": dict(zip(tags, ("headwater", "test", "data", "confidential", "always"), strict=True)),
+        "parameters": {**zips, **placeholder, **keys},
+        "reporting": {
+            "account": REPORTING,
+            "consumers": {**warehouse, "SubnetIds": "subnet-12345678", "SecurityGroupIds": "sg-12345678"},
+            "replay": {**warehouse, "ImageDigest": f"sha256:{64 * '0'}"},
+        },
+        "source": [
+            {
+                "account": SOURCE,
+                "create-tables": True,
+                "producers": {"HashSecretArn": secrets.hash, "HashSecretKeyArn": HASH_KEY},
+            }
+        ],
+    }

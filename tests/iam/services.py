@@ -1,0 +1,298 @@
+"""Calls that no test can observe: what AWS makes for a deployment, and what its administrators do.
+
+Each has the page of AWS that says which permission it needs. They are derived from the resources, so that a
+new mapping, log group or schedule has its calls here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from iam.deployment import Deployment, Holder
+from iam.judge import Request, context_of
+from iam.templates import Resource
+
+DOCS = "https://docs.aws.amazon.com/"
+ADMINISTRATOR = "Administrator"
+"""Role of each account that may do everything that its policies can allow: it deploys, and corrects."""
+
+
+class ServiceCall(NamedTuple):
+    """A request, and the page that it is taken from."""
+
+    request: Request
+    page: str
+
+
+def service_calls(deployment: Deployment) -> list[ServiceCall]:
+    """Return everything that AWS calls with the roles and by the resource policies of a deployment."""
+    made = (call for resource in deployment.resources for call in _calls_of(resource, deployment))
+    return [*made, *administrators_calls(deployment)]
+
+
+def _calls_of(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    make = _MAKERS.get(resource.type)
+    return make(resource, deployment) if make else iter(())
+
+
+def administrator(account: str) -> str:
+    return f"arn:aws:sts::{account}:assumed-role/{ADMINISTRATOR}/someone"
+
+
+def _by(
+    principal: str, actions: str, resource: str, deployment: Deployment, page: str, **context: str
+) -> Iterator[ServiceCall]:
+    """Yield requests of a principal; `context`: names with `__` for the colon."""
+    holder = deployment.holder_of(resource)
+    account = holder.account if holder else resource.split(":")[4] if resource != "*" else ""
+    caller = principal.split(":")[4] if principal.startswith("arn:") else ""
+    values: dict[str, str | None] = {"aws:SecureTransport": "true"}
+    if caller:
+        values |= {"aws:PrincipalAccount": caller}
+    values |= {name.replace("__", ":", 1): value for name, value in context.items()}
+    for action in actions.split():
+        request = Request(principal, action, resource, account or caller, context_of(values))
+        yield ServiceCall(request, DOCS + page)
+
+
+def _session(role: str, name: str = "service") -> str:
+    return f"arn:aws:sts::{role.split(':')[4]}:assumed-role/{role.rpartition('/')[2]}/{name}"
+
+
+def _via(
+    principal: str, actions: str, holder: Holder | None, deployment: Deployment, page: str, **encryption: str
+) -> Iterator[ServiceCall]:
+    """Yield the calls to KMS of a service that acts for a role: `encryption` names the service's context."""
+    if holder is None or holder.key is None:
+        return
+    service = holder.arn.split(":")[2]
+    context = {f"kms__EncryptionContext:{name}": value for name, value in encryption.items()}
+    via = {"kms__ViaService": f"{service}.{holder.key.split(':')[3]}.amazonaws.com"}
+    yield from _by(principal, actions, holder.key, deployment, page, **via, **context)
+
+
+def _assume(
+    service: str, role: str, deployment: Deployment, page: str, source: str | None = None
+) -> Iterator[ServiceCall]:
+    context = {"aws__SourceAccount": role.split(":")[4]}
+    if source:
+        context["aws__SourceArn"] = source
+    yield from _by(service, "sts:AssumeRole", role, deployment, page, **context)
+
+
+# Lambda
+
+
+def _function(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    role = resource.properties["Role"]
+    page = "lambda/latest/dg/lambda-intro-execution-role.html"
+    yield from _assume("lambda.amazonaws.com", role, deployment, page)
+    group = resource.properties["LoggingConfig"]["LogGroup"]
+    stream = f"arn:aws:logs:{resource.region}:{resource.account}:log-group:{group}:log-stream:1"
+    page = "lambda/latest/dg/monitoring-cloudwatchlogs.html"
+    yield from _by(_session(role), "logs:CreateLogStream logs:PutLogEvents", stream, deployment, page)
+    if "VpcConfig" in resource.properties:
+        yield from _interfaces(resource, deployment)
+
+
+def _interfaces(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    page = "lambda/latest/dg/configuration-vpc.html"
+    session, place = _session(resource.properties["Role"]), f"{resource.region}:{resource.account}"
+    interface = f"arn:aws:ec2:{place}:network-interface/eni-1"
+    actions = (
+        "ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:DeleteNetworkInterface "
+        "ec2:UnassignPrivateIpAddresses"
+    )
+    yield from _by(session, actions, interface, deployment, page)
+    for other in ("subnet/subnet-12345678", "security-group/sg-12345678"):
+        arn = f"arn:aws:ec2:{place}:{other}"
+        yield from _by(session, "ec2:CreateNetworkInterface", arn, deployment, page)
+    yield from _by(session, "ec2:DescribeNetworkInterfaces ec2:DescribeSubnets", "*", deployment, page)
+
+
+def _mapping(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    source = resource.properties["EventSourceArn"]
+    function = deployment.one("AWS::Lambda::Function", resource.properties["FunctionName"])
+    session = _session(function.properties["Role"])
+    service = source.split(":")[2]
+    actions, page = _POLLS[service]
+    yield from _by(session, actions, source, deployment, page)
+    if service == "dynamodb":
+        yield from _by(session, "dynamodb:ListStreams", source, deployment, page)
+    holder = deployment.holder_of(source.partition("/stream/")[0])
+    name = {"sqs": "aws:sqs:arn", "kinesis": "aws:kinesis:arn"}.get(service)
+    encryption = {name: source} if name else {}
+    yield from _via(session, "kms:Decrypt", holder, deployment, page, **encryption)
+
+
+_POLLS = {
+    "sqs": (
+        "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "lambda/latest/dg/services-sqs-configure.html",
+    ),
+    "kinesis": (
+        "kinesis:DescribeStream kinesis:DescribeStreamSummary kinesis:GetRecords kinesis:GetShardIterator "
+        "kinesis:ListShards",
+        "lambda/latest/dg/services-kinesis-create.html",
+    ),
+    "dynamodb": (
+        "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator",
+        "lambda/latest/dg/services-dynamodb-eventsourcemapping.html",
+    ),
+}
+
+# Firehose, S3, SQS
+
+
+def _delivery(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    page, properties = "firehose/latest/dev/controlling-access.html", resource.properties
+    role = properties["KinesisStreamSourceConfiguration"]["RoleARN"]
+    stream = properties["KinesisStreamSourceConfiguration"]["KinesisStreamARN"]
+    destination = properties["ExtendedS3DestinationConfiguration"]
+    bucket, session = destination["BucketARN"], _session(role)
+    yield from _assume("firehose.amazonaws.com", role, deployment, page, resource.arn)
+    reads = "kinesis:DescribeStream kinesis:GetRecords kinesis:GetShardIterator kinesis:ListShards"
+    yield from _by(session, reads, stream, deployment, page)
+    holder = deployment.holder_of(stream)
+    yield from _via(session, "kms:Decrypt", holder, deployment, page, **{"aws:kinesis:arn": stream})
+    lists = "s3:GetBucketLocation s3:ListBucket s3:ListBucketMultipartUploads"
+    yield from _by(session, lists, bucket, deployment, page)
+    for prefix in (destination["Prefix"], destination["ErrorOutputPrefix"]):
+        key = f"{bucket}/{prefix}2026/01/01/00/1"
+        writes = "s3:AbortMultipartUpload s3:GetObject s3:PutObject"
+        yield from _by(session, writes, key, deployment, page)
+        yield from _via(
+            session,
+            "kms:Decrypt kms:GenerateDataKey",
+            deployment.holder_of(bucket),
+            deployment,
+            page,
+            **{"aws:s3:arn": key},
+        )
+    logging = destination["CloudWatchLoggingOptions"]
+    group = f"arn:aws:logs:{resource.region}:{resource.account}:log-group:{logging['LogGroupName']}"
+    log_stream = f"{group}:log-stream:{logging['LogStreamName']}"
+    yield from _by(session, "logs:PutLogEvents", log_stream, deployment, page)
+
+
+def _bucket(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    """Yield what S3 sends: notifications to queues, and access logs to another bucket."""
+    source = {"aws__SourceAccount": resource.account, "aws__SourceArn": resource.arn}
+    notifications = resource.properties.get("NotificationConfiguration", {})
+    page = "AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
+    for queue in {each["Queue"] for each in notifications.get("QueueConfigurations", ())}:
+        yield from _by("s3.amazonaws.com", "sqs:SendMessage", queue, deployment, page, **source)
+        holder = deployment.holder_of(queue)
+        if holder and holder.key:
+            actions = "kms:Decrypt kms:GenerateDataKey"
+            yield from _by("s3.amazonaws.com", actions, holder.key, deployment, page, **source)
+    logging = resource.properties.get("LoggingConfiguration")
+    if logging:
+        page = "AmazonS3/latest/userguide/enable-server-access-logging.html"
+        key = f"arn:aws:s3:::{logging['DestinationBucketName']}/{logging.get('LogFilePrefix', '')}1"
+        yield from _by("logging.s3.amazonaws.com", "s3:PutObject", key, deployment, page, **source)
+
+
+# CloudWatch, Scheduler, ECS
+
+
+def _alarm(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    source = {"aws__SourceAccount": resource.account}
+    for topic in {*resource.properties.get("AlarmActions", ()), *resource.properties.get("OKActions", ())}:
+        page = "sns/latest/dg/sns-access-policy-use-cases.html"
+        yield from _by("cloudwatch.amazonaws.com", "sns:Publish", topic, deployment, page, **source)
+        holder = deployment.holder_of(topic)
+        if holder and holder.key:
+            page = "sns/latest/dg/sns-key-management.html"
+            actions = "kms:Decrypt kms:GenerateDataKey"
+            yield from _by("cloudwatch.amazonaws.com", actions, holder.key, deployment, page, **source)
+
+
+def _log_group(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    holder = deployment.holder_of(resource.arn)
+    if holder and holder.key:
+        page = "AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
+        actions = "kms:Decrypt kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom"
+        context = {"kms__EncryptionContext:aws:logs:arn": resource.arn.removesuffix(":*")}
+        service = f"logs.{resource.region}.amazonaws.com"
+        yield from _by(service, actions, holder.key, deployment, page, **context)
+
+
+def _schedule(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    target = resource.properties["Target"]
+    page = "scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"
+    group = f"arn:aws:scheduler:{resource.region}:{resource.account}:schedule-group/default"
+    yield from _assume("scheduler.amazonaws.com", target["RoleArn"], deployment, page, group)
+    page = "scheduler/latest/UserGuide/setting-up.html"
+    session = _session(target["RoleArn"])
+    yield from _by(session, "lambda:InvokeFunction", target["Arn"], deployment, page)
+
+
+def _task(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    start, role = resource.properties["ExecutionRoleArn"], resource.properties["TaskRoleArn"]
+    page = "AmazonECS/latest/developerguide/task-iam-roles.html"
+    place = f"{resource.region}:{resource.account}"
+    for assumed in (start, role):
+        source = f"arn:aws:ecs:{place}:task/1"
+        yield from _assume("ecs-tasks.amazonaws.com", assumed, deployment, page, source)
+    page, session = "AmazonECS/latest/developerguide/task_execution_IAM_role.html", _session(start)
+    (container,) = resource.properties["ContainerDefinitions"]
+    yield from _by(session, "ecr:GetAuthorizationToken", "*", deployment, page)
+    repository = f"arn:aws:ecr:{place}:repository/{container['Image'].partition('/')[2].partition('@')[0]}"
+    pulls = "ecr:BatchCheckLayerAvailability ecr:BatchGetImage ecr:GetDownloadUrlForLayer"
+    yield from _by(session, pulls, repository, deployment, page)
+    group = container["LogConfiguration"]["Options"]["awslogs-group"]
+    stream = f"arn:aws:logs:{place}:log-group:{group}:log-stream:1"
+    yield from _by(session, "logs:CreateLogStream logs:PutLogEvents", stream, deployment, page)
+
+
+_MAKERS: Mapping[str, Callable[[Resource, Deployment], Iterator[ServiceCall]]] = {
+    "AWS::Lambda::Function": _function,
+    "AWS::Lambda::EventSourceMapping": _mapping,
+    "AWS::KinesisFirehose::DeliveryStream": _delivery,
+    "AWS::S3::Bucket": _bucket,
+    "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::Logs::LogGroup": _log_group,
+    "AWS::Scheduler::Schedule": _schedule,
+    "AWS::ECS::TaskDefinition": _task,
+}
+
+# Administrators
+
+
+def administrators_calls(deployment: Deployment) -> Iterator[ServiceCall]:
+    """Yield what the administrators of each account do with what holds data."""
+    for resource in deployment.resources:
+        if resource.type == "AWS::KinesisFirehose::DeliveryStream":
+            yield from _restored_schemas(resource, deployment)
+        actions, suffix, page = _ADMINISTERED.get(resource.type, ("", "", ""))
+        arn = resource.arn + suffix
+        yield from _by(administrator(resource.account), actions, arn, deployment, page)
+
+
+def _restored_schemas(delivery: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    """Yield the upload of a schema to the log, whole and in parts: a part has no precondition."""
+    bucket = delivery.properties["ExtendedS3DestinationConfiguration"]["BucketARN"]
+    person, key = administrator(delivery.account), f"{bucket}/log/_schemas/1"
+    page = "AmazonS3/latest/userguide/conditional-writes-enforce.html"
+    whole = {"s3__if-none-match": "*", "s3__ObjectCreationOperation": "true"}
+    yield from _by(person, "s3:PutObject", key, deployment, page, **whole)
+    yield from _by(person, "s3:PutObject", key, deployment, page, s3__ObjectCreationOperation="false")
+
+
+_ADMINISTERED: Mapping[str, tuple[str, str, str]] = {
+    "AWS::KMS::Key": ("kms:PutKeyPolicy", "", "kms/latest/developerguide/key-policy-default.html"),
+    "AWS::S3::Bucket": ("s3:PutObject s3:GetObject", "/any", "AmazonS3/latest/userguide/security-iam.html"),
+    "AWS::SQS::Queue": (
+        "sqs:StartMessageMoveTask",
+        "",
+        "AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html",
+    ),
+    "AWS::SNS::Topic": ("sns:Publish", "", "sns/latest/dg/sns-access-policy-use-cases.html"),
+}
+
+
+def pages(calls: Iterable[ServiceCall]) -> set[str]:
+    """Return the pages that calls are taken from."""
+    return {call.page for call in calls}
