@@ -20,6 +20,8 @@ _MOST_RESOURCES, _MOST_PARAMETERS = 500, 200
 # A role has at most ten, and producers.yaml attaches one:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_POLICIES = 9
+_OF_STREAM = ("StreamArn", "StreamKeyArn", "LogKeyArn")
+"""Parameters that are outputs of the stack of stream.yaml."""
 
 
 def problems(
@@ -44,6 +46,7 @@ def problems(
     found += _hash_secrets(catalog, stacks)
     for stack in stacks:
         found += _of_stack(stack, deployment)
+        found += _arns(stack, deployment) if deployment.is_named and deployment.region in known else ()
     return list(dict.fromkeys(found))
 
 
@@ -148,6 +151,18 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
     if deployment.is_named:
         for text in too_long(stack, deployment.stack(stack.template.name), deployment.region):
             yield f"{stack.where}, {stack.template.name}: {text}; shorten the tag application"
+
+
+def _arns(stack: Stack, deployment: Deployment) -> Iterator[str]:
+    """Yield ARNs of another region, and outputs of the stream's stack from another account than its own."""
+    for name, value in stack.values.items():
+        parts = value.text.split(":")
+        if len(parts) < 6 or parts[0] != "arn":
+            continue
+        if parts[3] not in ("", deployment.region):
+            yield str(refused(value.where, value.text, f"an ARN in {deployment.region}"))
+        elif name in _OF_STREAM and parts[4] != deployment.reporting.account:
+            yield str(refused(value.where, value.text, f"an ARN in account {deployment.reporting.account}"))
 
 
 def _networks(stack: Stack) -> Iterator[str]:

@@ -14,7 +14,8 @@ from schemas.sources.dynamodb import tables
 
 IDENTITY = {"Application": "tags, application", "Environment": "tags, environment"}
 """Parameters that are tags, with their place in the file: the names of everything follow from them."""
-_SIDES = ("producers", "consumers", "refresher")
+PACKAGE_KEYS = {f"{side.capitalize()}Key": side for side in ("producers", "consumers", "refresher")}
+"""Parameters that are the key of a package in the bucket of the code, with the name of the package."""
 
 
 class Value(NamedTuple):
@@ -60,6 +61,7 @@ def stacks_of(
     catalog: Catalog,
     templates: Mapping[str, Template],
     packages: Mapping[str, str],
+    former: Mapping[str, str] | None = None,
 ) -> list[Stack]:
     """Return the stacks, those of the reporting account first, each account's in the order of deployment.
 
@@ -68,8 +70,9 @@ def stacks_of(
         catalog: The entities.
         templates: The templates by name; those that are not among them have no stack.
         packages: Keys of the zips in the bucket of the code, by file name, such as `producers-arm64.zip`.
+        former: Keys that stay where `packages` has none, by `<account>/<template>/<parameter>`.
     """
-    values = _Values(deployment, _derived(deployment), packages)
+    values = _Values(deployment, _derived(deployment), packages, former or {})
     reporting = deployment.reporting
     stacks = [
         values.stack(reporting.account, "reporting", templates[name], reporting.parameters)
@@ -96,6 +99,7 @@ class _Values:
     deployment: Deployment
     derived: Mapping[str, str]
     packages: Mapping[str, str]
+    former: Mapping[str, str]
 
     def stack(self, account: str, where: str, template: Template, parameters: Parameters) -> Stack:
         """Return the stack of a template whose parameters have their own names in the file."""
@@ -127,7 +131,7 @@ class _Values:
         defaults = {n: one.default for n, one in template.parameters.items() if one.default is not None}
         chosen = {**self.deployment.parameters, **given}
         texts = {**defaults, **derived, **chosen}
-        texts = {**self._package_keys(texts), **texts}
+        texts = {**self._package_keys(f"{account}/{template.name}", texts), **texts}
         places = {**{name: f"{where}, {template.name}, {name}" for name in derived}, **places, **IDENTITY}
         values = {
             name: Value(texts[name], places[name], name in derived and name not in {*chosen, *IDENTITY})
@@ -136,10 +140,13 @@ class _Values:
         }
         return Stack(account, where, template, given, values, places)
 
-    def _package_keys(self, texts: Mapping[str, str]) -> Mapping[str, str]:
+    def _package_keys(self, stack: str, texts: Mapping[str, str]) -> Mapping[str, str]:
         machine = texts.get("Architecture", "")
-        names = {f"{side.capitalize()}Key": f"{side}-{machine}.zip" for side in _SIDES}
-        return {name: self.packages[file] for name, file in names.items() if file in self.packages}
+        keys = {
+            name: self.packages.get(f"{side}-{machine}.zip", self.former.get(f"{stack}/{name}"))
+            for name, side in PACKAGE_KEYS.items()
+        }
+        return {name: key for name, key in keys.items() if key is not None}
 
 
 def _derived(deployment: Deployment) -> Mapping[str, str]:

@@ -42,6 +42,8 @@ def test_nothing_is_wrong_with_a_complete_deployment() -> None:
         ("parameters.Application", "other", "parameters, Application: it is the tag application"),
         ("parameters.LogLevel", "LOUD", 'parameters, LogLevel: found "LOUD"'),
         ("parameters.StreamKeyArn", "arn:x", 'parameters, StreamKeyArn: found "arn:x"'),
+        ("parameters.StreamKeyArn", KEY.replace("eu-west-2", "eu-west-1"), "an ARN in eu-west-2"),
+        ("parameters.LogKeyArn", KEY.replace(REPORTING, SOURCE), f"an ARN in account {REPORTING}"),
         ("parameters.StreamKeyArn", None, "source 1, producers, StreamKeyArn: missing"),
         ("parameters.ProducersKey", None, "source 1, producers, ProducersKey: missing"),
         ("reporting", None, '"reporting" is missing'),
@@ -209,7 +211,7 @@ def test_the_longest_names_that_the_tags_allow_fit() -> None:
     """The patterns of the templates leave room for every name and region."""
     values = changed("tags.application", "a" * 10)
     values["tags"]["environment"] = "b" * 10
-    values["region"] = "ap-southeast-2"
+    values["region"] = "ap-southeast-2"  # a long one
     assert not [problem for problem in planned(values)[2] if "characters" in problem]
 
 

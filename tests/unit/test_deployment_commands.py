@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from deployments import COMPLETE, REPORTING, SECOND, SOURCE, changed, stream_arn, toml
+from deployments import COMPLETE, REPORTING, SECOND, SOURCE, ZIP, changed, stream_arn, toml
 from entity_homes import DYNAMODB, write
 
 from headwater import cli
@@ -196,6 +197,34 @@ def test_keys_of_packages_are_those_of_the_manifest(run: Run, tmp_path: Path) ->
     values["parameters"]["ProducersKey"] = "earlier.zip"  # a rollback
     assert run("cfn", "render", "--packages", "dist", values=values)[0] == 0
     assert parameters(folder, "producers")["ProducersKey"] == "earlier.zip"
+
+
+def test_without_packages_the_keys_of_what_was_rendered_stay(run: Run, tmp_path: Path) -> None:
+    """So that CI can check what is committed, and a table can be added, without building packages."""
+    run("cfn", "render")
+    values = deepcopy(COMPLETE)
+    for name in ("ProducersKey", "ConsumersKey", "RefresherKey"):
+        del values["parameters"][name]
+    assert run("cfn", "render", "--check", values=values)[:2] == (0, "")
+    assert run("deploy", "check", values=values)[0] == 0
+    values["source"][0]["producers"] = {"LogLevel": "DEBUG"}
+    assert run("cfn", "render", values=values)[1] == f"changed  deployment/{SOURCE}/producers.json\n"
+    assert parameters(tmp_path / "deployment", "producers")["ProducersKey"] == ZIP
+    (tmp_path / "manifest.json").write_text("{}")  # packages were built, but not these
+    code, out, err = run("cfn", "render", "--packages", ".", values=values)
+    assert code == 0
+    assert f"removed  deployment/{SOURCE}/producers.json" in out
+    assert "waits for ProducersKey" in err
+
+
+@pytest.mark.parametrize("content", ["nothing", "{}", '[1, {"ParameterKey": 1}]'])
+def test_a_damaged_file_is_written_again(run: Run, tmp_path: Path, content: str) -> None:
+    run("cfn", "render")
+    file = tmp_path / "deployment" / SOURCE / "producers.json"
+    before = file.read_text()
+    file.write_text(content)
+    assert run("cfn", "render")[0] == 0
+    assert file.read_text() == before
 
 
 @pytest.mark.parametrize("content", [None, "[]", '{"producers-arm64.zip": {}}', '{"producers-arm64.zip": 1}'])

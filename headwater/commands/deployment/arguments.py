@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from headwater.commands.deployment.folder import package_keys, read
 from headwater.commands.schemas.arguments import add_home, settings_of
 from headwater.deployment.checks import problems
 from headwater.deployment.deployment import Deployment, read_deployment
@@ -25,20 +26,28 @@ class Plan(NamedTuple):
     """A deployment with its stacks, and what is wrong with it."""
 
     file: Path
+    into: Path
+    """The folder of rendered files."""
+    present: Mapping[str, bytes]
+    """The files that are there."""
     deployment: Deployment
     stacks: list[Stack]
     problems: list[str]
 
 
 def add_deployment(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name the file, the entities and the packages."""
+    """Add the options that name the file, the entities, the packages and the rendered files."""
     add_home(parser)
     parser.add_argument("--file", type=Path, metavar="FILE", help=f"the deployment (HOME/{FILE})")
     parser.add_argument(
         "--packages",
         type=Path,
         metavar="DIR",
-        help=f"the folder of the packages and their {_MANIFEST} ({PACKAGES}, if it exists)",
+        help=f"the folder of the packages and their {_MANIFEST} ({PACKAGES}; if there is none, what was "
+        "rendered before stays)",
+    )
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="the folder of rendered files (deployment/ beside the file)"
     )
 
 
@@ -48,19 +57,25 @@ def plan_of(options: argparse.Namespace) -> Plan:
     file = options.file or (home and home / FILE)
     if file is None:
         raise ConfigurationError(f"--file: name the {FILE}, or the folder of it and of entities/ by --home")
+    into: Path = options.into or file.parent / "deployment"
+    present = read(into)
     catalog, templates = load_catalog(home), load_templates()
     deployment, wrong = read_deployment(file)
-    stacks = stacks_of(deployment, catalog, templates, _keys(options.packages))
-    return Plan(
-        file, deployment, stacks, wrong + problems(deployment, catalog, templates, stacks, _regions())
-    )
+    packages = _packages(options.packages)
+    former = package_keys(present) if packages is None else {}
+    stacks = stacks_of(deployment, catalog, templates, packages or {}, former)
+    wrong += problems(deployment, catalog, templates, stacks, _regions())
+    return Plan(file, into, present, deployment, stacks, wrong)
 
 
-def _keys(folder: Path | None) -> Mapping[str, str]:
-    """Return the keys of the packages in the bucket of the code, by file name. Raises ConfigurationError."""
+def _packages(folder: Path | None) -> Mapping[str, str] | None:
+    """Return the keys of the packages in the bucket of the code, by file name; None if none were built here.
+
+    Raises ConfigurationError.
+    """
     file = (folder or PACKAGES) / _MANIFEST
     if folder is None and not file.is_file():
-        return {}  # the keys may be in the file of the deployment
+        return None
     try:
         manifest = read_json(file, "manifest", "an object")
         return {name: str(entry["key"]) for name, entry in manifest.items()}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from pathlib import Path
 
 from headwater.commands.deployment.arguments import add_deployment, plan_of
-from headwater.deployment.render import is_rendered, render
+from headwater.commands.deployment.folder import changes, write
+from headwater.deployment.render import render
 from headwater.exit_codes import DONE, FINDINGS
 from headwater.output import counted, show, tell
 from headwater.parsing import Commands, add_command
@@ -37,9 +36,6 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     add_deployment(parser)
     parser.add_argument(
-        "--into", type=Path, metavar="DIR", help="the folder to write to (deployment/ beside the file)"
-    )
-    parser.add_argument(
         "--check", action="store_true", help="write nothing; exit code 3 if a file would change"
     )
 
@@ -52,43 +48,14 @@ def run(options: argparse.Namespace) -> int:
             "\n".join((f"{plan.file} is refused, and nothing was written:", *plan.problems))
         )
     rendered = render(plan.deployment, plan.stacks)
-    into: Path = options.into or plan.file.parent / "deployment"
-    changes = _changes(into, rendered.files)
-    for path, what in changes.items():
-        show(f"{what:<8} {into / path}")
+    changed = changes(plan.present, rendered.files)
+    for path, what in changed.items():
+        show(f"{what:<8} {plan.into / path}")
     if not options.check:
-        _write(into, rendered.files, changes)
+        write(plan.into, rendered.files, changed)
     for path, names in rendered.waiting.items():
-        tell(f"{into / path} waits for {', '.join(names)}")
+        tell(f"{plan.into / path} waits for {', '.join(names)}")
     tell(
-        f"{counted(len(changes), 'file')} of {len(rendered.files)} changed" if changes else "nothing changed"
+        f"{counted(len(changed), 'file')} of {len(rendered.files)} changed" if changed else "nothing changed"
     )
-    return FINDINGS if changes and options.check else DONE
-
-
-def _changes(into: Path, files: Mapping[str, str]) -> Mapping[str, str]:
-    """Return what is different on disk, by path: files that are new, changed, or no longer rendered."""
-    present = {
-        path: file.read_bytes()
-        for file in into.glob("**/*")
-        if file.is_file() and is_rendered(path := file.relative_to(into).as_posix())
-    }
-    changes = {path: "removed" for path in present if path not in files}
-    for path, text in files.items():
-        if path not in present:
-            changes[path] = "new"
-        elif present[path] != text.encode():
-            changes[path] = "changed"
-    return dict(sorted(changes.items()))
-
-
-def _write(into: Path, files: Mapping[str, str], changes: Mapping[str, str]) -> None:
-    try:
-        for path, what in changes.items():
-            if what == "removed":
-                (into / path).unlink()
-            else:
-                (into / path).parent.mkdir(parents=True, exist_ok=True)
-                (into / path).write_bytes(files[path].encode())
-    except OSError as error:
-        raise ConfigurationError(f"{into}: cannot be written: {error.strerror}") from error
+    return FINDINGS if changed and options.check else DONE
