@@ -145,6 +145,7 @@ def _policy(tables: Sequence[str], create: bool) -> Json:
 def _decrypt(keys: Sequence[Any]) -> Json:
     # A stream is encrypted with the key of its table, and DynamoDB uses the caller's right to that key:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+    # https://docs.aws.amazon.com/kms/latest/developerguide/services-dynamodb.html
     return {
         "Sid": "DecryptStreams",
         "Effect": "Allow",
