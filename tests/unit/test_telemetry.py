@@ -268,3 +268,13 @@ def test_a_metric_of_a_report_is_a_line_of_its_own() -> None:
         measured.add("Backlog", 2, report="renewals_due")
     lines = list(map(json.loads, measured.lines(NOW, None)))
     assert [(line.get("Report"), line["Backlog"]) for line in lines] == [(None, 5), ("renewals_due", 4)]
+
+
+def test_the_document_lists_the_metrics_of_every_function() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    tables = text.partition("## Log lines")[0].splitlines()
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in tables if line.startswith("| ")]
+    functions = {row[0]: set(row[1].split(", ")) for row in rows if len(row) == 2}
+    units = {row[0]: row[1] for row in rows if len(row) == 3}
+    assert functions == {"function": {"metrics"}} | METRICS
+    assert units == {"metric": "unit"} | UNITS
