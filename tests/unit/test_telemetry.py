@@ -168,6 +168,27 @@ def test_inv7_an_error_is_logged_and_raised_without_values(
     assert done.values().keys() == {"Duration"}
 
 
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [
+        ("csv-producer", "producers.csv.rows.RowReader.event"),
+        ("dynamodb-producer", "producers.publisher.Publisher.add"),
+    ],
+)
+def test_inv7_a_bug_in_a_producer_is_raised_without_values(
+    name: str, fails: str, drives: dict[str, Drive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr(fails, fail)
+    done = drives[name]()
+    assert str(done.error) == "a bug in Headwater (ValueError)"
+    assert SECRET not in done.out + "".join(traceback.format_exception(done.error))
+    assert done.logs[-1]["errorType"] == "ValueError"
+    assert "Duration" in done.values()
+
+
 def test_inv7_texts_of_other_loggers_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     def handler(_event: object, context: object) -> dict[str, Any]:
         with invocation("metrics", context):
