@@ -145,12 +145,19 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
         allowed = stack.template.parameters[name].allowed(value.text)
         # What follows from a part that is refused itself is no second mistake.
         if allowed and (deployment.is_named or not value.derived) and (value.text or name not in IDENTITY):
-            yield str(refused(value.where, value.text, allowed))
+            yield _value_refused(value, allowed)
     yield from _networks(stack)
     yield from _quotas(stack)
     if deployment.is_named:
         for text in too_long(stack, deployment.stack(stack.template.name), deployment.region):
             yield f"{stack.where}, {stack.template.name}: {text}; shorten the tag application"
+
+
+def _value_refused(value: Value, allowed: str) -> str:
+    # A password, or a URL that contains one, may have been put where an ARN or a host belongs.
+    if "Secret" in value.where or "Warehouse" in value.where or "://" in value.text:
+        return f"{value.where}: found a value that is not shown; allowed: {allowed}"
+    return str(refused(value.where, value.text, allowed))
 
 
 def _arns(stack: Stack, deployment: Deployment) -> Iterator[str]:
@@ -160,9 +167,9 @@ def _arns(stack: Stack, deployment: Deployment) -> Iterator[str]:
         if len(parts) < 6 or parts[0] != "arn":
             continue
         if parts[3] not in ("", deployment.region):
-            yield str(refused(value.where, value.text, f"an ARN in {deployment.region}"))
+            yield _value_refused(value, f"an ARN in {deployment.region}")
         elif name in _OF_STREAM and parts[4] != deployment.reporting.account:
-            yield str(refused(value.where, value.text, f"an ARN in account {deployment.reporting.account}"))
+            yield _value_refused(value, f"an ARN in account {deployment.reporting.account}")
 
 
 def _networks(stack: Stack) -> Iterator[str]:

@@ -178,7 +178,9 @@ class _Section:
             return str(value)
         if isinstance(value, list) and all(isinstance(item, (str, int)) for item in value):
             return ",".join(self._value(name, item) for item in value)
-        self.refuse(name, value, "text, a whole number, true, false, or a list of these")
+        allowed = "text, a whole number, true, false, or a list of these"
+        # Without the value, which may be the content of a secret in place of its ARN.
+        self.problems.append(f"{self.where}, {name}: found {type(value).__name__}; allowed: {allowed}")
         return ""
 
 

@@ -52,7 +52,7 @@ def test_nothing_is_wrong_with_a_complete_deployment() -> None:
         ("reporting.streem", {}, 'did you mean "stream"?'),
         ("reporting.stream", [], "reporting, stream: found []; allowed: a table"),
         ("reporting.stream.RetentionHours", 24, 'reporting, stream, RetentionHours: found "24"'),
-        ("reporting.stream.RetentionHours", 1.5, "found 1.5; allowed: text, a whole number"),
+        ("reporting.stream.RetentionHours", 1.5, "found float; allowed: text, a whole number"),
         ("reporting.stream.Retention", 168, 'unknown parameter: found "Retention"'),
         ("reporting.consumers.WarehouseSecretArn", None, "reporting, consumers, WarehouseSecretArn: missing"),
         ("reporting.consumers.SubnetIds", ["subnet-12345678"], "SubnetIds without SecurityGroupIds"),
@@ -176,6 +176,29 @@ def test_hashed_fields_need_a_key_in_every_account_of_producers(tmp_path: Path) 
     expected = "source 1, producers, HashSecretArn: missing, and fields are hashed in link"
     assert any(expected in problem for problem in planned(COMPLETE, catalog)[2])
     assert planned(changed("parameters.HashSecretArn", SECRET), catalog)[2] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("reporting.consumers.WarehouseSecretArn", "hunter2"),
+        ("reporting.consumers.WarehouseHost", "sa:hunter2@host"),
+        ("reporting.consumers.SecurityGroupIds", "https://user:hunter2@host"),
+        ("reporting.consumers.WarehouseDatabase", "mssql+pymssql://sa:hunter2@host/database"),
+        ("parameters.HashSecretArn", "hunter2"),
+        ("parameters.ProducersKey", "https://user:hunter2@host/p.zip"),
+    ],
+)
+def test_a_password_in_a_wrong_place_is_not_shown(path: str, value: str) -> None:
+    found = wrong(path, value)
+    assert any("found a value that is not shown" in problem for problem in found)
+    assert "hunter2" not in "".join(found)
+
+
+def test_the_content_of_a_secret_in_place_of_its_arn_is_not_shown() -> None:
+    found = wrong("reporting.consumers.WarehouseSecretArn", {"password": "hunter2"})
+    assert any("found dict; allowed: text" in problem for problem in found)
+    assert "hunter2" not in "".join(found)
 
 
 # Names and networks
