@@ -1,8 +1,10 @@
 """A deployment to change in tests, as values and as the text of its file."""
 
 import json
+import re
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from headwater.deployment.checks import missing_values, problems
@@ -39,6 +41,12 @@ COMPLETE: Toml = {
     "reporting": {"account": REPORTING, "consumers": {"WarehouseSecretArn": SECRET}},
     "source": [{"account": SOURCE, "create-tables": True}],
 }
+
+
+def example() -> str:
+    """The text of the example, with the values that later steps bring."""
+    text = (Path(__file__).parents[1] / "cfn" / "example.deployment.toml").read_text()
+    return re.sub("^# ([A-Za-z]+Arn = )", r"\1", text, flags=re.M)
 
 
 def changed(path: str, value: object) -> Toml:

@@ -16,6 +16,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 from conftest import Aws
+from deployments import example
 
 from headwater import cli
 from headwater.deployment.templates import Template, load_templates, read_template
@@ -53,7 +54,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a reader has it who has built the packages and configured a replay."""
     folder = tmp_path_factory.mktemp("deploy")
     shutil.copytree(SAMPLE_ENTITIES, folder / "home" / "entities")
-    text = (ROOT / "cfn" / "example.deployment.toml").read_text()
+    text = example()
     digest = f'replay = {{ ImageDigest = "sha256:{"0" * 64}", WarehouseSecretArn = "{_secret(text)}" }}'
     replaying = text.replace("[reporting]\n", f"[reporting]\n{digest}\n")
     (folder / "home" / "deployment.toml").write_text(replaying)

@@ -7,7 +7,18 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from deployments import COMPLETE, KEY, REPORTING, SECOND, SECRET, SOURCE, changed, planned, stream_arn
+from deployments import (
+    COMPLETE,
+    KEY,
+    REPORTING,
+    SECOND,
+    SECRET,
+    SOURCE,
+    changed,
+    example,
+    planned,
+    stream_arn,
+)
 from entity_homes import DYNAMODB, URN, record, write
 
 from headwater.deployment.limits import LONGEST, too_long
@@ -248,8 +259,7 @@ def test_a_network_is_in_cidr_form() -> None:
 
 
 def test_the_example_is_complete() -> None:
-    file = Path(__file__).resolve().parents[2] / "cfn" / "example.deployment.toml"
-    values = tomllib.loads(file.read_text())
+    values = tomllib.loads(example())
     values["parameters"] |= {
         key: COMPLETE["parameters"][key] for key in ("ProducersKey", "ConsumersKey", "RefresherKey")
     }
