@@ -6,19 +6,61 @@ from typing import TYPE_CHECKING
 
 import pytest
 from iam import story
+from iam.calls import requests_of
 from iam.forbidden import FORBIDDEN, World
-from iam.installation import Secrets, installation
+from iam.installation import PREFIX, Secrets, installation
 from iam.judge import Judge, missing_tool
+from iam.policies import Statement
+from iam.proof import Proof
+from iam.services import administrators_calls, service_calls
 
 from schemas.catalog.loader import load_catalog
 
 if TYPE_CHECKING:
-    pass
+    from conftest import Pipe
 
 pytestmark = [
     pytest.mark.skipif(missing_tool() is not None, reason=str(missing_tool())),
     pytest.mark.timeout(900),  # the pipe is run once, which takes a minute
 ]
+
+
+@pytest.fixture(scope="session")
+def proof(pipe: Pipe, judge: Judge) -> Proof:
+    """Every request of the pipe, those of AWS and of administrators included, judged once."""
+    observed = [request for call in pipe.calls for request in requests_of(call, pipe.deployment)]
+    unseen = [*service_calls(pipe.deployment), *administrators_calls(pipe.deployment)]
+    others = [call.request for call in unseen]
+    return Proof(pipe.deployment, [*observed, *others], judge)
+
+
+def test_the_pipe_may_do_everything_that_it_does(proof: Proof) -> None:
+    assert proof.denied() == []
+    assert len(proof.requests) > 500
+
+
+def test_each_statement_taken_away_breaks_something(proof: Proof) -> None:
+    assert proof.unneeded_statements() == []
+    assert len(proof.deployment.statements()) > 100
+
+
+def test_each_action_and_resource_taken_away_breaks_something(proof: Proof) -> None:
+    assert proof.unneeded_parts() == []
+
+
+def test_each_condition_taken_away_allows_what_should_be_denied(proof: Proof) -> None:
+    assert proof.unneeded_conditions() == []
+
+
+@pytest.mark.parametrize("widened", [{"Action": "s3:GetObject"}, {"Action": ["kms:Encrypt", "s3:PutObject"]}])
+def test_a_permission_that_nobody_needs_is_found(
+    proof: Proof, judge: Judge, widened: dict[str, str | list[str]]
+) -> None:
+    role = proof.deployment.function_role(f"{PREFIX}-refresher")
+    extra = Statement("extra", "extra", {"Effect": "Allow", "Resource": "*", **widened})
+    wider = proof.deployment.replaced(role, [*role.statements, extra])
+    (found,) = Proof(wider, proof.requests, judge).unneeded_statements()
+    assert found.endswith(" extra")
 
 
 @pytest.fixture(scope="session")

@@ -125,9 +125,8 @@ def decrypt_with_another_key(world: World) -> Iterator[Request]:
     yield from world.ask(producers, "kms:Decrypt", log, kms__ViaService=s3)
     yield from world.ask(producers, "kms:Decrypt", stream, kms__ViaService=kinesis)
     yield from world.ask(consumers, "kms:Decrypt kms:GenerateDataKey", source, kms__ViaService=s3)
-    for name in ("refresher", "metrics"):
-        yield from world.ask(world.caller(name), "kms:Decrypt", log, kms__ViaService=s3)
-        yield from world.ask(world.caller(name), "kms:Decrypt", stream, kms__ViaService=kinesis)
+    yield from world.ask(world.caller("refresher"), "kms:Decrypt", log, kms__ViaService=s3)
+    yield from world.ask(world.caller("refresher"), "kms:Decrypt", stream, kms__ViaService=kinesis)
 
 
 def use_a_key_directly(world: World) -> Iterator[Request]:

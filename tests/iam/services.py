@@ -6,7 +6,7 @@ new mapping, log group or schedule has its calls here too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from iam.deployment import Deployment, Holder
@@ -27,13 +27,8 @@ class ServiceCall(NamedTuple):
 
 def service_calls(deployment: Deployment) -> list[ServiceCall]:
     """Return everything that AWS calls with the roles and by the resource policies of a deployment."""
-    made = (call for resource in deployment.resources for call in _calls_of(resource, deployment))
-    return [*made, *administrators_calls(deployment)]
-
-
-def _calls_of(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
-    make = _MAKERS.get(resource.type)
-    return make(resource, deployment) if make else iter(())
+    makers = ((_MAKERS.get(resource.type), resource) for resource in deployment.resources)
+    return [call for make, resource in makers if make for call in make(resource, deployment)]
 
 
 def administrator(account: str) -> str:
@@ -224,7 +219,7 @@ def _schedule(resource: Resource, deployment: Deployment) -> Iterator[ServiceCal
     page = "scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"
     group = f"arn:aws:scheduler:{resource.region}:{resource.account}:schedule-group/default"
     yield from _assume("scheduler.amazonaws.com", target["RoleArn"], deployment, page, group)
-    page = "scheduler/latest/UserGuide/setting-up.html"
+    page = "scheduler/latest/UserGuide/managing-targets-templated.html"
     session = _session(target["RoleArn"])
     yield from _by(session, "lambda:InvokeFunction", target["Arn"], deployment, page)
 
@@ -291,8 +286,3 @@ _ADMINISTERED: Mapping[str, tuple[str, str, str]] = {
     ),
     "AWS::SNS::Topic": ("sns:Publish", "", "sns/latest/dg/sns-access-policy-use-cases.html"),
 }
-
-
-def pages(calls: Iterable[ServiceCall]) -> set[str]:
-    """Return the pages that calls are taken from."""
-    return {call.page for call in calls}
