@@ -64,14 +64,25 @@ def tables_template(
     }
 
 
+_STACK = "[A-Za-z][A-Za-z0-9-]{0,127}"
+_NAMED = {
+    "Application": ("First part of every physical name", "[a-z][a-z0-9-]{0,8}[a-z0-9]"),
+    "Environment": ("Second part of every physical name", "[a-z][a-z0-9]{1,9}"),
+    "SourceStack": ("Name of the stack of source.yaml", _STACK),
+    "ProducersStack": ("Name of the stack of producers.yaml", _STACK),
+}
+
+
 def _parameters(tables: Iterable[str]) -> Json:
-    named = {
-        "Application": "First part of every physical name",
-        "Environment": "Second part of every physical name",
-        "SourceStack": "Name of the stack of source.yaml",
-        "ProducersStack": "Name of the stack of producers.yaml",
+    parameters: Json = {
+        name: {
+            "Type": "String",
+            "Description": description,
+            "AllowedPattern": pattern,
+            "ConstraintDescription": f"text of the form {pattern}",
+        }
+        for name, (description, pattern) in _NAMED.items()
     }
-    parameters: Json = {name: {"Type": "String", "Description": text} for name, text in named.items()}
     for table in tables:
         name = table.replace(".", r"\.")
         parameters[stream_parameter(table)] = {
