@@ -1,0 +1,326 @@
+"""What roles may do: exact actions on exact resources, and who may assume them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from cfn_templates import Json, Statement, Template, World, conditions, listed, statements, text
+
+S3_READ = {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"}
+LISTED = ""
+"""In place of a prefix: the bucket itself."""
+
+OBJECTS: dict[str, dict[str, dict[str, set[str]]]] = {
+    "producers": {
+        "${SourceStack:SourceBucketName}": {
+            LISTED: {"s3:ListBucket", "s3:ListBucketVersions"},
+            "drop/": S3_READ | {"s3:DeleteObjectVersion"},
+            "corrections/": S3_READ | {"s3:DeleteObjectVersion"},
+            "archive/": {"s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"},
+            "rejects/": {"s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"},
+            "progress/": {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObjectVersion"},
+            "registers/": {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObjectVersion"},
+            "drift/": {"s3:PutObject"},
+            "hash-keys/": {"s3:GetObject", "s3:PutObject"},
+            "dead-letters/csv/": {"s3:PutObject"},
+            "dead-letters/dynamodb/": {"s3:PutObject"},
+            "dead-letters/": {"s3:GetObject", "s3:PutObject"},
+        },
+        # Producers never read the log.
+        "${LogBucketName}": {"log/_schemas/": {"s3:PutObject"}},
+    },
+    "stream": {
+        "${LogBucket.Arn}": {
+            LISTED: {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
+            "log/": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
+            "log-errors/": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
+        },
+    },
+    "consumers": {
+        "${StreamStack:LogBucketName}": {
+            LISTED: {"s3:ListBucket"},
+            "log/_schemas/": {"s3:GetObject"},
+            "dead-letters/consumer/": {"s3:GetObject", "s3:PutObject"},
+        },
+    },
+    "replay": {
+        "${StreamStack:LogBucketName}": {
+            LISTED: {"s3:ListBucket"},
+            "log/": {"s3:GetObject"},
+            "log-errors/": {"s3:GetObject"},
+        },
+    },
+}
+"""By template, bucket and prefix: the actions on objects that some role needs."""
+
+KINESIS_READ = {
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+ARN = "arn:${AWS::Partition}"
+HERE = "${AWS::Region}:${AWS::AccountId}"
+VIA = "{}.${{AWS::Region}}.${{AWS::URLSuffix}}"
+
+KEYS = {
+    "${StreamKeyArn}": {"kinesis"},
+    "${LogKeyArn}": {"s3"},
+    "${SourceStack:SourceKeyArn}": {"s3", "sqs", "dynamodb"},
+    "${HashSecretKeyArn}": {"secretsmanager"},
+    "${WarehouseSecretKeyArn}": {"secretsmanager"},
+    "${StreamStack:StreamKeyArn}": {"kinesis"},
+    "${StreamStack:LogKeyArn}": {"s3"},
+    "${StreamKey.Arn}": {"kinesis"},
+    "${LogKey.Arn}": {"s3"},
+    "arn:aws:kms:eu-west-2:000000000000:key/0": {"dynamodb"},  # the key of a table in the rendered template
+}
+"""The services through which a role may use a key."""
+DECRYPTED_ONLY = {
+    "${StreamStack:StreamKeyArn}",
+    "${StreamKey.Arn}",
+    "${HashSecretKeyArn}",
+    "${WarehouseSecretKeyArn}",
+}
+ENCRYPTED_ONLY = {"${StreamKeyArn}", "${LogKeyArn}"}
+"""Keys of the reporting account: source accounts cannot read what they wrote."""
+
+OTHERS: dict[str, dict[str, set[str]]] = {
+    "producers": {
+        r"\$\{StreamArn\}": {"kinesis:ListShards", "kinesis:PutRecords"},
+        r"\$\{StreamRoleArn\}": {"sts:AssumeRole"},
+        r"\$\{HashSecretArn\}": {"secretsmanager:GetSecretValue"},
+        r"\$\{SourceStack:QueueArn\}": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+        r"\$\{\w+LogGroup\.Arn\}": LOGS,
+    },
+    "stream": {
+        r"\$\{EventStream\.Arn\}": KINESIS_READ - {"kinesis:DescribeStreamSummary"}
+        | {"kinesis:DescribeStream"},
+        re.escape(f"{ARN}:logs:{HERE}:log-group:/aws/kinesisfirehose/")
+        + r"\$\{Application\}-\$\{Environment\}-events-to-log:log-stream:delivery": {"logs:PutLogEvents"},
+    },
+    "consumers": {
+        r"\$\{StreamStack:StreamArn\}": KINESIS_READ | {"kinesis:DescribeStream"},
+        r"\$\{WarehouseSecretArn\}": {"secretsmanager:GetSecretValue"},
+        r"\$\{\w+LogGroup\.Arn\}": LOGS,
+        r"\$\{(Refresher|Metrics)\.Arn\}": {"lambda:InvokeFunction"},
+        re.escape(f"{ARN}:ec2:{HERE}:*/*"): {
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:UnassignPrivateIpAddresses",
+        },
+        # AWS allows nothing else than all resources for the actions on `*`, here and below.
+        r"\*": {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"},
+    },
+    "replay": {
+        r"\$\{StreamStack:StreamArn\}": KINESIS_READ,
+        r"\$\{WarehouseSecretArn\}": {"secretsmanager:GetSecretValue"},
+        r"\$\{\w+LogGroup\.Arn\}": LOGS,
+        re.escape(f"{ARN}:ecr:{HERE}:repository/${{RepositoryName}}"): {
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        },
+        r"\*": {"ecr:GetAuthorizationToken"},
+    },
+    "tables": {
+        r"\$\{Stream\w+\}": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+        re.escape(f"{ARN}:dynamodb:{HERE}:table/") + r"[\w.-]+/stream/\*": {"dynamodb:ListStreams"},
+    },
+    "tables-created": {
+        r"\$\{Table\w+\.StreamArn\}": {
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+        },
+        re.escape(f"{ARN}:dynamodb:{HERE}:table/") + r"[\w.-]+/stream/\*": {"dynamodb:ListStreams"},
+    },
+}
+"""By template and pattern of a resource: the actions that some role needs."""
+
+_OBJECT = re.compile(r"(?:arn:\$\{AWS::Partition\}:s3:::)?(\$\{[\w:.]+\})(?:/(.*)\*)?")
+
+
+def exact_actions(world: World) -> Iterator[str]:
+    """Statements of roles that are no plain permission of exact actions."""
+    for statement in _identity(world):
+        keys = {"Sid", "Effect", "Action", "Resource", "Condition"}
+        if set(statement.body) - keys or not {"Sid", "Effect", "Action", "Resource"} <= set(statement.body):
+            yield f"{statement.where}: has {sorted(statement.body)}"
+        if statement.body.get("Effect") != "Allow":
+            yield f"{statement.where}: its effect is {statement.body.get('Effect')}"
+        if not re.fullmatch(r"([A-Z][a-z]+)+", statement.sid):
+            yield f"{statement.where}: needs a Sid that says what for"
+        for action in statement.actions:
+            if not isinstance(action, str) or not re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action):
+                yield f"{statement.where}: {action} is not one action"
+
+
+def exact_resources(world: World) -> Iterator[str]:
+    """Actions on resources that no role is known to need."""
+    for statement in _identity(world):
+        for resource in statement.resources:
+            unknown = {*statement.actions} - _needed(statement.template, resource)
+            if unknown:
+                yield f"{statement.where}: {sorted(unknown)} on {resource}"
+
+
+def _needed(template: str, resource: str) -> set[str]:
+    """Return the actions on a resource that some role of the template needs."""
+    if resource in KEYS:
+        allowed = {"kms:Decrypt", "kms:GenerateDataKey"}
+        allowed -= {"kms:GenerateDataKey"} if resource in DECRYPTED_ONLY else set()
+        return allowed - ({"kms:Decrypt"} if resource in ENCRYPTED_ONLY else set())
+    for pattern, actions in OTHERS.get(template, {}).items():
+        if re.fullmatch(pattern, resource):
+            return actions
+    match = _OBJECT.fullmatch(resource)
+    buckets = OBJECTS.get(template, {})
+    return buckets.get(match[1], {}).get(match[2] or LISTED, set()) if match else set()
+
+
+def exact_conditions(world: World) -> Iterator[str]:
+    """Statements of roles without the condition that they need, or with another one."""
+    for statement in _identity(world):
+        found, expected = conditions(statement.body), _conditions(statement)
+        if found not in expected:
+            yield f"{statement.where}: its condition is {found or 'missing'}, not one of {expected}"
+
+
+def _conditions(statement: Statement) -> list[Json]:
+    if any(action.startswith("kms:") for action in statement.actions):
+        services = set.intersection(*(KEYS.get(resource, set()) for resource in statement.resources))
+        return [{"StringEquals": {"kms:ViaService": [VIA.format(service)]}} for service in sorted(services)]
+    if statement.template == "producers" and any("log/_schemas" in name for name in statement.resources):
+        return [{"Null": {"s3:if-none-match": ["false"]}}]
+    if statement.sid == "ListDeadLetters":
+        return [{"StringEquals": {"s3:prefix": ["dead-letters/"]}}]
+    return [{}]
+
+
+WHEN = {
+    "AssumeStreamRole": "UsesStreamRole",
+    "WriteStream": "!UsesStreamRole",
+    "EncryptStream": "!UsesStreamRole",
+    "ReadHashSecret": "HasHashSecret",
+    "DecryptHashSecret": "HasHashSecretKey",
+    "MarkHashKeys": "HasHashSecret",
+    "DecryptWarehouseSecret": "HasWarehouseSecretKey",
+    "KeepNetworkInterfaces": "IsInVpc",
+    "FindNetworkInterfaces": "IsInVpc",
+}
+"""Statements that apply under a condition only."""
+
+
+def conditional(world: World) -> Iterator[str]:
+    """Statements that apply where nothing needs them, or that do not where something does."""
+    for template in world.values():
+        for statement in statements(template):
+            if statement.condition != WHEN.get(statement.sid, ""):
+                yield f"{statement.where}: applies under {statement.condition or 'no condition'}"
+
+
+def distinct_sids(world: World) -> Iterator[str]:
+    """Sids that a policy has twice."""
+    counts = Counter(
+        (statement.template, statement.holder, statement.kind, statement.sid)
+        for template in world.values()
+        for statement in statements(template)
+    )
+    yield from (f"{'.'.join(key)}: {count} statements" for key, count in counts.items() if count > 1)
+
+
+def trusted_services(world: World) -> Iterator[str]:
+    """Roles that another service than the one that uses them may assume, or without a condition."""
+    for template in world.values():
+        users = dict(_users(template))
+        for logical_id, properties in template.of_type("AWS::IAM::Role"):
+            where = f"{template.name}.{logical_id}"
+            if set(properties) - {"AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "Policies"}:
+                yield f"{where}: has {sorted(properties)}"
+            for policy in properties.get("ManagedPolicyArns", ()):
+                if template.type_of(policy) != "AWS::IAM::ManagedPolicy":
+                    yield f"{where}: {text(policy)} is not a policy of this template"
+            trust = listed(properties["AssumeRolePolicyDocument"]["Statement"])
+            user, forms = users.get(logical_id, "no service"), [_trust(item) for item in trust]
+            if user not in TRUST or forms != [TRUST[user]]:
+                yield f"{where}: used by {user}, and trusts {forms}"
+
+
+ACCOUNT = {"StringEquals": {"aws:SourceAccount": ["${AWS::AccountId}"]}}
+TRUST: dict[str, Json] = {
+    "lambda": {"Service": "lambda.amazonaws.com", "Condition": ACCOUNT},
+    "firehose": {
+        "Service": "firehose.amazonaws.com",
+        "Condition": ACCOUNT
+        | {
+            "ArnEquals": {
+                "aws:SourceArn": [
+                    f"{ARN}:firehose:{HERE}:deliverystream/${{Application}}-${{Environment}}-events-to-log"
+                ]
+            }
+        },
+    },
+    "scheduler": {
+        "Service": "scheduler.amazonaws.com",
+        "Condition": ACCOUNT
+        | {"ArnLike": {"aws:SourceArn": [f"{ARN}:scheduler:{HERE}:schedule-group/default"]}},
+    },
+    "ecs-tasks": {
+        "Service": "ecs-tasks.amazonaws.com",
+        "Condition": ACCOUNT | {"ArnLike": {"aws:SourceArn": [f"{ARN}:ecs:{HERE}:*"]}},
+    },
+}
+
+
+def _trust(statement: Json) -> Json:
+    plain = statement.get("Effect") == "Allow" and statement.get("Action") == "sts:AssumeRole"
+    principal = statement.get("Principal")
+    if not plain or not isinstance(principal, dict) or set(principal) != {"Service"}:
+        return {"not plain": text(statement)}
+    return {"Service": principal["Service"], "Condition": conditions(statement)}
+
+
+def _users(template: Template) -> Iterator[tuple[str, str]]:
+    """Yield each role of a template with the service that uses it."""
+    for type_, service, paths in (
+        ("AWS::Lambda::Function", "lambda", ("Role",)),
+        ("AWS::ECS::TaskDefinition", "ecs-tasks", ("ExecutionRoleArn", "TaskRoleArn")),
+    ):
+        for _, properties in template.of_type(type_):
+            for path in paths:
+                yield properties[path]["Fn::GetAtt"][0], service
+    for _, properties in template.of_type("AWS::Scheduler::Schedule"):
+        yield properties["Target"]["RoleArn"]["Fn::GetAtt"][0], "scheduler"
+    for _, properties in template.of_type("AWS::KinesisFirehose::DeliveryStream"):
+        yield properties["ExtendedS3DestinationConfiguration"]["RoleARN"]["Fn::GetAtt"][0], "firehose"
+
+
+def attached_policies(world: World) -> Iterator[str]:
+    """Managed policies that are attached to other roles than they are for."""
+    for template in world.values():
+        for logical_id, properties in template.of_type("AWS::IAM::ManagedPolicy"):
+            roles = [text(role) for role in properties.get("Roles", ())]
+            expected = ["${ProducersStack:DynamoDbProducerRoleName}"] if "tables" in template.name else []
+            if roles != expected or set(properties) - {"Description", "PolicyDocument", "Roles"}:
+                yield f"{template.name}.{logical_id}: attached to {roles}, with {sorted(properties)}"
+
+
+def _identity(world: World) -> Iterator[Statement]:
+    for template in world.values():
+        yield from (statement for statement in statements(template) if statement.kind == "identity")
+
+
+RULES = (
+    exact_actions,
+    exact_resources,
+    exact_conditions,
+    conditional,
+    distinct_sids,
+    trusted_services,
+    attached_policies,
+)

@@ -1,0 +1,313 @@
+"""Parameters, conditions, outputs and imports: what stacks take from people and from each other."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cfn_templates import IMPORTED, Json, World, differences, normal, text
+
+TYPES = {"String", "Number", "CommaDelimitedList"}
+PARTS = {
+    "Type",
+    "Description",
+    "Default",
+    "AllowedPattern",
+    "AllowedValues",
+    "MinValue",
+    "MaxValue",
+    "ConstraintDescription",
+}
+
+
+def parameters(world: World) -> Iterator[str]:
+    """Parameters that take anything, that explain nothing, or whose default they refuse themselves."""
+    for template in world.values():
+        for name, parameter in template.parameters.items():
+            where = f"{template.name}.{name}"
+            if parameter.get("Type") not in TYPES or set(parameter) - PARTS:
+                yield f"{where}: has {sorted(parameter)} of type {parameter.get('Type')}"
+            if not parameter.get("Description") or not parameter.get("ConstraintDescription"):
+                yield f"{where}: needs a Description and a ConstraintDescription"
+            limits = {"MinValue", "MaxValue"} if parameter.get("Type") == "Number" else {"AllowedPattern"}
+            if "AllowedValues" not in parameter and not limits <= set(parameter):
+                yield f"{where}: needs AllowedValues or {sorted(limits)}"
+            if "Default" in parameter and not _accepts(parameter, parameter["Default"]):
+                yield f"{where}: refuses its default {parameter['Default']!r}"
+            if re.search(r"(?i)password|token|credential", name):
+                yield f"{where}: secrets are no parameters: take the ARN of a secret"
+
+
+def _accepts(parameter: Json, value: Any) -> bool:
+    """Return whether CloudFormation accepts a value. A pattern has to match all of it."""
+    if "AllowedValues" in parameter:
+        return value in parameter["AllowedValues"]
+    if parameter.get("Type") == "Number":
+        return bool(parameter.get("MinValue", value) <= value <= parameter.get("MaxValue", value))
+    return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
+
+
+REFUSED: dict[str, tuple[str, ...]] = {
+    "Application": ("", "a", "1a", "Headwater", "headwater_1", "head-", "elevenchars", "a b"),
+    "Environment": ("", "p", "Prod", "1prod", "pre-prod", "elevenchars"),
+    "SourceStack": ("", "a_b", "1a"),
+    "StreamStack": ("", "a_b", "1a"),
+    "ProducersStack": ("", "a_b", "1a"),
+    "SourceAccounts": ("", "*", "12345678901", "1234567890123", "arn:aws:iam::123456789012:root"),
+    "CodeBucket": ("", "*", "A-Bucket", "a"),
+    "LogBucketName": ("", "*", "a/b"),
+    "ProducersKey": ("", "producers", "../x.tar"),
+    "ConsumersKey": ("", "consumers"),
+    "RefresherKey": ("", "refresher"),
+    "StreamArn": ("", "*", "headwater-events", "arn:aws:kinesis:eu-west-2:123456789012:stream/*"),
+    "StreamRoleArn": ("*", "arn:aws:iam::123456789012:role/*"),
+    "StreamKeyArn": ("", "*", "arn:aws:kms:eu-west-2:123456789012:key/*", "alias/x"),
+    "LogKeyArn": ("", "*", "arn:aws:kms:eu-west-2:123456789012:key/*", "alias/x"),
+    "HashSecretKeyArn": ("*", "arn:aws:kms:eu-west-2:123456789012:key/*"),
+    "WarehouseSecretKeyArn": ("*", "arn:aws:kms:eu-west-2:123456789012:key/*"),
+    "HashSecretArn": ("*", "arn:aws:secretsmanager:eu-west-2:123456789012:secret:*", "a-secret"),
+    "WarehouseSecretArn": (
+        "",
+        "*",
+        "arn:aws:secretsmanager:eu-west-2:123456789012:secret:*",
+        "mssql://u:p@h/d",
+    ),
+    "WarehouseHost": ("host:port", "user:password@host", "host/database"),
+    "WarehouseDatabase": ("a;b", "a b", "1a"),
+    "SubnetIds": ("vpc-12345678", "*"),
+    "SecurityGroupIds": ("subnet-12345678", "*"),
+    "RepositoryName": ("", "*", "UPPER", "repository:latest"),
+    "ImageDigest": ("", "latest", "sha256:1234"),
+}
+"""Values that the pattern of a parameter has to refuse."""
+LEAST = {
+    "RetentionHours": 72,
+    "LockDays": 1,
+    "NoncurrentDays": 30,
+    "DeadLetterDays": 30,
+    "RejectDays": 30,
+    "AccessLogDays": 30,
+    "LogRetentionDays": 365,
+    "MaxReceiveCount": 10,
+    "ArchiveDays": 1,
+    "FileConcurrency": 2,
+    "FileSeconds": 60,
+    "ConsumerSeconds": 60,
+    "DynamoDbSeconds": 60,
+    "RefresherSeconds": 60,
+    "DeliverySeconds": 300,
+    "ShardCount": 1,
+    "BatchSize": 1,
+    "CsvMemory": 512,
+    "DynamoDbMemory": 256,
+    "ConsumerMemory": 512,
+    "RefresherMemory": 256,
+    "TaskCpu": 1024,
+    "TaskMemory": 8192,
+}
+MOST = {
+    "MaxReceiveCount": 100,
+    "FileSeconds": 900,
+    "ConsumerSeconds": 900,
+    "DynamoDbSeconds": 900,
+    "RefresherSeconds": 900,
+}
+"""Lambda ends a function after 900 seconds; after all attempts, a file's message stays a week."""
+CHOICES: dict[str, list[Any]] = {
+    "Architecture": ["arm64", "x86_64"],
+    "LockMode": ["GOVERNANCE", "COMPLIANCE"],
+    "LogLevel": ["DEBUG", "INFO", "WARNING", "ERROR"],
+    "StreamMode": ["ON_DEMAND", "PROVISIONED"],
+}
+
+
+def limits(world: World) -> Iterator[str]:
+    """Parameters that take a value which breaks something, or that are no longer known."""
+    for template in world.values():
+        for name, parameter in template.parameters.items():
+            where = f"{template.name}.{name}"
+            yield from (
+                f"{where}: takes {value!r}" for value in REFUSED.get(name, ()) if _accepts(parameter, value)
+            )
+            if "AllowedPattern" in parameter and name not in REFUSED and "tables" not in template.name:
+                yield f"{where}: no rule knows values that it has to refuse"
+            yield from _bounds(where, name, parameter)
+            if name in CHOICES and template.name != "replay":
+                yield from differences(where, parameter.get("AllowedValues"), CHOICES[name])
+
+
+def _bounds(where: str, name: str, parameter: Json) -> Iterator[str]:
+    if parameter.get("Type") != "Number":
+        return
+    ends = [parameter.get("MinValue", -math.inf), parameter.get("MaxValue", math.inf)]
+    numbers = parameter.get("AllowedValues", ends)
+    if name not in LEAST:
+        yield f"{where}: no rule knows the least that it may take"
+    if min(numbers) < LEAST.get(name, -math.inf):
+        yield f"{where}: takes {min(numbers)}, less than {LEAST[name]}"
+    if max(numbers) > MOST.get(name, math.inf):
+        yield f"{where}: takes {max(numbers)}, more than {MOST[name]}"
+
+
+def used(world: World) -> Iterator[str]:
+    """Parameters, conditions and mappings that nothing uses."""
+    for template in world.values():
+        body = json.dumps([template.resources, template.outputs, template.body.get("Conditions", {})])
+        for name in template.parameters:
+            if f'"{name}"' not in body and f"${{{name}}}" not in body:
+                yield f"{template.name}.{name}: nothing uses the parameter"
+        for kind in ("Conditions", "Mappings"):
+            for name in template.body.get(kind, {}):
+                if f'"{name}"' not in json.dumps([template.resources, template.outputs]):
+                    yield f"{template.name}.{name}: nothing uses it"
+
+
+CONDITIONS: dict[str, Json] = {
+    "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
+}
+FILLED = re.compile(r"Uses(\w+)|Has(\w+)")
+
+
+def conditions(world: World) -> Iterator[str]:
+    """Conditions that are not what their names promise."""
+    for template in world.values():
+        for name, condition in template.body.get("Conditions", {}).items():
+            parameter = name.removeprefix("Uses").removeprefix("Has") + (
+                "" if name.endswith("Arn") else "Arn"
+            )
+            if parameter not in template.parameters:
+                parameter = parameter.removesuffix("Arn")
+            value: Any = {"Ref": parameter}
+            if name == "IsInVpc":
+                value = {"Fn::Join": ["", {"Ref": "SubnetIds"}]}
+            expected = CONDITIONS.get(template.name, {}).get(name, {"Fn::Not": [{"Fn::Equals": [value, ""]}]})
+            yield from differences(f"{template.name}.{name}", condition, expected)
+
+
+OUTPUTS: dict[str, dict[str, str]] = {
+    "artifacts": {"ArtifactsBucketName": "${ArtifactsBucket}", "ArtifactsKeyArn": "${ArtifactsKey.Arn}"},
+    "stream": {
+        "StreamArn": "${EventStream.Arn}",
+        "StreamKeyArn": "${StreamKey.Arn}",
+        "LogBucketName": "${LogBucket}",
+        "LogKeyArn": "${LogKey.Arn}",
+        "OperationsKeyArn": "${OperationsKey.Arn}",
+        "AlarmTopicArn": "${AlarmTopic}",
+        "IteratorAgeHalf": "${Retention:RetentionHours:Half}",
+        "IteratorAgeMost": "${Retention:RetentionHours:Most}",
+    },
+    "source": {
+        "SourceBucketName": "${SourceBucket}",
+        "SourceKeyArn": "${SourceKey.Arn}",
+        "QueueArn": "${FileQueue.Arn}",
+        "FileSeconds": "${FileSeconds}",
+        "OperationsKeyArn": "${OperationsKey.Arn}",
+        "AlarmTopicArn": "${AlarmTopic}",
+    },
+    "producers": {
+        "CsvProducerName": "${CsvProducer}",
+        "DynamoDbProducerArn": "${DynamoDbProducer.Arn}",
+        "DynamoDbProducerName": "${DynamoDbProducer}",
+        "DynamoDbProducerRoleArn": "${DynamoDbProducerRole.Arn}",
+        "DynamoDbProducerRoleName": "${DynamoDbProducerRole}",
+        "ProducerRedriveName": "${ProducerRedrive}",
+        "HashSecretArn": "${HashSecretArn}",
+    },
+    "consumers": {
+        "ConsumerName": "${Consumer}",
+        "ConsumerMappingId": "${ConsumerMapping}",
+        "RefresherName": "${Refresher}",
+        "ConsumerRedriveName": "${ConsumerRedrive}",
+        "MetricsName": "${Metrics}",
+        "WarehouseSecretArn": "${WarehouseSecretArn}",
+        "WarehouseHost": "${WarehouseHost}",
+        "WarehouseDatabase": "${WarehouseDatabase}",
+    },
+    "replay": {"ReplayClusterName": "${ReplayCluster}", "ReplayTaskArn": "${ReplayTask}"},
+}
+OPTIONAL = {
+    "HashSecretArn": "HasHashSecret",
+    "WarehouseHost": "HasWarehouseHost",
+    "WarehouseDatabase": "HasWarehouseDatabase",
+}
+
+
+def outputs(world: World) -> Iterator[str]:
+    """Outputs of another value than they are named after, or with another export."""
+    for template in world.values():
+        expected = {
+            name: {
+                "Description": re.compile(".+"),
+                "Value": value,
+                "Export": {"Name": f"${{AWS::StackName}}:{name}"},
+            }
+            | (
+                {"Condition": OPTIONAL[name]}
+                if template.name in ("producers", "consumers") and name in OPTIONAL
+                else {}
+            )
+            for name, value in OUTPUTS.get(template.name, {}).items()
+        }
+        yield from differences(f"{template.name}.Outputs", normal(template.outputs), expected)
+
+
+PSEUDO = {"AccountId", "Region", "Partition", "URLSuffix", "StackName", "NoValue"}
+
+
+def references(world: World) -> Iterator[str]:
+    """References to what a template does not have."""
+    for template in world.values():
+        known = {*template.parameters, *template.resources, *(f"AWS::{name}" for name in PSEUDO)}
+        for name in _references(template.body["Resources"]):
+            if name not in known:
+                yield f"{template.name}: refers to {name}, which it does not have"
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("Ref", "DependsOn"):
+                yield from item if isinstance(item, list) else [item]
+            elif key == "Fn::GetAtt":
+                yield item[0]
+            elif key == "Fn::Sub":
+                yield from _variables(*(item if isinstance(item, list) else (item, {})))
+            else:
+                yield from _references(item)
+
+
+def _variables(pattern: str, local: Json) -> Iterator[str]:
+    """Yield what a `!Sub` refers to, except its own variables."""
+    names = (name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", pattern))
+    yield from (name for name in names if name not in local)
+    yield from _references(local)
+
+
+def imports(world: World) -> Iterator[str]:
+    """Imported values that no stack exports."""
+    for template in world.values():
+        for value in _imports(template.body):
+            match = re.fullmatch(r"\$\{(\w+)\}:(\w+)", text(value))
+            exporter = IMPORTED.get(match[1], "") if match else ""
+            if not match or match[1] not in template.parameters or match[2] not in OUTPUTS.get(exporter, {}):
+                yield f"{template.name}: imports {text(value)}, which no stack exports"
+
+
+def _imports(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        if "Fn::ImportValue" in value:
+            yield value["Fn::ImportValue"]
+        for item in value.values():
+            yield from _imports(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _imports(item)
+
+
+RULES = (parameters, limits, used, conditions, outputs, references, imports)

@@ -1,0 +1,61 @@
+"""What survives its stack: everything that holds data, and nothing that a new stack creates again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cfn_templates import World
+
+KEEPS = {
+    "AWS::S3::Bucket",
+    "AWS::KMS::Key",  # without its key the data is lost as well
+    "AWS::Kinesis::Stream",
+    "AWS::KinesisFirehose::DeliveryStream",  # holds the position in the stream
+    "AWS::SQS::Queue",
+    "AWS::DynamoDB::Table",
+}
+KEPT_ROLES = {"stream.DeliveryRole"}  # of the delivery stream
+GOES = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::ECS::Cluster",
+    "AWS::ECS::TaskDefinition",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::KMS::Alias",
+    "AWS::Kinesis::ResourcePolicy",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",  # stated, since a new stack could not create a group that is still there
+    "AWS::Logs::LogStream",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
+}
+ATTRIBUTES = {"Type", "Properties", "DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
+
+
+def known_types(world: World) -> Iterator[str]:
+    """Resources of types that no rule knows, or with attributes that no rule knows."""
+    for template in world.values():
+        for logical_id, resource in template.resources.items():
+            if resource["Type"] not in KEEPS | GOES:
+                yield f"{template.name}.{logical_id}: no rule knows {resource['Type']}"
+            for attribute in sorted(set(resource) - ATTRIBUTES):
+                yield f"{template.name}.{logical_id}: no rule knows its {attribute}"
+
+
+def deletion_policies(world: World) -> Iterator[str]:
+    """Data that goes with its stack, and other resources that stay behind."""
+    for template in world.values():
+        for logical_id, resource in template.resources.items():
+            kept = resource["Type"] in KEEPS or f"{template.name}.{logical_id}" in KEPT_ROLES
+            for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
+                policy = resource.get(attribute, "Delete")
+                if policy != ("Retain" if kept else "Delete"):
+                    yield f"{template.name}.{logical_id}: its {attribute} is {policy}"
+
+
+RULES = (known_types, deletion_policies)
