@@ -165,7 +165,10 @@ TASK: Json = {
     "Memory": "${TaskMemory}",
     "NetworkMode": "awsvpc",
     "RequiresCompatibilities": ["FARGATE"],
-    "RuntimePlatform": {"CpuArchitecture": "${Architecture}", "OperatingSystemFamily": "LINUX"},
+    "RuntimePlatform": {
+        "CpuArchitecture": {"Fn::If": ["IsArm", "ARM64", "X86_64"]},
+        "OperatingSystemFamily": "LINUX",
+    },
     "ExecutionRoleArn": "${ReplayStartRole.Arn}",
     "TaskRoleArn": "${ReplayRole.Arn}",
     "Volumes": [{"Name": "temporary"}],

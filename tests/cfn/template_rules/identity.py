@@ -107,7 +107,7 @@ OTHERS: dict[str, dict[str, set[str]]] = {
         r"\$\{WarehouseSecretArn\}": {"secretsmanager:GetSecretValue"},
         r"\$\{\w+LogGroup\.Arn\}": LOGS,
         r"\$\{(Refresher|Metrics)\.Arn\}": {"lambda:InvokeFunction"},
-        re.escape(f"{ARN}:ec2:{HERE}:*/*"): {
+        re.escape(f"{ARN}:ec2:{HERE}:") + r"(network-interface|security-group|subnet)/\*": {
             "ec2:AssignPrivateIpAddresses",
             "ec2:CreateNetworkInterface",
             "ec2:DeleteNetworkInterface",

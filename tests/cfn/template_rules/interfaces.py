@@ -135,7 +135,7 @@ def limits(world: World) -> Iterator[str]:
             if "AllowedPattern" in parameter and name not in REFUSED and "tables" not in template.name:
                 yield f"{where}: no rule knows values that it has to refuse"
             yield from _bounds(where, name, parameter)
-            if name in CHOICES and template.name != "replay":
+            if name in CHOICES:
                 yield from differences(where, parameter.get("AllowedValues"), CHOICES[name])
 
 
@@ -166,9 +166,9 @@ def used(world: World) -> Iterator[str]:
 
 
 CONDITIONS: dict[str, Json] = {
+    "replay": {"IsArm": {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}},
     "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
 }
-FILLED = re.compile(r"Uses(\w+)|Has(\w+)")
 
 
 def conditions(world: World) -> Iterator[str]:

@@ -53,7 +53,7 @@ ALARMS_ENCRYPT = _form(
 LOG_GROUPS_ENCRYPT = _form(
     "Allow",
     {"Service": [VIA.format("logs")]},
-    "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey* kms:ReEncrypt*",
+    "kms:Decrypt kms:Encrypt kms:GenerateDataKey* kms:ReEncrypt*",
     ["*"],
     {
         "ArnLike": {
@@ -89,7 +89,7 @@ REVIEWED: dict[str, list[Json]] = {
         _form(
             "Allow",
             SOURCES,
-            "kinesis:DescribeStreamSummary kinesis:ListShards kinesis:PutRecords",
+            "kinesis:ListShards kinesis:PutRecords",
             ["${EventStream.Arn}"],
             {"Bool": {"aws:SecureTransport": ["true"]}},
         )
