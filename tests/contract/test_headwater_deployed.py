@@ -238,6 +238,15 @@ def test_up_refuses_what_is_not_deployed(shell: dict[str, str]) -> None:
     assert (done.code, "--port is for the embedded AWS" in done.err) == (2, True)
 
 
+def test_up_does_not_take_a_deployed_stream_for_the_embedded_aws() -> None:
+    """As in a shell with the environment of a deployment."""
+    arn = "arn:aws:kinesis:eu-west-2:222222222222:stream/headwater-prod-events"
+    done = headwater("up", environment={"HEADWATER_STREAM": arn})
+    assert (done.code, done.out) == (2, "")
+    assert "HEADWATER_STREAM is an ARN" in done.err
+    assert "--no-create" in done.err
+
+
 # No other command creates what a deployment owns
 
 CREATING = {

@@ -28,6 +28,7 @@ def test_what_is_said_to_another_process_is_what_it_reads(tmp_path: Path) -> Non
         endpoint="http://127.0.0.1:1",
         home=tmp_path,
         stream="s",
+        stream_role="arn:aws:iam::222222222222:role/writer",
         log_bucket="log-bucket",
         source_bucket="source-bucket",
         warehouse="sqlite:////w.db",
