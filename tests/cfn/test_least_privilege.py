@@ -9,7 +9,7 @@ from iam import story
 from iam.calls import requests_of
 from iam.forbidden import FORBIDDEN, World
 from iam.installation import PREFIX, Secrets, installation
-from iam.judge import Judge, missing_tool
+from iam.judge import ROOT, Judge, missing_tool
 from iam.policies import Statement
 from iam.proof import Proof
 from iam.services import administrators_calls, service_calls
@@ -61,6 +61,12 @@ def test_a_permission_that_nobody_needs_is_found(
     wider = proof.deployment.replaced(role, [*role.statements, extra])
     (found,) = Proof(wider, proof.requests, judge).unneeded_statements()
     assert found.endswith(" extra")
+
+
+def test_each_page_of_aws_is_in_the_documents(world: World) -> None:
+    text = (ROOT / "docs" / "permissions.md").read_text()
+    pages = {call.page for call in service_calls(world.deployment)}
+    assert {page for page in pages if page not in text} == set()
 
 
 @pytest.fixture(scope="session")
