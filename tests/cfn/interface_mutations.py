@@ -45,6 +45,7 @@ INTERFACES: tuple[Mutation, ...] = (
         {"Fn::GetAtt": ["DynamoDbProducerRole", "Arn"]},
     ),
     put("an output that is gone", "source/Outputs/QueueArn", DELETED),
+    put("a condition that is gone", "consumers/Conditions/IsInVpc", DELETED),
     put(
         "a condition turned round",
         "producers/Conditions/HasHashSecret",

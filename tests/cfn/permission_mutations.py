@@ -160,6 +160,7 @@ PERMISSIONS: tuple[Mutation, ...] = (
         "producers/CsvProducerRole/ManagedPolicyArns",
         ["arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess"],
     ),
+    prop("a policy taken from a role", "consumers/MetricsRole/ManagedPolicyArns/1", DELETED),
     prop("a policy attached to another role", "producers/PublishPolicy/Roles", ["admin"]),
     prop("a boundary that nobody reviewed", "producers/CsvProducerRole/PermissionsBoundary", "arn:x"),
     add(

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from cfn_templates import Json, Statement, Template, World, conditions, listed, statements, text
+from cfn_templates import Json, Statement, Template, World, conditions, differences, listed, statements, text
 
 S3_READ = {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"}
 LISTED = ""
@@ -242,15 +242,24 @@ def trusted_services(world: World) -> Iterator[str]:
             where = f"{template.name}.{logical_id}"
             if set(properties) - {"AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "Policies"}:
                 yield f"{where}: has {sorted(properties)}"
-            for policy in properties.get("ManagedPolicyArns", ()):
-                if template.type_of(policy) != "AWS::IAM::ManagedPolicy":
-                    yield f"{where}: {text(policy)} is not a policy of this template"
+            attached = [text(policy) for policy in properties.get("ManagedPolicyArns", ())]
+            yield from differences(f"{where}.ManagedPolicyArns", attached, ATTACHED.get(where, []))
             trust = listed(properties["AssumeRolePolicyDocument"]["Statement"])
             user, forms = users.get(logical_id, "no service"), [_trust(item) for item in trust]
             if user not in TRUST or forms != [TRUST[user]]:
                 yield f"{where}: used by {user}, and trusts {forms}"
 
 
+ATTACHED = {
+    "producers.CsvProducerRole": ["${PublishPolicy}", "${FilesPolicy}"],
+    "producers.DynamoDbProducerRole": ["${PublishPolicy}"],
+    "producers.ProducerRedriveRole": ["${PublishPolicy}", "${FilesPolicy}"],
+    "consumers.ConsumerRole": ["${WarehousePolicy}", "${LogPolicy}", "${StreamPolicy}"],
+    "consumers.RefresherRole": ["${WarehousePolicy}"],
+    "consumers.ConsumerRedriveRole": ["${WarehousePolicy}", "${LogPolicy}"],
+    "consumers.MetricsRole": ["${WarehousePolicy}", "${StreamPolicy}"],
+}
+"""The managed policies of each role."""
 ACCOUNT = {"StringEquals": {"aws:SourceAccount": ["${AWS::AccountId}"]}}
 TRUST: dict[str, Json] = {
     "lambda": {"Service": "lambda.amazonaws.com", "Condition": ACCOUNT},

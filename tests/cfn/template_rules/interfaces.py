@@ -261,7 +261,8 @@ def references(world: World) -> Iterator[str]:
     """References to what a template does not have."""
     for template in world.values():
         known = {*template.parameters, *template.resources, *(f"AWS::{name}" for name in PSEUDO)}
-        for name in _references(template.body["Resources"]):
+        known |= set(template.body.get("Conditions", {}))
+        for name in _references([template.resources, template.outputs]):
             if name not in known:
                 yield f"{template.name}: refers to {name}, which it does not have"
 
@@ -274,8 +275,9 @@ def _references(value: Any) -> Iterator[str]:
         for key, item in value.items():
             if key in ("Ref", "DependsOn"):
                 yield from item if isinstance(item, list) else [item]
-            elif key == "Fn::GetAtt":
+            elif key in ("Fn::GetAtt", "Fn::If"):  # the name of a resource, or of a condition
                 yield item[0]
+                yield from _references(item[1:])
             elif key == "Fn::Sub":
                 yield from _variables(*(item if isinstance(item, list) else (item, {})))
             else:
