@@ -83,10 +83,28 @@ class Proxy:
         self._calls = calls
         self._lock = threading.Lock()
         self._streams: dict[str, str] = {}  # by shard iterator
+        self._held: tuple[str, str] | None = None
+        self._waiting, self._released = threading.Event(), threading.Event()
         self.caller = cache(self._caller)
+
+    @contextmanager
+    def holding(self, function: str, operation: str) -> Iterator[threading.Event]:
+        """Hold the calls of an operation by a function until the context is left.
+
+        The event is set once a call is held: the function is then in the middle of its work.
+        """
+        self._waiting.clear()
+        self._released.clear()
+        self._held = function, operation
+        try:
+            yield self._waiting
+        finally:
+            self._held = None
+            self._released.set()
 
     def forward(self, request: Request) -> tuple[HTTPResponse, bytes]:
         """Return the answer of the emulator."""
+        self._wait_if_held(request)
         stream = self._stream(request)
         owner = stream.split(":")[4] if stream and stream.startswith("arn:") else None
         caller = self.caller(request.access_key)
@@ -98,6 +116,12 @@ class Proxy:
         self._remember_iterator(request, stream, body)
         self._record(request, caller, stream, routed, answer, body)
         return answer, body
+
+    def _wait_if_held(self, request: Request) -> None:
+        session = (self.caller(request.access_key) or "").rpartition("/")[2]  # has the function's name
+        if (session, request.operation()) == self._held:
+            self._waiting.set()
+            self._released.wait()
 
     def headers(self, request: Request, caller: str | None, routed: str | None) -> dict[str, str]:
         """Return the headers to send: with the credential of the account that the call is routed to."""
