@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from iam import story
 from iam.calls import requests_of
-from iam.forbidden import FORBIDDEN, World
-from iam.installation import PREFIX, Secrets, installation
+from iam.deployment import Holder
+from iam.forbidden import FORBIDDEN, PRODUCERS, World
+from iam.installation import PREFIX, REPORTING, SOURCE, Secrets, installation
 from iam.judge import ROOT, Judge, missing_tool
 from iam.policies import Statement
 from iam.proof import Proof
@@ -75,8 +76,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
     homes = story.Homes(folder / "producers", folder / "consumers")
     homes.write()
-    secrets = Secrets()
-    return World(installation(load_catalog(homes.producers), secrets), secrets)
+    catalog, secrets = load_catalog(homes.producers), Secrets()
+    return World(installation(catalog, secrets), secrets, catalog)
+
+
+def test_a_role_for_the_stream_is_assumed_by_producers_alone(world: World, judge: Judge) -> None:
+    """Its own policies are the user's, who creates it where no resource policy is wanted."""
+    role = f"arn:aws:iam::{REPORTING}:role/writes-the-stream"
+    trust = {"Effect": "Allow", "Principal": {"AWS": SOURCE}, "Action": "sts:AssumeRole"}
+    deployment = installation(world.catalog, world.secrets, StreamRoleArn=role)
+    deployment.add(Holder(role, REPORTING, [Statement("trust", "trust", trust)]))
+    there = World(deployment, world.secrets, world.catalog)
+    producers = [there.caller(name) for name in PRODUCERS]
+    assumed = list(there.ask(there.everyone, "sts:AssumeRole", role))
+    allowed = [request.principal for request in assumed if deployment.judge(request, judge).allowed]
+    assert allowed == producers
+    direct = list(there.ask(producers, "kinesis:PutRecords kinesis:ListShards", there.stream))
+    assert not any(deployment.judge(request, judge).allowed for request in direct)
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)

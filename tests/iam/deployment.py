@@ -64,7 +64,7 @@ class Deployment:
         for arn, key in (secrets or {}).items():
             self.holders[arn] = Holder(arn, arn.split(":")[4], key=key)
             if key:
-                self._assumed[key] = Holder(key, key.split(":")[4], [_default_key_policy(key)])
+                self.add(Holder(key, key.split(":")[4], [_default_key_policy(key)]))
 
     def statements(self) -> list[tuple[Holder, Statement]]:
         """Return every statement with the role or resource that holds it."""
@@ -113,6 +113,10 @@ class Deployment:
         name = "roles" if holder in self.roles.values() else "holders"
         setattr(copy, name, {**getattr(self, name), holder.arn: other})
         return copy
+
+    def add(self, holder: Holder) -> None:
+        """Add what is not of the templates, such as a role that users create."""
+        self._assumed[holder.arn] = holder
 
     def judge(self, request: Request, judge: Judge) -> Verdict:
         """Judge a request by the policies of the caller's role and of the resource."""

@@ -8,6 +8,7 @@ from iam.deployment import Deployment
 from iam.installation import PREFIX, REGION, REPORTING, SOURCE, Secrets
 from iam.judge import ANONYMOUS, Request, context_of
 from iam.services import administrator
+from schemas.catalog.entity import Catalog
 
 STRANGER = "999999999999"
 LOG_OBJECT = "log/2026/01/01/00/1"
@@ -19,9 +20,10 @@ CONSUMERS = ("consumer", "consumer-redrive", "refresher", "metrics")
 class World:
     """ARNs of a deployment by what they are, and its callers."""
 
-    def __init__(self, deployment: Deployment, secrets: Secrets) -> None:
+    def __init__(self, deployment: Deployment, secrets: Secrets, catalog: Catalog) -> None:
         self.deployment = deployment
         self.secrets = secrets
+        self.catalog = catalog
         self.stream = f"arn:aws:kinesis:{REGION}:{REPORTING}:stream/{PREFIX}-events"
         self.log = f"arn:aws:s3:::{PREFIX}-log-{REPORTING}-{REGION}"
         self.source = f"arn:aws:s3:::{PREFIX}-source-{SOURCE}-{REGION}"

@@ -26,13 +26,16 @@ class Secrets(NamedTuple):
     warehouse: str = f"arn:aws:secretsmanager:{REGION}:{REPORTING}:secret:headwater/warehouse-AbCdEf"
 
 
-def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER) -> Deployment:
-    """Return what the templates of a folder permit, with every option that adds a permission."""
+def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER, **producers: str) -> Deployment:
+    """Return what the templates of a folder permit, with every option that adds a permission.
+
+    `producers`: more parameters of producers.yaml.
+    """
     templates = load_templates(folder)
     keys: dict[str, str] = {}  # outputs of the stack of the stream, which users copy into the file
     stacks: list[Stack] = []
     for _ in range(2):
-        deployment, problems = deployment_of(_values(secrets, keys))
+        deployment, problems = deployment_of(_values(secrets, keys, producers))
         assert problems == []
         exports: dict[str, dict[str, Any]] = {REPORTING: {}, SOURCE: {}}
         stacks = []
@@ -48,7 +51,7 @@ def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER) -> D
     return Deployment(resources, {secrets.hash: HASH_KEY, secrets.warehouse: WAREHOUSE_KEY})
 
 
-def _values(secrets: Secrets, keys: Mapping[str, str]) -> dict[str, Any]:
+def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, str]) -> dict[str, Any]:
     """Return the file of the deployment, as tomllib reads it."""
     warehouse = {"WarehouseSecretArn": secrets.warehouse, "WarehouseSecretKeyArn": WAREHOUSE_KEY}
     zips = {f"{side}Key": "a.zip" for side in ("Producers", "Consumers", "Refresher")}
@@ -67,7 +70,7 @@ def _values(secrets: Secrets, keys: Mapping[str, str]) -> dict[str, Any]:
             {
                 "account": SOURCE,
                 "create-tables": True,
-                "producers": {"HashSecretArn": secrets.hash, "HashSecretKeyArn": HASH_KEY},
+                "producers": {"HashSecretArn": secrets.hash, "HashSecretKeyArn": HASH_KEY, **producers},
             }
         ],
     }
