@@ -4,12 +4,10 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
+from aws_endpoint import Aws
 from hypothesis import HealthCheck, settings
 
 from headwater.embedded.aws import EmbeddedAws
@@ -27,26 +25,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-@dataclass(frozen=True, slots=True)
-class Aws:
-    """A running AWS endpoint with names of its own for each test, so that tests never meet."""
-
-    endpoint: str
-    suffix: str
-
-    def client(self, service: str) -> Any:
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.endpoint,
-            region_name="eu-west-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-
-    def name(self, stem: str) -> str:
-        return f"{stem}-{self.suffix}"
 
 
 @pytest.fixture(scope="session")

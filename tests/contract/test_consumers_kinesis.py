@@ -15,9 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_endpoint import Aws
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from conftest import Aws
 
 from consumers import handler
 from consumers.kinesis import Page, StreamReader

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_endpoint import Aws
 from boto3.dynamodb.types import TypeSerializer
-from conftest import Aws
 from schema_homes import Ran, Schemas
 
 from producers.dynamodb.images import ItemReader

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Aws
+from aws_endpoint import Aws
 from consumers_world import ENTITIES
 
 from consumers.warehouse.sqlite.warehouse import SqliteWarehouse, open_warehouse

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_endpoint import Aws
 from babelfish import close_kept
-from conftest import Aws
 from consumers_world import ENTITIES
 from mssql_server import bare, connected, new_database, server, url_of
 from mssql_world import batches, consume, oracle

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_endpoint import Aws
 from babelfish import close_kept
-from conftest import Aws
 from consumers_world import ENTITIES, ITEM, A, apply, floor, item, row
 from history_world import CATALOG_OF_PAST, PAST, Happened, frames_of, shown_versions, versions
 from mssql_server import bare, connected, is_babelfish, new_database, server, url_of

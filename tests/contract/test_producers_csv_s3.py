@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import Aws
+from aws_endpoint import Aws
 from csv_world import HEADER, LINK_FIELDS, entity, links, notification
 
 from producers.csv import archive

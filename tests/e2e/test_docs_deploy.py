@@ -14,8 +14,8 @@ from typing import Any
 
 import botocore.session
 import pytest
+from aws_endpoint import Aws
 from botocore import xform_name
-from conftest import Aws
 from deployments import example
 
 from headwater import cli

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Aws
+from aws_endpoint import Aws
 from gias_links import FILES, rows_of, seen, write_links
 
 from consumers import handler as consumers
