@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class Deployed(Stack):
 
     physical: Mapping[str, str] = field(default_factory=dict)
     table_streams: Mapping[str, str] = field(default_factory=dict)
+    url_suffix: str = "localhost.localstack.cloud"
 
     def attribute(self, logical: str, attribute: str) -> str:
         """What GetAtt returns."""
@@ -65,7 +66,11 @@ class Deployed(Stack):
         return super().attribute(logical, attribute)
 
     def _pseudo(self, name: str) -> Any:
-        return "localhost.localstack.cloud" if name == "AWS::URLSuffix" else super()._pseudo(name)
+        return self.url_suffix if name == "AWS::URLSuffix" else super()._pseudo(name)
+
+    def as_on_aws(self) -> Deployed:
+        """The same stack with conditions as AWS has them, such as kms:ViaService."""
+        return replace(self, url_suffix="amazonaws.com")
 
     def _identity(self, logical: str) -> tuple[str, str]:
         reference, arn = super()._identity(logical)

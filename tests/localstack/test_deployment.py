@@ -13,7 +13,10 @@ import gias_links
 import outages
 import pytest
 from deployed_story import Story
-from deployment import Deployment
+from deployment import REPORTING, Deployment
+from iam.calls import requests_of
+from iam.deployment import Deployment as Policies
+from iam.judge import Judge
 from iam.proxy import read_calls
 
 pytestmark = pytest.mark.timeout(2_400)  # minutes of work, on a machine that may be busy
@@ -118,6 +121,22 @@ def test_every_call_is_recorded_with_the_role_of_its_function(played: Story, dep
     callers = {call["principal"] for call in read_calls(deployed.calls)}
     assert callers
     assert callers <= roles
+
+
+def test_every_call_is_permitted_by_the_deployed_policies_but_those_to_the_wrong_stream(
+    played: Story, deployed: Deployment
+) -> None:
+    stacks = [stack.as_on_aws() for stack in deployed.stacks.values()]
+    secret = deployed.stacks[REPORTING, "consumers"].parameters["WarehouseSecretArn"]
+    policies = Policies([each for stack in stacks for each in stack.resources.values()], {secret: None})
+    with Judge() as judge:
+        refused = {
+            (call["operation"], call["error"])
+            for call in read_calls(deployed.calls)
+            for request in requests_of(call, policies)
+            if not policies.judge(request, judge).allowed
+        }
+    assert refused == {("ListShards", error) for error in played.by_wrong_name}
 
 
 def test_deleted_stacks_leave_exactly_what_templates_retain(taken_down: Story) -> None:
