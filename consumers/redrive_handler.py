@@ -40,7 +40,6 @@ def handler(request: object, context: object) -> dict[str, Any]:
 
 def build(wiring: Wiring) -> Redrive:
     """Build the redrive of an installation from its parts."""
-    wiring.warehouse.require()
     s3, bucket = wiring.client("s3"), wiring.settings.log_bucket
     documents = LogDocuments(s3, bucket)
     redriver = ConsumerRedriver(
@@ -51,4 +50,6 @@ def build(wiring: Wiring) -> Redrive:
 
 @cache
 def _built() -> Redrive:
-    return build(wire_from_environment())
+    wiring = wire_from_environment()
+    wiring.warehouse.require()
+    return build(wiring)

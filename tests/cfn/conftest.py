@@ -50,6 +50,9 @@ def _played(
     proxy = story.MotoProxy(endpoint.removeprefix("http://"), calls, deployment)
     with serving(proxy) as front:
         stage = story.Stage(endpoint, front, proxy, deployment, homes, warehouse)
-        for step in story.STEPS:
-            step(stage)
+        try:
+            for step in story.STEPS:
+                step(stage)
+        finally:
+            story.forget_all(deployment)
     return read_calls(calls)

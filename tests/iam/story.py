@@ -18,7 +18,7 @@ from http.client import HTTPResponse
 from importlib import import_module
 from itertools import chain, repeat
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 from unittest import mock
 
@@ -103,6 +103,20 @@ class MotoProxy(Proxy):
         return {**super().headers(request, caller, None), "x-moto-account-id": routed or caller.split(":")[4]}
 
 
+def forget(handlers: ModuleType) -> None:
+    """Drop what a module of handlers keeps between two calls, as the end of a container does."""
+    for kept in vars(handlers).values():
+        if hasattr(kept, "cache_clear"):
+            kept.cache_clear()
+
+
+def forget_all(deployment: Deployment) -> None:
+    """End the containers of all functions, since tests of the same process call these handlers too."""
+    for resource in deployment.resources:
+        if resource.type == "AWS::Lambda::Function":
+            forget(import_module(resource.properties["Handler"].rpartition(".")[0]))
+
+
 @dataclass(frozen=True)
 class Stage:
     """The embedded AWS with the resources of a deployment. Functions call it by `endpoint`, which records."""
@@ -125,9 +139,8 @@ class Stage:
         declared = self.deployment.one("AWS::Lambda::Function", f"{PREFIX}-{name}").properties
         module, _, handler = declared["Handler"].rpartition(".")
         imported = import_module(module)
-        for kept in vars(imported).values():
-            if cold and hasattr(kept, "cache_clear"):
-                kept.cache_clear()
+        if cold:
+            forget(imported)
         context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: int(1000 * left()))
         with self.environment(declared["FunctionName"], declared["Environment"]["Variables"]):
             return getattr(imported, handler)(event, context)
