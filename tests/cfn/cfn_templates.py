@@ -273,3 +273,15 @@ def _members(where: str, found: Json, expected: Json) -> Iterator[str]:
             yield f"{where}.{key}: {found[key]}, not reviewed"
         else:
             yield from differences(f"{where}.{key}", found[key], expected[key])
+
+
+def documents(value: Any) -> Iterator[Json]:
+    """Yield the policy documents anywhere inside a value."""
+    if isinstance(value, dict):
+        if "Statement" in value:
+            yield value
+        for item in value.values():
+            yield from documents(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from documents(item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from cfn_templates import Json, Template, branches, listed
+from cfn_templates import Json, Template, branches, documents, listed
 
 DELETED = object()
 
@@ -61,7 +61,7 @@ def without(name: str, place: str) -> Mutation:
     template, logical_id, sid = place.split("/")
 
     def apply(target: Template) -> None:
-        for document in _documents(target.resources[logical_id]):
+        for document in documents(target.resources[logical_id]):
             document["Statement"] = [item for item in document["Statement"] if item.get("Sid") != sid]
 
     return Mutation(name, template, apply)
@@ -72,7 +72,7 @@ def grant(name: str, place: str, body: Json) -> Mutation:
     template, logical_id = place.split("/")
 
     def apply(target: Template) -> None:
-        next(_documents(target.resources[logical_id]))["Statement"].append({"Sid": "Added"} | body)
+        next(documents(target.resources[logical_id]))["Statement"].append({"Sid": "Added"} | body)
 
     return Mutation(name, template, apply)
 
@@ -83,18 +83,7 @@ def add(name: str, place: str, resource: Json) -> Mutation:
     return put(name, f"{template}/Resources/{logical_id}", resource)
 
 
-def _documents(value: Any) -> Iterator[Json]:
-    if isinstance(value, dict):
-        if "Statement" in value:
-            yield value
-        for item in value.values():
-            yield from _documents(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _documents(item)
-
-
 def _bodies(resource: Json) -> Iterator[Json]:
-    for document in _documents(resource):
+    for document in documents(resource):
         for item in listed(document["Statement"]):
             yield from (body for _, body in branches(item))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cfn_templates import POLICIES, Json, Statement, Template, World, conditions, listed, statements, text
+from cfn_templates import (
+    POLICIES,
+    Json,
+    Statement,
+    Template,
+    World,
+    conditions,
+    documents,
+    listed,
+    statements,
+    text,
+)
 
 ACCOUNT = {"StringEquals": {"aws:SourceAccount": ["${AWS::AccountId}"]}}
 # The condition of every Deny but one. `Bool` does not match where the key is absent, as it may be in calls
@@ -189,20 +200,9 @@ def versions(world: World) -> Iterator[str]:
     """Policies in the old language, in which variables are plain text."""
     for template in world.values():
         for logical_id, resource in template.resources.items():
-            for document in _documents(resource.get("Properties", {})):
+            for document in documents(resource.get("Properties", {})):
                 if document.get("Version") != "2012-10-17" or set(document) != {"Version", "Statement"}:
                     yield f"{template.name}.{logical_id}: a policy of another version or form"
-
-
-def _documents(value: Any) -> Iterator[Json]:
-    if isinstance(value, dict):
-        if "Statement" in value:
-            yield value
-        for item in value.values():
-            yield from _documents(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _documents(item)
 
 
 RULES = (reviewed_statements, attached, versions)
