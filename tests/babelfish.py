@@ -15,6 +15,7 @@ from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 from sqlalchemy.engine.interfaces import Dialect, IsolationLevel
 
+from consumers.warehouse.mssql.login import RotatedLogin
 from consumers.warehouse.mssql.setup import LEVEL, SELECT_LEVEL
 
 _VIEW = re.compile(r"CREATE OR ALTER VIEW (\S+) AS ", re.DOTALL)
@@ -113,8 +114,9 @@ _kept: dict[str, list[Kept]] = {}
 def _reconnected(
     dialect: Dialect, _record: object, _arguments: object, parameters: dict[str, Any]
 ) -> Kept | None:
-    if len(list(dialect.dispatch.do_connect)) > 1:
-        return None  # the product connects by itself, where the login is rotated
+    handlers = list(dialect.dispatch.do_connect)
+    if any(isinstance(getattr(handler, "__self__", None), RotatedLogin) for handler in handlers):
+        return None  # the product's own handler connects, and is what is tested
     place = _kept.setdefault(repr(sorted(parameters.items())), [])
     return place.pop() if place else Kept(pymssql.connect(**parameters), place)
 

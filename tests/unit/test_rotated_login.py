@@ -141,6 +141,19 @@ def test_threads_that_are_refused_together_read_once_and_all_connect(
     assert secret.reads == 1
 
 
+def test_threads_that_fail_together_each_raise_their_own_error(server: TdsServer, secret: Secret) -> None:
+    """pymssql collects the messages of all connects of a process in one buffer."""
+    server.logins.clear()
+    refused = connector(open_warehouse(secret.url(), ()))
+    secret.port = 1
+    unreachable = connector(open_warehouse(secret.url(), ()))
+    with ThreadPoolExecutor(8) as pool:
+        failures = [(pool.submit(refused), pool.submit(unreachable)) for _ in range(8)]
+    for refusal, silence in failures:
+        assert isinstance(refusal.exception(), ConfigurationError)
+        assert isinstance(silence.exception(), TransientError)
+
+
 def test_a_server_that_does_not_answer_is_no_reason_to_read(secret: Secret) -> None:
     secret.port = 1
     with pytest.raises(TransientError):

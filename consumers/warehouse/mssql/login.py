@@ -19,6 +19,20 @@ PAUSE_SECONDS = 5.0
 Arguments = dict[str, Any]
 """Arguments of pymssql.connect."""
 
+_CONNECTING = Lock()
+
+
+def connect_alone(
+    dialect: Dialect, _record: object, _positional: object, arguments: Arguments
+) -> DBAPIConnection:
+    """Handle SQLAlchemy's event `do_connect`: connect while no other thread does. Raises the driver's errors.
+
+    pymssql 2.4.6 collects the messages of all failing connects of a process in one buffer, and each clears
+    it, so that of two at a time each may raise the other's error, or none that says what happened.
+    """
+    with _CONNECTING:
+        return dialect.connect(**arguments)
+
 
 class RotatedLogin:
     """Connects like SQLAlchemy, but once more with the login as it is now if the server refuses it.
@@ -41,7 +55,7 @@ class RotatedLogin:
         """Handle SQLAlchemy's event `do_connect`. Raises errors of the driver, and what `read` raises."""
         used = self._newest or arguments
         try:
-            return dialect.connect(**used)
+            return connect_alone(dialect, None, (), used)
         except FOREIGN as error:
             if not is_refusal(error):
                 raise
@@ -50,7 +64,7 @@ class RotatedLogin:
         renewed = self._renewed(dialect, used)
         if renewed == used:  # a second attempt could only lock the login out
             raise refusal
-        return dialect.connect(**renewed)
+        return connect_alone(dialect, None, (), renewed)
 
     def _renewed(self, dialect: Dialect, used: Arguments) -> Arguments:
         """Return the newest arguments. Reads the login, unless it was read since `used` or a moment ago."""

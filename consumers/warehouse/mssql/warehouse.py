@@ -25,7 +25,7 @@ from consumers.warehouse.mssql.ddl import (
     run,
 )
 from consumers.warehouse.mssql.errors import FOREIGN, RowRefused, mssql_errors
-from consumers.warehouse.mssql.login import Arguments, RotatedLogin
+from consumers.warehouse.mssql.login import Arguments, RotatedLogin, connect_alone
 from consumers.warehouse.mssql.rows import read_rows
 from consumers.warehouse.mssql.setup import UNSEEN, database_problems, make_roles, make_snapshot_readers
 from consumers.warehouse.mssql.transaction import MssqlTransaction
@@ -57,9 +57,10 @@ def open_warehouse(
     URL, for another driver or a missing host or database.
     """
     engine = _engine(_checked(url))
+    connect = connect_alone
     if read_again:
-        login = RotatedLogin(lambda dialect: _all_arguments(dialect, _checked(read_again())))
-        event.listen(engine, "do_connect", login.connect)
+        connect = RotatedLogin(lambda dialect: _all_arguments(dialect, _checked(read_again()))).connect
+    event.listen(engine, "do_connect", connect)
     return MssqlWarehouse(engine, StagingTables(entities, prefix="staging."), clock, server_of(url))
 
 
