@@ -14,9 +14,16 @@ from schemas.refusals import missing, only_known, refused
 
 TAGS = ("application", "environment", "owner", "data-class", "schedule")
 """Tags that every stack has, so that all its resources have them."""
-REPORTING = ("artifacts", "stream", "consumers", "replay")
-SOURCE = ("artifacts", "source", "producers")
+REPORTING = (
+    *("artifacts", "stream", "network", "warehouse", "consumers"),
+    *("replay", "workbench", "monitoring", "schedule"),
+)
+SOURCE = ("artifacts", "source", "producers", "replicas", "alarms")
 """The templates of an account, in the order in which their stacks are deployed. TABLES comes after SOURCE."""
+OPTIONAL = frozenset({"network", "warehouse", "replay", "workbench", "monitoring", "schedule"}) | {
+    *("replicas", "alarms"),
+}
+"""Templates that have a stack only where the file has a table for them, which may be empty."""
 TABLES = "tables"
 """The template that is rendered from the entities."""
 
@@ -30,8 +37,7 @@ class Reporting:
 
     account: str
     parameters: Parameters
-    has_replay: bool
-    """True if the file has a table for replay.yaml, whose tasks run on demand."""
+    """By template; those of OPTIONAL that have no stack are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Source:
     table_keys: tuple[str, ...]
     """ARNs of the customer managed keys that encrypt existing tables."""
     parameters: Parameters
+    """By template; those of OPTIONAL that have no stack are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +212,15 @@ def _account(section: _Section) -> str:
 
 def _reporting(section: _Section) -> Reporting:
     section.only(("account", *REPORTING))
-    return Reporting(_account(section), _by_template(section, REPORTING), "replay" in section.values)
+    return Reporting(_account(section), _by_template(section, REPORTING))
 
 
 def _by_template(section: _Section, templates: Iterable[str]) -> Parameters:
-    return {name: section.section(name).parameters() for name in templates}
+    return {
+        name: section.section(name).parameters()
+        for name in templates
+        if name in section.values or name not in OPTIONAL
+    }
 
 
 def _source(section: _Section) -> Source:

@@ -77,7 +77,7 @@ def stacks_of(
     stacks = [
         values.stack(reporting.account, "reporting", templates[name], reporting.parameters)
         for name in REPORTING
-        if name in templates and (name != "replay" or reporting.has_replay)
+        if name in templates and name in reporting.parameters
     ]
     for number, source in enumerate(deployment.sources, 1):
         # The account of the log has one stack of artifacts, also where it is a source.
@@ -85,7 +85,7 @@ def stacks_of(
         stacks += [
             values.stack(source.account, f"source {number}", templates[name], source.parameters)
             for name in SOURCE
-            if name in templates and name not in shared
+            if name in templates and name in source.parameters and name not in shared
         ]
         if tables_of(catalog, source):
             stacks.append(values.tables(catalog, source, f"source {number}"))
