@@ -56,7 +56,7 @@ class Metrics:
         pending = backlog(self._warehouse)
         measured.add("Backlog", sum(pending.values()))
         for report, rows in pending.items():
-            measured.add("Backlog", rows, report=report)
+            measured.add("Backlog", rows, of=report)
 
     def _add_letters(self, measured: Measurements) -> None:
         measured.add("DeadLetters", self._letters.count())

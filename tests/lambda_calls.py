@@ -18,6 +18,7 @@ class Context:
 
     aws_request_id: str = REQUEST
     milliseconds: int = 300_000
+    function_name: str | None = None
 
     def get_remaining_time_in_millis(self) -> int:
         return self.milliseconds
@@ -45,7 +46,7 @@ class Call:
 
     def values(self) -> dict[str, float]:
         """The metrics of the function as a whole."""
-        (line,) = [line for line in self.metrics if "Report" not in line]
+        (line,) = [line for line in self.metrics if not {"Report", "Feed"} & line.keys()]
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from producers.csv.archive import (
+    DROP,
     LONGEST_KEY,
     Bucket,
     Location,
@@ -50,12 +52,14 @@ def handler(lambda_event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """
     with invocation("csv-producer", context) as measured:
         producer = _producer()
-        before = producer.totals()
+        before, files = producer.totals(), producer.files.copy()
         try:
             return producer.handle(lambda_event, seconds_left(context))
         finally:  # a direct call raises after the first files may have been published
             for metric, start, end in zip(Totals._fields, before, producer.totals(), strict=True):
                 measured.add(metric, end - start)
+            for feed, number in (producer.files - files).items():
+                measured.add("Files", number, of=feed)
 
 
 @cache
@@ -78,13 +82,14 @@ def build(wiring: Wiring, report: ReadingCallback = no_report) -> Producer:
 
 
 class Totals(NamedTuple):
-    """What a producer has done since it was built, by names of metrics: rows and rejects of finished files,
-    events that Kinesis has acknowledged, and stored dead letters."""
+    """What a producer has done since it was built, by names of metrics: finished files under drop/, rows and
+    rejects of all finished files, events that Kinesis has acknowledged, and stored dead letters."""
 
     Events: int
     Rows: int
     Rejects: int
     DeadLetters: int
+    Files: int
 
 
 class Producer:
@@ -109,11 +114,13 @@ class Producer:
         self._report_reading = report
         self._deadline = Deadline()
         self._finished = RowCounts(0, 0)
+        self.files: Counter[str] = Counter()
+        """Finished files under drop/, published or rejected, by feed."""
 
     def totals(self) -> Totals:
         """Return the totals so far."""
         rows, rejected = self._finished
-        return Totals(self._publisher.events, rows, rejected, self._letters.count)
+        return Totals(self._publisher.events, rows, rejected, self._letters.count, self.files.total())
 
     def handle(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> dict[str, Any]:
         """Process a Lambda event, and return the response. `left` returns the time left to the invocation.
@@ -192,11 +199,15 @@ class Producer:
                 deadline=self._deadline,
                 meter=Meter(upload.key, upload.size, self._report_reading),
             ).take()
-            self._finished = RowCounts(*map(sum, zip(self._finished, counts, strict=True)))
+            self._count(location, counts)
         except ObjectGoneError:
             # S3 delivers notifications at least once: usually the file was processed before.
             if not is_settled(bucket, location, notice.key, notice.version, notice.etag):
                 self._report(notice, "the object was gone before it was read, and the archive has no copy")
+
+    def _count(self, location: Location, counts: RowCounts) -> None:
+        self._finished = RowCounts(*map(sum, zip(self._finished, counts, strict=True)))
+        self.files[location.feed] += location.prefix == DROP
 
     def _report(self, notice: Notice, reason: str, cause: Cause = "data") -> None:
         _log.warning("%s: %s", notice.key, reason)

@@ -27,7 +27,7 @@ def invocation(function: str, context: object) -> Iterator[Measurements]:
     type alone (INV-7).
     """
     began = time.monotonic()
-    request_id = getattr(context, "aws_request_id", None)
+    request_id, name = getattr(context, "aws_request_id", None), getattr(context, "function_name", None)
     measured = Measurements(function)
     with json_log(request_id):
         try:
@@ -36,7 +36,7 @@ def invocation(function: str, context: object) -> Iterator[Measurements]:
                 yield measured
         finally:
             measured.add("Duration", round((time.monotonic() - began) * 1000))
-            for line in measured.lines(time.time(), request_id):
+            for line in measured.lines(time.time(), request_id, name):
                 sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
 

@@ -16,7 +16,7 @@ from csv_world import HEADER, links, notification
 from csv_world import World as CsvWorld
 from dynamodb_world import World as DynamoDbWorld
 from dynamodb_world import order, record
-from lambda_calls import REQUEST, Call, call
+from lambda_calls import REQUEST, Call, Context, call
 from sqlite_warehouse import warehouse as warehouse
 
 from consumers import handler as consumer
@@ -30,7 +30,7 @@ from schemas.event import encode_event
 from schemas.letters.letter import InMemoryLetters
 from schemas.telemetry.invocation import invocation
 from schemas.telemetry.log_lines import OURS
-from schemas.telemetry.metrics import BY_REPORT, METRICS, NAMESPACE, UNITS, Measurements
+from schemas.telemetry.metrics import DETAILS, METRICS, NAMESPACE, UNITS, Measurements
 
 SECRET = "Zaphod-Beeblebrox-4711"
 POISON = encode_event(event(ITEM, item("poison"), 9, after=SECRET.encode()))
@@ -109,7 +109,7 @@ def test_the_functions_emit_the_metrics_of_the_list_and_no_others(drives: dict[s
         assert (done.error, set(done.values())) == (None, METRICS[function]), function
         for line in done.metrics:
             (directive,) = line["_aws"]["CloudWatchMetrics"]
-            dimensions = ["Function", "Report"] if "Report" in line else ["Function"]
+            dimensions = ["Function", *(name for name in ("Report", "Feed") if name in line)]
             assert (directive["Namespace"], directive["Dimensions"]) == (NAMESPACE, [dimensions])
             units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
             assert units.items() <= UNITS.items()
@@ -131,7 +131,7 @@ def test_the_dynamodb_producer_measures_events_and_dead_letters(drive_dynamodb: 
 
 def test_the_csv_producer_measures_each_invocation_by_itself(drive_csv: Drive) -> None:
     values = drive_csv().values()
-    assert values == {"Events": 2, "Rows": 3, "Rejects": 1, "DeadLetters": 1} | {
+    assert values == {"Events": 2, "Rows": 3, "Rejects": 1, "DeadLetters": 1, "Files": 2} | {
         "Duration": values["Duration"]
     }
     again = drive_csv().values()  # both files are done
@@ -276,9 +276,9 @@ def test_a_metric_that_is_not_in_the_list_is_refused() -> None:
         for metric in UNITS.keys() - metrics:
             with pytest.raises(ValueError, match="is no metric of"):
                 Measurements(function).add(metric, 1)
-    for metric in METRICS["metrics"] - BY_REPORT:
+    for metric in METRICS["metrics"] - DETAILS.keys():
         with pytest.raises(ValueError, match="is no metric of"):
-            Measurements("metrics").add(metric, 1, report="renewals_due")
+            Measurements("metrics").add(metric, 1, of="renewals_due")
     assert set().union(*METRICS.values()) == set(UNITS)
 
 
@@ -286,9 +286,33 @@ def test_a_metric_of_a_report_is_a_line_of_its_own() -> None:
     measured = Measurements("metrics")
     measured.add("Backlog", 5)
     for _ in range(2):
-        measured.add("Backlog", 2, report="renewals_due")
+        measured.add("Backlog", 2, of="renewals_due")
     lines = list(map(json.loads, measured.lines(NOW, None)))
     assert [(line.get("Report"), line["Backlog"]) for line in lines] == [(None, 5), ("renewals_due", 4)]
+
+
+def test_the_files_of_each_feed_are_a_line_of_its_own(drive_csv: Drive) -> None:
+    lines = [line for line in drive_csv().metrics if "Feed" in line]
+    assert [(line["Feed"], line["Files"]) for line in lines] == [("links", 2)]
+    assert [line for line in drive_csv().metrics if "Feed" in line] == []  # both are done
+
+
+def test_a_correction_is_not_counted_as_a_file_of_its_feed() -> None:
+    world = CsvWorld(links())
+    producer = world.producer()
+    producer.take(notification(world.upload(f"{HEADER}\n1,a,,Y\n", "corrections/links/a.csv")))
+    assert producer.totals().Files == 0
+    producer.take(notification(world.upload(f"{HEADER}\n1,a,,Y\n")))
+    assert producer.totals().Files == 1
+
+
+def test_the_dimension_is_the_full_name_of_a_deployed_function(capsys: pytest.CaptureFixture[str]) -> None:
+    def handler(_event: object, context: object) -> dict[str, Any]:
+        with invocation("metrics", context):
+            return {}
+
+    done = call(handler, {}, capsys, Context(function_name="headwater-prod-metrics"))
+    assert [line["Function"] for line in done.metrics] == ["headwater-prod-metrics"]
 
 
 def test_the_document_lists_the_metrics_of_every_function() -> None:
