@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 from headwater.deployment.deployment import Deployment, Source
 from headwater.deployment.limits import too_long
-from headwater.deployment.stacks import IDENTITY, Stack, Value, tables_of
+from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, tables_of
 from headwater.deployment.templates import Template
 from schemas.catalog.entity import Catalog, Entity
 from schemas.privacy import Privacy
@@ -154,8 +154,7 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
 
 
 def _value_refused(value: Value, allowed: str) -> str:
-    # A password, or a URL that contains one, may have been put where an ARN or a host belongs.
-    if "Secret" in value.where or "Warehouse" in value.where or "://" in value.text:
+    if is_private(value.where, value.text):
         return f"{value.where}: found a value that is not shown; allowed: {allowed}"
     return str(refused(value.where, value.text, allowed))
 

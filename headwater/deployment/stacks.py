@@ -45,6 +45,11 @@ class Stack:
     """The place of the file of each parameter."""
 
     @property
+    def name(self) -> str:
+        """The last part of its name, and the name of its file."""
+        return self.template.name
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Parameters without a value."""
         return tuple(name for name in self.template.parameters if name not in self.values)
@@ -162,6 +167,14 @@ def _derived(deployment: Deployment) -> Mapping[str, str]:
         "StreamArn": f"arn:{partition(region)}:kinesis:{region}:{reporting}:stream/{prefix}-events",
         "LogBucketName": f"{prefix}-log-{reporting}-{region}",
     }
+
+
+def is_private(place: str, text: str) -> bool:
+    """Return whether a value of a parameter may contain a secret, and is not shown.
+
+    A password, or a URL that contains one, may have been put where an ARN or a host belongs.
+    """
+    return "Secret" in place or "Warehouse" in place or "://" in text
 
 
 def partition(region: str) -> str:

@@ -89,13 +89,24 @@ def template_of(name: str, body: Mapping[str, Any]) -> Template:
 
 def read_template(file: Path) -> Template:
     """Return the template of a file. Raises ConfigurationError."""
+    try:
+        text = read_text(file)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    return template_of(file.stem, read_body(text, str(file)))
+
+
+def read_body(text: str, where: str) -> Mapping[str, Any]:
+    """Return the values of a template's text, YAML or JSON; none for an empty text.
+
+    Raises ConfigurationError.
+    """
     import yaml
 
     try:
-        body = yaml.load(read_text(file), Loader=_loader())
-    except (yaml.YAMLError, ConfigurationError) as error:
-        raise ConfigurationError(f"{file}: {error}") from None
-    return template_of(file.stem, body)
+        return yaml.load(text, Loader=_loader()) or {}
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
 
 
 @cache

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from headwater.commands.deployment.folder import package_keys, read
 from headwater.commands.schemas.arguments import add_home, settings_of
 from headwater.deployment.checks import problems
-from headwater.deployment.deployment import Deployment, read_deployment
+from headwater.deployment.deployment import REPORTING, SOURCE, TABLES, Deployment, read_deployment
 from headwater.deployment.stacks import Stack, stacks_of
 from headwater.deployment.templates import load_templates
 from schemas.catalog.files import read_json
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
+from schemas.refusals import unknown
 
 FILE = "deployment.toml"
 PACKAGES = Path("dist/lambda")  # where `make package` writes them
@@ -49,6 +50,20 @@ def add_deployment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--into", type=Path, metavar="DIR", help="the folder of rendered files (deployment/ beside the file)"
     )
+
+
+def add_templates(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that chooses stacks by their templates."""
+    parser.add_argument("templates", nargs="*", metavar="TEMPLATE", help="such as stream; all by default")
+
+
+def chosen(options: argparse.Namespace, stacks: Iterable[Stack]) -> list[Stack]:
+    """Return the stacks of the templates that the options name. Raises ConfigurationError."""
+    known = tuple(dict.fromkeys((*REPORTING, *SOURCE, TABLES)))
+    for name in options.templates:
+        if name not in known:
+            raise unknown("template", name, known)
+    return [stack for stack in stacks if not options.templates or stack.template.name in options.templates]
 
 
 def plan_of(options: argparse.Namespace) -> Plan:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.commands.deployment.arguments import add_deployment, plan_of
+from headwater.commands.deployment import plan, status
+from headwater.commands.deployment.arguments import add_deployment, add_templates, chosen, plan_of
 from headwater.deployment.checks import missing_values
-from headwater.deployment.deployment import REPORTING, SOURCE, TABLES
 from headwater.exit_codes import DONE, REFUSED
 from headwater.output import counted, show, tell
 from headwater.parsing import Commands, add_command
-from schemas.refusals import unknown
-
-_TEMPLATES = tuple(dict.fromkeys((*REPORTING, *SOURCE, TABLES)))
 
 
 def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     deploy = add_command(
-        commands, "deploy", "check a deployment on AWS", example="headwater deploy check --home home"
+        commands,
+        "deploy",
+        "check, plan and watch a deployment on AWS",
+        example="headwater deploy check --home home",
     )
     actions = deploy.add_subparsers(dest="action", metavar="ACTION", required=True)
     parser = add_command(
@@ -34,29 +34,21 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
             "are about to deploy."
         ),
     )
-    parser.add_argument(
-        "templates",
-        nargs="*",
-        metavar="TEMPLATE",
-        help="such as stream; all by default",
-    )
+    add_templates(parser)
     add_deployment(parser)
+    plan.add_parser(actions)
+    status.add_parser(actions)
 
 
 def run(options: argparse.Namespace) -> int:
     """Return exit code 0, or 2 if something is wrong. Raises ConfigurationError."""
-    for name in options.templates:
-        if name not in _TEMPLATES:
-            raise unknown("template", name, _TEMPLATES)
-    plan = plan_of(options)
-    stacks = [
-        stack for stack in plan.stacks if not options.templates or stack.template.name in options.templates
-    ]
-    problems = plan.problems + missing_values(stacks)
+    read = plan_of(options)
+    stacks = chosen(options, read.stacks)
+    problems = read.problems + missing_values(stacks)
     for problem in problems:
         show(problem)
     if problems:
-        tell(f"{plan.file}: {counted(len(problems), 'problem')}")
+        tell(f"{read.file}: {counted(len(problems), 'problem')}")
         return REFUSED
-    tell(f"{plan.file}: {counted(len(stacks), 'stack')} can be deployed")
+    tell(f"{read.file}: {counted(len(stacks), 'stack')} can be deployed")
     return DONE

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from headwater.commands.deployment.account import described
 from headwater.exit_codes import DONE
 from headwater.output import listed, show_export
 from headwater.parsing import Commands, add_command
@@ -80,15 +81,8 @@ def _read(client: Any, name: str) -> Stack:
 
 
 def _described(client: Any, name: str) -> Mapping[str, Any]:
-    from botocore.exceptions import ClientError
-
-    with aws_errors(f"DescribeStacks of {name}"):
-        try:
-            return dict(client.describe_stacks(StackName=name)["Stacks"][0])
-        except ClientError as error:
-            # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
-            if error.response["Error"]["Code"] != "ValidationError":
-                raise
+    if (found := described(client, name)) is not None:
+        return found
     raise ConfigurationError(
         f"there is no stack {name} in the region {client.meta.region_name} of this account: name one that is "
         "deployed, with --region where it is in another"
