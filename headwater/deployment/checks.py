@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
 
 from headwater.deployment.deployment import Deployment, Source
+from headwater.deployment.firm import firm_problems
 from headwater.deployment.limits import too_long
 from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, tables_of
 from headwater.deployment.templates import Template
@@ -147,6 +148,7 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
         if allowed and (deployment.is_named or not value.derived) and (value.text or name not in IDENTITY):
             yield _value_refused(value, allowed)
     yield from _networks(stack)
+    yield from firm_problems(stack)
     yield from _quotas(stack)
     if deployment.is_named:
         for text in too_long(stack, deployment.stack(stack.template.name), deployment.region):

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from cfn_templates import World, copy_world, load_world
+from firm_mutations import FIRM
 from interface_mutations import INTERFACES
 from mutations import Mutation
 from permission_mutations import PERMISSIONS
 from resource_mutations import RESOURCES
 from template_rules import RULES, findings
 
-MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES)
+MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *FIRM)
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from iam.deployment import Deployment, Holder
-from iam.judge import ANONYMOUS, Request, context_of
+from iam.judge import ANONYMOUS, Request, context_of, origin
 
 Call: TypeAlias = Mapping[str, Any]
 
@@ -36,6 +36,7 @@ def _request(
         "aws:PrincipalArn": call["principal"],
         "aws:ResourceAccount": account or call["account"],
         "aws:RequestedRegion": call["region"],
+        **origin(caller or ANONYMOUS),
     }
     values |= {name.replace("__", ":", 1): value for name, value in context.items()}
     return Request(caller or ANONYMOUS, action, resource, account or call["account"], context_of(values))
@@ -52,6 +53,7 @@ def _kms(
         via = {
             "kms:ViaService": f"{service}.{holder.key.split(':')[3]}.amazonaws.com",
             "kms:CallerAccount": call["account"],
+            "aws:ViaAWSService": "true",
             **{f"kms:EncryptionContext:{name}": value for name, value in encryption.items()},
         }
         yield Request(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from iam.deployment import Deployment
 from iam.installation import PREFIX, REGION, REPORTING, SOURCE, Secrets
-from iam.judge import ANONYMOUS, Request, context_of
+from iam.judge import ANONYMOUS, INSIDE, OUTSIDE, Request, context_of, origin
 from iam.services import administrator
 from schemas.catalog.entity import Catalog
 
@@ -54,7 +54,8 @@ class World:
         holder = self.deployment.holder_of(resource)
         account = holder.account if holder else resource.split(":")[4]
         for caller in [callers] if isinstance(callers, str) else callers:
-            values: dict[str, str | None] = {"aws:SecureTransport": "true"}
+            # From the firm, so that what is forbidden is forbidden there too.
+            values: dict[str, str | None] = {"aws:SecureTransport": "true", **origin(caller, INSIDE)}
             values |= {name.replace("__", ":", 1): value for name, value in context.items()}
             for action in actions.split():
                 yield Request(caller, action, resource, account, context_of(values))
@@ -186,6 +187,20 @@ def without_tls(world: World) -> Iterator[Request]:
     yield from world.ask(producers, "kinesis:PutRecords", world.stream, aws__SecureTransport="false")
 
 
+def from_outside_the_firm(world: World) -> Iterator[Request]:
+    """People with every right, but not at an address of the firm, nor behind one: in a VPC there is none."""
+    for address in (OUTSIDE, None):
+        for bucket in world.of_type("AWS::S3::Bucket"):
+            person = administrator(world.deployment.holders[bucket].account)
+            actions = "s3:GetObject s3:PutObject s3:DeleteObjectVersion"
+            yield from world.ask(person, actions, f"{bucket}/log/1", aws__SourceIp=address)
+            actions = "s3:ListBucket s3:PutBucketPolicy s3:PutLifecycleConfiguration"
+            yield from world.ask(person, actions, bucket, aws__SourceIp=address)
+        for key in world.of_type("AWS::KMS::Key"):
+            person, actions = administrator(key.split(":")[4]), "kms:CreateGrant kms:ScheduleKeyDeletion"
+            yield from world.ask(person, actions, key, aws__SourceIp=address)
+
+
 def change_the_infrastructure(world: World) -> Iterator[Request]:
     """No function may give itself or others a right, or change what runs."""
     for role in world.deployment.roles:
@@ -216,6 +231,7 @@ FORBIDDEN: Mapping[str, Callable[[World], Iterator[Request]]] = {
         anyone,
         an_account_that_is_not_named,
         without_tls,
+        from_outside_the_firm,
         change_the_infrastructure,
     )
 }

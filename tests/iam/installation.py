@@ -10,6 +10,7 @@ from headwater.deployment.deployment import deployment_of
 from headwater.deployment.stacks import stacks_of
 from headwater.deployment.templates import FOLDER, load_templates
 from iam.deployment import Deployment
+from iam.judge import FIRM
 from iam.templates import Stack
 from schemas.catalog.entity import Catalog
 
@@ -60,7 +61,7 @@ def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, s
     return {
         "region": REGION,
         "tags": dict(zip(tags, ("headwater", "test", "data", "confidential", "always"), strict=True)),
-        "parameters": {**zips, **placeholder, **keys},
+        "parameters": {**zips, **placeholder, **keys, "FirmCidrs": FIRM},
         "reporting": {
             "account": REPORTING,
             "consumers": {**warehouse, "SubnetIds": "subnet-12345678", "SecurityGroupIds": "sg-12345678"},

@@ -51,6 +51,27 @@ def context_of(values: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((key, value) for key, value in values.items() if value is not None))
 
 
+INSIDE, OUTSIDE = "203.0.113.7", "192.0.2.7"
+"""An address of the firm that the deployment of these tests names, and one of anybody else."""
+FIRM = "203.0.113.0/24"
+
+
+def origin(
+    principal: str, address: str | None = OUTSIDE, *, via_service: bool = False
+) -> dict[str, str | None]:
+    """Return what every request tells about its origin. Functions have addresses of AWS: not of the firm.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    values: dict[str, str | None] = {"aws:SourceIp": address, "aws:ViaAWSService": str(via_service).lower()}
+    if principal != ANONYMOUS:
+        values["aws:PrincipalIsAWSService"] = str(principal.endswith(".amazonaws.com")).lower()
+    if ":assumed-role/" in principal:
+        account, role = principal.split(":")[4], principal.split("/")[1]
+        values["aws:PrincipalArn"] = f"arn:aws:iam::{account}:role/{role}"
+    return values
+
+
 class Verdict(NamedTuple):
     """Whether a request is allowed, and the statements that allowed or denied it."""
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from iam.deployment import Deployment, Holder
-from iam.judge import Judge, Request, Verdict, context_of
+from iam.judge import INSIDE, OUTSIDE, Judge, Request, Verdict, context_of
 from iam.policies import Statement
 
 _OTHER_ACCOUNT = "999999999999"
@@ -175,6 +175,8 @@ def _changes(request: Request, keys: Iterable[str]) -> Iterator[dict[str, str | 
 
 def _other(value: str) -> str:
     """Return another value of the same form."""
+    if value in (INSIDE, OUTSIDE):
+        return INSIDE if value == OUTSIDE else OUTSIDE
     if value in ("true", "false"):
         return "false" if value == "true" else "true"
     if value.isdigit() and len(value) == len(_OTHER_ACCOUNT):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from iam.deployment import Deployment, Holder
-from iam.judge import Request, context_of
+from iam.judge import INSIDE, OUTSIDE, Request, context_of, origin
 from iam.templates import Resource
 
 DOCS = "https://docs.aws.amazon.com/"
@@ -42,7 +42,8 @@ def _by(
     holder = deployment.holder_of(resource)
     account = holder.account if holder else resource.split(":")[4] if resource != "*" else ""
     caller = principal.split(":")[4] if principal.startswith("arn:") else ""
-    values: dict[str, str | None] = {"aws:SecureTransport": "true"}
+    address = INSIDE if f"/{ADMINISTRATOR}/" in principal else None if not caller else OUTSIDE
+    values: dict[str, str | None] = {"aws:SecureTransport": "true", **origin(principal, address)}
     if caller:
         values |= {"aws:PrincipalAccount": caller}
     values |= {name.replace("__", ":", 1): value for name, value in context.items()}
@@ -63,7 +64,10 @@ def _via(
         return
     service = holder.arn.split(":")[2]
     context = {f"kms__EncryptionContext:{name}": value for name, value in encryption.items()}
-    via = {"kms__ViaService": f"{service}.{holder.key.split(':')[3]}.amazonaws.com"}
+    via = {
+        "kms__ViaService": f"{service}.{holder.key.split(':')[3]}.amazonaws.com",
+        "aws__ViaAWSService": "true",
+    }
     yield from _by(principal, actions, holder.key, deployment, page, **via, **context)
 
 
@@ -262,8 +266,12 @@ def administrators_calls(deployment: Deployment) -> Iterator[ServiceCall]:
         if resource.type == "AWS::KinesisFirehose::DeliveryStream":
             yield from _restored_schemas(resource, deployment)
         actions, suffix, page = _ADMINISTERED.get(resource.type, ("", "", ""))
-        arn = resource.arn + suffix
-        yield from _by(administrator(resource.account), actions, arn, deployment, page)
+        arn, person = resource.arn + suffix, administrator(resource.account)
+        yield from _by(person, actions, arn, deployment, page)
+        # Another deployment from anywhere, such as one that corrects the firm's ranges.
+        page, outside = "IAM/latest/UserGuide/access_forward_access_sessions.html", {"aws__SourceIp": OUTSIDE}
+        actions = _DEPLOYED.get(resource.type, "")
+        yield from _by(person, actions, resource.arn, deployment, page, aws__ViaAWSService="true", **outside)
 
 
 def _restored_schemas(delivery: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
@@ -276,8 +284,17 @@ def _restored_schemas(delivery: Resource, deployment: Deployment) -> Iterator[Se
     yield from _by(person, "s3:PutObject", key, deployment, page, s3__ObjectCreationOperation="false")
 
 
+_DEPLOYED = {
+    "AWS::S3::Bucket": "s3:PutBucketPolicy s3:PutLifecycleConfiguration",
+    "AWS::KMS::Key": "kms:DisableKey kms:PutKeyPolicy",
+}
+"""What CloudFormation calls for a person who deploys."""
 _ADMINISTERED: Mapping[str, tuple[str, str, str]] = {
-    "AWS::KMS::Key": ("kms:PutKeyPolicy", "", "kms/latest/developerguide/key-policy-default.html"),
+    "AWS::KMS::Key": (
+        "kms:CreateGrant kms:DisableKey kms:PutKeyPolicy kms:ScheduleKeyDeletion",
+        "",
+        "kms/latest/developerguide/key-policy-default.html",
+    ),
     "AWS::S3::Bucket": ("s3:PutObject s3:GetObject", "/any", "AmazonS3/latest/userguide/security-iam.html"),
     "AWS::SQS::Queue": (
         "sqs:StartMessageMoveTask",

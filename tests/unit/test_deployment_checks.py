@@ -35,12 +35,34 @@ def test_nothing_is_wrong_with_a_complete_deployment() -> None:
     assert planned(COMPLETE)[2] == []
 
 
+def test_public_ranges_of_the_firm_are_taken() -> None:
+    assert wrong("parameters.FirmCidrs", ["198.51.100.0/24", "203.0.113.7/32"]) == []
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
         ("region", "eu-west-9", 'region: found "eu-west-9"; did you mean'),
         ("region", "London", 'region: found "London"; allowed: a region'),
         ("region", None, '"region" is missing'),
+        ("parameters.FirmCidrs", ["0.0.0.0/0"], "allowed: public IPv4 ranges of /8 to /32"),
+        ("parameters.FirmCidrs", ["198.51.100.7/24"], 'FirmCidrs: found "198.51.100.7/24"'),
+        (
+            "parameters.FirmCidrs",
+            ["198.51.100.0/24", "10.1.0.0/16"],
+            'found "10.1.0.0/16"; allowed: public ranges',
+        ),
+        (
+            "parameters.FirmCidrs",
+            "8.0.0.0/8,192.168.7.0/24",
+            'found "192.168.7.0/24"; allowed: public ranges',
+        ),
+        ("parameters.FirmCidrs", "the office", 'FirmCidrs: found "the office"'),
+        (
+            "reporting.stream.FirmCidrs",
+            "2001:db8::/32",
+            'reporting, stream, FirmCidrs: found "2001:db8::/32"',
+        ),
         ("typo", 1, 'unknown property: found "typo"'),
         ("tags.owner", None, '"owner" is missing'),
         ("tags.data-class", "", 'tags, data-class: found ""'),

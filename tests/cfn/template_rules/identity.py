@@ -212,6 +212,8 @@ WHEN = {
     "DecryptWarehouseSecret": "HasWarehouseSecretKey",
     "KeepNetworkInterfaces": "IsInVpc",
     "FindNetworkInterfaces": "IsInVpc",
+    "OnlyFromFirm": "HasFirmCidrs",
+    "ManagedFromFirm": "HasFirmCidrs",
 }
 """Statements that apply under a condition only."""
 

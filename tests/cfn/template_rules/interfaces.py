@@ -53,6 +53,7 @@ def _accepts(parameter: Json, value: Any) -> bool:
 REFUSED: dict[str, tuple[str, ...]] = {
     "Application": ("", "a", "1a", "Headwater", "headwater_1", "head-", "elevenchars", "a b"),
     "Environment": ("", "p", "Prod", "1prod", "pre-prod", "elevenchars"),
+    "FirmCidrs": ("0.0.0.0/0", "203.0.113.0/7", "203.0.113.7", "2001:db8::/32", "203.0.113.0/33", "*"),
     "SourceStack": ("", "a_b", "1a"),
     "StreamStack": ("", "a_b", "1a"),
     "ProducersStack": ("", "a_b", "1a"),
@@ -165,6 +166,8 @@ def used(world: World) -> Iterator[str]:
                     yield f"{template.name}.{name}: nothing uses it"
 
 
+FILLED = {"IsInVpc": "SubnetIds", "HasFirmCidrs": "FirmCidrs"}
+"""Conditions that a list is not empty."""
 CONDITIONS: dict[str, Json] = {
     "replay": {"IsArm": {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}},
     "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
@@ -181,8 +184,8 @@ def conditions(world: World) -> Iterator[str]:
             if parameter not in template.parameters:
                 parameter = parameter.removesuffix("Arn")
             value: Any = {"Ref": parameter}
-            if name == "IsInVpc":
-                value = {"Fn::Join": ["", {"Ref": "SubnetIds"}]}
+            if name in FILLED:
+                value = {"Fn::Join": ["", {"Ref": FILLED[name]}]}
             expected = CONDITIONS.get(template.name, {}).get(name, {"Fn::Not": [{"Fn::Equals": [value, ""]}]})
             yield from differences(f"{template.name}.{name}", condition, expected)
 

@@ -19,8 +19,8 @@ from cfn_templates import (
 )
 
 ACCOUNT = {"StringEquals": {"aws:SourceAccount": ["${AWS::AccountId}"]}}
-# The condition of every Deny but one. `Bool` does not match where the key is absent, as it may be in calls
-# that AWS services make; BoolIfExists, StringNotEquals and others would deny these.
+# `Bool` does not match where the key is absent, as it may be in calls that AWS services make; BoolIfExists,
+# StringNotEquals and others would deny these.
 WITHOUT_TLS = {"Bool": {"aws:SecureTransport": ["false"]}}
 VIA = "{}.${{AWS::Region}}.${{AWS::URLSuffix}}"
 PREFIX = "arn:${AWS::Partition}:s3:::${Application}-${Environment}"
@@ -45,6 +45,21 @@ def _tls(actions: str, *resources: str) -> Json:
 
 def _bucket(name: str) -> Json:
     return _tls("s3:*", f"${{{name}.Arn}}", f"${{{name}.Arn}}/*")
+
+
+ROLES = {
+    "ArnNotLike": {"aws:PrincipalArn": ["arn:${AWS::Partition}:iam::*:role/${Application}-${Environment}-*"]}
+}
+
+
+def _outside(*keys: str) -> Json:
+    """Return the condition of a request from outside the firm for which all of these keys are false."""
+    return {"NotIpAddress": {"aws:SourceIp": ["${FirmCidrs}"]}, "Bool": {key: ["false"] for key in keys}}
+
+
+def _from_firm(name: str, *keys: str, **spared: Any) -> Json:
+    condition = _outside(*keys, "aws:ViaAWSService") | spared
+    return _form("Deny", "*", "s3:*", [f"${{{name}.Arn}}", f"${{{name}.Arn}}/*"], condition)
 
 
 def _access_logs(prefix: str) -> Json:
@@ -80,22 +95,33 @@ ALARMS_PUBLISH = _form(
 )
 
 
+MANAGED_FROM_FIRM = _form(
+    "Deny",
+    "*",
+    "kms:CreateGrant kms:DisableKey kms:ScheduleKeyDeletion",
+    ["*"],
+    _outside("aws:ViaAWSService"),
+)
+KEY = [ACCOUNT_DECIDES, MANAGED_FROM_FIRM]
+ACCESS_LOG_BUCKET = [_bucket("AccessLogBucket"), _from_firm("AccessLogBucket", "aws:PrincipalIsAWSService")]
+
+
 def _sources_encrypt(service: str) -> Json:
     via = {"StringEquals": {"kms:ViaService": [VIA.format(service)]}}
     return _form("Allow", SOURCES, "kms:GenerateDataKey", ["*"], via)
 
 
-OPERATIONS_KEY = [ACCOUNT_DECIDES, ALARMS_ENCRYPT, LOG_GROUPS_ENCRYPT]
+OPERATIONS_KEY = [*KEY, ALARMS_ENCRYPT, LOG_GROUPS_ENCRYPT]
 ALARM_TOPIC = [ALARMS_PUBLISH, _tls("sns:Publish", "${AlarmTopic}")]
 
 REVIEWED: dict[str, list[Json]] = {
-    "artifacts.ArtifactsKey": [ACCOUNT_DECIDES],
-    "artifacts.ArtifactsBucketPolicy": [_bucket("ArtifactsBucket")],
-    "stream.StreamKey": [ACCOUNT_DECIDES, _sources_encrypt("kinesis")],
-    "stream.LogKey": [ACCOUNT_DECIDES, _sources_encrypt("s3")],
+    "artifacts.ArtifactsKey": KEY,
+    "artifacts.ArtifactsBucketPolicy": [_bucket("ArtifactsBucket"), _from_firm("ArtifactsBucket")],
+    "stream.StreamKey": [*KEY, _sources_encrypt("kinesis")],
+    "stream.LogKey": [*KEY, _sources_encrypt("s3")],
     "stream.OperationsKey": OPERATIONS_KEY,
     "stream.AlarmTopicPolicy": ALARM_TOPIC,
-    "stream.AccessLogBucketPolicy": [_bucket("AccessLogBucket"), _access_logs("log")],
+    "stream.AccessLogBucketPolicy": [*ACCESS_LOG_BUCKET, _access_logs("log")],
     "stream.EventStreamPolicy": [
         _form(
             "Allow",
@@ -107,6 +133,7 @@ REVIEWED: dict[str, list[Json]] = {
     ],
     "stream.LogBucketPolicy": [
         _bucket("LogBucket"),
+        _from_firm("LogBucket", **ROLES),
         _form(
             "Deny",
             "*",
@@ -117,13 +144,13 @@ REVIEWED: dict[str, list[Json]] = {
         _form("Allow", SOURCES, "s3:PutObject", SCHEMAS, {"Null": {"s3:if-none-match": ["false"]}}),
     ],
     "source.SourceKey": [
-        ACCOUNT_DECIDES,
+        *KEY,
         _form("Allow", {"Service": ["s3.amazonaws.com"]}, "kms:Decrypt kms:GenerateDataKey", ["*"], ACCOUNT),
     ],
     "source.OperationsKey": OPERATIONS_KEY,
     "source.AlarmTopicPolicy": ALARM_TOPIC,
-    "source.AccessLogBucketPolicy": [_bucket("AccessLogBucket"), _access_logs("source")],
-    "source.SourceBucketPolicy": [_bucket("SourceBucket")],
+    "source.AccessLogBucketPolicy": [*ACCESS_LOG_BUCKET, _access_logs("source")],
+    "source.SourceBucketPolicy": [_bucket("SourceBucket"), _from_firm("SourceBucket", **ROLES)],
     "source.FileQueuePolicy": [
         _form(
             "Allow",
