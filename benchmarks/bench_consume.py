@@ -197,10 +197,10 @@ def cut(frames: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
 
 
 def lambda_event(frames: list[bytes]) -> dict[str, Any]:
-    return {"Records": [_record(number, each) for number, each in enumerate(cut(frames, AGGREGATE), 1)]}
+    return {"Records": [record(number, each) for number, each in enumerate(cut(frames, AGGREGATE), 1)]}
 
 
-def _record(number: int, frames: list[bytes]) -> dict[str, Any]:
+def record(number: int, frames: list[bytes]) -> dict[str, Any]:
     aggregate = Aggregate()
     for frame in frames:
         aggregate.add("subscription/17", frame)

@@ -15,6 +15,7 @@ from importlib.metadata import version
 
 from headwater import output
 from headwater.commands import (
+    capacity,
     dead_letters,
     demo,
     drain,
@@ -44,7 +45,7 @@ from schemas.settings import Settings, read_settings
 _COMMANDS = (
     *(demo, up, drop, drain, status, tables, reports, replay),
     *(dead_letters, rejects, schemas, warehouse),
-    *(render, check, env),
+    *(render, check, env, capacity),
 )
 _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
