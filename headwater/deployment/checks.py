@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_network
 
 from headwater.deployment.deployment import Deployment, Source
 from headwater.deployment.firm import firm_problems
 from headwater.deployment.limits import too_long
+from headwater.deployment.networks import network_problems
 from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, tables_of
 from headwater.deployment.templates import Template
 from schemas.catalog.entity import Catalog, Entity
@@ -45,6 +45,7 @@ def problems(
     found += _tables(deployment, catalog)
     found += _parameters(deployment, templates, stacks)
     found += _hash_secrets(catalog, stacks)
+    found += network_problems(deployment, stacks)
     for stack in stacks:
         found += _of_stack(stack, deployment)
         found += _arns(stack, deployment) if deployment.is_named and deployment.region in known else ()
@@ -52,12 +53,13 @@ def problems(
 
 
 def missing_values(stacks: Iterable[Stack]) -> list[str]:
-    """Return the parameters without a value."""
-    return [
+    """Return the parameters without a value, each place once: two stacks may share it."""
+    texts = (
         f"{stack.places[name]}: missing; allowed: {_meaning(stack.template, name)}"
         for stack in stacks
         for name in stack.missing
-    ]
+    )
+    return list(dict.fromkeys(texts))
 
 
 def _meaning(template: Template, name: str) -> str:
@@ -147,11 +149,10 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
         # What follows from a part that is refused itself is no second mistake.
         if allowed and (deployment.is_named or not value.derived) and (value.text or name not in IDENTITY):
             yield _value_refused(value, allowed)
-    yield from _networks(stack)
     yield from firm_problems(stack)
     yield from _quotas(stack)
     if deployment.is_named:
-        for text in too_long(stack, deployment.stack(stack.template.name), deployment.region):
+        for text in too_long(stack, deployment.stack(stack.name), deployment.region):
             yield f"{stack.where}, {stack.template.name}: {text}; shorten the tag application"
 
 
@@ -171,26 +172,6 @@ def _arns(stack: Stack, deployment: Deployment) -> Iterator[str]:
             yield _value_refused(value, f"an ARN in {deployment.region}")
         elif name in _OF_STREAM and parts[4] != deployment.reporting.account:
             yield _value_refused(value, f"an ARN in account {deployment.reporting.account}")
-
-
-def _networks(stack: Stack) -> Iterator[str]:
-    """Yield what is wrong with the parameters of a VPC."""
-    for name, value in stack.values.items():
-        if "Cidr" in name and value.text:
-            for part in value.text.split(","):
-                yield from _cidr(value, part.strip())
-    pair = [name for name in ("SubnetIds", "SecurityGroupIds") if name in stack.template.parameters]
-    filled = [name for name in pair if name in stack.values and stack.values[name].text]
-    if len(pair) == 2 and len(filled) == 1:
-        other = next(name for name in pair if name not in filled)
-        yield f"{stack.where}, {stack.template.name}: {filled[0]} without {other}; allowed: both, or neither"
-
-
-def _cidr(value: Value, part: str) -> Iterator[str]:
-    try:
-        ip_network(part)
-    except ValueError:  # also where bits behind the prefix are set: a mistake, since AWS would clear them
-        yield str(refused(value.where, part, "a network in CIDR form, such as 10.0.0.0/16"))
 
 
 def _quotas(stack: Stack) -> Iterator[str]:

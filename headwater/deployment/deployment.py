@@ -21,11 +21,13 @@ REPORTING = (
 SOURCE = ("artifacts", "source", "producers", "replicas", "alarms")
 """The templates of an account, in the order in which their stacks are deployed. TABLES comes after SOURCE."""
 OPTIONAL = frozenset({"network", "warehouse", "replay", "workbench", "monitoring", "schedule"}) | {
-    *("replicas", "alarms"),
+    *("replicas", "alarms", "peering"),
 }
 """Templates that have a stack only where the file has a table for them, which may be empty."""
 TABLES = "tables"
 """The template that is rendered from the entities."""
+PEERING = "peering"
+"""The template with a stack in the reporting account for each source that has `replicas`."""
 
 Parameters = Mapping[str, Mapping[str, str]]
 """Values by template and name of the parameter."""
@@ -224,7 +226,7 @@ def _by_template(section: _Section, templates: Iterable[str]) -> Parameters:
 
 
 def _source(section: _Section) -> Source:
-    section.only(("account", "tables", "create-tables", "streams", "table-keys", *SOURCE))
+    section.only(("account", "tables", "create-tables", "streams", "table-keys", *SOURCE, PEERING))
     named = section.texts("tables", r"[A-Za-z0-9_.-]{3,255}", "names of DynamoDB tables")
     streams = section.section("streams")
     arn = r"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}/stream/[0-9T:.-]+Z?"
@@ -235,5 +237,5 @@ def _source(section: _Section) -> Source:
         create_tables=section.boolean("create-tables"),
         streams={name: streams.text(name, arn, "the ARN of a DynamoDB stream") for name in streams.values},
         table_keys=section.texts("table-keys", key, "ARNs of KMS keys"),
-        parameters=_by_template(section, SOURCE),
+        parameters=_by_template(section, (*SOURCE, PEERING)),
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from headwater.deployment.deployment import REPORTING, SOURCE, TABLES, Deployment
+from headwater.deployment.deployment import PEERING, REPORTING, SOURCE, TABLES, Deployment
 from headwater.deployment.stacks import Stack
 
 _HEAD = """\
@@ -33,7 +33,7 @@ def render(deployment: Deployment, stacks: Iterable[Stack]) -> Rendered:
     files = {"tags.json": _tags(deployment)}
     waiting: dict[str, tuple[str, ...]] = {}
     for stack in stacks:
-        path = f"{stack.account}/{stack.template.name}"
+        path = f"{stack.account}/{stack.name}"
         if stack.template.name == TABLES:
             files[f"{path}.yaml"] = _HEAD + _yaml(stack.template.body)
         if stack.missing:
@@ -45,7 +45,7 @@ def render(deployment: Deployment, stacks: Iterable[Stack]) -> Rendered:
 
 def is_rendered(path: str) -> bool:
     """Return whether a path below the folder is that of a file which `render` writes for some deployment."""
-    names = "|".join({*REPORTING, *SOURCE, TABLES})
+    names = "|".join((*REPORTING, *SOURCE, TABLES, rf"{PEERING}-[0-9]{{12}}"))
     return re.fullmatch(rf"tags\.json|[0-9]{{12}}/(tables\.yaml|({names})\.json)", path) is not None
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from headwater.deployment.deployment import REPORTING, SOURCE, TABLES, Deployment, Parameters, Source
+from headwater.deployment.deployment import (
+    PEERING,
+    REPORTING,
+    SOURCE,
+    TABLES,
+    Deployment,
+    Parameters,
+    Source,
+)
 from headwater.deployment.tables import stream_parameter, tables_template
 from headwater.deployment.templates import Template, template_of
 from schemas.catalog.entity import Catalog
@@ -43,11 +51,13 @@ class Stack:
 
     places: Mapping[str, str]
     """The place of the file of each parameter."""
+    peer: str = ""
+    """The account at the other end of a peering."""
 
     @property
     def name(self) -> str:
-        """The last part of its name, and the name of its file."""
-        return self.template.name
+        """The last part of its name, and its file: the template, and the peer if there is one."""
+        return f"{self.template.name}-{self.peer}" if self.peer else self.template.name
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -68,7 +78,10 @@ def stacks_of(
     packages: Mapping[str, str],
     former: Mapping[str, str] | None = None,
 ) -> list[Stack]:
-    """Return the stacks, those of the reporting account first, each account's in the order of deployment.
+    """Return the stacks: of the reporting account, then of each source, each in the order of deployment.
+
+    The peering with a source is in the reporting account, and among the source's stacks: it comes after
+    `replicas`, which has the role that accepts it.
 
     Args:
         deployment: The file.
@@ -94,6 +107,8 @@ def stacks_of(
         ]
         if tables_of(catalog, source):
             stacks.append(values.tables(catalog, source, f"source {number}"))
+        if PEERING in templates and "replicas" in source.parameters:
+            stacks.append(values.peering(source, templates, f"source {number}"))
     return stacks
 
 
@@ -112,6 +127,21 @@ class _Values:
         places = {name: f"{where}, {template.name}, {name}" for name in template.parameters}
         places |= {name: f"parameters, {name}" for name in self.deployment.parameters if name not in given}
         return self._stack(account, where, template, given, places)
+
+    def peering(self, source: Source, templates: Mapping[str, Template], where: str) -> Stack:
+        """Return the stack of the reporting account for a source's replicas, whose parameters it shares."""
+        template, replicas = templates[PEERING], source.parameters["replicas"]
+        own = source.parameters.get(PEERING, {})
+        shared = {*template.parameters} & {*templates["replicas"].parameters} - {*own}
+        places = {
+            name: f"{where}, {'replicas' if name in shared else PEERING}, {name}"
+            for name in template.parameters
+        }
+        given = {"SourceAccount": source.account}
+        given |= {name: replicas[name] for name in shared if name in replicas}
+        given |= own
+        made = self._stack(self.deployment.reporting.account, where, template, given, places)
+        return replace(made, peer=source.account)
 
     def tables(self, catalog: Catalog, source: Source, where: str) -> Stack:
         """Return the stack of an account's tables, whose parameters are in `streams` by name of the table."""
@@ -164,9 +194,16 @@ def _derived(deployment: Deployment) -> Mapping[str, str]:
         "Environment": deployment.tags["environment"],
         "SourceAccounts": ",".join(sorted({source.account for source in deployment.sources})),
         "ReportingAccount": reporting,
+        **_producer_ranges(deployment),
         "StreamArn": f"arn:{partition(region)}:kinesis:{region}:{reporting}:stream/{prefix}-events",
         "LogBucketName": f"{prefix}-log-{reporting}-{region}",
     }
+
+
+def _producer_ranges(deployment: Deployment) -> Mapping[str, str]:
+    """Return the ranges of the producers' subnets, which the source accounts have their routes back to."""
+    network = deployment.reporting.parameters.get("network", {})
+    return {name: network[name] for name in ("ProducerCidrA", "ProducerCidrB") if name in network}
 
 
 def is_private(place: str, text: str) -> bool:

@@ -22,6 +22,7 @@ IMPORTED = {
     "StreamStack": "stream",
     "ProducersStack": "producers",
     "ConsumersStack": "consumers",
+    "NetworkStack": "network",
 }
 """Parameters that name a stack, and the template of that stack."""
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -204,6 +205,7 @@ POLICIES = {
     "AWS::SNS::TopicPolicy": "PolicyDocument",
     "AWS::Kinesis::ResourcePolicy": "ResourcePolicy",
     "AWS::KMS::Key": "KeyPolicy",
+    "AWS::EC2::VPCEndpoint": "PolicyDocument",
 }
 """Types of resources that have or are a resource policy, and the property that has it."""
 
@@ -224,7 +226,7 @@ def _documents(resource: Json) -> Iterator[tuple[str, Json]]:
         yield from (("identity", policy["PolicyDocument"]) for policy in properties.get("Policies", ()))
     elif type_ in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::RolePolicy"):
         yield "identity", properties["PolicyDocument"]
-    elif type_ in POLICIES:
+    elif POLICIES.get(type_) in properties:
         yield type_, properties[POLICIES[type_]]
 
 

@@ -11,11 +11,12 @@ from cfn_templates import World, copy_world, load_world
 from firm_mutations import FIRM
 from interface_mutations import INTERFACES
 from mutations import Mutation
+from network_mutations import NETWORKS
 from permission_mutations import PERMISSIONS
 from resource_mutations import RESOURCES
 from template_rules import RULES, findings
 
-MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *FIRM)
+MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *FIRM, *NETWORKS)
 
 
 @cache

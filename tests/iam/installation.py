@@ -19,6 +19,27 @@ PREFIX = "headwater-test"
 HASH_KEY = f"arn:aws:kms:{REGION}:{SOURCE}:key/hash-secret"
 WAREHOUSE_KEY = f"arn:aws:kms:{REGION}:{REPORTING}:key/warehouse-secret"
 
+VPC = "vpc-12345678"
+NETWORK = {
+    "VpcCidr": "10.60.0.0/16",
+    **{
+        f"{role}Cidr{zone}": f"10.60.{2 * number + place}.0/24"
+        for number, role in enumerate(("Database", "Consumer", "Producer", "Endpoint"))
+        for place, zone in enumerate("AB")
+    },
+    "WorkbenchCidr": "10.60.8.0/24",
+    "ZoneA": f"{REGION}a",
+    "ZoneB": f"{REGION}b",
+    "S3PrefixListId": "pl-12345678",
+    "DynamoDbPrefixListId": "pl-87654321",
+}
+REPLICAS = {
+    "SourceVpcId": "vpc-87654321",
+    "SourceVpcCidr": "10.20.0.0/16",
+    "ReplicasCidr": "10.20.0.0/24",
+    "ReplicasZone": f"{REGION}a",
+}
+
 
 class Secrets(NamedTuple):
     """ARNs of the secrets that users create, with keys of their own."""
@@ -42,7 +63,7 @@ def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER, **pr
         stacks = []
         for made in stacks_of(deployment, catalog, templates, {}):
             given = {name: value.text for name, value in made.values.items()}
-            name = deployment.stack(made.template.name)
+            name = deployment.stack(made.name)
             stack = Stack(name, made.template.body, made.account, REGION, given, exports[made.account])
             exports[made.account] = {**exports[made.account], **stack.exports}
             stacks.append(stack)
@@ -57,20 +78,24 @@ def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, s
     warehouse = {"WarehouseSecretArn": secrets.warehouse, "WarehouseSecretKeyArn": WAREHOUSE_KEY}
     zips = {f"{side}Key": "a.zip" for side in ("Producers", "Consumers", "Refresher")}
     placeholder = dict.fromkeys(("StreamKeyArn", "LogKeyArn"), f"arn:aws:kms:{REGION}:{REPORTING}:key/0")
+    joined = {"VpcId": VPC, "ProducerGroupId": "sg-12345678"}
     tags = ("application", "environment", "owner", "data-class", "schedule")
     return {
         "region": REGION,
         "tags": dict(zip(tags, ("headwater", "test", "data", "confidential", "always"), strict=True)),
-        "parameters": {**zips, **placeholder, **keys, "FirmCidrs": FIRM},
+        "parameters": {**zips, **placeholder, **joined, **keys, "FirmCidrs": FIRM},
         "reporting": {
             "account": REPORTING,
             "consumers": {**warehouse, "SubnetIds": "subnet-12345678", "SecurityGroupIds": "sg-12345678"},
+            "network": NETWORK,
             "replay": {**warehouse, "ImageDigest": f"sha256:{64 * '0'}"},
         },
         "source": [
             {
                 "account": SOURCE,
                 "create-tables": True,
+                "replicas": REPLICAS,
+                "peering": {"PeeringRoleArn": f"arn:aws:iam::{SOURCE}:role/peering"},
                 "producers": {"HashSecretArn": secrets.hash, "HashSecretKeyArn": HASH_KEY, **producers},
             }
         ],

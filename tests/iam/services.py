@@ -246,6 +246,41 @@ def _task(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
     yield from _by(session, "logs:CreateLogStream logs:PutLogEvents", stream, deployment, page)
 
 
+# Networks
+
+
+def _flow_log(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    page, role = (
+        "vpc/latest/userguide/flow-logs-iam-role.html",
+        resource.properties["DeliverLogsPermissionArn"],
+    )
+    place = f"{resource.region}:{resource.account}"
+    source = f"arn:aws:ec2:{place}:vpc-flow-log/fl-1"
+    yield from _assume("vpc-flow-logs.amazonaws.com", role, deployment, page, source)
+    group = f"arn:aws:logs:{place}:log-group:{resource.properties['LogGroupName']}"
+    writes = "logs:CreateLogStream logs:PutLogEvents"
+    yield from _by(_session(role), writes, f"{group}:log-stream:1", deployment, page)
+    yield from _by(_session(role), "logs:DescribeLogStreams", f"{group}:*", deployment, page)
+    yield from _by(_session(role), "logs:DescribeLogGroups", "*", deployment, page)
+
+
+def _peering(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    """Yield what CloudFormation calls for whoever deploys the peering: it accepts in the other account."""
+    page, properties = (
+        "AWSCloudFormation/latest/UserGuide/peer-with-vpc-in-another-account.html",
+        resource.properties,
+    )
+    place = f"{resource.region}:{properties['PeerOwnerId']}"
+    (role,) = (one.arn for one in deployment.resources if one.logical == "PeeringRole")
+    yield from _by(administrator(resource.account), "sts:AssumeRole", role, deployment, page)
+    accept = "ec2:AcceptVpcPeeringConnection"
+    vpc = f"arn:aws:ec2:{place}:vpc/{properties['PeerVpcId']}"
+    yield from _by(_session(role), accept, vpc, deployment, page)
+    connection = f"arn:aws:ec2:{place}:vpc-peering-connection/pcx-1"
+    requester = f"arn:aws:ec2:{resource.region}:{resource.account}:vpc/vpc-12345678"
+    yield from _by(_session(role), accept, connection, deployment, page, ec2__RequesterVpc=requester)
+
+
 _MAKERS: Mapping[str, Callable[[Resource, Deployment], Iterator[ServiceCall]]] = {
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::EventSourceMapping": _mapping,
@@ -255,6 +290,8 @@ _MAKERS: Mapping[str, Callable[[Resource, Deployment], Iterator[ServiceCall]]] =
     "AWS::Logs::LogGroup": _log_group,
     "AWS::Scheduler::Schedule": _schedule,
     "AWS::ECS::TaskDefinition": _task,
+    "AWS::EC2::FlowLog": _flow_log,
+    "AWS::EC2::VPCPeeringConnection": _peering,
 }
 
 # Administrators

@@ -271,15 +271,6 @@ def test_the_longest_names_that_the_tags_allow_fit() -> None:
     assert not [problem for problem in planned(values)[2] if "characters" in problem]
 
 
-def test_a_network_is_in_cidr_form() -> None:
-    from headwater.deployment.checks import _networks
-
-    for text, good in (("10.0.0.0/16", True), ("10.0.0.0/33", False), ("10.0.0.1/16", False), ("net", False)):
-        body = {"Parameters": {"VpcCidr": {"Type": "String"}}, "Resources": {}}
-        stack = Stack(SOURCE, "x", template_of("some", body), {}, {"VpcCidr": Value(text, "x")}, {})
-        assert bool([*_networks(stack)]) is not good
-
-
 def test_the_example_is_complete() -> None:
     values = tomllib.loads(example())
     values["parameters"] |= {

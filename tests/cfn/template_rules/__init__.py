@@ -14,6 +14,7 @@ from template_rules import (
     functions,
     identity,
     interfaces,
+    networks,
     pipe,
     resource_policies,
     retained,
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     *event_sources.RULES,
     *functions.RULES,
     *alarms.RULES,
+    *networks.RULES,
     *interfaces.RULES,
     *texts.RULES,
 )

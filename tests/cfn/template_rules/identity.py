@@ -127,6 +127,14 @@ OTHERS: dict[str, dict[str, set[str]]] = {
         },
         r"\*": {"ecr:GetAuthorizationToken"},
     },
+    "network": {
+        r"\$\{FlowLogGroup\.Arn\}": LOGS | {"logs:DescribeLogStreams"},
+        r"\*": {"logs:DescribeLogGroups"},
+    },
+    "replicas": {
+        re.escape(f"{ARN}:ec2:{HERE}:vpc/${{SourceVpcId}}"): {"ec2:AcceptVpcPeeringConnection"},
+        re.escape(f"{ARN}:ec2:{HERE}:vpc-peering-connection/*"): {"ec2:AcceptVpcPeeringConnection"},
+    },
     "tables": {
         r"\$\{Stream\w+\}": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
         re.escape(f"{ARN}:dynamodb:{HERE}:table/") + r"[\w.-]+/stream/\*": {"dynamodb:ListStreams"},
@@ -197,6 +205,9 @@ def _conditions(statement: Statement) -> list[Json]:
         return [{"StringEquals": {"kms:ViaService": [VIA.format(service)]}} for service in sorted(services)]
     if statement.template == "producers" and any("log/_schemas" in name for name in statement.resources):
         return [{"Null": {"s3:if-none-match": ["false"]}}]
+    if statement.sid == "AcceptFromNetwork":
+        network = f"{ARN}:ec2:${{AWS::Region}}:${{ReportingAccount}}:vpc/${{VpcId}}"
+        return [{"ArnEquals": {"ec2:RequesterVpc": [network]}}]
     if statement.sid == "ListDeadLetters":
         return [{"StringEquals": {"s3:prefix": ["dead-letters/"]}}]
     return [{}]
@@ -281,6 +292,12 @@ TRUST: dict[str, Json] = {
         "Condition": ACCOUNT
         | {"ArnLike": {"aws:SourceArn": [f"{ARN}:scheduler:{HERE}:schedule-group/default"]}},
     },
+    "vpc-flow-logs": {
+        "Service": "vpc-flow-logs.amazonaws.com",
+        "Condition": ACCOUNT | {"ArnLike": {"aws:SourceArn": [f"{ARN}:ec2:{HERE}:vpc-flow-log/*"]}},
+    },
+    # CloudFormation there assumes the role for whoever deploys the stack.
+    "the reporting account": {"AWS": f"{ARN}:iam::${{ReportingAccount}}:root", "Condition": {}},
     "ecs-tasks": {
         "Service": "ecs-tasks.amazonaws.com",
         "Condition": ACCOUNT | {"ArnLike": {"aws:SourceArn": [f"{ARN}:ecs:{HERE}:*"]}},
@@ -291,9 +308,9 @@ TRUST: dict[str, Json] = {
 def _trust(statement: Json) -> Json:
     plain = statement.get("Effect") == "Allow" and statement.get("Action") == "sts:AssumeRole"
     principal = statement.get("Principal")
-    if not plain or not isinstance(principal, dict) or set(principal) != {"Service"}:
+    if not plain or not isinstance(principal, dict) or set(principal) not in ({"Service"}, {"AWS"}):
         return {"not plain": text(statement)}
-    return {"Service": principal["Service"], "Condition": conditions(statement)}
+    return {**{kind: text(who) for kind, who in principal.items()}, "Condition": conditions(statement)}
 
 
 def _users(template: Template) -> Iterator[tuple[str, str]]:
@@ -307,6 +324,10 @@ def _users(template: Template) -> Iterator[tuple[str, str]]:
                 yield properties[path]["Fn::GetAtt"][0], service
     for _, properties in template.of_type("AWS::Scheduler::Schedule"):
         yield properties["Target"]["RoleArn"]["Fn::GetAtt"][0], "scheduler"
+    for _, properties in template.of_type("AWS::EC2::FlowLog"):
+        yield properties["DeliverLogsPermissionArn"]["Fn::GetAtt"][0], "vpc-flow-logs"
+    if template.name == "replicas":
+        yield "PeeringRole", "the reporting account"
     for _, properties in template.of_type("AWS::KinesisFirehose::DeliveryStream"):
         yield properties["ExtendedS3DestinationConfiguration"]["RoleARN"]["Fn::GetAtt"][0], "firehose"
 

@@ -50,6 +50,10 @@ def _accepts(parameter: Json, value: Any) -> bool:
     return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
 
 
+_RANGE = ("", "*", "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/29", "10.0.0.0", "10.0.0.0/160", "a.b.c.d/24")
+_ZONE = ("", "eu-west-2", "a", "euw2-az1", "us-east-1-bos-1a", "eu-west-2A", "eu-west-2aa")
+_VPC = ("", "*", "subnet-12345678", "vpc-", "vpc-xyz", "vpc-1234567x")
+_ACCOUNT = ("", "*", "12345678901", "1234567890123", "arn:aws:iam::123456789012:root")
 REFUSED: dict[str, tuple[str, ...]] = {
     "Application": ("", "a", "1a", "Headwater", "headwater_1", "head-", "elevenchars", "a b"),
     "Environment": ("", "p", "Prod", "1prod", "pre-prod", "elevenchars"),
@@ -82,6 +86,28 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "SecurityGroupIds": ("subnet-12345678", "*"),
     "RepositoryName": ("", "*", "UPPER", "repository:latest"),
     "ImageDigest": ("", "latest", "sha256:1234"),
+    "NetworkStack": ("", "a_b", "1a"),
+    "VpcCidr": _RANGE,
+    "SourceVpcCidr": _RANGE,
+    "ReplicasCidr": _RANGE,
+    "WorkbenchCidr": _RANGE,
+    **{
+        f"{role}Cidr{zone}": _RANGE
+        for role in ("Database", "Consumer", "Producer", "Endpoint")
+        for zone in "AB"
+    },
+    "ZoneA": _ZONE,
+    "ZoneB": _ZONE,
+    "ReplicasZone": _ZONE,
+    "S3PrefixListId": ("", "*", "pl-xyz", "com.amazonaws.eu-west-2.s3"),
+    "DynamoDbPrefixListId": ("", "*", "pl-xyz", "com.amazonaws.eu-west-2.dynamodb"),
+    "SourceAccount": _ACCOUNT,
+    "ReportingAccount": _ACCOUNT,
+    "VpcId": _VPC,
+    "SourceVpcId": _VPC,
+    "ProducerGroupId": ("", "*", "sg-", "subnet-12345678"),
+    "PeeringRoleArn": ("", "*", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:user/x"),
+    "PeeringConnectionId": ("*", "pcx-", "vpc-12345678", "pcx-xyz"),
 }
 """Values that the pattern of a parameter has to refuse."""
 LEAST = {
@@ -108,6 +134,7 @@ LEAST = {
     "RefresherMemory": 256,
     "TaskCpu": 1024,
     "TaskMemory": 8192,
+    "ReplicasPort": 1024,
 }
 MOST = {
     "MaxReceiveCount": 100,
@@ -190,6 +217,11 @@ def conditions(world: World) -> Iterator[str]:
             yield from differences(f"{template.name}.{name}", condition, expected)
 
 
+def _two(subnet: str) -> str:
+    """Return the output with the subnets of both zones."""
+    return json.dumps({"Fn::Join": [",", [{"Ref": f"{subnet}A"}, {"Ref": f"{subnet}B"}]]})
+
+
 OUTPUTS: dict[str, dict[str, str]] = {
     "artifacts": {"ArtifactsBucketName": "${ArtifactsBucket}", "ArtifactsKeyArn": "${ArtifactsKey.Arn}"},
     "stream": {
@@ -228,6 +260,23 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "WarehouseSecretArn": "${WarehouseSecretArn}",
         "WarehouseHost": "${WarehouseHost}",
         "WarehouseDatabase": "${WarehouseDatabase}",
+    },
+    "network": {
+        "VpcId": "${Vpc}",
+        "VpcCidr": "${VpcCidr}",
+        **{f"{role}SubnetIds": _two(f"{role}Subnet") for role in ("Database", "Consumer", "Producer")},
+        "WorkbenchSubnetId": "${WorkbenchSubnet}",
+        **{
+            f"{group}GroupId": f"${{{group}Group.GroupId}}"
+            for group in ("Warehouse", "Consumer", "Producer", "Workbench", "Endpoint")
+        },
+        "ProducerRoutesId": "${ProducerRoutes}",
+    },
+    "peering": {"PeeringConnectionId": "${Peering}"},
+    "replicas": {
+        "PeeringRoleArn": "${PeeringRole.Arn}",
+        "ReplicasSubnetId": "${ReplicasSubnet}",
+        "ReplicasGroupId": "${ReplicasGroup.GroupId}",
     },
     "replay": {"ReplayClusterName": "${ReplayCluster}", "ReplayTaskArn": "${ReplayTask}"},
 }

@@ -18,6 +18,8 @@ from cfn_templates import (
     text,
 )
 
+from template_rules.endpoints import ENDPOINTS
+
 ACCOUNT = {"StringEquals": {"aws:SourceAccount": ["${AWS::AccountId}"]}}
 # `Bool` does not match where the key is absent, as it may be in calls that AWS services make; BoolIfExists,
 # StringNotEquals and others would deny these.
@@ -164,6 +166,7 @@ REVIEWED: dict[str, list[Json]] = {
     "source.DeadFileQueuePolicy": [_tls("sqs:*", "${DeadFileQueue.Arn}")],
 }
 """The statements of each resource policy, and of no other."""
+REVIEWED |= ENDPOINTS
 
 
 def reviewed_statements(world: World) -> Iterator[str]:

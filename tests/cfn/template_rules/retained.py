@@ -17,6 +17,20 @@ KEEPS = {
 KEPT_ROLES = {"stream.DeliveryRole"}  # of the delivery stream
 GOES = {
     "AWS::CloudWatch::Alarm",
+    "AWS::EC2::FlowLog",
+    "AWS::EC2::NetworkAcl",
+    "AWS::EC2::NetworkAclEntry",
+    "AWS::EC2::Route",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetNetworkAclAssociation",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::EC2::VPCPeeringConnection",
     "AWS::ECS::Cluster",
     "AWS::ECS::TaskDefinition",
     "AWS::IAM::ManagedPolicy",
@@ -35,6 +49,12 @@ GOES = {
     "AWS::Scheduler::Schedule",
 }
 ATTRIBUTES = {"Type", "Properties", "DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
+CONDITIONAL = {
+    "replicas.RouteToProducersA": "HasPeeringConnectionId",
+    "replicas.RouteToProducersB": "HasPeeringConnectionId",
+    "replicas.ReplicasFromProducer": "HasPeeringConnectionId",
+}
+"""Resources that exist under a condition only."""
 
 
 def known_types(world: World) -> Iterator[str]:
@@ -43,7 +63,10 @@ def known_types(world: World) -> Iterator[str]:
         for logical_id, resource in template.resources.items():
             if resource["Type"] not in KEEPS | GOES:
                 yield f"{template.name}.{logical_id}: no rule knows {resource['Type']}"
-            for attribute in sorted(set(resource) - ATTRIBUTES):
+            where = f"{template.name}.{logical_id}"
+            if resource.get("Condition") != CONDITIONAL.get(where):
+                yield f"{where}: exists under the condition {resource.get('Condition')}"
+            for attribute in sorted(set(resource) - ATTRIBUTES - {"Condition"}):
                 yield f"{template.name}.{logical_id}: no rule knows its {attribute}"
 
 

@@ -196,6 +196,7 @@ def topics(world: World) -> Iterator[str]:
 LOG_GROUPS = {
     "stream.DeliveryLogGroup": f"/aws/kinesisfirehose/{NAME}-events-to-log",
     "replay.ReplayLogGroup": f"/aws/ecs/{NAME}-replay",
+    "network.FlowLogGroup": f"/aws/vpc/{NAME}-flow",
 }
 
 

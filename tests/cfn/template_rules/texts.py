@@ -8,7 +8,7 @@ from typing import Any
 
 from cfn_templates import World
 
-SERVICES = {"cloudwatch", "ecs-tasks", "firehose", "lambda", "logging.s3", "s3", "scheduler"}
+SERVICES = {"cloudwatch", "ecs-tasks", "firehose", "lambda", "logging.s3", "s3", "scheduler", "vpc-flow-logs"}
 """Service principals, whose names are the same in every partition."""
 FORBIDDEN = {
     "an account id": re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])"),
