@@ -27,7 +27,8 @@ from schemas.catalog.loader import load_catalog
 RUNS = 10
 ARCH = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
 # Package, module of the handler, what builds the handler's parts, third-party modules that they use.
-_PRODUCER, _WAREHOUSE = "boto3, fastavro, aws_kinesis_agg.aggregator", "boto3, fastavro, sqlalchemy, pymssql"
+_PRODUCER = "boto3, fastavro, aws_kinesis_agg.aggregator"
+_WAREHOUSE = "botocore.session, fastavro, sqlalchemy, pymssql"
 FUNCTIONS = (
     ("producers", "producers.csv.handler", "_producer", _PRODUCER),
     ("producers", "producers.dynamodb.handler", "_producer", _PRODUCER),

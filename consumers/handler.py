@@ -19,7 +19,7 @@ from consumers.consume import Consumer
 from consumers.kinesis import StreamReader
 from consumers.log_documents import LogDocuments
 from consumers.warehouse.port import LIVE_READER, Checkpoint, Counts, padded
-from consumers.wiring import wire
+from consumers.wiring import LateClient, wire
 from schemas.letters.s3_letters import S3Letters
 from schemas.settings import Settings, read_settings
 from schemas.telemetry.invocation import invocation
@@ -64,10 +64,14 @@ def build(settings: Settings, client: Callable[[str], Any] | None = None) -> Kin
 
     Raises ConfigurationError, TransientError.
     """
+    in_lambda = client is None
     _, catalog, warehouse, client = wire(settings, client)
     # Creating tables is a step of the deployment: a writer has no right to it (docs/sql-server.md).
     warehouse.require()
-    s3, bucket, kinesis = client("s3"), settings.log_bucket, client("kinesis")
+    kinesis, bucket = client("kinesis"), settings.log_bucket
+    # In Lambda the client of S3 is made when a batch has dead letters or the schema of a version that this
+    # package does not know. Few do, and its model is the largest of all. Elsewhere there are threads.
+    s3: Any = LateClient(lambda: client("s3")) if in_lambda else client("s3")
 
     # Asked once in a container's life: a stream made again is read through a new event source.
     @cache

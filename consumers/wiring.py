@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from consumers.aws_clients import aws_clients
@@ -22,6 +23,16 @@ class Wiring(NamedTuple):
     catalog: Catalog
     warehouse: Warehouse
     client: Callable[[str], Any]
+
+
+class LateClient:
+    """A client of an AWS service that `create` makes at its first use. Not for more than one thread."""
+
+    def __init__(self, create: Callable[[], Any]) -> None:
+        self._client = cache(create)
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._client(), operation)
 
 
 def wire(settings: Settings, client: Callable[[str], Any] | None = None) -> Wiring:

@@ -61,7 +61,7 @@ def connect(environ: Mapping[str, str] | None = None, settings: Settings | None 
     )
     with aws_errors("connecting to AWS"):
         session: Any = boto3.session.Session(botocore_session=_session(environ) if environ else None)
-        client = aws_clients(settings or Settings(), session, endpoint_url=endpoint, config=config)
+        client = aws_clients(settings or Settings(), session.client, endpoint_url=endpoint, config=config)
         s3 = client("s3")
         return Aws(
             dynamodb=client("dynamodb"),

@@ -1,6 +1,6 @@
 """AWS clients that act as the role of the settings where they call Kinesis.
 
-consumers/aws_clients.py is the same for consumers: no room that both may import can depend on boto3.
+consumers/aws_clients.py is the same for consumers: no room that both may import can depend on botocore.
 """
 
 from __future__ import annotations
@@ -19,31 +19,36 @@ from schemas.settings import Settings
 from schemas.stream import parse_stream
 
 
-def aws_clients(settings: Settings, session: Any = None, **options: Any) -> Callable[[str], Any]:
+def aws_clients(
+    settings: Settings, create: Callable[..., Any] | None = None, **options: Any
+) -> Callable[[str], Any]:
     """Return a function that creates a client of an AWS service by its name.
 
-    `session` is of boto3 (default: a new one), and `options` are those of its `client`. Clients of Kinesis
-    are in the region of the stream's ARN, and act as the stream's role if the settings name one.
-    Raises ConfigurationError.
+    `create` creates a client with the process's credentials (default: boto3's, for its methods of S3), and
+    `options` are passed to it. Clients of Kinesis are in the region of the stream's ARN, and act as the
+    stream's role if the settings name one. Raises ConfigurationError.
     """
-    session = session or boto3.session.Session()
+    make: Callable[..., Any] = create or boto3.session.Session().client
     region = parse_stream(settings.stream).region
 
     @cache
-    def stream_session() -> Any:
+    def make_kinesis() -> Callable[..., Any]:
         role = settings.stream_role
-        return _assume(role, session.client("sts", **options)) if role else session
+        return _assume(role, make("sts", **options)) if role else make
 
     def client(service: str) -> Any:
         if service == "kinesis":
-            return stream_session().client(service, region_name=region, **options)
-        return session.client(service, **options)
+            return make_kinesis()(service, region_name=region, **options)
+        return make(service, **options)
 
     return client
 
 
-def _assume(role: str, sts: Any) -> Any:
-    """Return a session that assumes the role at its first call, and again before the credentials expire."""
+def _assume(role: str, sts: Any) -> Callable[..., Any]:
+    """Return a function that creates clients which act as the role.
+
+    They assume it at their first call, and again before the credentials expire.
+    """
     # The session's name is what CloudTrail shows as the caller.
     assume = create_assume_role_refresher(sts, {"RoleArn": role, "RoleSessionName": "headwater"})
 
@@ -55,4 +60,4 @@ def _assume(role: str, sts: Any) -> Any:
     session = botocore.session.get_session()
     provider = SimpleNamespace(load_credentials=lambda: credentials)
     session.register_component("credential_provider", provider)
-    return boto3.session.Session(botocore_session=session)
+    return session.create_client

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from cfn.packaging.archive import sha256
+from cfn.packaging.botocore_data import endpoint_prefixes, reduced
 from cfn.packaging.python313 import run
 from cfn.packaging.sides import Arch
 from schemas.errors import ConfigurationError
@@ -156,9 +157,13 @@ def needed(requirements: Iterable[str], wheels: Iterable[Wheel], arch: Arch) -> 
 def unpack(wheel: Wheel, services: frozenset[str], into: Path) -> None:
     """Unpack what a Lambda needs of a wheel."""
     with zipfile.ZipFile(wheel.file) as archive:
+        prefixes = endpoint_prefixes(archive, services)
         for name in archive.namelist():
-            if not name.endswith("/") and is_needed(PurePosixPath(name), services):
-                archive.extract(name, into)
+            path = PurePosixPath(name)
+            if not name.endswith("/") and is_needed(path, services):
+                target = into / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(reduced(path, archive.read(name), prefixes))
 
 
 def is_needed(path: PurePosixPath, services: frozenset[str]) -> bool:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import boto3
+import botocore.session
 import sqlalchemy
 
 from consumers.warehouse.urls import has_secret, parse_url
@@ -28,7 +28,7 @@ _SECRET_NAME = re.compile(r"(?!.*://)[A-Za-z0-9/_+=.@:-]{1,2048}")
 _SERVER = re.compile(r"(?P<host>[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?")
 
 
-def url_reader(settings: Settings, client: Callable[..., Any] = boto3.client) -> Callable[[], str]:
+def url_reader(settings: Settings, client: Callable[..., Any] | None = None) -> Callable[[], str]:
     """Return a function that returns the warehouse's URL, and reads a secret again with each call.
 
     The function raises what `secret_reader` and `secret_url` raise. Raises ConfigurationError if the settings
@@ -51,17 +51,19 @@ def warehouse_url(settings: Settings) -> str:
     return url_reader(settings)()
 
 
-def secret_reader(name: str, client: Callable[..., Any] = boto3.client) -> Callable[[], str]:
+def secret_reader(name: str, client: Callable[..., Any] | None = None) -> Callable[[], str]:
     """Return a function that returns the text of a secret as it is when called.
 
-    `client` creates a client of an AWS service. The function raises ConfigurationError and TransientError.
-    Raises ConfigurationError for what can't be a name.
+    `client` creates a client of an AWS service (default: with the process's credentials). The function
+    raises ConfigurationError and TransientError. Raises ConfigurationError for what can't be a name.
     """
     if not _SECRET_NAME.fullmatch(name):
         raise ConfigurationError(f"{SECRET} is not the name of a secret; the URL itself belongs in {URL}")
     doing = f"GetSecretValue of {name}"
     with aws_errors(doing):
-        secrets = client("secretsmanager")  # here, before there are threads: creation is not thread-safe
+        client = client or botocore.session.get_session().create_client
+        # Here, before there are threads: creation is not thread-safe.
+        secrets: Any = client("secretsmanager")
 
     def read() -> str:
         with aws_errors(doing):

@@ -4,21 +4,33 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from consumers.warehouse.address import url_reader
-from consumers.warehouse.mssql import warehouse as mssql
 from consumers.warehouse.port import Warehouse
-from consumers.warehouse.sqlite import warehouse as sqlite
 from consumers.warehouse.urls import backend_name, parse_url
 from schemas.catalog.entity import Entity
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
-# The key is SQLAlchemy's backend name, the part of the scheme before "+".
+
+def _open_sqlite(url: str, entities: Iterable[Entity]) -> Warehouse:
+    from consumers.warehouse.sqlite.warehouse import open_warehouse as open_sqlite
+
+    return open_sqlite(url, entities)
+
+
+def _open_mssql(
+    url: str, entities: Iterable[Entity], read_again: Callable[[], str] | None = None
+) -> Warehouse:
+    from consumers.warehouse.mssql.warehouse import open_warehouse as open_mssql
+
+    return open_mssql(url, entities, read_again=read_again)
+
+
+# The key is SQLAlchemy's backend name, the part of the scheme before "+". Each imports its engine when it is
+# used: a cold start of a Lambda function needs one.
 _ENGINES: dict[str, Callable[[str, Iterable[Entity]], Warehouse]] = {
-    "sqlite": sqlite.open_warehouse,
-    "mssql": mssql.open_warehouse,
+    "sqlite": _open_sqlite,
+    "mssql": _open_mssql,
 }
 
 
@@ -32,7 +44,7 @@ def open_warehouse(url: str, entities: Iterable[Entity]) -> Warehouse:
 
 
 def warehouse_of(
-    settings: Settings, entities: Iterable[Entity], client: Callable[..., Any] = boto3.client
+    settings: Settings, entities: Iterable[Entity], client: Callable[..., Any] | None = None
 ) -> Warehouse:
     """Return the warehouse that the settings name, without connecting to it yet.
 
@@ -43,7 +55,7 @@ def warehouse_of(
     read = url_reader(settings, client)
     url = read()
     if settings.warehouse is None and engine_of(url) == "mssql":
-        return mssql.open_warehouse(url, entities, read_again=read)
+        return _open_mssql(url, entities, read)
     return open_warehouse(url, entities)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
+from consumers.reporting.definition.body import data_type
 from consumers.reporting.definition.row_expressions import (
     Environment,
     Expression,
@@ -246,7 +247,7 @@ class Flattener:
 def typed_column(name: str, table: str, sql_type: str) -> exp.Column:
     """Return a column with its T-SQL type, on which the comparisons of an engine depend."""
     column = exp.column(name, table)
-    column.type = exp.DataType.build(sql_type, dialect="tsql")
+    column.type = data_type(sql_type).copy()
     with_type(column, declared(sql_type))
     return column
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from consumers.reporting.definition.body import selects_of
+from consumers.reporting.definition.body import data_type, selects_of
 
 _META_KEY = "sql_type"
 """Key in the `meta` of a sqlglot node, which copies of the node keep."""
@@ -100,7 +100,7 @@ def declared(sql_type: str) -> SqlType | None:
     """Return the type that this text names; None where SQLite has no equivalent."""
     if sql_type == "REAL":
         return SqlType("real")
-    parsed = of_data_type(exp.DataType.build(sql_type, dialect="tsql"))
+    parsed = of_data_type(data_type(sql_type))
     return parsed._replace(zoned=True) if parsed and isinstance(sql_type, Declared) else parsed
 
 
