@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from headwater.deployment.deployment import Deployment, Source
+from headwater.deployment.feeds import feed_problems
 from headwater.deployment.firm import firm_problems
 from headwater.deployment.limits import too_long
 from headwater.deployment.networks import network_problems
@@ -43,6 +44,7 @@ def problems(
         found.append(str(unknown("deployment, region", deployment.region, known)))
     found += _accounts(deployment)
     found += _tables(deployment, catalog)
+    found += feed_problems(deployment, catalog)
     found += _parameters(deployment, templates, stacks)
     found += _hash_secrets(catalog, stacks)
     found += network_problems(deployment, stacks)

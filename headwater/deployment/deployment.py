@@ -19,13 +19,16 @@ REPORTING = (
     *("replay", "workbench", "monitoring", "schedule"),
 )
 SOURCE = ("artifacts", "source", "producers", "replicas", "alarms")
-"""The templates of an account, in the order in which their stacks are deployed. TABLES comes after SOURCE."""
+"""The templates of an account, in the order in which their stacks are deployed. RENDERED follow SOURCE."""
 OPTIONAL = frozenset({"network", "warehouse", "replay", "workbench", "monitoring", "schedule"}) | {
     *("replicas", "alarms", "peering"),
 }
 """Templates that have a stack only where the file has a table for them, which may be empty."""
-TABLES = "tables"
-"""The template that is rendered from the entities."""
+TABLES, FEEDS = RENDERED = "tables", "feeds"
+"""The templates that are rendered: from the entities, and from the hours of the feeds."""
+_MOST_HOURS = 168
+"""An alarm looks back seven days at most, if its periods are of an hour:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
 PEERING = "peering"
 """The template with a stack in the reporting account for each source that has `replicas`."""
 
@@ -55,6 +58,8 @@ class Source:
     """The ARN of each existing table's stream."""
     table_keys: tuple[str, ...]
     """ARNs of the customer managed keys that encrypt existing tables."""
+    feeds: Mapping[str, int]
+    """Hours without a file after which an alarm goes off, by feed."""
     parameters: Parameters
     """By template; those of OPTIONAL that have no stack are not among them."""
 
@@ -176,6 +181,17 @@ class _Section:
             return []
         return [_Section(f"{name} {number}", item, self.problems) for number, item in enumerate(value, 1)]
 
+    def hours(self) -> Mapping[str, int]:
+        """Return hours by name, without those that are refused."""
+        for name, value in self.values.items():
+            if type(value) is not int or not 1 <= value <= _MOST_HOURS:
+                self.refuse(name, value, f"1 to {_MOST_HOURS} hours, as a whole number")
+        return {
+            name: value
+            for name, value in self.values.items()
+            if type(value) is int and 1 <= value <= _MOST_HOURS
+        }
+
     def parameters(self) -> Mapping[str, str]:
         """Return the values of parameters as CloudFormation takes them: as text."""
         return {name: self._value(name, value) for name, value in self.values.items()}
@@ -226,7 +242,7 @@ def _by_template(section: _Section, templates: Iterable[str]) -> Parameters:
 
 
 def _source(section: _Section) -> Source:
-    section.only(("account", "tables", "create-tables", "streams", "table-keys", *SOURCE, PEERING))
+    section.only(("account", "tables", "create-tables", "streams", "table-keys", "feeds", *SOURCE, PEERING))
     named = section.texts("tables", r"[A-Za-z0-9_.-]{3,255}", "names of DynamoDB tables")
     streams = section.section("streams")
     arn = r"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}/stream/[0-9T:.-]+Z?"
@@ -237,5 +253,6 @@ def _source(section: _Section) -> Source:
         create_tables=section.boolean("create-tables"),
         streams={name: streams.text(name, arn, "the ARN of a DynamoDB stream") for name in streams.values},
         table_keys=section.texts("table-keys", key, "ARNs of KMS keys"),
+        feeds=section.section("feeds").hours(),
         parameters=_by_template(section, (*SOURCE, PEERING)),
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from headwater.deployment.deployment import PEERING, REPORTING, SOURCE, TABLES, Deployment
+from headwater.deployment.deployment import PEERING, RENDERED, REPORTING, SOURCE, Deployment
 from headwater.deployment.stacks import Stack
 
 _HEAD = """\
@@ -34,7 +34,7 @@ def render(deployment: Deployment, stacks: Iterable[Stack]) -> Rendered:
     waiting: dict[str, tuple[str, ...]] = {}
     for stack in stacks:
         path = f"{stack.account}/{stack.name}"
-        if stack.template.name == TABLES:
+        if stack.template.name in RENDERED:
             files[f"{path}.yaml"] = _HEAD + _yaml(stack.template.body)
         if stack.missing:
             waiting[f"{path}.json"] = stack.missing
@@ -45,8 +45,9 @@ def render(deployment: Deployment, stacks: Iterable[Stack]) -> Rendered:
 
 def is_rendered(path: str) -> bool:
     """Return whether a path below the folder is that of a file which `render` writes for some deployment."""
-    names = "|".join((*REPORTING, *SOURCE, TABLES, rf"{PEERING}-[0-9]{{12}}"))
-    return re.fullmatch(rf"tags\.json|[0-9]{{12}}/(tables\.yaml|({names})\.json)", path) is not None
+    rendered = "|".join(RENDERED)
+    names = "|".join((*REPORTING, *SOURCE, *RENDERED, rf"{PEERING}-[0-9]{{12}}"))
+    return re.fullmatch(rf"tags\.json|[0-9]{{12}}/(({rendered})\.yaml|({names})\.json)", path) is not None
 
 
 def _tags(deployment: Deployment) -> str:

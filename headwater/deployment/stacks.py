@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from headwater.deployment.deployment import (
+    FEEDS,
+    OPTIONAL,
     PEERING,
     REPORTING,
     SOURCE,
@@ -15,6 +17,7 @@ from headwater.deployment.deployment import (
     Parameters,
     Source,
 )
+from headwater.deployment.feeds import feeds_template
 from headwater.deployment.tables import stream_parameter, tables_template
 from headwater.deployment.templates import Template, template_of
 from schemas.catalog.entity import Catalog
@@ -107,6 +110,8 @@ def stacks_of(
         ]
         if tables_of(catalog, source):
             stacks.append(values.tables(catalog, source, f"source {number}"))
+        if source.feeds:
+            stacks.append(values.feeds(source, f"source {number}"))
         if PEERING in templates and "replicas" in source.parameters:
             stacks.append(values.peering(source, templates, f"source {number}"))
     return stacks
@@ -124,9 +129,7 @@ class _Values:
     def stack(self, account: str, where: str, template: Template, parameters: Parameters) -> Stack:
         """Return the stack of a template whose parameters have their own names in the file."""
         given = parameters.get(template.name, {})
-        places = {name: f"{where}, {template.name}, {name}" for name in template.parameters}
-        places |= {name: f"parameters, {name}" for name in self.deployment.parameters if name not in given}
-        return self._stack(account, where, template, given, places)
+        return self._stack(account, where, template, given, {})
 
     def peering(self, source: Source, templates: Mapping[str, Template], where: str) -> Stack:
         """Return the stack of the reporting account for a source's replicas, whose parameters it shares."""
@@ -153,6 +156,10 @@ class _Values:
         places = {stream_parameter(name): f"{where}, streams, {name}" for name in mine}
         return self._stack(source.account, where, template_of(TABLES, body), arns, places)
 
+    def feeds(self, source: Source, where: str) -> Stack:
+        """Return the stack of an account's alarms on feeds."""
+        return self._stack(source.account, where, template_of(FEEDS, feeds_template(source.feeds)), {}, {})
+
     def _stack(
         self,
         account: str,
@@ -167,7 +174,9 @@ class _Values:
         chosen = {**self.deployment.parameters, **given}
         texts = {**defaults, **derived, **chosen}
         texts = {**self._package_keys(f"{account}/{template.name}", texts), **texts}
-        places = {**{name: f"{where}, {template.name}, {name}" for name in derived}, **places, **IDENTITY}
+        own = {name: f"{where}, {template.name}, {name}" for name in (*derived, *template.parameters)}
+        shared = {name: f"parameters, {name}" for name in self.deployment.parameters if name not in given}
+        places = {**own, **shared, **places, **IDENTITY}
         values = {
             name: Value(texts[name], places[name], name in derived and name not in {*chosen, *IDENTITY})
             for name in template.parameters
@@ -187,7 +196,13 @@ class _Values:
 def _derived(deployment: Deployment) -> Mapping[str, str]:
     """Return the values that follow from the file: names of stacks, and of what other accounts use."""
     region, reporting, prefix = deployment.region, deployment.reporting.account, deployment.prefix
-    stacks = {f"{name.capitalize()}Stack": deployment.stack(name) for name in (*REPORTING, *SOURCE)}
+    tables = (deployment.reporting.parameters, *(source.parameters for source in deployment.sources))
+    made = {name for parameters in tables for name in parameters}
+    stacks = {
+        f"{name.capitalize()}Stack": deployment.stack(name)
+        for name in (*REPORTING, *SOURCE)
+        if name in made or name not in OPTIONAL
+    }
     return {
         **stacks,
         "Application": deployment.tags["application"],

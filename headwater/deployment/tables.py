@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from headwater.deployment.forms import Json, description, imported, logical_id, notified, parameters
 from schemas.sources.dynamodb import KeyAttribute
-
-Json = dict[str, Any]
 
 _RETENTION_MS = 24 * 60 * 60 * 1000  # of a DynamoDB stream; it cannot be changed
 _ALARMS = {"Half": 50, "Most": 80}  # per cent of the retention
@@ -19,18 +16,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _READ = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 _TABLE = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table"
 _RETAIN = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
-
-
-def logical_id(kind: str, table: str) -> str:
-    """Return the logical id of what belongs to a table: unique, and the same whatever other tables there are.
-
-    Another id would replace the resource. Ids are alphanumeric: those of `a-b` and `a.b` differ only in
-    their hash.
-    """
-    words = re.findall(r"[A-Za-z0-9]+", table)
-    readable = "".join(word[0].upper() + word[1:] for word in words)
-    # An id has at most 255 characters, as has the name of a table.
-    return f"{kind}{readable[:200]}{hashlib.sha256(table.encode()).hexdigest()[:10]}"
 
 
 def stream_parameter(table: str) -> str:
@@ -64,34 +49,19 @@ def tables_template(
     }
 
 
-_STACK = "[A-Za-z][A-Za-z0-9-]{0,127}"
-_NAMED = {
-    "Application": ("First part of every physical name", "[a-z][a-z0-9-]{0,8}[a-z0-9]"),
-    "Environment": ("Second part of every physical name", "[a-z][a-z0-9]{1,9}"),
-    "SourceStack": ("Name of the stack of source.yaml", _STACK),
-    "ProducersStack": ("Name of the stack of producers.yaml", _STACK),
-}
-
-
 def _parameters(tables: Iterable[str]) -> Json:
-    parameters: Json = {
-        name: {
-            "Type": "String",
-            "Description": description,
-            "AllowedPattern": pattern,
-            "ConstraintDescription": f"text of the form {pattern}",
-        }
-        for name, (description, pattern) in _NAMED.items()
+    shared = parameters(("Application", "Environment", "SourceStack", "ProducersStack", "RunbookUrl"))
+    return shared | {stream_parameter(table): _stream_parameter(table) for table in tables}
+
+
+def _stream_parameter(table: str) -> Json:
+    name = table.replace(".", r"\.")
+    return {
+        "Type": "String",
+        "Description": f"ARN of the stream of the table {table}",
+        "AllowedPattern": rf"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{{12}}:table/{name}/stream/.+",
+        "ConstraintDescription": f"the ARN of a stream of the table {table}",
     }
-    for table in tables:
-        name = table.replace(".", r"\.")
-        parameters[stream_parameter(table)] = {
-            "Type": "String",
-            "Description": f"ARN of the stream of the table {table}",
-            "AllowedPattern": rf"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{{12}}:table/{name}/stream/.+",
-            "ConstraintDescription": f"the ARN of a stream of the table {table}",
-        }
-    return parameters
 
 
 def _stream(table: str, create: bool) -> Json:
@@ -107,7 +77,7 @@ def _mapping(table: str, create: bool, policies: Mapping[str, Any]) -> Json:
         "Type": "AWS::Lambda::EventSourceMapping",
         "DependsOn": sorted(policies),  # Lambda refuses a mapping whose function cannot read the stream
         "Properties": {
-            "FunctionName": _import("ProducersStack", "DynamoDbProducerArn"),
+            "FunctionName": imported("ProducersStack", "DynamoDbProducerArn"),
             "EventSourceArn": _stream(table, create),
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": 1000,
@@ -134,7 +104,7 @@ def _policies(tables: Sequence[str], create: bool, table_keys: Sequence[str]) ->
         groups[-1].append(table)
         size += needed
     policies = {f"ReadStreams{number}": _policy(group, create) for number, group in enumerate(groups, 1)}
-    keys: list[Any] = [_import("SourceStack", "SourceKeyArn")] if create else [*table_keys]
+    keys: list[Any] = [imported("SourceStack", "SourceKeyArn")] if create else [*table_keys]
     if keys and tables:
         policies["DecryptStreams"] = _managed([_decrypt(keys)])
     return policies
@@ -172,7 +142,7 @@ def _managed(statements: list[Json]) -> Json:
     return {
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
-            "Roles": [_import("ProducersStack", "DynamoDbProducerRoleName")],
+            "Roles": [imported("ProducersStack", "DynamoDbProducerRoleName")],
             "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
         },
     }
@@ -189,9 +159,10 @@ def _alarm(percent: int) -> Json:
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
             "AlarmName": {"Fn::Sub": f"{function}-behind-{percent}"},
-            "AlarmDescription": (
+            "AlarmDescription": description(
                 f"The DynamoDB producer is {percent} % of the 24 hours behind for which DynamoDB keeps "
-                "changes. Those that it has not read by then are lost: read its log, and correct the cause."
+                "changes. Those that it has not read by then are lost: read its log, and correct the cause.",
+                f"dynamodb-producer-behind-{percent}",
             ),
             "Namespace": "AWS/Lambda",
             "MetricName": "IteratorAge",
@@ -202,8 +173,7 @@ def _alarm(percent: int) -> Json:
             "Threshold": _RETENTION_MS * percent // 100,
             "ComparisonOperator": "GreaterThanThreshold",
             "TreatMissingData": "notBreaching",  # a table without changes has no age
-            "AlarmActions": [_import("SourceStack", "AlarmTopicArn")],
-            "OKActions": [_import("SourceStack", "AlarmTopicArn")],
+            **notified(),
         },
     }
 
@@ -228,11 +198,7 @@ def _table(table: str, key: Sequence[KeyAttribute]) -> Json:
             "SSESpecification": {
                 "SSEEnabled": True,
                 "SSEType": "KMS",
-                "KMSMasterKeyId": _import("SourceStack", "SourceKeyArn"),
+                "KMSMasterKeyId": imported("SourceStack", "SourceKeyArn"),
             },
         },
     }
-
-
-def _import(stack: str, output: str) -> Json:
-    return {"Fn::ImportValue": {"Fn::Sub": f"${{{stack}}}:{output}"}}

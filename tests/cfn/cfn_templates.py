@@ -103,7 +103,8 @@ def load_world() -> dict[str, Template]:
 
 
 def rendered() -> dict[str, Template]:
-    """Return tables.yaml for tables that exist, and for tables that the stack creates."""
+    """Return tables.yaml for tables that exist, and for tables that the stack creates; and feeds.yaml."""
+    from headwater.deployment.feeds import feeds_template
     from headwater.deployment.tables import tables_template
     from schemas.sources.dynamodb import KeyAttribute
 
@@ -115,6 +116,7 @@ def rendered() -> dict[str, Template]:
     bodies = {
         "tables": tables_template(tables, create=False, table_keys=[key]),
         "tables-created": tables_template(tables, create=True),
+        "feeds": feeds_template({"school": 26, "links.v-2": 168}),
     }
     return {name: Template(name, json.loads(json.dumps(body))) for name, body in bodies.items()}
 

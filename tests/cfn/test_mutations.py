@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from alarm_mutations import ALARM_MUTATIONS
 from cfn_templates import World, copy_world, load_world
 from firm_mutations import FIRM
 from interface_mutations import INTERFACES
@@ -16,7 +17,7 @@ from permission_mutations import PERMISSIONS
 from resource_mutations import RESOURCES
 from template_rules import RULES, findings
 
-MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *FIRM, *NETWORKS)
+MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *ALARM_MUTATIONS, *FIRM, *NETWORKS)
 
 
 @cache

@@ -15,6 +15,7 @@ def test_the_templates_obey(rule: Rule) -> None:
 def test_all_templates_are_read() -> None:
     expected = {"artifacts", "stream", "source", "producers", "consumers", "replay"}
     expected |= {"network", "peering", "replicas"}
+    expected |= {"monitoring", "alarms"}
     assert {
         file.stem for file in FOLDER.iterdir() if file.suffix in (".yaml", ".yml", ".json", ".template")
     } == expected

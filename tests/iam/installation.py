@@ -48,16 +48,22 @@ class Secrets(NamedTuple):
     warehouse: str = f"arn:aws:secretsmanager:{REGION}:{REPORTING}:secret:headwater/warehouse-AbCdEf"
 
 
-def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER, **producers: str) -> Deployment:
+def installation(
+    catalog: Catalog,
+    secrets: Secrets,
+    folder: Path = FOLDER,
+    watched: Mapping[str, Any] | None = None,
+    **producers: str,
+) -> Deployment:
     """Return what the templates of a folder permit, with every option that adds a permission.
 
-    `producers`: more parameters of producers.yaml.
+    `watched`: what the file has for the stacks of alarms. `producers`: more parameters of producers.yaml.
     """
     templates = load_templates(folder)
     keys: dict[str, str] = {}  # outputs of the stack of the stream, which users copy into the file
     stacks: list[Stack] = []
     for _ in range(2):
-        deployment, problems = deployment_of(_values(secrets, keys, producers))
+        deployment, problems = deployment_of(_with_alarms(_values(secrets, keys, producers), watched or {}))
         assert problems == []
         exports: dict[str, dict[str, Any]] = {REPORTING: {}, SOURCE: {}}
         stacks = []
@@ -71,6 +77,13 @@ def installation(catalog: Catalog, secrets: Secrets, folder: Path = FOLDER, **pr
                 keys = {name: stack.outputs[name] for name in ("StreamKeyArn", "LogKeyArn")}
     resources = [resource for stack in stacks for resource in stack.resources.values()]
     return Deployment(resources, {secrets.hash: HASH_KEY, secrets.warehouse: WAREHOUSE_KEY})
+
+
+def _with_alarms(values: dict[str, Any], watched: Mapping[str, Any]) -> dict[str, Any]:
+    (source,) = values["source"]
+    reporting = {name: table for name, table in watched.items() if name == "monitoring"}
+    others = {name: table for name, table in watched.items() if name not in reporting}
+    return {**values, "reporting": {**values["reporting"], **reporting}, "source": [{**source, **others}]}
 
 
 def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, str]) -> dict[str, Any]:

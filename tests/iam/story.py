@@ -13,7 +13,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from importlib import import_module
 from itertools import chain, repeat
@@ -127,23 +127,43 @@ class Stage:
     deployment: Deployment
     homes: Homes
     warehouse_url: str
+    lines: list[str] = field(default_factory=list)
+    """What the functions have written to stdout."""
 
     def client(self, service: str, account: str) -> Any:
         """Return a client of an account, whose calls are not recorded."""
         return plain_client(self.aws, service, account)
 
     def invoke(
-        self, name: str, event: object, left: Callable[[], float] = lambda: 900.0, *, cold: bool = False
+        self,
+        name: str,
+        event: object,
+        left: Callable[[], float] = lambda: 900.0,
+        *,
+        cold: bool = False,
+        **more: str,
     ) -> Any:
-        """Call the handler of a function as Lambda does, with seconds `left`. `cold`: a new container."""
+        """Call the handler of a function as Lambda does, with seconds `left`.
+
+        `cold`: in a new container. `more`: other variables than those of the template.
+        """
         declared = self.deployment.one("AWS::Lambda::Function", f"{PREFIX}-{name}").properties
         module, _, handler = declared["Handler"].rpartition(".")
         imported = import_module(module)
         if cold:
             forget(imported)
-        context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: int(1000 * left()))
-        with self.environment(declared["FunctionName"], declared["Environment"]["Variables"]):
-            return getattr(imported, handler)(event, context)
+        context = SimpleNamespace(
+            aws_request_id="1",
+            function_name=declared["FunctionName"],
+            get_remaining_time_in_millis=lambda: int(1000 * left()),
+        )
+        out = io.StringIO()
+        try:
+            variables = declared["Environment"]["Variables"] | more
+            with self.environment(context.function_name, variables), redirect_stdout(out):
+                return getattr(imported, handler)(event, context)
+        finally:
+            self.lines.extend(out.getvalue().splitlines())
 
     @contextmanager
     def environment(self, access_key: str, variables: Mapping[str, str]) -> Iterator[None]:

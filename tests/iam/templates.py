@@ -194,6 +194,7 @@ _FORMS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "AWS::SecretsManager::Secret": ("secretsmanager", "secret:{name}-AbCdEf", ("Name",)),
     "AWS::ECS::Cluster": ("ecs", "cluster/{name}", ("ClusterName",)),
     "AWS::ECS::TaskDefinition": ("ecs", "task-definition/{name}:1", ("Family",)),
+    "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{name}", ("AlarmName",)),
     "AWS::Events::Rule": ("events", "rule/{name}", ("Name",)),
     "AWS::Scheduler::Schedule": ("scheduler", "schedule/default/{name}", ("Name",)),
 }

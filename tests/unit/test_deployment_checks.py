@@ -106,6 +106,19 @@ def test_public_ranges_of_the_firm_are_taken() -> None:
         ("source.0.streams", {"accounts": stream_arn("accounts")}, "the stack creates the table"),
         ("source.0.table-keys", [KEY], "the stack creates the tables, with its own key"),
         ("source.0.source.ArchiveDays", 0, 'source 1, source, ArchiveDays: found "0"'),
+        (
+            "source.0.feeds",
+            {"scool": 26},
+            'source 1, feeds: in no entity: found "scool"; did you mean "school"',
+        ),
+        ("source.0.feeds", {"school": 0}, "source 1, feeds, school: found 0; allowed: 1 to 168 hours"),
+        ("source.0.feeds", {"school": 169}, "source 1, feeds, school: found 169; allowed: 1 to 168 hours"),
+        ("source.0.feeds", {"school": 1.5}, "source 1, feeds, school: found 1.5"),
+        ("source.0.feeds", {"school": True}, "source 1, feeds, school: found true"),
+        ("source.0.feeds", 26, "source 1, feeds: found 26; allowed: a table"),
+        ("source.0.alarms.LateSeconds", 60, 'source 1, alarms, LateSeconds: found "60"'),
+        ("reporting.monitoring.CatchUpSeconds", 86_400, "reporting, monitoring, CatchUpSeconds: found"),
+        ("reporting.monitoring.RunbookUrl", "http://example.com", "monitoring, RunbookUrl: found"),
         ("source.0.artifacts", 7, "source 1, artifacts: found 7; allowed: a table"),
     ],
 )
@@ -128,6 +141,16 @@ def test_all_mistakes_are_named_at_once() -> None:
     text = "\n".join(planned(values)[2])
     for word in ("region", "application", "schedule", "RetentionHours", "tables"):
         assert word in text
+
+
+def test_a_stack_is_named_to_others_only_if_the_file_has_it() -> None:
+    """An alarm waits for a scheduler where ScheduleStack names one."""
+    values = changed("reporting.monitoring", {"RunbookUrl": "https://example.com/docs"})
+    _, stacks, found = planned(values)
+    (monitoring,) = (stack for stack in stacks if stack.template.name == "monitoring")
+    assert found == []
+    assert monitoring.values["ScheduleStack"].text == ""
+    assert monitoring.values["ConsumersStack"].text == "headwater-prod-consumers"
 
 
 # Accounts and tables
@@ -196,7 +219,7 @@ def test_tables_beyond_the_quotas_are_refused(tmp_path: Path) -> None:
     values = changed("source.0.create-tables", False)
     values["source"][0]["streams"] = {f"links-table-{n}": stream_arn(f"links-table-{n}") for n in range(210)}
     (problem,) = planned(values, load_catalog(tmp_path))[2]
-    assert problem.startswith("source 1, tables: 214 parameters; allowed: at most 200")
+    assert problem.startswith("source 1, tables: 215 parameters; allowed: at most 200")
 
 
 # Private fields

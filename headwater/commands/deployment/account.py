@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwater.commands.deployment.arguments import Plan
-from headwater.deployment.deployment import REPORTING, SOURCE, TABLES
+from headwater.deployment.deployment import RENDERED, REPORTING, SOURCE
 from headwater.deployment.stacks import Stack
 from headwater.deployment.states import DeployedStack
 from headwater.deployment.templates import read_body, template_of
@@ -97,7 +97,7 @@ def deployed_stacks(account: Account, names: Iterable[str]) -> Mapping[str, Depl
 def other_stacks(plan: Plan, stacks: Iterable[Stack]) -> Iterator[str]:
     """Yield the names of stacks that an earlier deployment.toml may have had, and this one does not."""
     present = {stack.name for stack in stacks}
-    for name in dict.fromkeys((*REPORTING, *SOURCE, TABLES)):
+    for name in dict.fromkeys((*REPORTING, *SOURCE, *RENDERED)):
         if name not in present:
             yield plan.deployment.stack(name)
 

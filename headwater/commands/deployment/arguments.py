@@ -10,7 +10,14 @@ from typing import NamedTuple
 from headwater.commands.deployment.folder import package_keys, read
 from headwater.commands.schemas.arguments import add_home, settings_of
 from headwater.deployment.checks import problems
-from headwater.deployment.deployment import PEERING, REPORTING, SOURCE, TABLES, Deployment, read_deployment
+from headwater.deployment.deployment import (
+    PEERING,
+    RENDERED,
+    REPORTING,
+    SOURCE,
+    Deployment,
+    read_deployment,
+)
 from headwater.deployment.stacks import Stack, stacks_of
 from headwater.deployment.templates import load_templates
 from schemas.catalog.files import read_json
@@ -59,7 +66,7 @@ def add_templates(parser: argparse.ArgumentParser) -> None:
 
 def chosen(options: argparse.Namespace, stacks: Iterable[Stack]) -> list[Stack]:
     """Return the stacks of the templates that the options name. Raises ConfigurationError."""
-    known = tuple(dict.fromkeys((*REPORTING, *SOURCE, PEERING, TABLES)))
+    known = tuple(dict.fromkeys((*REPORTING, *SOURCE, PEERING, *RENDERED)))
     for name in options.templates:
         if name not in known:
             raise unknown("template", name, known)

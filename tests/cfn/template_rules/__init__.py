@@ -20,6 +20,7 @@ from template_rules import (
     retained,
     stores,
     texts,
+    watching,
 )
 
 Rule = Callable[[World], Iterator[str]]
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *functions.RULES,
     *alarms.RULES,
     *networks.RULES,
+    *watching.RULES,
     *interfaces.RULES,
     *texts.RULES,
 )

@@ -1,93 +1,28 @@
-"""Alarms: each with an action and an instruction, and one for everything that can be lost."""
+"""Alarms: each with an action, an instruction and a runbook, and one for everything that can be lost."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from cfn_templates import Json, Template, World, differences, normal
 
-NAME = "${Application}-${Environment}"
-DAY_MS = 24 * 60 * 60 * 1000
-"""Milliseconds for which DynamoDB keeps a change."""
+from template_rules.watches import ALARMS, DYNAMODB, NAME, Watch
 
-
-class Watch(NamedTuple):
-    """What an alarm watches. `periods` are of five minutes."""
-
-    metric: str
-    dimension: str
-    value: str
-    threshold: Any
-    statistic: str = "Maximum"
-    periods: int = 1
-
-
-def _errors(function: str) -> Watch:
-    return Watch("AWS/Lambda:Errors", "FunctionName", f"${{{function}}}", 0, "Sum")
-
-
-AGE = "AWS/Lambda:IteratorAge"
-BEHIND = "AWS/Firehose:KinesisMillisBehindLatest"
-DYNAMODB = f"{NAME}-dynamodb-producer"
-TABLES = {
-    "DynamoDbProducerBehindHalfAlarm": Watch(AGE, "FunctionName", DYNAMODB, DAY_MS * 50 // 100),
-    "DynamoDbProducerBehindMostAlarm": Watch(AGE, "FunctionName", DYNAMODB, DAY_MS * 80 // 100),
-}
-ALARMS: dict[str, dict[str, Watch]] = {
-    "stream": {
-        "DeliveryLateAlarm": Watch(
-            "AWS/Firehose:DeliveryToS3.DataFreshness",
-            "DeliveryStreamName",
-            "${Delivery}",
-            "${DeliverySeconds}",
-            periods=3,
-        ),
-        "DeliveryBehindHalfAlarm": Watch(
-            BEHIND, "DeliveryStreamName", "${Delivery}", "${Retention:RetentionHours:Half}"
-        ),
-        "DeliveryBehindMostAlarm": Watch(
-            BEHIND, "DeliveryStreamName", "${Delivery}", "${Retention:RetentionHours:Most}"
-        ),
-    },
-    "source": {
-        "DeadFilesAlarm": Watch(
-            "AWS/SQS:ApproximateNumberOfMessagesVisible", "QueueName", "${DeadFileQueue.QueueName}", 0
-        ),
-        "FilesWaitAlarm": Watch(
-            "AWS/SQS:ApproximateAgeOfOldestMessage", "QueueName", "${FileQueue.QueueName}", 172_800
-        ),
-    },
-    "producers": {
-        "CsvProducerErrorsAlarm": _errors("CsvProducer"),
-        "DynamoDbProducerErrorsAlarm": _errors("DynamoDbProducer"),
-        "ProducerRedriveErrorsAlarm": _errors("ProducerRedrive"),
-    },
-    "consumers": {
-        "ConsumerErrorsAlarm": _errors("Consumer"),
-        "RefresherErrorsAlarm": _errors("Refresher"),
-        "ConsumerRedriveErrorsAlarm": _errors("ConsumerRedrive"),
-        "MetricsErrorsAlarm": _errors("Metrics"),
-        "ConsumerBehindHalfAlarm": Watch(
-            AGE, "FunctionName", "${Consumer}", "${StreamStack:IteratorAgeHalf}"
-        ),
-        "ConsumerBehindMostAlarm": Watch(
-            AGE, "FunctionName", "${Consumer}", "${StreamStack:IteratorAgeMost}"
-        ),
-    },
-    "tables": TABLES,
-    "tables-created": TABLES,
-}
-"""By template and logical id."""
+REPORTING_TOPIC, SOURCE_TOPIC = "${StreamStack:AlarmTopicArn}", "${SourceStack:AlarmTopicArn}"
 TOPICS = {
     "stream": "${AlarmTopic}",
     "source": "${AlarmTopic}",
-    "producers": "${SourceStack:AlarmTopicArn}",
-    "consumers": "${StreamStack:AlarmTopicArn}",
-    "tables": "${SourceStack:AlarmTopicArn}",
-    "tables-created": "${SourceStack:AlarmTopicArn}",
+    "producers": SOURCE_TOPIC,
+    "consumers": REPORTING_TOPIC,
+    "tables": SOURCE_TOPIC,
+    "tables-created": SOURCE_TOPIC,
+    "monitoring": REPORTING_TOPIC,
+    "alarms": SOURCE_TOPIC,
+    "feeds": SOURCE_TOPIC,
 }
+NOTHING = "${AWS::NoValue}"
 
 
 def alarms(world: World) -> Iterator[str]:
@@ -100,48 +35,145 @@ def alarms(world: World) -> Iterator[str]:
 
 
 def _alarm(watch: Watch, topic: str) -> Json:
-    namespace, _, metric = watch.metric.partition(":")
     return {
-        "AlarmName": re.compile(rf"{re.escape(NAME)}-[a-z0-9-]+"),
-        # What happened, and what to do.
-        "AlarmDescription": re.compile(r"(?s).{60,1024}"),
-        "Namespace": namespace,
-        "MetricName": metric,
-        "Dimensions": [{"Name": watch.dimension, "Value": watch.value}],
-        "Statistic": watch.statistic,
-        "Period": 300,
+        "AlarmName": re.compile(rf"{re.escape(NAME)}-[A-Za-z0-9_.-]+"),
+        # CloudWatch takes 1,024 characters, of which the URL may be 209.
+        "AlarmDescription": re.compile(r"(?s).{1,800}"),
+        **(_calculated(watch) if watch.calculated else _direct(watch)),
         "EvaluationPeriods": watch.periods,
-        "ComparisonOperator": "GreaterThanThreshold",
+        **({"DatapointsToAlarm": watch.enough} if watch.enough else {}),
+        "ComparisonOperator": watch.operator,
         "Threshold": watch.threshold,
-        # Without records there is no metric; functions and queues report when they have something to do.
-        "TreatMissingData": "notBreaching",
-        "AlarmActions": [topic],
-        "OKActions": [topic],
+        "TreatMissingData": watch.missing,
+        **({} if watch.quiet else {"AlarmActions": [topic], "OKActions": [topic]}),
     }
+
+
+def _direct(watch: Watch) -> Json:
+    return {**_metric(watch), "Statistic": watch.statistic, "Period": watch.period}
+
+
+def _calculated(watch: Watch) -> Json:
+    assert watch.calculated is not None
+    id_, expression, label = watch.calculated
+    read = {"Metric": _metric(watch), "Stat": watch.statistic, "Period": watch.period}
+    result = {"Id": "result", "Expression": expression, "Label": label, "ReturnData": True}
+    return {"Metrics": [result, {"Id": id_, "MetricStat": read, "ReturnData": False}]}
+
+
+def _metric(watch: Watch) -> Json:
+    namespace, _, name = watch.metric.partition(":")
+    dimensions = [{"Name": name, "Value": value} for name, value in watch.dimensions.items()]
+    return {
+        "Namespace": namespace,
+        "MetricName": name,
+        **({"Dimensions": dimensions} if dimensions else {}),
+    }
+
+
+COMPOSITES: dict[str, dict[str, Json]] = {
+    "monitoring": {
+        "TablesLateAlarm": {
+            "AlarmName": f"{NAME}-tables-late",
+            "AlarmDescription": re.compile(r"(?s).{60,800}"),
+            "AlarmRule": 'ALARM("${LagAlarm}") OR ALARM("${BacklogAlarm}")',
+            "ActionsSuppressor": {"Fn::If": ["HasSchedule", "${AsleepAlarm.Arn}", NOTHING]},
+            "ActionsSuppressorWaitPeriod": {"Fn::If": ["HasSchedule", 300, NOTHING]},
+            "ActionsSuppressorExtensionPeriod": {"Fn::If": ["HasSchedule", "${CatchUpSeconds}", NOTHING]},
+            "AlarmActions": [REPORTING_TOPIC],
+            "OKActions": [REPORTING_TOPIC],
+        }
+    }
+}
+
+
+def composites(world: World) -> Iterator[str]:
+    """Alarms on alarms that are others than the reviewed ones."""
+    for template in world.values():
+        found = {id_: normal(body) for id_, body in template.of_type("AWS::CloudWatch::CompositeAlarm")}
+        yield from differences(template.name, found, COMPOSITES.get(template.name, {}))
+
+
+def heard(world: World) -> Iterator[str]:
+    """Alarms that notify nobody, and that no other alarm reads."""
+    for template in world.values():
+        text = str([normal(body) for _, body in template.of_type("AWS::CloudWatch::CompositeAlarm")])
+        for logical_id, properties in template.of_type("AWS::CloudWatch::Alarm"):
+            if not properties.get("AlarmActions") and f"${{{logical_id}" not in text:
+                yield f"{template.name}.{logical_id}: nobody hears it"
+
+
+def links(world: World) -> Iterator[str]:
+    """Alarms whose description does not end with the link to their row in docs/alarms.md."""
+    for template in world.values():
+        for logical_id, properties in template.of_type(
+            "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
+        ):
+            name, text = normal(properties["AlarmName"]), normal(properties["AlarmDescription"])
+            anchor = "no-file" if template.name == "feeds" else name.removeprefix(f"{NAME}-")
+            link = f" Runbook: ${{RunbookUrl}}/alarms.md#{anchor}"
+            if not text.endswith(link):
+                yield f"{template.name}.{logical_id}: its description does not link to #{anchor}"
+            # What happened, and what to do.
+            if len(text.removesuffix(link)) < 60:
+                yield f"{template.name}.{logical_id}: its description is short"
+
+
+def lengths(world: World) -> Iterator[str]:
+    """Alarms that look back for longer than CloudWatch allows.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    """
+    for template in world.values():
+        for logical_id, properties in template.of_type("AWS::CloudWatch::Alarm"):
+            for period in _periods(properties):
+                most = 604_800 if period >= 3600 else 86_400
+                if period * properties["EvaluationPeriods"] > most:
+                    yield f"{template.name}.{logical_id}: looks back for more than {most} s"
+                if period % 60:
+                    yield f"{template.name}.{logical_id}: a period of {period} s is no whole minute"
+
+
+def _periods(properties: Json) -> Iterator[int]:
+    if "Period" in properties:
+        yield properties["Period"]
+    for metric in properties.get("Metrics", ()):
+        if "MetricStat" in metric:
+            yield metric["MetricStat"]["Period"]
+
+
+CONDITIONS = {
+    **{
+        f"{template}.{id_}": watch.condition
+        for template, watches in ALARMS.items()
+        for id_, watch in watches.items()
+        if watch.condition
+    },
+    "monitoring.AlarmSubscription": "HasAlarmEmail",
+    "alarms.AlarmSubscription": "HasAlarmEmail",
+}
+"""Conditions of alarms and subscriptions, by template and logical id."""
 
 
 def coverage(world: World) -> Iterator[str]:
     """Functions, dead-letter queues, deliveries and mappings of streams that no alarm watches."""
     for template in world.values():
-        watched = {
-            (
-                properties["MetricName"],
-                str(normal(properties.get("Dimensions"))),
-                str(normal(properties["Threshold"])),
-            )
+        watched = [
+            (properties["MetricName"], str(normal(properties.get("Dimensions"))))
             for _, properties in template.of_type("AWS::CloudWatch::Alarm")
-        }
+            if "MetricName" in properties
+        ]
         for where, metric, value, number in _needed(template):
-            if sum(name == metric and value in dimension for name, dimension, _ in watched) < number:
+            if sum(name == metric and value in dimension for name, dimension in watched) < number:
                 yield f"{template.name}.{where}: {metric} needs {number} alarms"
 
 
-def _needed(template: Template) -> Iterator[tuple[str, str, str, int]]:
+def _needed(template: Template) -> Iterator[tuple[str, Any, str, int]]:
     for logical_id, _ in template.of_type("AWS::Lambda::Function"):
         yield logical_id, "Errors", f"'${{{logical_id}}}'", 1
     for logical_id, properties in template.of_type("AWS::Lambda::EventSourceMapping"):
         if "StartingPosition" in properties:
-            function = "${Consumer}" if template.name == "consumers" else DYNAMODB
+            function = "${Consumer}" if template.name == "consumers" else DYNAMODB["FunctionName"]
             yield logical_id, "IteratorAge", f"'{function}'", 2
     for logical_id, properties in template.of_type("AWS::SQS::Queue"):
         if "RedrivePolicy" in properties:
@@ -152,4 +184,4 @@ def _needed(template: Template) -> Iterator[tuple[str, str, str, int]]:
         yield logical_id, "KinesisMillisBehindLatest", f"'${{{logical_id}}}'", 2
 
 
-RULES = (alarms, coverage)
+RULES = (alarms, composites, heard, links, lengths, coverage)

@@ -60,6 +60,11 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "FirmCidrs": ("0.0.0.0/0", "203.0.113.0/7", "203.0.113.7", "2001:db8::/32", "203.0.113.0/33", "*"),
     "SourceStack": ("", "a_b", "1a"),
     "StreamStack": ("", "a_b", "1a"),
+    "ConsumersStack": ("", "a_b", "1a"),
+    "ScheduleStack": ("a_b", "1a"),
+    "WarehouseInstanceId": ("*", "a_b", "1a", "a.b"),
+    "AlarmEmail": ("*", "duty", "duty@", "@example.com", "a@b@example.com", "a b@example.com"),
+    "RunbookUrl": ("", "*", "docs/", "http://example.com/docs", "https://example.com/docs/", "https://u:p@h"),
     "ProducersStack": ("", "a_b", "1a"),
     "SourceAccounts": ("", "*", "12345678901", "1234567890123", "arn:aws:iam::123456789012:root"),
     "CodeBucket": ("", "*", "A-Bucket", "a"),
@@ -111,6 +116,13 @@ REFUSED: dict[str, tuple[str, ...]] = {
 }
 """Values that the pattern of a parameter has to refuse."""
 LEAST = {
+    "LagSeconds": 300,
+    "LateSeconds": 300,
+    "BacklogRows": 1000,
+    "CatchUpSeconds": 600,
+    "FreeGibibytes": 5,
+    "FreeableMebibytes": 64,
+    "MostConnections": 20,
     "RetentionHours": 72,
     "LockDays": 1,
     "NoncurrentDays": 30,
@@ -142,6 +154,9 @@ MOST = {
     "ConsumerSeconds": 900,
     "DynamoDbSeconds": 900,
     "RefresherSeconds": 900,
+    "CatchUpSeconds": 28_800,  # a working day: longer, and a failure in the morning is silent all day
+    "LagSeconds": 86_400,
+    "LateSeconds": 36_000,  # an alarm of half the 24 hours that DynamoDB keeps a change follows
 }
 """Lambda ends a function after 900 seconds; after all attempts, a file's message stays a week."""
 CHOICES: dict[str, list[Any]] = {
@@ -196,6 +211,10 @@ def used(world: World) -> Iterator[str]:
 FILLED = {"IsInVpc": "SubnetIds", "HasFirmCidrs": "FirmCidrs"}
 """Conditions that a list is not empty."""
 CONDITIONS: dict[str, Json] = {
+    "monitoring": {
+        "HasSchedule": {"Fn::Not": [{"Fn::Equals": [{"Ref": "ScheduleStack"}, ""]}]},
+        "HasWarehouseInstance": {"Fn::Not": [{"Fn::Equals": [{"Ref": "WarehouseInstanceId"}, ""]}]},
+    },
     "replay": {"IsArm": {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}},
     "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
 }
@@ -246,6 +265,7 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "CsvProducerName": "${CsvProducer}",
         "DynamoDbProducerArn": "${DynamoDbProducer.Arn}",
         "DynamoDbProducerName": "${DynamoDbProducer}",
+        "DynamoDbSeconds": "${DynamoDbSeconds}",
         "DynamoDbProducerRoleArn": "${DynamoDbProducerRole.Arn}",
         "DynamoDbProducerRoleName": "${DynamoDbProducerRole}",
         "ProducerRedriveName": "${ProducerRedrive}",
@@ -254,6 +274,7 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "consumers": {
         "ConsumerName": "${Consumer}",
         "ConsumerMappingId": "${ConsumerMapping}",
+        "ConsumerSeconds": "${ConsumerSeconds}",
         "RefresherName": "${Refresher}",
         "ConsumerRedriveName": "${ConsumerRedrive}",
         "MetricsName": "${Metrics}",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from cfn_templates import World
 
+from template_rules.alarms import CONDITIONS as ALARM_CONDITIONS
+
 KEEPS = {
     "AWS::S3::Bucket",
     "AWS::KMS::Key",  # without its key the data is lost as well
@@ -17,6 +19,8 @@ KEEPS = {
 KEPT_ROLES = {"stream.DeliveryRole"}  # of the delivery stream
 GOES = {
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::EC2::FlowLog",
     "AWS::EC2::NetworkAcl",
     "AWS::EC2::NetworkAclEntry",
@@ -33,6 +37,7 @@ GOES = {
     "AWS::EC2::VPCPeeringConnection",
     "AWS::ECS::Cluster",
     "AWS::ECS::TaskDefinition",
+    "AWS::Events::Rule",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
@@ -42,7 +47,9 @@ GOES = {
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",  # stated, since a new stack could not create a group that is still there
     "AWS::Logs::LogStream",
+    "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
@@ -53,6 +60,7 @@ CONDITIONAL = {
     "replicas.RouteToProducersA": "HasPeeringConnectionId",
     "replicas.RouteToProducersB": "HasPeeringConnectionId",
     "replicas.ReplicasFromProducer": "HasPeeringConnectionId",
+    **ALARM_CONDITIONS,
 }
 """Resources that exist under a condition only."""
 
