@@ -67,6 +67,7 @@ up: .env         ## LocalStack and SQL Server in Docker, on loopback ports
 e2e: $(READY)    ## end-to-end tests: the runtime on what `make up` started, else on a LocalStack without Docker; the deployment on one
 	@PYTHON='$(PYTHON)' tests/localstack/host install "$$HEADWATER_LOCALSTACK" || exit; \
 	tests/iam/install "$$HEADWATER_LOCALSTACK/iam" || exit; \
+	PYTHON='$(PYTHON)' tests/localstack/ministack "$$HEADWATER_LOCALSTACK/ministack" || exit; \
 	if $(BIN)/python tests/localstack_server.py && [ -f .env ]; then \
 	  . ./.env; : "$${HEADWATER_TEST_MSSQL=mssql+pymssql://sa:$$MSSQL_SA_PASSWORD@127.0.0.1:1433/master}"; fi; \
 	export HEADWATER_TEST_MSSQL; exec $(BIN)/python -m pytest -q tests/localstack

@@ -8,7 +8,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,14 +134,16 @@ def report_rows(deployment: Deployment, report: str) -> list[tuple[Any, ...]]:
 
 
 def resources(
-    deployment: Deployment, account: str, stack: Deployed
+    deployment: Deployment, account: str, stack: Deployed, types: Container[str] = read_back.READERS
 ) -> Iterator[tuple[Resource, Mapping[str, Any], read_back.Properties | None]]:
-    """Each resource of a stack, its body in the template, and what its API reports."""
+    """Each resource of a stack of these types, its body in the template, and what its API reports."""
 
     def client(service: str) -> Any:
         return deployment.client(account, service)
 
     for logical, resource in stack.resources.items():
+        if resource.type not in types:
+            continue
         found = read_back.read(resource.type, resource.id, resource.properties, client)
         yield resource, stack.template["Resources"][logical], found
 

@@ -63,6 +63,8 @@ class Deployed(Stack):
             return self.table_streams[logical]
         if attribute == "QueueName":
             return self._identity(logical)[1].rpartition(":")[2]
+        if attribute in ("GroupId", "VpcId"):
+            return self._identity(logical)[0]
         return super().attribute(logical, attribute)
 
     def _pseudo(self, name: str) -> Any:
@@ -191,6 +193,7 @@ class Deployment:
             item["LogicalResourceId"]: item["PhysicalResourceId"]
             for page in found
             for item in page["StackResourceSummaries"]
+            if item["LogicalResourceId"] in declared["Resources"]  # moto has one more, without a name
         }
         streams = {
             logical: self.client(account, "dynamodb").describe_table(TableName=table)["Table"][

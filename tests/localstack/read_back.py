@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+import read_private
 from botocore.exceptions import ClientError
 
 Properties: TypeAlias = Mapping[str, Any]
@@ -32,7 +33,7 @@ def read(kind: str, reference: str, wanted: Properties, client: Client) -> Prope
     `reference` is what Ref returns; `wanted` are the template's properties, which name what it belongs to.
     """
     try:
-        return _READERS[kind](reference, wanted, client)
+        return READERS[kind](reference, wanted, client)
     except ClientError as error:
         if any(word in error.response["Error"]["Code"] for word in _ABSENT):
             return None
@@ -318,7 +319,7 @@ def _table(reference: str, _: Properties, client: Client) -> Properties:
     }
 
 
-_READERS: Mapping[str, Callable[[str, Properties, Client], Properties | None]] = {
+READERS: Mapping[str, Callable[[str, Properties, Client], Properties | None]] = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::Table": _table,
     "AWS::IAM::ManagedPolicy": _managed_policy,
@@ -340,4 +341,5 @@ _READERS: Mapping[str, Callable[[str, Properties, Client], Properties | None]] =
     "AWS::SQS::Queue": _queue,
     "AWS::SQS::QueuePolicy": _queue_policy,
     "AWS::Scheduler::Schedule": _schedule,
+    **read_private.READERS,
 }
