@@ -32,6 +32,7 @@ def network_problems(deployment: Deployment, stacks: Sequence[Stack]) -> list[st
     found = [text for stack in stacks for text in (*_values(stack, deployment.region), *_pair(stack))]
     found += _missing(deployment)
     found += [text for stack in stacks for text in _role(stack)]
+    found += _connections(stacks)
     vpcs: list[Range] = []
     for stack in stacks:
         if stack.template.name == "network":
@@ -59,6 +60,17 @@ def _role(stack: Stack) -> Iterator[str]:
     value = stack.values.get("PeeringRoleArn")
     if value and stack.peer and value.text.split(":")[4:5] != [stack.peer]:
         yield str(refused(value.where, value.text, f"a role of account {stack.peer}"))
+
+
+def _connections(stacks: Iterable[Stack]) -> Iterator[str]:
+    """Yield a peering connection that two sources have, as from [parameters]."""
+    seen: dict[str, str] = {}
+    for stack in stacks:
+        value = stack.values.get("PeeringConnectionId")
+        if value and value.text and value.text in seen:
+            yield str(refused(value.where, value.text, f"another connection than that of {seen[value.text]}"))
+        elif value and value.text:
+            seen[value.text] = stack.where
 
 
 # One value

@@ -146,6 +146,20 @@ def test_the_role_that_accepts_is_of_the_source() -> None:
     assert any(f"allowed: a role of account {SOURCE}" in problem for problem in planned(values)[2])
 
 
+def test_two_sources_have_two_connections() -> None:
+    values = complete()
+    second = {**REPLICAS, "SourceVpcCidr": "10.30.0.0/16", "ReplicasCidr": "10.30.30.0/24"}
+    peering = {"PeeringRoleArn": SECOND_ROLE}
+    values["source"].append({"account": SECOND, "tables": [], "replicas": second, "peering": peering})
+    values["parameters"]["PeeringConnectionId"] = "pcx-0123456789abcdef0"
+    (problem,) = planned(values)[2]
+    assert "another connection than that of source 1" in problem
+    del values["parameters"]["PeeringConnectionId"]
+    values["source"][0]["replicas"]["PeeringConnectionId"] = "pcx-0123456789abcdef0"
+    second["PeeringConnectionId"] = "pcx-0123456789abcdef1"
+    assert planned(values)[2] == []
+
+
 def test_replicas_need_a_network() -> None:
     values = complete()
     del values["reporting"]["network"]

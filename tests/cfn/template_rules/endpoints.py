@@ -50,12 +50,6 @@ _IMAGES = [
     ),
     _allow("ecr:GetAuthorizationToken", "*"),
 ]
-_MANAGED_HOSTS = (
-    "ssm:DescribeAssociation ssm:DescribeDocument ssm:GetDeployablePatchSnapshotForInstance ssm:GetDocument "
-    "ssm:GetManifest ssm:GetParameter ssm:GetParameters ssm:ListAssociations ssm:ListInstanceAssociations "
-    "ssm:PutComplianceItems ssm:PutConfigurePackageResult ssm:PutInventory ssm:UpdateAssociationStatus "
-    "ssm:UpdateInstanceAssociationStatus ssm:UpdateInstanceInformation"
-)
 _SESSIONS = (
     "ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel ssmmessages:OpenControlChannel "
     "ssmmessages:OpenDataChannel"
@@ -100,7 +94,7 @@ _POLICIES: dict[str, list[Any]] = {
     ],
     "SecretsEndpoint": [
         _allow(
-            "secretsmanager:DescribeSecret secretsmanager:GetSecretValue",
+            "secretsmanager:GetSecretValue",
             f"{ARN}:secretsmanager:{HERE}:secret:*",
         )
     ],
@@ -112,7 +106,7 @@ _POLICIES: dict[str, list[Any]] = {
         ),
         _allow("logs:DescribeLogGroups", "*"),
     ],
-    "SsmEndpoint": [_allow(_MANAGED_HOSTS, "*")],
+    "SsmEndpoint": [_allow("ssm:UpdateInstanceInformation", "*")],
     "SsmMessagesEndpoint": [_allow(_SESSIONS, "*")],
     "Ec2MessagesEndpoint": [_allow(_COMMANDS, "*")],
     "EcrApiEndpoint": _IMAGES,
