@@ -10,12 +10,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import botocore.session
 import pytest
+from aws_commands import aws_commands, missing_options, options, scripts, unknown_options
 from aws_endpoint import Aws
-from botocore import xform_name
 from deployments import example
 
 from headwater import cli
@@ -24,29 +22,10 @@ from schemas.catalog.loader import SAMPLE_ENTITIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
-SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
-TEXT = "\n".join(SCRIPTS).replace("\\\n", " ")
-COMMANDS = [
-    shlex.split(found.group(1) or found.group(2))
-    for found in re.finditer(r"\$\((aws [^()]*(?:\([^()]*\))?[^()]*)\)|^(aws .*)$", TEXT, re.M)
-]
+TEXT = "\n".join(scripts(PAGE))
+COMMANDS = aws_commands(PAGE)
 DEPLOYS = [command for command in COMMANDS if command[1:3] == ["cloudformation", "deploy"]]
 SIDES = ("producers", "consumers", "refresher")
-OF_THE_CLI = {"profile", "query", "output", "cli-binary-format", "region"}
-# Commands of the AWS CLI that are not operations of a service, with their options.
-CUSTOM = {
-    ("cloudformation", "deploy"): {
-        *("stack-name", "template-file", "tags", "capabilities", "parameter-overrides"),
-        *("s3-bucket", "s3-prefix"),
-    },
-    ("cloudformation", "wait"): {"stack-name"},
-    ("s3", "cp"): set(),
-    ("logs", "tail"): {"follow"},
-    ("ecr", "get-login-password"): set(),
-}
-RENAMED = {
-    "notification-endpoint": "endpoint"
-}  # `--endpoint` is an abbreviation of an option of all commands
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +52,6 @@ def _secret(text: str) -> str:
     return str(arn)
 
 
-def options(command: list[str]) -> dict[str, str]:
-    """The options of a command with their values; "" for one that has none."""
-    found = {}
-    for place, word in enumerate(command):
-        if word.startswith("--"):
-            following = command[place + 1] if place + 1 < len(command) else "--"
-            found[word[2:]] = "" if following.startswith("--") else following
-    return found
-
-
 def test_the_page_has_the_commands_that_are_checked_here() -> None:
     assert len(COMMANDS) == TEXT.count("aws ") - TEXT.count("/aws ")
     assert len(DEPLOYS) >= 8
@@ -90,17 +59,8 @@ def test_the_page_has_the_commands_that_are_checked_here() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[1:5]))
 def test_an_aws_command_exists_with_its_options(command: list[str]) -> None:
-    service, operation = command[1:3]
-    given = {RENAMED.get(name, name) for name in options(command)} - OF_THE_CLI
-    if (service, operation) in CUSTOM:
-        assert given <= CUSTOM[service, operation]
-        return
-    model = botocore.session.get_session().get_service_model(service)
-    names = {xform_name(name, "-"): name for name in model.operation_names}
-    members: dict[str, Any] = {**(model.operation_model(names[operation]).input_shape or model).members}
-    known = {xform_name(name, "-") for name in members}
-    flags = {f"no-{xform_name(name, '-')}" for name, shape in members.items() if shape.type_name == "boolean"}
-    assert given <= known | flags
+    assert not unknown_options(command)
+    assert not missing_options(command)
 
 
 @pytest.mark.parametrize("command", DEPLOYS, ids=lambda command: options(command)["stack-name"])
