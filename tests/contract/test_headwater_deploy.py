@@ -290,7 +290,10 @@ def test_status_shows_parameters_that_differ_and_a_package_that_is_older(run: Ru
 
 def test_status_shows_alarms_with_their_runbooks(run: Run, world: World) -> None:
     client, prefix = world.client("cloudwatch"), f"headwater-{world.values['tags']['environment']}"
-    for name, text in (("consumer-behind-50", "See docs/runbooks/shard-stands-still.md."), ("fine", "")):
+    for name, text in (
+        ("consumer-behind-50", "A reason.\nRunbook: https://example.com/alarms.md#consumer-behind"),
+        ("fine", ""),
+    ):
         client.put_metric_alarm(
             AlarmName=f"{prefix}-{name}",
             AlarmDescription=text,
@@ -306,7 +309,7 @@ def test_status_shows_alarms_with_their_runbooks(run: Run, world: World) -> None
     code, out, _ = run("status")
     assert code == 3
     (row,) = (line for line in out.splitlines() if line.startswith(f"{prefix}-consumer-behind-50"))
-    assert row.endswith("docs/runbooks/shard-stands-still.md")
+    assert row.endswith("https://example.com/alarms.md#consumer-behind")
     assert "-fine" not in out
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from headwater.commands.deployment.account import Account
 from schemas.aws_errors import aws_errors
 
-_RUNBOOK = re.compile(r"\S*docs/runbooks/[\w.#-]+[\w]")
+_RUNBOOK = re.compile(r"Runbook: (\S+)")  # a line of every alarm of the templates
 _FINE = ("No records processed", "OK")
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
 _BY_A_PERSON = ("User action", "USER_INITIATED")
@@ -73,7 +73,7 @@ def _alarm(answer: Mapping[str, Any]) -> Alarm:
         # Only AWS has the time of the transition; emulators do not.
         since=answer.get("StateTransitionedTimestamp", answer["StateUpdatedTimestamp"]),
         reason=answer.get("StateReason", ""),
-        runbook=runbook and runbook[0],
+        runbook=runbook and runbook[1],
     )
 
 
