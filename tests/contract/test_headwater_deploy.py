@@ -6,6 +6,7 @@ parameters and outputs. tests/localstack has the whole.
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import zipfile
@@ -19,6 +20,7 @@ import pytest
 from deployments import REPORTING, SOURCE, ZIP, changed, planned, toml
 
 from headwater.cli import main
+from headwater.commands.deployment import account
 from headwater.deployment.templates import FOLDER
 
 REGION = "eu-west-2"
@@ -84,8 +86,23 @@ def world(aws: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     return World(session, aws.endpoint, values)
 
 
-def use_account(aws: Any, account: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    role = f"arn:aws:iam::{account}:role/deployer"
+@pytest.fixture(autouse=True)
+def _lists_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where AWS describes a list of parameters as the text that was given, moto has Python's form of it."""
+    original = account.described
+
+    def described(client: Any, name: str) -> Mapping[str, Any] | None:
+        answer = original(client, name)
+        for one in (answer or {}).get("Parameters", ()):
+            if one["ParameterValue"].startswith("["):
+                one["ParameterValue"] = ",".join(ast.literal_eval(one["ParameterValue"]))
+        return answer
+
+    monkeypatch.setattr(account, "described", described)
+
+
+def use_account(aws: Any, number: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    role = f"arn:aws:iam::{number}:role/deployer"
     keys: dict[str, str] = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["SecretAccessKey"])
