@@ -29,7 +29,7 @@ from headwater.commands import (
     up,
     warehouse,
 )
-from headwater.commands.deployment import check, env, render
+from headwater.commands.deployment import check, env, render, schedule
 from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
 from headwater.parsing import Parser
 from schemas.aws_errors import aws_errors
@@ -45,7 +45,7 @@ from schemas.settings import Settings, read_settings
 _COMMANDS = (
     *(demo, up, drop, drain, status, tables, reports, replay),
     *(dead_letters, rejects, schemas, warehouse),
-    *(render, check, env, capacity),
+    *(render, check, env, capacity, schedule),
 )
 _EXIT_CODES: tuple[tuple[type[HeadwaterError], int], ...] = (
     (ConfigurationError, REFUSED),
