@@ -1,8 +1,8 @@
 """Mapping of botocore's errors to Headwater's, by code and class name, never by message.
 
 One table serves every edge that calls AWS. It contains the errors of the operations of Kinesis, DynamoDB and
-its streams, S3, SQS, Firehose and STS as botocore models them, the common errors of their API references, and
-the codes that botocore retries.
+its streams, S3, SQS, Firehose, STS, and of what the schedule turns on and off, as botocore models them, the
+common errors of their API references, and the codes that botocore retries.
 """
 
 import logging
@@ -19,6 +19,7 @@ _CODES: Final[dict[type[HeadwaterError], str]] = {
         BandwidthLimitExceeded EC2ThrottledException LimitExceededException OverLimit PriorRequestNotComplete
         ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled RequestThrottledException
         SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException
+        InsufficientDBInstanceCapacity InsufficientInstanceCapacity InternalServerException ServiceException
         InternalError InternalFailure InternalFailureException InternalServerError ServiceUnavailable
         ServiceUnavailableException RequestTimeout RequestTimeoutException BadDigest IncompleteBody
         OperationAborted PurgeQueueInProgress QueueDeletedRecently ReplicatedWriteConflictException
@@ -37,6 +38,7 @@ _CODES: Final[dict[type[HeadwaterError], str]] = {
         ExpiredNextTokenException MessageNotInflight PreconditionFailed QueueNameExists ReceiptHandleIsInvalid
         ResourceInUseException TableAlreadyExistsException TableInUseException TransactionCanceledException
         TrimmedDataAccessException
+        IncorrectInstanceState InvalidDBInstanceState ResourceConflictException
     """,
     ConfigurationError: """
         301 400 401 403 405
@@ -51,6 +53,11 @@ _CODES: Final[dict[type[HeadwaterError], str]] = {
         SerializationException SignatureDoesNotMatch SubscriptionRequiredException TableNotFoundException
         UnauthorizedOperation UnknownOperationException UnrecognizedClientException UnsupportedOperation
         ValidationError ValidationException
+        AuthorizationNotFound DBCapacityReservationNotFound DBClusterNotFoundFault DBInstanceNotFound
+        DBSnapshotAlreadyExists DBSubnetGroupDoesNotCoverEnoughAZs DBSubnetGroupNotFoundFault
+        InvalidDBCapacityReservationState InvalidDBClusterStateFault InvalidParameterValueException
+        InvalidSubnet InvalidVPCNetworkStateFault KMSKeyNotAccessibleFault ServiceQuotaExceededException
+        SnapshotQuotaExceeded VpcEncryptionControlViolationException
     """,
 }
 

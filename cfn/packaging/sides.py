@@ -32,6 +32,7 @@ FUNCTIONS = (
         warehouse=True,
     ),
     Side("refresher", ("consumers.reporting.handler",), warehouse=True, reports=True),
+    Side("scheduler", ("headwater.schedule.handler",)),
 )
 """Packages of Lambda functions."""
 

@@ -10,6 +10,7 @@ from headwater.deployment.feeds import feed_problems
 from headwater.deployment.firm import firm_problems
 from headwater.deployment.limits import too_long
 from headwater.deployment.networks import network_problems
+from headwater.deployment.sleeping import sleeping
 from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, tables_of
 from headwater.deployment.templates import Template
 from schemas.catalog.entity import Catalog, Entity
@@ -48,6 +49,7 @@ def problems(
     found += _parameters(deployment, templates, stacks)
     found += _hash_secrets(catalog, stacks)
     found += network_problems(deployment, stacks)
+    found += sleeping(stacks)
     for stack in stacks:
         found += _of_stack(stack, deployment)
         found += _arns(stack, deployment) if deployment.is_named and deployment.region in known else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +200,13 @@ class _Section:
     def _value(self, name: str, value: object) -> str:
         if isinstance(value, bool):
             return str(value).lower()
-        if isinstance(value, (str, int)):
+        if isinstance(value, (str, int)) or type(value) is date:  # not a datetime, which is a date, too
             return str(value)
-        if isinstance(value, list) and all(isinstance(item, (str, int)) for item in value):
+        if isinstance(value, list) and all(
+            isinstance(item, (str, int)) or type(item) is date for item in value
+        ):
             return ",".join(self._value(name, item) for item in value)
-        allowed = "text, a whole number, true, false, or a list of these"
+        allowed = "text, a whole number, a date, true, false, or a list of these"
         # Without the value, which may be the content of a secret in place of its ARN.
         self.problems.append(f"{self.where}, {name}: found {type(value).__name__}; allowed: {allowed}")
         return ""

@@ -84,7 +84,7 @@ def _values(stack: Stack, region: str) -> Iterator[str]:
             yield from _firm(value)
         elif "Cidr" in name and value.text:
             yield from _private(value)
-        elif re.fullmatch("(Replicas)?Zone[AB]?", name) and region:
+        elif re.fullmatch("Zone[AB]|ReplicasZone", name) and region:
             yield from _zone(value, region)
     zones = [value for name, value in stack.values.items() if name in ("ZoneA", "ZoneB")]
     if len(zones) == 2 and zones[0].text == zones[1].text:

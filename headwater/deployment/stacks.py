@@ -25,7 +25,9 @@ from schemas.sources.dynamodb import tables
 
 IDENTITY = {"Application": "tags, application", "Environment": "tags, environment"}
 """Parameters that are tags, with their place in the file: the names of everything follow from them."""
-PACKAGE_KEYS = {f"{side.capitalize()}Key": side for side in ("producers", "consumers", "refresher")}
+PACKAGE_KEYS = {
+    f"{side.capitalize()}Key": side for side in ("producers", "consumers", "refresher", "scheduler")
+}
 """Parameters that are the key of a package in the bucket of the code, with the name of the package."""
 
 
@@ -196,6 +198,7 @@ class _Values:
 def _derived(deployment: Deployment) -> Mapping[str, str]:
     """Return the values that follow from the file: names of stacks, and of what other accounts use."""
     region, reporting, prefix = deployment.region, deployment.reporting.account, deployment.prefix
+    reporting_stacks = deployment.reporting.parameters
     tables = (deployment.reporting.parameters, *(source.parameters for source in deployment.sources))
     made = {name for parameters in tables for name in parameters}
     stacks = {
@@ -212,6 +215,7 @@ def _derived(deployment: Deployment) -> Mapping[str, str]:
         **_producer_ranges(deployment),
         "StreamArn": f"arn:{partition(region)}:kinesis:{region}:{reporting}:stream/{prefix}-events",
         "LogBucketName": f"{prefix}-log-{reporting}-{region}",
+        **({"WarehouseInstanceId": f"{prefix}-warehouse"} if "warehouse" in reporting_stacks else {}),
     }
 
 

@@ -28,6 +28,8 @@ UNITS: Final[Mapping[str, str]] = {
     "Duration": "Milliseconds",
     "Lag": "Seconds",
     "Backlog": "Count",
+    "Awake": "Count",
+    "Pending": "Count",
 }
 """The unit of every metric."""
 
@@ -39,6 +41,7 @@ METRICS: Final[Mapping[str, frozenset[str]]] = {
     "consumer-redrive": frozenset({"Duration"}),
     "refresher": frozenset({"Rows", "Duration"}),
     "metrics": frozenset({"Lag", "Backlog", "DeadLetters", "Duration"}),
+    "scheduler": frozenset({"Awake", "Pending", "Duration"}),
 }
 """The metrics of every function. docs/metrics.md describes them."""
 

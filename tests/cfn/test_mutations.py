@@ -15,9 +15,10 @@ from mutations import Mutation
 from network_mutations import NETWORKS
 from permission_mutations import PERMISSIONS
 from resource_mutations import RESOURCES
+from schedule_mutations import SCHEDULE
 from template_rules import RULES, findings
 
-MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *ALARM_MUTATIONS, *FIRM, *NETWORKS)
+MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *ALARM_MUTATIONS, *FIRM, *NETWORKS, *SCHEDULE)
 
 
 @cache

@@ -245,6 +245,48 @@ def _cloudwatch(call: Call, deployment: Deployment) -> Iterator[Request]:
     yield _request(call, f"cloudwatch:{call['operation']}", "*", deployment, cloudwatch__namespace=namespace)
 
 
+def _rds(call: Call, deployment: Deployment) -> Iterator[Request]:
+    name = call["parameters"]["DBInstanceIdentifier"]
+    arn = f"arn:aws:rds:{call['region']}:{call['account']}:db:{name}"
+    yield _request(call, f"rds:{call['operation']}", arn, deployment)
+
+
+def _ec2(call: Call, deployment: Deployment) -> Iterator[Request]:
+    """Yield EC2's action, and the grant for the key of the volumes of an instance that starts.
+
+    https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
+    """
+    instance = call["parameters"].get("InstanceId.1")
+    arn = f"arn:aws:ec2:{call['region']}:{call['account']}:instance/{instance}" if instance else "*"
+    yield _request(call, f"ec2:{call['operation']}", arn, deployment)
+    if call["operation"] == "StartInstances":
+        for grant in _kms(call, deployment, deployment.holder_of(arn), "ec2", "CreateGrant"):
+            yield grant.with_context(kms__GrantIsForAWSResource="true")
+
+
+def _lambda(call: Call, deployment: Deployment) -> Iterator[Request]:
+    kind, name = call["path"].strip("/").split("/")[-2:]
+    assert kind == "event-source-mappings", call["path"]
+    verb = {"GET": "Get", "PUT": "Update"}[call["method"]]
+    arn = f"arn:aws:lambda:{call['region']}:{call['account']}:event-source-mapping:{name}"
+    yield _request(call, f"lambda:{verb}EventSourceMapping", arn, deployment)
+
+
+def _scheduler(call: Call, deployment: Deployment) -> Iterator[Request]:
+    """Yield Scheduler's action, and that of passing the role of a schedule that is written.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/security_iam_id-based-policies.html
+    """
+    name = call["path"].rpartition("/")[2]
+    arn = f"arn:aws:scheduler:{call['region']}:{call['account']}:schedule/default/{name}"
+    verb = {"GET": "Get", "PUT": "Update"}[call["method"]]
+    yield _request(call, f"scheduler:{verb}Schedule", arn, deployment)
+    if verb == "Update":
+        role = deployment.one("AWS::Scheduler::Schedule", name).properties["Target"]["RoleArn"]
+        service = {"iam__PassedToService": "scheduler.amazonaws.com"}
+        yield _request(call, "iam:PassRole", role, deployment, **service)
+
+
 _SERVICES: Mapping[str, Callable[[Call, Deployment], Iterator[Request]]] = {
     "s3": _s3,
     "kinesis": _kinesis,
@@ -253,4 +295,8 @@ _SERVICES: Mapping[str, Callable[[Call, Deployment], Iterator[Request]]] = {
     "dynamodb": _dynamodb,
     "sts": _sts,
     "monitoring": _cloudwatch,
+    "rds": _rds,
+    "ec2": _ec2,
+    "lambda": _lambda,
+    "scheduler": _scheduler,
 }

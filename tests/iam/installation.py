@@ -18,6 +18,8 @@ REPORTING, SOURCE, REGION = "111122223333", "444455556666", "eu-west-2"
 PREFIX = "headwater-test"
 HASH_KEY = f"arn:aws:kms:{REGION}:{SOURCE}:key/hash-secret"
 WAREHOUSE_KEY = f"arn:aws:kms:{REGION}:{REPORTING}:key/warehouse-secret"
+HOST = f"arn:aws:ec2:{REGION}:{REPORTING}:instance/i-0123456789abcdef0"
+HOST_KEY = f"arn:aws:kms:{REGION}:{REPORTING}:key/host"
 
 VPC = "vpc-12345678"
 NETWORK = {
@@ -76,7 +78,8 @@ def installation(
             if made.template.name == "stream":
                 keys = {name: stack.outputs[name] for name in ("StreamKeyArn", "LogKeyArn")}
     resources = [resource for stack in stacks for resource in stack.resources.values()]
-    return Deployment(resources, {secrets.hash: HASH_KEY, secrets.warehouse: WAREHOUSE_KEY})
+    keys = {secrets.hash: HASH_KEY, secrets.warehouse: WAREHOUSE_KEY, HOST: HOST_KEY}
+    return Deployment(resources, keys)
 
 
 def _with_alarms(values: dict[str, Any], watched: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def _with_alarms(values: dict[str, Any], watched: Mapping[str, Any]) -> dict[str
 def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, str]) -> dict[str, Any]:
     """Return the file of the deployment, as tomllib reads it."""
     warehouse = {"WarehouseSecretArn": secrets.warehouse, "WarehouseSecretKeyArn": WAREHOUSE_KEY}
-    zips = {f"{side}Key": "a.zip" for side in ("Producers", "Consumers", "Refresher")}
+    zips = {f"{side}Key": "a.zip" for side in ("Producers", "Consumers", "Refresher", "Scheduler")}
     placeholder = dict.fromkeys(("StreamKeyArn", "LogKeyArn"), f"arn:aws:kms:{REGION}:{REPORTING}:key/0")
     joined = {"VpcId": VPC, "ProducerGroupId": "sg-12345678"}
     tags = ("application", "environment", "owner", "data-class", "schedule")
@@ -102,6 +105,14 @@ def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, s
             "consumers": {**warehouse, "SubnetIds": "subnet-12345678", "SecurityGroupIds": "sg-12345678"},
             "network": NETWORK,
             "replay": {**warehouse, "ImageDigest": f"sha256:{64 * '0'}"},
+            "schedule": {
+                "WarehouseInstanceId": f"{PREFIX}-warehouse",
+                "Zone": "Europe/London",
+                "From": "07:00",
+                "To": "20:00",
+                "HostArns": HOST,
+                "HostKeyArn": HOST_KEY,
+            },
         },
         "source": [
             {

@@ -34,6 +34,8 @@ PARAMETERS = {
         "DestinationArn",
         "FunctionName",
         "UUID",
+        "DBInstanceIdentifier",
+        "InstanceId.1",
     ),
 }
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/")
@@ -70,7 +72,7 @@ class Request:
             return self.headers["x-amz-target"].rpartition(".")[2]
         return (
             dict(parse_qsl(self.body.decode(errors="replace"))).get("Action")
-            if self.service == "sts"
+            if self.service in ("sts", "rds", "ec2")
             else None
         )
 

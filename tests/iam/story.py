@@ -12,11 +12,11 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from importlib import import_module
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
@@ -32,10 +32,13 @@ import producers.csv.stages
 from consumers.kinesis import KinesisRecord, StreamReader
 from headwater.cli import main
 from headwater.polling.lambda_events import kinesis_event
+from headwater.schedule.account import AwsAccount
+from headwater.schedule.handler import names_from
+from headwater.schedule.parts import Kind, Part, Power
 from iam.deployment import Deployment
 from iam.installation import PREFIX, REGION, REPORTING, SOURCE, Secrets
 from iam.proxy import Proxy, Request
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, HeadwaterError
 
 LINKS = """
 key = ["urn"]
@@ -380,6 +383,34 @@ def play_schedules(stage: Stage) -> None:
     stage.invoke("metrics", {})
 
 
+def play_sleep(stage: Stage) -> None:
+    """Every step of the scheduler. The embedded AWS lacks the host and the mapping, and refuses theirs."""
+    rds, scheduler = (stage.client(service, REPORTING) for service in ("rds", "scheduler"))
+    rds.create_db_instance(
+        DBInstanceIdentifier=f"{PREFIX}-warehouse",
+        Engine="sqlserver-web",
+        DBInstanceClass="db.t3.small",
+        MasterUsername="owner",
+        MasterUserPassword="0123456789",
+        AllocatedStorage=20,
+        LicenseModel="license-included",
+    )
+    for name in ("refresher", "metrics"):
+        declared = stage.deployment.one("AWS::Scheduler::Schedule", f"{PREFIX}-{name}").properties
+        scheduler.create_schedule(**{key: value for key, value in declared.items() if key != "Description"})
+    function = stage.deployment.one("AWS::Lambda::Function", f"{PREFIX}-scheduler").properties
+    with stage.environment(function["FunctionName"], function["Environment"]["Variables"]):
+        account = AwsAccount(names_from(os.environ))
+        with pytest.raises(ConfigurationError, match="state of the consumer"):
+            account.state()
+        names = names_from(os.environ)
+        ids = {Kind.WAREHOUSE: [names.warehouse], Kind.HOST: names.hosts, Kind.CONSUMER: [names.consumer]}
+        for kind, several in (ids | {Kind.SCHEDULE: names.schedules}).items():
+            for one, on in product(several, (False, True)):
+                with suppress(HeadwaterError):
+                    account.turn(Part(kind, one, Power.BUSY, "unknown"), on=on)
+
+
 def play_replay(stage: Stage) -> None:
     """A rebuild from the log, which Firehose has written."""
     s3, bucket = stage.client("s3", REPORTING), stage.log_bucket
@@ -414,4 +445,5 @@ STEPS = (
     play_replay,
     play_newer_schema,
     play_schedules,
+    play_sleep,
 )

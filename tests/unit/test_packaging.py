@@ -51,7 +51,15 @@ def test_the_extras_of_the_sides_are_what_the_project_depends_on() -> None:
 @pytest.mark.parametrize("side", FUNCTIONS, ids=lambda side: side.name)
 def test_a_function_carries_no_other_room(side: Side) -> None:
     rooms = {file.relative_to(ROOT).parts[0] for file in files_of(ROOT, side.entries)}
-    assert rooms == {"schemas", "producers" if side.name == "producers" else "consumers"}
+    room = {"producers": "producers", "scheduler": "headwater"}.get(side.name, "consumers")
+    assert rooms == {"schemas", room}
+
+
+def test_the_scheduler_carries_nothing_of_headwater_but_the_schedule() -> None:
+    (scheduler,) = (side for side in SIDES if side.name == "scheduler")
+    files = {file.relative_to(ROOT).as_posix() for file in files_of(ROOT, scheduler.entries)}
+    others = {name for name in files if not name.startswith(("schemas/", "headwater/schedule/"))}
+    assert others == {"headwater/__init__.py"}
 
 
 def test_every_function_of_the_templates_is_in_its_package() -> None:

@@ -71,6 +71,7 @@ ROWS = [
         "ExpiredIteratorException",
         "TrimmedDataAccessException",
     ),
+    (ConflictError, "InvalidDBInstanceState", "IncorrectInstanceState", "ResourceConflictException"),
     (ConfigurationError, "NoSuchBucket", "ResourceNotFoundException", "QueueDoesNotExist", "301", "400"),
     (ConfigurationError, "AccessDenied", "AccessDeniedException", "403", "InvalidClientTokenId"),
     (ConfigurationError, "SignatureDoesNotMatch", "UnrecognizedClientException", "ValidationException"),
@@ -107,6 +108,9 @@ OPERATIONS = {
     "dynamodb": "PutItem DeleteItem Scan CreateTable DescribeTable UpdateTable",
     "firehose": "PutRecord PutRecordBatch CreateDeliveryStream DescribeDeliveryStream",
     "s3": "HeadBucket CreateBucket",
+    "rds": "DescribeDBInstances StartDBInstance StopDBInstance",
+    "lambda": "GetEventSourceMapping UpdateEventSourceMapping",
+    "scheduler": "GetSchedule UpdateSchedule",
 }
 
 

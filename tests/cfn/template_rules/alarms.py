@@ -19,6 +19,7 @@ TOPICS = {
     "tables": SOURCE_TOPIC,
     "tables-created": SOURCE_TOPIC,
     "monitoring": REPORTING_TOPIC,
+    "schedule": REPORTING_TOPIC,
     "alarms": SOURCE_TOPIC,
     "feeds": SOURCE_TOPIC,
 }

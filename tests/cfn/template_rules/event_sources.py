@@ -36,6 +36,7 @@ SQS = {
     "BatchSize": 1,
     "FunctionResponseTypes": ["ReportBatchItemFailures"],
     "ScalingConfig": {"MaximumConcurrency": "${FileConcurrency}"},
+    "Enabled": True,
 }
 MAPPINGS = {"producers": SQS, "consumers": KINESIS, "tables": DYNAMODB, "tables-created": DYNAMODB}
 NUMBERS = {"producers": 1, "consumers": 1, "tables": 2, "tables-created": 2}
@@ -53,39 +54,41 @@ def mappings(world: World) -> Iterator[str]:
             # Lambda refuses a mapping whose function cannot read the stream yet.
             if "tables" in template.name and template.resources[logical_id].get("DependsOn") != policies:
                 yield f"{template.name}.{logical_id}: does not depend on {policies}"
-            shown = {"Enabled": True} | properties
-            expected = {"Enabled": True} | MAPPINGS.get(template.name, {})
-            yield from differences(f"{template.name}.{logical_id}", normal(shown), expected)
+            # Without Enabled: a new mapping is on, and an update must not wake what sleeps.
+            expected = MAPPINGS.get(template.name, {})
+            yield from differences(f"{template.name}.{logical_id}", normal(properties), expected)
 
 
-SCHEDULED = ("Refresher", "Metrics")
+SCHEDULED = {
+    "consumers": {"Refresher": "1 minute", "Metrics": "1 minute"},
+    "schedule": {"Scheduler": "5 minutes"},
+}
+"""By template and function: the time between two calls."""
 
 
 def schedules(world: World) -> Iterator[str]:
     """Schedules that are off, and calls that would wait in line behind a slow one."""
-    template = world["consumers"]
-    found = {
-        logical_id: normal(properties)
-        for logical_id, properties in template.of_type("AWS::Scheduler::Schedule")
-    }
-    expected = {f"{function}Schedule": _schedule(function) for function in SCHEDULED}
-    yield from differences("consumers", found, expected)
-    calls = {
-        logical_id: normal(properties)
-        for logical_id, properties in template.of_type("AWS::Lambda::EventInvokeConfig")
-    }
-    yield from differences(
-        "consumers", calls, {f"{function}Calls": _calls(function) for function in SCHEDULED}
-    )
+    for template in world.values():
+        scheduled = SCHEDULED.get(template.name, {})
+        for type_, expected in (
+            (
+                "AWS::Scheduler::Schedule",
+                {f"{name}Schedule": _schedule(name, rate) for name, rate in scheduled.items()},
+            ),
+            ("AWS::Lambda::EventInvokeConfig", {f"{name}Calls": _calls(name) for name in scheduled}),
+        ):
+            found = {id_: normal(properties) for id_, properties in template.of_type(type_)}
+            yield from differences(template.name, found, expected)
 
 
-def _schedule(function: str) -> Json:
-    return {
+def _schedule(function: str, rate: str) -> Json:
+    # The scheduler turns the others off and on, so that their templates state no State; nothing turns it off.
+    state = {"State": "ENABLED"} if function == "Scheduler" else {}
+    return state | {
         "Name": f"${{Application}}-${{Environment}}-{function.lower()}",
         "Description": re.compile(".+"),
-        "ScheduleExpression": "rate(1 minute)",
+        "ScheduleExpression": f"rate({rate})",
         "FlexibleTimeWindow": {"Mode": "OFF"},
-        "State": "ENABLED",
         "Target": {
             "Arn": f"${{{function}.Arn}}",
             "RoleArn": f"${{{function}ScheduleRole.Arn}}",

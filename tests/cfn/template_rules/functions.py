@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cfn_templates import Json, World, differences, normal
 
+from headwater.schedule import handler
 from schemas import settings
 
 NAME = "${Application}-${Environment}"
@@ -62,8 +64,17 @@ FUNCTIONS = {
         ),
         "Metrics": Function("metrics", "consumers.metrics_handler.handler", "ConsumersKey", 512, 60),
     },
+    "schedule": {
+        "Scheduler": Function(
+            "scheduler", "headwater.schedule.handler.handler", "SchedulerKey", 256, 120, reserved=1
+        )
+    },
 }
 """By template and logical id."""
+
+
+def _joined(parameter: str) -> str:
+    return json.dumps({"Fn::Join": [",", {"Ref": parameter}]})
 
 
 def _if(condition: str, value: Any) -> Json:
@@ -89,6 +100,19 @@ STREAM: Json = {
     "HEADWATER_STREAM": "${StreamStack:StreamArn}",
     "HEADWATER_LOG_BUCKET": "${StreamStack:LogBucketName}",
 }
+SCHEDULE: Json = {
+    "HEADWATER_SCHEDULE_ZONE": "${Zone}",
+    "HEADWATER_SCHEDULE_FROM": "${From}",
+    "HEADWATER_SCHEDULE_TO": "${To}",
+    "HEADWATER_SCHEDULE_DAYS": _joined("WorkingDays"),
+    "HEADWATER_SCHEDULE_HOLIDAYS": _joined("Holidays"),
+    "HEADWATER_SCHEDULE_WAREHOUSE": "${WarehouseInstanceId}",
+    "HEADWATER_SCHEDULE_HOSTS": _joined("HostArns"),
+    "HEADWATER_SCHEDULE_MAPPING": "${ConsumersStack:ConsumerMappingId}",
+    "HEADWATER_SCHEDULE_SCHEDULES": f"{NAME}-refresher,{NAME}-metrics",
+    "HEADWATER_LOG_LEVEL": "${LogLevel}",
+}
+VARIABLES = {"producers": PRODUCERS, "consumers": STREAM | WAREHOUSE, "schedule": SCHEDULE}
 VPC = _if("IsInVpc", {"SubnetIds": "${SubnetIds}", "SecurityGroupIds": "${SecurityGroupIds}"})
 
 
@@ -102,9 +126,7 @@ def functions(world: World) -> Iterator[str]:
 
 
 def _function(template: str, logical_id: str, function: Function) -> Json:
-    variables = PRODUCERS
-    if template == "consumers":
-        variables = WAREHOUSE if logical_id == "Refresher" else STREAM | WAREHOUSE
+    variables = WAREHOUSE if logical_id == "Refresher" else VARIABLES[template]
     expected: Json = {
         "FunctionName": f"{NAME}-{function.name}",
         "Description": re.compile(".+"),
@@ -131,15 +153,15 @@ def handlers(world: World) -> Iterator[str]:
         for logical_id, properties in template.of_type("AWS::Lambda::Function"):
             module, _, name = properties["Handler"].rpartition(".")
             try:
-                handler = getattr(import_module(module), name)
+                found = getattr(import_module(module), name)
             except (ImportError, AttributeError, ValueError) as error:
                 yield f"{template.name}.{logical_id}: no handler {properties['Handler']}: {error}"
             else:
-                if not callable(handler):
+                if not callable(found):
                     yield f"{template.name}.{logical_id}: {properties['Handler']} is no function"
 
 
-KNOWN = {*settings.VARIABLES, *settings._UNSHOWN, "FREETDSCONF", "AWS_REGION"}
+KNOWN = {*settings.VARIABLES, *settings._UNSHOWN, *handler.VARIABLES, "FREETDSCONF", "AWS_REGION"}
 
 
 def variables(world: World) -> Iterator[str]:
@@ -147,7 +169,7 @@ def variables(world: World) -> Iterator[str]:
     for template in world.values():
         for logical_id, properties in template.of_type("AWS::Lambda::Function"):
             for name in sorted(set(properties["Environment"]["Variables"]) - KNOWN):
-                yield f"{template.name}.{logical_id}: schemas/settings.py does not know {name}"
+                yield f"{template.name}.{logical_id}: nothing reads {name}"
 
 
 TASK_VARIABLES = [

@@ -116,6 +116,25 @@ OTHERS: dict[str, dict[str, set[str]]] = {
         # AWS allows nothing else than all resources for the actions on `*`, here and below.
         r"\*": {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"},
     },
+    "schedule": {
+        re.escape(f"{ARN}:rds:{HERE}:db:${{WarehouseInstanceId}}"): {
+            "rds:DescribeDBInstances",
+            "rds:StartDBInstance",
+            "rds:StopDBInstance",
+        },
+        r"\*": {"ec2:DescribeInstances"},
+        r"\$\{HostArns\}": {"ec2:StartInstances", "ec2:StopInstances"},
+        r"\$\{HostKeyArn\}": {"kms:CreateGrant"},
+        re.escape(f"{ARN}:lambda:{HERE}:event-source-mapping:${{ConsumersStack:ConsumerMappingId}}"): {
+            "lambda:GetEventSourceMapping",
+            "lambda:UpdateEventSourceMapping",
+        },
+        re.escape(f"{ARN}:scheduler:{HERE}:schedule/default/${{Application}}-${{Environment}}-")
+        + "(refresher|metrics)": {"scheduler:GetSchedule", "scheduler:UpdateSchedule"},
+        r"\$\{ConsumersStack:(Refresher|Metrics)ScheduleRoleArn\}": {"iam:PassRole"},
+        r"\$\{SchedulerLogGroup\.Arn\}": LOGS,
+        r"\$\{Scheduler\.Arn\}": {"lambda:InvokeFunction"},
+    },
     "replay": {
         r"\$\{StreamStack:StreamArn\}": KINESIS_READ,
         r"\$\{WarehouseSecretArn\}": {"secretsmanager:GetSecretValue"},
@@ -200,6 +219,11 @@ def exact_conditions(world: World) -> Iterator[str]:
 
 
 def _conditions(statement: Statement) -> list[Json]:
+    if statement.actions == ["kms:CreateGrant"]:
+        via = {"StringEquals": {"kms:ViaService": [VIA.format("ec2")]}}
+        return [via | {"Bool": {"kms:GrantIsForAWSResource": ["true"]}}]
+    if statement.actions == ["iam:PassRole"]:
+        return [{"StringEquals": {"iam:PassedToService": ["scheduler.amazonaws.com"]}}]
     if any(action.startswith("kms:") for action in statement.actions):
         services = set.intersection(*(KEYS.get(resource, set()) for resource in statement.resources))
         return [{"StringEquals": {"kms:ViaService": [VIA.format(service)]}} for service in sorted(services)]
@@ -225,6 +249,9 @@ WHEN = {
     "FindNetworkInterfaces": "IsInVpc",
     "OnlyFromFirm": "HasFirmCidrs",
     "ManagedFromFirm": "HasFirmCidrs",
+    "FindHosts": "HasHosts",
+    "TurnHosts": "HasHosts",
+    "GrantVolumeKey": "HasHostKey",
 }
 """Statements that apply under a condition only."""
 

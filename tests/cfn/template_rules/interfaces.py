@@ -47,7 +47,8 @@ def _accepts(parameter: Json, value: Any) -> bool:
         return value in parameter["AllowedValues"]
     if parameter.get("Type") == "Number":
         return bool(parameter.get("MinValue", value) <= value <= parameter.get("MaxValue", value))
-    return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
+    values = value.split(",") if parameter.get("Type") == "CommaDelimitedList" else [value]
+    return all(re.fullmatch(parameter.get("AllowedPattern", ".*"), each) for each in values)
 
 
 _RANGE = ("", "*", "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/29", "10.0.0.0", "10.0.0.0/160", "a.b.c.d/24")
@@ -89,6 +90,14 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "WarehouseDatabase": ("a;b", "a b", "1a"),
     "SubnetIds": ("vpc-12345678", "*"),
     "SecurityGroupIds": ("subnet-12345678", "*"),
+    "SchedulerKey": ("", "scheduler"),
+    "HostArns": ("*", "i-12345678", "arn:aws:ec2:eu-west-2:123456789012:instance/*"),
+    "HostKeyArn": ("*", "arn:aws:kms:eu-west-2:123456789012:key/*", "alias/x"),
+    "Zone": ("", "../etc/passwd", "/etc/localtime"),
+    "From": ("", "7:00", "24:00", "12:60", "07:00:00"),
+    "To": ("", "7:00", "24:01", "12:60", "20"),
+    "WorkingDays": ("", "Monday", "mon", "1"),
+    "Holidays": ("25.12.2026", "2026-12-25T00:00", "Christmas"),
     "RepositoryName": ("", "*", "UPPER", "repository:latest"),
     "ImageDigest": ("", "latest", "sha256:1234"),
     "NetworkStack": ("", "a_b", "1a"),
@@ -216,6 +225,9 @@ CONDITIONS: dict[str, Json] = {
         "HasWarehouseInstance": {"Fn::Not": [{"Fn::Equals": [{"Ref": "WarehouseInstanceId"}, ""]}]},
     },
     "replay": {"IsArm": {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}},
+    "schedule": {
+        "HasHosts": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "HostArns"}]}, ""]}]},
+    },
     "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
 }
 
@@ -278,6 +290,8 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "RefresherName": "${Refresher}",
         "ConsumerRedriveName": "${ConsumerRedrive}",
         "MetricsName": "${Metrics}",
+        "RefresherScheduleRoleArn": "${RefresherScheduleRole.Arn}",
+        "MetricsScheduleRoleArn": "${MetricsScheduleRole.Arn}",
         "WarehouseSecretArn": "${WarehouseSecretArn}",
         "WarehouseHost": "${WarehouseHost}",
         "WarehouseDatabase": "${WarehouseDatabase}",
@@ -299,6 +313,7 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "ReplicasSubnetId": "${ReplicasSubnet}",
         "ReplicasGroupId": "${ReplicasGroup.GroupId}",
     },
+    "schedule": {"SchedulerName": "${Scheduler}"},
     "replay": {"ReplayClusterName": "${ReplayCluster}", "ReplayTaskArn": "${ReplayTask}"},
 }
 OPTIONAL = {

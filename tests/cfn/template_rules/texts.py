@@ -31,7 +31,9 @@ def literals(world: World) -> Iterator[str]:
                 if pattern.search(text):
                     yield f"{path}: {text!r} has {what}"
             match = re.fullmatch(r"(.+)\.amazonaws\.com(\.cn)?", text)
-            if match and (match[1] not in SERVICES or not path.endswith(".Service")):
+            if match and (
+                match[1] not in SERVICES or not path.endswith((".Service", ".iam:PassedToService"))
+            ):
                 yield f"{path}: {text!r} is no service principal"
 
 

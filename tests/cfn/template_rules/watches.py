@@ -114,6 +114,13 @@ ALARMS: dict[str, dict[str, Watch]] = {
         "ConsumerBehindHalfAlarm": Watch(AGE, CONSUMER, "${StreamStack:IteratorAgeHalf}", periods=12),
         "ConsumerBehindMostAlarm": Watch(AGE, CONSUMER, "${StreamStack:IteratorAgeMost}"),
     },
+    "schedule": {
+        "SchedulerErrorsAlarm": _errors("Scheduler"),
+        # Measured in every call: where it is missing, nothing wakes.
+        "SchedulerPendingAlarm": Watch(
+            *("Headwater:Pending", {"Function": "${Scheduler}"}, 0, "Minimum", 24), missing="breaching"
+        ),
+    },
     "tables": TABLES,
     "tables-created": TABLES,
     "monitoring": {
