@@ -13,6 +13,7 @@ from headwater.deployment.networks import network_problems
 from headwater.deployment.sleeping import sleeping
 from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, tables_of
 from headwater.deployment.templates import Template
+from headwater.deployment.warehouses import warehouse_problems
 from schemas.catalog.entity import Catalog, Entity
 from schemas.privacy import Privacy
 from schemas.refusals import refused, unknown
@@ -50,6 +51,7 @@ def problems(
     found += _hash_secrets(catalog, stacks)
     found += network_problems(deployment, stacks)
     found += sleeping(stacks)
+    found += warehouse_problems(deployment, stacks)
     for stack in stacks:
         found += _of_stack(stack, deployment)
         found += _arns(stack, deployment) if deployment.is_named and deployment.region in known else ()

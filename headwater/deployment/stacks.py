@@ -213,6 +213,7 @@ def _derived(deployment: Deployment) -> Mapping[str, str]:
         "SourceAccounts": ",".join(sorted({source.account for source in deployment.sources})),
         "ReportingAccount": reporting,
         **_producer_ranges(deployment),
+        "Scheduled": str("schedule" in deployment.reporting.parameters).lower(),
         "StreamArn": f"arn:{partition(region)}:kinesis:{region}:{reporting}:stream/{prefix}-events",
         "LogBucketName": f"{prefix}-log-{reporting}-{region}",
         **({"WarehouseInstanceId": f"{prefix}-warehouse"} if "warehouse" in reporting_stacks else {}),

@@ -208,6 +208,7 @@ POLICIES = {
     "AWS::Kinesis::ResourcePolicy": "ResourcePolicy",
     "AWS::KMS::Key": "KeyPolicy",
     "AWS::EC2::VPCEndpoint": "PolicyDocument",
+    "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",
 }
 """Types of resources that have or are a resource policy, and the property that has it."""
 

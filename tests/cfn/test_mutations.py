@@ -17,8 +17,19 @@ from permission_mutations import PERMISSIONS
 from resource_mutations import RESOURCES
 from schedule_mutations import SCHEDULE
 from template_rules import RULES, findings
+from warehouse_mutations import WAREHOUSE, WORKBENCH
 
-MUTATIONS = (*PERMISSIONS, *RESOURCES, *INTERFACES, *ALARM_MUTATIONS, *FIRM, *NETWORKS, *SCHEDULE)
+MUTATIONS = (
+    *PERMISSIONS,
+    *RESOURCES,
+    *INTERFACES,
+    *ALARM_MUTATIONS,
+    *FIRM,
+    *NETWORKS,
+    *SCHEDULE,
+    *WAREHOUSE,
+    *WORKBENCH,
+)
 
 
 @cache
@@ -49,6 +60,8 @@ FREE = {
     "TableName",
     "Description",
     "AlarmDescription",
+    "AssertDescription",
+    "description",
     "ConstraintDescription",
     "AWSTemplateFormatVersion",
     "Metadata",

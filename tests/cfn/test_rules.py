@@ -16,6 +16,7 @@ def test_all_templates_are_read() -> None:
     expected = {"artifacts", "stream", "source", "producers", "consumers", "replay", "schedule"}
     expected |= {"network", "peering", "replicas"}
     expected |= {"monitoring", "alarms"}
+    expected |= {"warehouse", "workbench"}
     assert {
         file.stem for file in FOLDER.iterdir() if file.suffix in (".yaml", ".yml", ".json", ".template")
     } == expected

@@ -24,6 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 TEXT = "\n".join(scripts(PAGE))
 COMMANDS = aws_commands(PAGE)
+ELSEWHERE = [
+    command
+    for name in ("warehouse", "workbench", "firm-addresses")
+    for command in aws_commands((ROOT / "docs" / f"{name}.md").read_text())
+]
+"""Commands of pages about parts of a deployment."""
 DEPLOYS = [command for command in COMMANDS if command[1:3] == ["cloudformation", "deploy"]]
 SIDES = ("producers", "consumers", "refresher")
 
@@ -57,7 +63,7 @@ def test_the_page_has_the_commands_that_are_checked_here() -> None:
     assert len(DEPLOYS) >= 8
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[1:5]))
+@pytest.mark.parametrize("command", [*COMMANDS, *ELSEWHERE], ids=lambda command: " ".join(command[1:5]))
 def test_an_aws_command_exists_with_its_options(command: list[str]) -> None:
     assert not unknown_options(command)
     assert not missing_options(command)

@@ -28,6 +28,7 @@ _PARTS = {
     "AWS::SNS::Topic": lambda p: [p.get("KmsMasterKeyId")],
     "AWS::DynamoDB::Table": lambda p: [p.get("SSESpecification", {}).get("KMSMasterKeyId")],
     "AWS::Logs::LogGroup": lambda p: [p.get("KmsKeyId")],
+    "AWS::SecretsManager::Secret": lambda p: [p.get("KmsKeyId")],
     "AWS::Lambda::Function": lambda p: [p.get("KmsKeyArn")],
 }
 

@@ -143,6 +143,10 @@ def read_another_secret(world: World) -> Iterator[Request]:
     read = "secretsmanager:GetSecretValue"
     callers = [world.caller(name) for name in (*CONSUMERS, "replay")]
     yield from world.ask(callers, read, world.secrets.hash)
+    yield from world.ask(
+        [caller for caller in callers if "efresher" not in caller], read, world.secrets.refresher
+    )
+    yield from world.ask(world.caller("refresher"), read, world.secrets.warehouse)
     yield from world.ask(map(world.caller, PRODUCERS), read, world.secrets.warehouse)
 
 
@@ -183,6 +187,9 @@ def without_tls(world: World) -> Iterator[Request]:
     for topic in world.of_type("AWS::SNS::Topic"):
         person = administrator(topic.split(":")[4])
         yield from world.ask(person, "sns:Publish", topic, aws__SecureTransport="false")
+    for secret in (world.secrets.warehouse, world.secrets.refresher):
+        person, read = administrator(REPORTING), "secretsmanager:GetSecretValue"
+        yield from world.ask(person, read, secret, aws__SecureTransport="false")
     producers = map(world.caller, PRODUCERS)
     yield from world.ask(producers, "kinesis:PutRecords", world.stream, aws__SecureTransport="false")
 
@@ -199,6 +206,12 @@ def from_outside_the_firm(world: World) -> Iterator[Request]:
         for key in world.of_type("AWS::KMS::Key"):
             person, actions = administrator(key.split(":")[4]), "kms:CreateGrant kms:ScheduleKeyDeletion"
             yield from world.ask(person, actions, key, aws__SourceIp=address)
+        for secret in (world.secrets.warehouse, world.secrets.refresher):
+            person, actions = (
+                administrator(REPORTING),
+                "secretsmanager:GetSecretValue secretsmanager:PutSecretValue",
+            )
+            yield from world.ask(person, actions, secret, aws__SourceIp=address)
 
 
 def change_the_infrastructure(world: World) -> Iterator[Request]:

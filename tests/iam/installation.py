@@ -17,7 +17,6 @@ from schemas.catalog.entity import Catalog
 REPORTING, SOURCE, REGION = "111122223333", "444455556666", "eu-west-2"
 PREFIX = "headwater-test"
 HASH_KEY = f"arn:aws:kms:{REGION}:{SOURCE}:key/hash-secret"
-WAREHOUSE_KEY = f"arn:aws:kms:{REGION}:{REPORTING}:key/warehouse-secret"
 HOST = f"arn:aws:ec2:{REGION}:{REPORTING}:instance/i-0123456789abcdef0"
 HOST_KEY = f"arn:aws:kms:{REGION}:{REPORTING}:key/host"
 
@@ -44,10 +43,11 @@ REPLICAS = {
 
 
 class Secrets(NamedTuple):
-    """ARNs of the secrets that users create, with keys of their own."""
+    """ARNs of the secrets: users create the one for hashes, warehouse.yaml the others."""
 
     hash: str = f"arn:aws:secretsmanager:{REGION}:{SOURCE}:secret:headwater/hash-AbCdEf"
     warehouse: str = f"arn:aws:secretsmanager:{REGION}:{REPORTING}:secret:headwater/warehouse-AbCdEf"
+    refresher: str = f"arn:aws:secretsmanager:{REGION}:{REPORTING}:secret:headwater/refresher-AbCdEf"
 
 
 def installation(
@@ -55,31 +55,34 @@ def installation(
     secrets: Secrets,
     folder: Path = FOLDER,
     watched: Mapping[str, Any] | None = None,
+    workbench: Mapping[str, str] | None = None,
     **producers: str,
 ) -> Deployment:
     """Return what the templates of a folder permit, with every option that adds a permission.
 
-    `watched`: what the file has for the stacks of alarms. `producers`: more parameters of producers.yaml.
+    `watched`: what the file has for the stacks of alarms. `workbench`, `producers`: more parameters of
+    workbench.yaml and producers.yaml.
     """
     templates = load_templates(folder)
-    keys: dict[str, str] = {}  # outputs of the stack of the stream, which users copy into the file
+    keys: dict[str, str] = {}  # outputs of stacks, which users copy into the file
+    known = {"ConsumerSecret": secrets.warehouse, "RefresherSecret": secrets.refresher}
     stacks: list[Stack] = []
     for _ in range(2):
-        deployment, problems = deployment_of(_with_alarms(_values(secrets, keys, producers), watched or {}))
+        values = _values(secrets, keys, producers, workbench or {})
+        deployment, problems = deployment_of(_with_alarms(values, watched or {}))
         assert problems == []
         exports: dict[str, dict[str, Any]] = {REPORTING: {}, SOURCE: {}}
         stacks = []
         for made in stacks_of(deployment, catalog, templates, {}):
             given = {name: value.text for name, value in made.values.items()}
             name = deployment.stack(made.name)
-            stack = Stack(name, made.template.body, made.account, REGION, given, exports[made.account])
+            stack = Stack(name, made.template.body, made.account, REGION, given, exports[made.account], known)
             exports[made.account] = {**exports[made.account], **stack.exports}
             stacks.append(stack)
-            if made.template.name == "stream":
-                keys = {name: stack.outputs[name] for name in ("StreamKeyArn", "LogKeyArn")}
+            copied = _COPIED.get(made.template.name, ())
+            keys |= {name: stack.outputs[name] for name in copied}
     resources = [resource for stack in stacks for resource in stack.resources.values()]
-    keys = {secrets.hash: HASH_KEY, secrets.warehouse: WAREHOUSE_KEY, HOST: HOST_KEY}
-    return Deployment(resources, keys)
+    return Deployment(resources, {secrets.hash: HASH_KEY, HOST: HOST_KEY})
 
 
 def _with_alarms(values: dict[str, Any], watched: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,11 +92,18 @@ def _with_alarms(values: dict[str, Any], watched: Mapping[str, Any]) -> dict[str
     return {**values, "reporting": {**values["reporting"], **reporting}, "source": [{**source, **others}]}
 
 
-def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, str]) -> dict[str, Any]:
+_COPIED = {"stream": ("StreamKeyArn", "LogKeyArn"), "warehouse": ("WarehouseSecretKeyArn",)}
+"""Outputs that users copy into deployment.toml, by template."""
+
+
+def _values(
+    secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, str], workbench: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the file of the deployment, as tomllib reads it."""
-    warehouse = {"WarehouseSecretArn": secrets.warehouse, "WarehouseSecretKeyArn": WAREHOUSE_KEY}
+    warehouse = {"WarehouseSecretArn": secrets.warehouse}
     zips = {f"{side}Key": "a.zip" for side in ("Producers", "Consumers", "Refresher", "Scheduler")}
-    placeholder = dict.fromkeys(("StreamKeyArn", "LogKeyArn"), f"arn:aws:kms:{REGION}:{REPORTING}:key/0")
+    names = [name for copied in _COPIED.values() for name in copied]
+    placeholder = dict.fromkeys(names, f"arn:aws:kms:{REGION}:{REPORTING}:key/0")
     joined = {"VpcId": VPC, "ProducerGroupId": "sg-12345678"}
     tags = ("application", "environment", "owner", "data-class", "schedule")
     return {
@@ -102,8 +112,15 @@ def _values(secrets: Secrets, keys: Mapping[str, str], producers: Mapping[str, s
         "parameters": {**zips, **placeholder, **joined, **keys, "FirmCidrs": FIRM},
         "reporting": {
             "account": REPORTING,
-            "consumers": {**warehouse, "SubnetIds": "subnet-12345678", "SecurityGroupIds": "sg-12345678"},
             "network": NETWORK,
+            "warehouse": {},
+            "workbench": {**workbench},
+            "consumers": {
+                **warehouse,
+                "RefresherSecretArn": secrets.refresher,
+                "SubnetIds": "subnet-12345678",
+                "SecurityGroupIds": "sg-12345678",
+            },
             "replay": {**warehouse, "ImageDigest": f"sha256:{64 * '0'}"},
             "schedule": {
                 "WarehouseInstanceId": f"{PREFIX}-warehouse",

@@ -193,6 +193,45 @@ def _bucket(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]
         yield from _by("logging.s3.amazonaws.com", "s3:PutObject", key, deployment, page, **source)
 
 
+# RDS, EC2
+
+
+def _database(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    """Yield what the monitoring of a database's operating system calls."""
+    role, page = (
+        resource.properties["MonitoringRoleArn"],
+        "AmazonRDS/latest/UserGuide/USER_Monitoring.OS.Enabling.html",
+    )
+    yield from _assume("monitoring.rds.amazonaws.com", role, deployment, page, resource.arn)
+    group = f"arn:aws:logs:{resource.region}:{resource.account}:log-group:RDSOSMetrics"
+    session = _session(role)
+    yield from _by(session, "logs:CreateLogGroup logs:PutRetentionPolicy", group, deployment, page)
+    writes = "logs:CreateLogStream logs:DescribeLogStreams logs:GetLogEvents logs:PutLogEvents"
+    yield from _by(session, writes, f"{group}:log-stream:1", deployment, page)
+
+
+def _host(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
+    """Yield what the agent of Session Manager calls with the role of its host."""
+    page = "systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html"
+    profile = deployment.one("AWS::IAM::InstanceProfile", resource.properties["IamInstanceProfile"])
+    place = f"{resource.region}:{resource.account}"
+    role = f"arn:aws:iam::{resource.account}:role/{profile.properties['Roles'][0]}"
+    yield from _by("ec2.amazonaws.com", "sts:AssumeRole", role, deployment, page)
+    session = _session(role)
+    host = f"arn:aws:ec2:{place}:instance/i-12345678"
+    yield from _by(session, "ssm:UpdateInstanceInformation", host, deployment, page)
+    channels = "ssmmessages:{0}ControlChannel ssmmessages:{0}DataChannel"
+    for action in ("Create", "Open"):
+        yield from _by(session, channels.format(action), "*", deployment, page)
+    yield from _by(session, "logs:DescribeLogGroups", "*", deployment, page)
+    (group,) = (
+        each.arn for each in deployment.resources if each.stack == resource.stack and "LogGroup" in each.type
+    )
+    yield from _by(session, "logs:DescribeLogStreams", group, deployment, page)
+    stream = f"{group.removesuffix(':*')}:log-stream:1"
+    yield from _by(session, "logs:CreateLogStream logs:PutLogEvents", stream, deployment, page)
+
+
 # CloudWatch, Scheduler, ECS
 
 
@@ -292,6 +331,8 @@ _MAKERS: Mapping[str, Callable[[Resource, Deployment], Iterator[ServiceCall]]] =
     "AWS::ECS::TaskDefinition": _task,
     "AWS::EC2::FlowLog": _flow_log,
     "AWS::EC2::VPCPeeringConnection": _peering,
+    "AWS::RDS::DBInstance": _database,
+    "AWS::EC2::Instance": _host,
 }
 
 # Administrators
@@ -324,6 +365,7 @@ def _restored_schemas(delivery: Resource, deployment: Deployment) -> Iterator[Se
 _DEPLOYED = {
     "AWS::S3::Bucket": "s3:PutBucketPolicy s3:PutLifecycleConfiguration",
     "AWS::KMS::Key": "kms:DisableKey kms:PutKeyPolicy",
+    "AWS::SecretsManager::Secret": "secretsmanager:PutResourcePolicy",
 }
 """What CloudFormation calls for a person who deploys."""
 _ADMINISTERED: Mapping[str, tuple[str, str, str]] = {
@@ -337,6 +379,11 @@ _ADMINISTERED: Mapping[str, tuple[str, str, str]] = {
         "sqs:StartMessageMoveTask",
         "",
         "AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html",
+    ),
+    "AWS::SecretsManager::Secret": (
+        "secretsmanager:GetSecretValue secretsmanager:PutSecretValue",
+        "",
+        "secretsmanager/latest/userguide/auth-and-access_resource-policies.html",
     ),
     "AWS::SNS::Topic": ("sns:Publish", "", "sns/latest/dg/sns-access-policy-use-cases.html"),
 }

@@ -218,11 +218,12 @@ def plain_client(endpoint: str, service: str, account: str) -> Any:
 
 
 def make_secrets(endpoint: str, warehouse_url: str) -> Secrets:
-    """Create the secrets that a user creates before the deployment."""
+    """Create the secrets of a deployment, since the templates are not deployed here."""
     hashing = json.dumps({"id": "2026-01", "key": "0123456789abcdef" * 4})
     return Secrets(
         _secret(endpoint, SOURCE, "headwater/hash", hashing),
         _secret(endpoint, REPORTING, "headwater/warehouse", warehouse_url),
+        _secret(endpoint, REPORTING, "headwater/refresher", warehouse_url),
     )
 
 

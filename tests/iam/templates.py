@@ -71,6 +71,8 @@ class Stack:
     region: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     imports: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+    """ARNs of resources that exist, by logical name: those of secrets end with what AWS chooses."""
 
     @cached_property
     def resources(self) -> dict[str, Resource]:
@@ -164,6 +166,8 @@ class Stack:
 
     def _identity(self, logical: str) -> tuple[str, str]:
         """Return what Ref and GetAtt Arn return for a resource."""
+        if logical in self.known:
+            return self.known[logical], self.known[logical]
         body = self.template["Resources"][logical]
         service, pattern, names = _FORMS.get(body["Type"], ("cloudformation", "{name}", ()))
         properties = body.get("Properties", {})
@@ -195,6 +199,9 @@ _FORMS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "AWS::ECS::Cluster": ("ecs", "cluster/{name}", ("ClusterName",)),
     "AWS::ECS::TaskDefinition": ("ecs", "task-definition/{name}:1", ("Family",)),
     "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{name}", ("AlarmName",)),
+    "AWS::EC2::Instance": ("ec2", "instance/{name}", ()),
+    "AWS::IAM::InstanceProfile": ("iam", "instance-profile/{name}", ()),
+    "AWS::RDS::DBInstance": ("rds", "db:{name}", ("DBInstanceIdentifier",)),
     "AWS::Events::Rule": ("events", "rule/{name}", ("Name",)),
     "AWS::Scheduler::Schedule": ("scheduler", "schedule/default/{name}", ("Name",)),
 }

@@ -20,7 +20,9 @@ from template_rules import (
     retained,
     stores,
     texts,
+    warehouse,
     watching,
+    workbench,
 )
 
 Rule = Callable[[World], Iterator[str]]
@@ -38,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     *watching.RULES,
     *interfaces.RULES,
     *texts.RULES,
+    *warehouse.RULES,
+    *workbench.RULES,
 )
 
 

@@ -96,6 +96,11 @@ WAREHOUSE: Json = {
     "HEADWATER_LOG_LEVEL": "${LogLevel}",
     "FREETDSCONF": "/var/task/freetds.conf",
 }
+REFRESHER = WAREHOUSE | {
+    "HEADWATER_WAREHOUSE_SECRET": {
+        "Fn::If": ["HasRefresherSecret", "${RefresherSecretArn}", "${WarehouseSecretArn}"]
+    }
+}
 STREAM: Json = {
     "HEADWATER_STREAM": "${StreamStack:StreamArn}",
     "HEADWATER_LOG_BUCKET": "${StreamStack:LogBucketName}",
@@ -126,7 +131,7 @@ def functions(world: World) -> Iterator[str]:
 
 
 def _function(template: str, logical_id: str, function: Function) -> Json:
-    variables = WAREHOUSE if logical_id == "Refresher" else VARIABLES[template]
+    variables = REFRESHER if logical_id == "Refresher" else VARIABLES[template]
     expected: Json = {
         "FunctionName": f"{NAME}-{function.name}",
         "Description": re.compile(".+"),

@@ -64,6 +64,7 @@ KINESIS_READ = {
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ARN = "arn:${AWS::Partition}"
 HERE = "${AWS::Region}:${AWS::AccountId}"
+FORWARDING = "AWS-StartPortForwardingSessionToRemoteHost"
 VIA = "{}.${{AWS::Region}}.${{AWS::URLSuffix}}"
 
 KEYS = {
@@ -88,7 +89,26 @@ DECRYPTED_ONLY = {
 ENCRYPTED_ONLY = {"${StreamKeyArn}", "${LogKeyArn}"}
 """Keys of the reporting account: source accounts cannot read what they wrote."""
 
+REFRESHER_SECRET = text(
+    {"Fn::If": ["HasRefresherSecret", {"Ref": "RefresherSecretArn"}, {"Ref": "WarehouseSecretArn"}]}
+)
+METRICS = f"{ARN}:logs:{HERE}:log-group:RDSOSMetrics"
 OTHERS: dict[str, dict[str, set[str]]] = {
+    "warehouse": {
+        re.escape(METRICS): {"logs:CreateLogGroup", "logs:PutRetentionPolicy"},
+        re.escape(f"{METRICS}:log-stream:*"): LOGS | {"logs:DescribeLogStreams", "logs:GetLogEvents"},
+    },
+    "workbench": {
+        re.escape(f"{ARN}:ec2:{HERE}:instance/*"): {"ssm:UpdateInstanceInformation"},
+        r"\*": {
+            "logs:DescribeLogGroups",
+            *(f"ssmmessages:{do}{what}Channel" for do in ("Create", "Open") for what in ("Control", "Data")),
+        },
+        r"\$\{SessionLogGroup\.Arn\}": LOGS | {"logs:DescribeLogStreams"},
+        re.escape(f"{ARN}:ec2:{HERE}:instance/${{Workbench}}"): {"ssm:StartSession"},
+        re.escape(f"{ARN}:ssm:${{AWS::Region}}::document/{FORWARDING}"): {"ssm:StartSession"},
+        re.escape(f"{ARN}:ssm:{HERE}:session/*"): {"ssm:ResumeSession", "ssm:TerminateSession"},
+    },
     "producers": {
         r"\$\{StreamArn\}": {"kinesis:ListShards", "kinesis:PutRecords"},
         r"\$\{StreamRoleArn\}": {"sts:AssumeRole"},
@@ -105,6 +125,7 @@ OTHERS: dict[str, dict[str, set[str]]] = {
     "consumers": {
         r"\$\{StreamStack:StreamArn\}": KINESIS_READ | {"kinesis:DescribeStream"},
         r"\$\{WarehouseSecretArn\}": {"secretsmanager:GetSecretValue"},
+        re.escape(REFRESHER_SECRET): {"secretsmanager:GetSecretValue"},
         r"\$\{\w+LogGroup\.Arn\}": LOGS,
         r"\$\{(Refresher|Metrics)\.Arn\}": {"lambda:InvokeFunction"},
         re.escape(f"{ARN}:ec2:{HERE}:") + r"(network-interface|security-group|subnet)/\*": {
@@ -232,11 +253,21 @@ def _conditions(statement: Statement) -> list[Json]:
     if statement.sid == "AcceptFromNetwork":
         network = f"{ARN}:ec2:${{AWS::Region}}:${{ReportingAccount}}:vpc/${{VpcId}}"
         return [{"ArnEquals": {"ec2:RequesterVpc": [network]}}]
+    if statement.holder == "DevelopersPolicy":
+        return [DEVELOPERS.get(statement.sid, {})]
     if statement.sid == "ListDeadLetters":
         return [{"StringEquals": {"s3:prefix": ["dead-letters/"]}}]
     return [{}]
 
 
+FROM_FIRM = {"IpAddress": {"aws:SourceIp": ["${FirmCidrs}"]}}
+MFA = ["RequiresMfa", text({"aws:MultiFactorAuthPresent": "true"}), "${AWS::NoValue}"]
+DEVELOPERS: dict[str, Json] = {
+    "ForwardPort": FROM_FIRM
+    | {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": ["true"]}, "Bool": {"Fn::If": MFA}},
+    "EndOwnSessions": FROM_FIRM
+    | {"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": ["${aws:userid}"]}},
+}
 WHEN = {
     "AssumeStreamRole": "UsesStreamRole",
     "WriteStream": "!UsesStreamRole",
@@ -295,7 +326,7 @@ ATTACHED = {
     "producers.DynamoDbProducerRole": ["${PublishPolicy}"],
     "producers.ProducerRedriveRole": ["${PublishPolicy}", "${FilesPolicy}"],
     "consumers.ConsumerRole": ["${WarehousePolicy}", "${LogPolicy}", "${StreamPolicy}"],
-    "consumers.RefresherRole": ["${WarehousePolicy}"],
+    "consumers.RefresherRole": ["${RefresherPolicy}"],
     "consumers.ConsumerRedriveRole": ["${WarehousePolicy}", "${LogPolicy}"],
     "consumers.MetricsRole": ["${WarehousePolicy}", "${StreamPolicy}"],
 }
@@ -325,6 +356,16 @@ TRUST: dict[str, Json] = {
     },
     # CloudFormation there assumes the role for whoever deploys the stack.
     "the reporting account": {"AWS": f"{ARN}:iam::${{ReportingAccount}}:root", "Condition": {}},
+    "ec2": {"Service": "ec2.amazonaws.com", "Condition": {}},
+    "rds": {
+        "Service": "monitoring.rds.amazonaws.com",
+        "Condition": ACCOUNT
+        | {
+            "ArnEquals": {
+                "aws:SourceArn": [f"{ARN}:rds:{HERE}:db:${{Application}}-${{Environment}}-warehouse"]
+            }
+        },
+    },
     "ecs-tasks": {
         "Service": "ecs-tasks.amazonaws.com",
         "Condition": ACCOUNT | {"ArnLike": {"aws:SourceArn": [f"{ARN}:ecs:{HERE}:*"]}},
@@ -340,21 +381,27 @@ def _trust(statement: Json) -> Json:
     return {**{kind: text(who) for kind, who in principal.items()}, "Condition": conditions(statement)}
 
 
+USERS = (
+    ("AWS::Lambda::Function", "lambda", ("Role",)),
+    ("AWS::ECS::TaskDefinition", "ecs-tasks", ("ExecutionRoleArn", "TaskRoleArn")),
+    ("AWS::EC2::FlowLog", "vpc-flow-logs", ("DeliverLogsPermissionArn",)),
+    ("AWS::RDS::DBInstance", "rds", ("MonitoringRoleArn",)),
+)
+"""Types that use roles, the service that does, and the properties that name the roles."""
+
+
 def _users(template: Template) -> Iterator[tuple[str, str]]:
     """Yield each role of a template with the service that uses it."""
-    for type_, service, paths in (
-        ("AWS::Lambda::Function", "lambda", ("Role",)),
-        ("AWS::ECS::TaskDefinition", "ecs-tasks", ("ExecutionRoleArn", "TaskRoleArn")),
-    ):
+    for type_, service, paths in USERS:
         for _, properties in template.of_type(type_):
             for path in paths:
                 yield properties[path]["Fn::GetAtt"][0], service
     for _, properties in template.of_type("AWS::Scheduler::Schedule"):
         yield properties["Target"]["RoleArn"]["Fn::GetAtt"][0], "scheduler"
-    for _, properties in template.of_type("AWS::EC2::FlowLog"):
-        yield properties["DeliverLogsPermissionArn"]["Fn::GetAtt"][0], "vpc-flow-logs"
     if template.name == "replicas":
         yield "PeeringRole", "the reporting account"
+    for _, properties in template.of_type("AWS::IAM::InstanceProfile"):
+        yield from ((role["Ref"], "ec2") for role in properties["Roles"])
     for _, properties in template.of_type("AWS::KinesisFirehose::DeliveryStream"):
         yield properties["ExtendedS3DestinationConfiguration"]["RoleARN"]["Fn::GetAtt"][0], "firehose"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cfn_templates import IMPORTED, Json, World, differences, normal, text
 
-TYPES = {"String", "Number", "CommaDelimitedList"}
+TYPES = {"String", "Number", "CommaDelimitedList", "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>"}
 PARTS = {
     "Type",
     "Description",
@@ -66,6 +66,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "WarehouseInstanceId": ("*", "a_b", "1a", "a.b"),
     "AlarmEmail": ("*", "duty", "duty@", "@example.com", "a@b@example.com", "a b@example.com"),
     "RunbookUrl": ("", "*", "docs/", "http://example.com/docs", "https://example.com/docs/", "https://u:p@h"),
+    "NetworkStack": ("", "a_b", "1a"),
     "ProducersStack": ("", "a_b", "1a"),
     "SourceAccounts": ("", "*", "12345678901", "1234567890123", "arn:aws:iam::123456789012:root"),
     "CodeBucket": ("", "*", "A-Bucket", "a"),
@@ -98,9 +99,12 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "To": ("", "7:00", "24:01", "12:60", "20"),
     "WorkingDays": ("", "Monday", "mon", "1"),
     "Holidays": ("25.12.2026", "2026-12-25T00:00", "Christmas"),
+    "RefresherSecretArn": ("*", "arn:aws:secretsmanager:eu-west-2:123456789012:secret:*", "mssql://u:p@h/d"),
+    "InstanceClass": ("", "m6i.xlarge", "db.m6i", "db.t3.micro", "db.t3.medium", "db.m6g.xlarge"),
+    "BackupWindow": ("", "17:00", "17:00-24:00", "wed:17:00-wed:17:30"),
+    "MaintenanceWindow": ("", "18:00-18:30", "wed:18:00-wed:25:00", "Wed:18:00-Wed:18:30"),
     "RepositoryName": ("", "*", "UPPER", "repository:latest"),
     "ImageDigest": ("", "latest", "sha256:1234"),
-    "NetworkStack": ("", "a_b", "1a"),
     "VpcCidr": _RANGE,
     "SourceVpcCidr": _RANGE,
     "ReplicasCidr": _RANGE,
@@ -154,11 +158,17 @@ LEAST = {
     "ConsumerMemory": 512,
     "RefresherMemory": 256,
     "TaskCpu": 1024,
+    "AllocatedGiB": 20,
+    "MaxAllocatedGiB": 22,
+    "BackupDays": 7,
     "TaskMemory": 8192,
     "ReplicasPort": 1024,
 }
 MOST = {
     "MaxReceiveCount": 100,
+    "BackupDays": 35,
+    "AllocatedGiB": 16384,
+    "MaxAllocatedGiB": 16384,
     "FileSeconds": 900,
     "ConsumerSeconds": 900,
     "DynamoDbSeconds": 900,
@@ -173,6 +183,13 @@ CHOICES: dict[str, list[Any]] = {
     "LockMode": ["GOVERNANCE", "COMPLIANCE"],
     "LogLevel": ["DEBUG", "INFO", "WARNING", "ERROR"],
     "StreamMode": ["ON_DEMAND", "PROVISIONED"],
+    "Edition": ["sqlserver-se", "sqlserver-ee"],
+    "Version": ["15.0", "16.0"],
+    "MultiAz": ["true", "false"],
+    "Scheduled": ["true", "false"],
+    "RequireMfa": ["true", "false"],
+    "InstanceType": ["t4g.nano", "t4g.micro", "t4g.small"],
+    "ImageParameter": ["/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"],
 }
 
 
@@ -207,7 +224,9 @@ def _bounds(where: str, name: str, parameter: Json) -> Iterator[str]:
 def used(world: World) -> Iterator[str]:
     """Parameters, conditions and mappings that nothing uses."""
     for template in world.values():
-        body = json.dumps([template.resources, template.outputs, template.body.get("Conditions", {})])
+        body = json.dumps(
+            [template.resources, template.outputs, *map(template.body.get, ("Conditions", "Rules"))]
+        )
         for name in template.parameters:
             if f'"{name}"' not in body and f"${{{name}}}" not in body:
                 yield f"{template.name}.{name}: nothing uses the parameter"
@@ -228,6 +247,7 @@ CONDITIONS: dict[str, Json] = {
     "schedule": {
         "HasHosts": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "HostArns"}]}, ""]}]},
     },
+    "workbench": {"RequiresMfa": {"Fn::Equals": [{"Ref": "RequireMfa"}, "true"]}},
     "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
 }
 
@@ -314,6 +334,20 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "ReplicasGroupId": "${ReplicasGroup.GroupId}",
     },
     "schedule": {"SchedulerName": "${Scheduler}"},
+    "warehouse": {
+        "WarehouseHost": "${Warehouse.Endpoint.Address}",
+        "WarehouseSecretArn": "${ConsumerSecret}",
+        "RefresherSecretArn": "${RefresherSecret}",
+        "OwnerSecretArn": "${Warehouse.MasterUserSecret.SecretArn}",
+        "WarehouseSecretKeyArn": "${WarehouseKey.Arn}",
+        "WarehouseInstanceId": "${Warehouse}",
+        "MultiAz": "${MultiAz}",
+    },
+    "workbench": {
+        "WorkbenchInstanceId": "${Workbench}",
+        "DevelopersPolicyArn": "${DevelopersPolicy}",
+        "ShellDocumentName": "${ShellDocument}",
+    },
     "replay": {"ReplayClusterName": "${ReplayCluster}", "ReplayTaskArn": "${ReplayTask}"},
 }
 OPTIONAL = {

@@ -64,6 +64,12 @@ def _from_firm(name: str, *keys: str, **spared: Any) -> Json:
     return _form("Deny", "*", "s3:*", [f"${{{name}.Arn}}", f"${{{name}.Arn}}/*"], condition)
 
 
+SECRET = [
+    _tls("secretsmanager:*", "*"),
+    _form("Deny", "*", "secretsmanager:*", ["*"], _outside("aws:ViaAWSService") | ROLES),
+]
+
+
 def _access_logs(prefix: str) -> Json:
     origin = {"ArnEquals": {"aws:SourceArn": [f"{PREFIX}-{prefix}-{PLACE}"]}}
     service = {"Service": ["logging.s3.amazonaws.com"]}
@@ -163,6 +169,9 @@ REVIEWED: dict[str, list[Json]] = {
         ),
         _tls("sqs:*", "${FileQueue.Arn}"),
     ],
+    "warehouse.WarehouseKey": KEY,
+    "warehouse.ConsumerSecretPolicy": SECRET,
+    "warehouse.RefresherSecretPolicy": SECRET,
     "source.DeadFileQueuePolicy": [_tls("sqs:*", "${DeadFileQueue.Arn}")],
 }
 """The statements of each resource policy, and of no other."""
@@ -203,6 +212,7 @@ PROTECTED = {
     "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues"),
     "AWS::SNS::Topic": ("AWS::SNS::TopicPolicy", "Topics"),
     "AWS::Kinesis::Stream": ("AWS::Kinesis::ResourcePolicy", "ResourceArn"),
+    "AWS::SecretsManager::Secret": ("AWS::SecretsManager::ResourcePolicy", "SecretId"),
 }
 
 

@@ -15,6 +15,7 @@ KEEPS = {
     "AWS::KinesisFirehose::DeliveryStream",  # holds the position in the stream
     "AWS::SQS::Queue",
     "AWS::DynamoDB::Table",
+    "AWS::RDS::DBInstance",
 }
 KEPT_ROLES = {"stream.DeliveryRole"}  # of the delivery stream
 GOES = {
@@ -22,6 +23,7 @@ GOES = {
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::EC2::FlowLog",
+    "AWS::EC2::Instance",
     "AWS::EC2::NetworkAcl",
     "AWS::EC2::NetworkAclEntry",
     "AWS::EC2::Route",
@@ -38,6 +40,7 @@ GOES = {
     "AWS::ECS::Cluster",
     "AWS::ECS::TaskDefinition",
     "AWS::Events::Rule",
+    "AWS::IAM::InstanceProfile",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
@@ -48,12 +51,17 @@ GOES = {
     "AWS::Logs::LogGroup",  # stated, since a new stack could not create a group that is still there
     "AWS::Logs::LogStream",
     "AWS::Logs::MetricFilter",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::SSM::Document",
     "AWS::Scheduler::Schedule",
+    "AWS::SecretsManager::ResourcePolicy",
+    "AWS::SecretsManager::Secret",  # stated; a new password is given to the login again
 }
 ATTRIBUTES = {"Type", "Properties", "DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
 CONDITIONAL = {

@@ -115,6 +115,7 @@ ALIASES = {
     "stream.${StreamKey}": f"alias/{NAME}-stream",
     "stream.${LogKey}": f"alias/{NAME}-log",
     "stream.${OperationsKey}": f"alias/{NAME}-operations",
+    "warehouse.${WarehouseKey}": f"alias/{NAME}-warehouse",
     "source.${SourceKey}": f"alias/{NAME}-source",
     "source.${OperationsKey}": f"alias/{NAME}-source-operations",
 }
@@ -197,6 +198,9 @@ LOG_GROUPS = {
     "stream.DeliveryLogGroup": f"/aws/kinesisfirehose/{NAME}-events-to-log",
     "replay.ReplayLogGroup": f"/aws/ecs/{NAME}-replay",
     "network.FlowLogGroup": f"/aws/vpc/{NAME}-flow",
+    "warehouse.WarehouseAgentLogGroup": f"/aws/rds/instance/{NAME}-warehouse/agent",
+    "warehouse.WarehouseErrorLogGroup": f"/aws/rds/instance/{NAME}-warehouse/error",
+    "workbench.SessionLogGroup": f"/aws/ssm/{NAME}-workbench",
 }
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from cfn_templates import World
 
-SERVICES = {"cloudwatch", "ecs-tasks", "firehose", "lambda", "logging.s3", "s3", "scheduler", "vpc-flow-logs"}
+SERVICES = {
+    *("cloudwatch", "ec2", "ecs-tasks", "firehose", "lambda", "logging.s3", "monitoring.rds", "s3"),
+    *("scheduler", "vpc-flow-logs"),
+}
 """Service principals, whose names are the same in every partition."""
 FORBIDDEN = {
     "an account id": re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])"),
@@ -49,13 +52,14 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def sections(world: World) -> Iterator[str]:
-    """Sections that no rule reads, such as transforms and rules."""
+    """Sections that no rule reads, such as transforms."""
     known = {
         "AWSTemplateFormatVersion",
         "Description",
         "Parameters",
         "Conditions",
         "Mappings",
+        "Rules",
         "Resources",
         "Outputs",
     }
@@ -69,6 +73,7 @@ SKIPPED = {
     "AWS::KinesisFirehose::DeliveryStream": {"CKV_AWS_240", "CKV_AWS_241"},
     "AWS::Lambda::Function": {"CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117", "CKV_AWS_173"},
     "AWS::Scheduler::Schedule": {"CKV_AWS_297"},
+    "AWS::RDS::DBInstance": {"CKV_AWS_157"},
 }
 
 

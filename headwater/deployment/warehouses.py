@@ -1,0 +1,108 @@
+"""The warehouse and the workbench: combinations of parameters that AWS refuses, or that cannot be stopped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from headwater.deployment.deployment import Deployment
+from headwater.deployment.stacks import Stack
+
+_IN_NETWORK = ("warehouse", "workbench")
+_HALF_HOUR, _DAY = 30, 24 * 60
+_WEEK = 7 * _DAY
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def warehouse_problems(deployment: Deployment, stacks: Iterable[Stack]) -> Iterator[str]:
+    """Yield what is wrong with the stacks of the warehouse and of the workbench."""
+    for stack in stacks:
+        if stack.template.name in _IN_NETWORK and "network" not in deployment.reporting.parameters:
+            yield f"{stack.where}, {stack.template.name}: is in no network; allowed: with [reporting.network]"
+        if stack.template.name == "warehouse":
+            yield from _zones(deployment, stack)
+            yield from _sizes(stack)
+            yield from _windows(stack)
+
+
+def _zones(deployment: Deployment, stack: Stack) -> Iterator[str]:
+    """Yield a schedule for a database that cannot be stopped.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_SQLServerMultiAZ.Recommendations.html
+    """
+    if _text(stack, "MultiAz") == "true" and "schedule" in deployment.reporting.parameters:
+        yield (
+            f"{stack.places['MultiAz']}: found true with [reporting.schedule], which stops the database: AWS "
+            "stops no SQL Server in several zones; allowed: false, or no schedule"
+        )
+
+
+def _sizes(stack: Stack) -> Iterator[str]:
+    """Yield classes and sizes that RDS does not offer.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/SQLServer.Concepts.General.InstanceClasses.html
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+    """
+    family, _, size = _text(stack, "InstanceClass").removeprefix("db.").partition(".")
+    where = stack.places["InstanceClass"]
+    if size == "large" and _text(stack, "Edition") == "sqlserver-ee":
+        yield f"{where}: found db.{family}.large for the Enterprise edition; allowed: xlarge or larger"
+    if family == "t3" and size.endswith("large") and size not in ("xlarge", "2xlarge"):
+        yield f"{where}: found db.t3.{size}; allowed: db.t3.xlarge or db.t3.2xlarge"
+    first, most = (_number(stack, name) for name in ("AllocatedGiB", "MaxAllocatedGiB"))
+    if first and most and most * 10 < first * 11:
+        yield (
+            f"{stack.places['MaxAllocatedGiB']}: found {most} with AllocatedGiB = {first}; allowed: at least "
+            "a tenth more, up to which RDS enlarges the storage"
+        )
+
+
+def _windows(stack: Stack) -> Iterator[str]:
+    """Yield windows that are too short, or at the same time.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
+    """
+    windows = {name: _minutes(_text(stack, name)) for name in ("BackupWindow", "MaintenanceWindow")}
+    for name, window in windows.items():
+        if window and _length(window, _DAY if name == "BackupWindow" else _WEEK) < _HALF_HOUR:
+            yield f"{stack.places[name]}: found less than half an hour; allowed: at least half an hour"
+    backup, maintenance = windows.values()
+    if backup and maintenance and _meet(backup, maintenance):
+        yield (
+            f"{stack.places['MaintenanceWindow']}: found a time within BackupWindow; allowed: another time, "
+            "since RDS does not do both at once"
+        )
+
+
+def _minutes(window: str) -> tuple[int, int] | None:
+    """Return start and end of a window in minutes, of the day or of the week; None for another text."""
+    found = re.findall(r"(?:(\w{3}):)?(\d\d):(\d\d)", window)
+    if len(found) != 2 or any(day and day not in _DAYS for day, *_ in found):
+        return None
+    start, end = ((_DAYS.index(day) if day else 0) * _DAY + int(h) * 60 + int(m) for day, h, m in found)
+    return start, end
+
+
+def _length(window: tuple[int, int], period: int) -> int:
+    start, end = window
+    return (end - start) % period
+
+
+def _meet(backup: tuple[int, int], maintenance: tuple[int, int]) -> bool:
+    """Return whether a daily window and a weekly one have a minute in common."""
+    start, length = backup[0], _length(backup, _DAY)
+    return any(
+        (minute - start) % _DAY < length
+        for minute in range(maintenance[0], maintenance[0] + _length(maintenance, _WEEK))
+    )
+
+
+def _text(stack: Stack, name: str) -> str:
+    value = stack.values.get(name)
+    return value.text if value else ""
+
+
+def _number(stack: Stack, name: str) -> int:
+    """Return a number; 0 for another text, which other rules refuse."""
+    text = _text(stack, name)
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
