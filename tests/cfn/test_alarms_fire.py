@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 from aws_metrics import AWS_METRICS, DOCS
+from cfn_templates import load_world, normal
 from dynamodb_world import order, record
 from evaluated import Alarm, Line, alarms_of, filtered, matches, metrics_in
 from iam import story
@@ -200,6 +201,15 @@ OURS = {name: alarm for name, alarm in ALARMS.items() if name not in OF_AWS}
 def test_every_alarm_of_our_metrics_has_a_condition_that_makes_it_fire() -> None:
     assert sorted(OURS) == sorted(CONDITIONS)
     assert len(ALARMS) >= 40
+
+
+def test_the_deployment_of_this_test_has_every_alarm_of_every_template() -> None:
+    names = {
+        normal(properties["AlarmName"]).removeprefix("${Application}-${Environment}-")
+        for template in load_world().values()
+        for _, properties in template.of_type("AWS::CloudWatch::Alarm")
+    }
+    assert {name for name in names if not name.startswith("no-file-")} <= ALARMS.keys()
 
 
 @pytest.mark.parametrize("name", OURS)
