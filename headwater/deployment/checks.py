@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from headwater.deployment.deployment import Deployment, Source
 from headwater.deployment.feeds import feed_problems
-from headwater.deployment.firm import firm_problems
 from headwater.deployment.limits import too_long
 from headwater.deployment.networks import network_problems
 from headwater.deployment.sleeping import sleeping
@@ -155,7 +154,6 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
         # What follows from a part that is refused itself is no second mistake.
         if allowed and (deployment.is_named or not value.derived) and (value.text or name not in IDENTITY):
             yield _value_refused(value, allowed)
-    yield from firm_problems(stack)
     yield from _quotas(stack)
     if deployment.is_named:
         for text in too_long(stack, deployment.stack(stack.name), deployment.region):

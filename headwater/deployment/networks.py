@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 from itertools import combinations
 from typing import NamedTuple
 
@@ -15,6 +15,10 @@ from schemas.refusals import refused
 # Ranges that are not public: RFC 1918, and the shared range that AWS documents beside them:
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+# Nor does a request come from these. By a VPC endpoint it comes from a private address, but then without
+# aws:SourceIp: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+# The list: https://www.iana.org/assignments/iana-ipv4-special-registry
+_RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
 # Some AWS services use it inside (the same page), as does Docker on a host.
 _TAKEN = IPv4Network("172.17.0.0/16")
 _LOST = 5  # addresses of each subnet: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
@@ -103,11 +107,14 @@ def _private(value: Value) -> Iterator[str]:
 
 
 def _firm(value: Value) -> Iterator[str]:
+    """Yield ranges of the firm that are none, or not public."""
     for part in filter(None, map(str.strip, value.text.split(","))):
-        try:
-            ip_network(part)
-        except ValueError:
+        network = network_of(part)
+        if network is None:
             yield str(refused(value.where, part, "a network in CIDR form, such as 203.0.113.0/24"))
+        elif any(network.overlaps(other) for other in (*_PRIVATE, *_RESERVED)):
+            allowed = "public ranges, since requests never have a private address"
+            yield str(refused(value.where, part, allowed))
 
 
 def network_of(text: str) -> IPv4Network | None:
