@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-_WIDTH, _LEFT, _ROW, _TOP = 900, 240, 34, 60
+_WIDTH, _LEFT, _ROW, _TOP = 920, 240, 34, 70
 _SCALE = 80
 """Pixels of a factor of ten."""
 _DECADES = 8
@@ -27,6 +27,8 @@ def picture(title: str, bars: Sequence[tuple[str, float | None]], load: float) -
         *(line for number, bar in enumerate(bars) for line in _bar(number, *bar)),
         f'<line x1="{_x(load):.0f}" x2="{_x(load):.0f}" y1="{_TOP - 8}" y2="{height - 30}" stroke="#c00" '
         'stroke-width="2"/>',
+        f'<text x="{_x(load):.0f}" y="{_TOP - 14}" text-anchor="middle" fill="#c00">'
+        f"{load:,g} events/s</text>",
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -40,8 +42,13 @@ def _tick(decade: int, height: int) -> str:
     x = _LEFT + _SCALE * decade
     return (
         f'<line x1="{x}" x2="{x}" y1="{_TOP - 8}" y2="{height - 30}" stroke="#ddd"/>'
-        f'<text x="{x}" y="{height - 12}" text-anchor="middle">{10**decade:,}</text>'
+        f'<text x="{x}" y="{height - 12}" text-anchor="middle">{_short(decade)}</text>'
     )
+
+
+def _short(decade: int) -> str:
+    """Return a power of ten with k or M for the zeros, since long labels would overlap."""
+    return f"{10 ** (decade % 3)}{('', 'k', 'M')[decade // 3]}"
 
 
 def _bar(number: int, name: str, events: float | None) -> list[str]:
