@@ -11,7 +11,6 @@ shard-hours.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,9 @@ from pathlib import Path
 from schemas.catalog.files import read_toml
 from schemas.errors import ConfigurationError
 from schemas.refusals import missing, only_known, refused
+
+MOST = 10**9
+"""A price above it is a slip of the keyboard, and would not be computed exactly."""
 
 UNITS: Mapping[str, str] = {
     "shard-hour": "hour of a shard of a provisioned stream",
@@ -59,12 +61,12 @@ def read_prices(file: Path) -> Prices:
 def _prices(found: Mapping[str, object]) -> Prices:
     only_known("price file", found, ("currency", "prices"))
     currency, values = found.get("currency"), found.get("prices")
-    if not isinstance(currency, str) or not currency.strip():
+    if not isinstance(currency, str) or not currency.strip() or not currency.isprintable():
         raise missing("price file", "currency", "a text, such as GBP")
     if not isinstance(values, dict) or not values:
         raise missing("price file", "prices", f"a table with some of {', '.join(UNITS)}")
     only_known("price file: prices", values, UNITS)
     for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise refused(f"price file: {key}", value, f"a price of 0 or more for one {UNITS[key]}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST:
+            raise refused(f"price file: {key}", value, f"a price of 0 to {MOST:,} for one {UNITS[key]}")
     return Prices(currency.strip(), {key: float(value) for key, value in values.items()})

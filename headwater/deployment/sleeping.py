@@ -1,11 +1,14 @@
-"""The schedule of a deployment, against the retention of its stream."""
+"""The schedule of a deployment, against the retention of its stream and the windows of its warehouse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
-from headwater.deployment.stacks import Stack
+from headwater.deployment.stacks import Stack, Value
+from headwater.deployment.warehouses import DAY, WEEK, length, minutes
 from headwater.schedule.calendar import Calendar, Period
 from headwater.schedule.figures import HOUR, longest_night
 from headwater.schedule.reading import NAMES, read_calendar
@@ -28,6 +31,10 @@ def sleeping(stacks: Iterable[Stack]) -> Iterator[str]:
     yield from problems
     if calendar and stream and stream.values["RetentionHours"].text.isdecimal():
         yield from _retention(calendar, stream)
+    if calendar and "warehouse" in by_name:
+        values = by_name["warehouse"].values
+        yield from _windows(calendar, values["BackupWindow"], DAY)
+        yield from _windows(calendar, values["MaintenanceWindow"], WEEK)
 
 
 def _retention(calendar: Calendar, stream: Stack) -> Iterator[str]:
@@ -46,6 +53,29 @@ def _retention(calendar: Calendar, stream: Stack) -> Iterator[str]:
                 f"{start} to {end}, and {MARGIN} more are to notice a consumer that does not read",
             )
         )
+
+
+def _windows(calendar: Calendar, value: Value, every: int) -> Iterator[str]:
+    """Yield a window, which recurs after so many minutes, that finds the database off for a fortnight."""
+    # RDS does neither to a database that is stopped:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithAutomatedBackups.html
+    window = minutes(value.text)
+    if window is None:
+        return
+    lasts = timedelta(minutes=length(window, every))
+    fortnight, monday = 2 * WEEK, datetime(_YEARS[0], 1, 5, tzinfo=UTC)
+    starts = [timedelta(minutes=window[0] + number * every) for number in range(fortnight // every)]
+    plain = replace(calendar, holidays=frozenset())
+    for first in (monday + number * timedelta(minutes=fortnight) for number in range(26)):
+        if not any(_is_on(plain, first + start, lasts) for start in starts):
+            allowed = "a time in UTC at which the schedule keeps the database on, in summer and in winter"
+            yield str(refused(value.where, value.text, allowed))
+            return
+
+
+def _is_on(calendar: Calendar, start: datetime, lasts: timedelta) -> bool:
+    periods = calendar.periods(start, start + lasts)
+    return sum((period.length for period in periods), timedelta()) == lasts
 
 
 def _longest(calendar: Calendar) -> Period:

@@ -56,9 +56,9 @@ class Parameter:
             yield from self._broken_number(value)
 
     def _broken_number(self, value: str) -> Iterable[str]:
-        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
-            yield "a number"
-        elif not self.range[0] <= float(value) <= self.range[1]:
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
+            yield "a whole number"  # all of them count or measure in whole units
+        elif not self.range[0] <= int(value) <= self.range[1]:
             yield f"a number from {self.range[0]:g} to {self.range[1]:g}"
 
 

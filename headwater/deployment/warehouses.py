@@ -9,8 +9,8 @@ from headwater.deployment.deployment import Deployment
 from headwater.deployment.stacks import Stack
 
 _IN_NETWORK = ("warehouse", "workbench")
-_HALF_HOUR, _DAY = 30, 24 * 60
-_WEEK = 7 * _DAY
+_HALF_HOUR, DAY = 30, 24 * 60
+WEEK = 7 * DAY
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -62,9 +62,9 @@ def _windows(stack: Stack) -> Iterator[str]:
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
     """
-    windows = {name: _minutes(_text(stack, name)) for name in ("BackupWindow", "MaintenanceWindow")}
+    windows = {name: minutes(_text(stack, name)) for name in ("BackupWindow", "MaintenanceWindow")}
     for name, window in windows.items():
-        if window and _length(window, _DAY if name == "BackupWindow" else _WEEK) < _HALF_HOUR:
+        if window and length(window, DAY if name == "BackupWindow" else WEEK) < _HALF_HOUR:
             yield f"{stack.places[name]}: found less than half an hour; allowed: at least half an hour"
     backup, maintenance = windows.values()
     if backup and maintenance and _meet(backup, maintenance):
@@ -74,26 +74,27 @@ def _windows(stack: Stack) -> Iterator[str]:
         )
 
 
-def _minutes(window: str) -> tuple[int, int] | None:
+def minutes(window: str) -> tuple[int, int] | None:
     """Return start and end of a window in minutes, of the day or of the week; None for another text."""
     found = re.findall(r"(?:(\w{3}):)?(\d\d):(\d\d)", window)
     if len(found) != 2 or any(day and day not in _DAYS for day, *_ in found):
         return None
-    start, end = ((_DAYS.index(day) if day else 0) * _DAY + int(h) * 60 + int(m) for day, h, m in found)
+    start, end = ((_DAYS.index(day) if day else 0) * DAY + int(h) * 60 + int(m) for day, h, m in found)
     return start, end
 
 
-def _length(window: tuple[int, int], period: int) -> int:
+def length(window: tuple[int, int], period: int) -> int:
+    """Return the minutes of a window that recurs after so many minutes."""
     start, end = window
     return (end - start) % period
 
 
 def _meet(backup: tuple[int, int], maintenance: tuple[int, int]) -> bool:
     """Return whether a daily window and a weekly one have a minute in common."""
-    start, length = backup[0], _length(backup, _DAY)
+    start, lasts = backup[0], length(backup, DAY)
     return any(
-        (minute - start) % _DAY < length
-        for minute in range(maintenance[0], maintenance[0] + _length(maintenance, _WEEK))
+        (minute - start) % DAY < lasts
+        for minute in range(maintenance[0], maintenance[0] + length(maintenance, WEEK))
     )
 
 

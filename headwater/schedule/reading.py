@@ -16,10 +16,16 @@ ZONE, FROM, TO, WORKING_DAYS, HOLIDAYS = NAMES = ("Zone", "From", "To", "Working
 """The parts of a calendar. Lists are texts with commas between the items."""
 WEEK: Final = ",".join(DAYS[:5])
 """The working days of most firms."""
+FIRST_YEAR, LAST_YEAR = 1980, 2100
+"""Years that a calendar may be about; outside them the rules of a time zone are guesses."""
 MIDNIGHT: Final = 24 * 60
 # All variables of a function have 4 KB together, and the other ones are names:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MOST_HOLIDAYS: Final = 200
+
+
+# Names that a system has beside those of the database. What they mean depends on the machine.
+_NO_ZONES: Final = {"Factory", "localtime", "posixrules"}
 
 
 def read_calendar(texts: Mapping[str, str], places: Mapping[str, str]) -> tuple[Calendar | None, list[str]]:
@@ -39,7 +45,7 @@ def read_calendar(texts: Mapping[str, str], places: Mapping[str, str]) -> tuple[
 
 
 def _problems(texts: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Exception]:
-    zones = available_timezones()
+    zones = available_timezones() - _NO_ZONES
     if texts[ZONE] not in zones:
         near = unknown(places[ZONE], texts[ZONE], sorted(zones))
         hint = re.search(r"did you mean .*?\? ", str(near))
@@ -72,7 +78,7 @@ def _days(text: str, place: str) -> Iterator[Exception]:
 def _holidays(days: tuple[str, ...], place: str) -> Iterator[Exception]:
     for day, count in Counter(days).items():
         if not _is_date(day):
-            yield refused(place, day, "dates, such as 2026-12-25")
+            yield refused(place, day, f"dates, such as 2026-12-25, from {FIRST_YEAR} to {LAST_YEAR}")
         elif count > 1:
             yield refused(place, day, f"each date once; it is there {count} times")
     if len(days) > MOST_HOLIDAYS:
@@ -91,6 +97,7 @@ def _minutes(text: str) -> int | None:
 
 def _is_date(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        day = date.fromisoformat(text)
     except ValueError:
         return False
+    return day.isoformat() == text and FIRST_YEAR <= day.year <= LAST_YEAR

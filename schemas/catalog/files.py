@@ -16,7 +16,7 @@ def read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigurationError("file not found; every entity has one") from None
+        raise ConfigurationError("file not found") from None
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -46,6 +46,7 @@ def test_the_defaults_are_right() -> None:
         ({"AllocatedGiB": 10}, "warehouse, AllocatedGiB: found"),
         ({"AllocatedGiB": 950}, "MaxAllocatedGiB: found 1000 with AllocatedGiB = 950"),
         ({"AllocatedGiB": "many"}, "warehouse, AllocatedGiB: found"),
+        ({"AllocatedGiB": "100.5"}, "warehouse, AllocatedGiB: found"),
         ({"BackupDays": 0}, "warehouse, BackupDays: found"),
         ({"BackupWindow": "17:00-17:15"}, "BackupWindow: found less than half an hour"),
         ({"BackupWindow": "23:50-00:10"}, "BackupWindow: found less than half an hour"),

@@ -213,7 +213,7 @@ def test_the_cost_of_a_month_is_quantity_times_price(
         ('currency = "GBP"\n[prices]\nshard-hours = 1', 'did you mean "shard-hour"?'),
         (
             'currency = "GBP"\n[prices]\nshard-hour = -1',
-            "shard-hour: found -1; allowed: a price of 0 or more",
+            "shard-hour: found -1; allowed: a price of 0 to 1,000,000,000",
         ),
         ('currency = "GBP"\n[prices]\nshard-hour = true', "shard-hour: found true"),
         ('currency = "GBP"\n[prices]\nshard-hour = "1"', 'shard-hour: found "1"'),

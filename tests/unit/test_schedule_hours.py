@@ -103,6 +103,7 @@ def test_values_of_the_deployment_which_options_replace(
         (("--from", "24:00"), "later than From"),
         (("--to", "24:01"), '--to: found "24:01"'),
         (("--to", "20:60"), "hours and minutes"),
+        (("--zone", "localtime"), "a time zone of the IANA database"),
         (("--days", "Mon,Tues"), 'did you mean "Tue"?'),
         (("--days", "Mon,Mon"), "each once"),
         (("--days", ""), "one or more of Mon"),
@@ -120,6 +121,8 @@ def test_bad_hours_are_refused(
     [
         ("2026-02-30", 'found "2026-02-30"; allowed: dates, such as 2026-12-25'),
         ("25.12.2026", "dates, such as"),
+        ("0001-01-01", "from 1980 to 2100"),
+        ("9999-12-31", "from 1980 to 2100"),
         ("20261225", "dates, such as"),
         ("2026-12-25\n2026-12-25", "each date once; it is there 2 times"),
     ],
@@ -135,9 +138,11 @@ def test_bad_holidays_are_refused(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("warehouse-hour = -0.5", "warehouse-hour: found -0.5; allowed: a price of 0 or more"),
+        ("warehouse-hour = -0.5", "warehouse-hour: found -0.5; allowed: a price of 0 to 1,000,000,000"),
         ("warehouse-hour = nan", "warehouse-hour: found"),
         ("warehouse-hour = inf", "warehouse-hour: found"),
+        ("warehouse-hour = 1e308", "warehouse-hour: found 1e+308"),
+        (f"warehouse-hour = 1{'0' * 400}", "warehouse-hour: found 1"),
         ("warehouse-hour = true", "warehouse-hour: found true"),
         ('warehouse-hour = "1"', "warehouse-hour: found"),
         ("warehouse = 1", "unknown property"),
@@ -165,10 +170,16 @@ def test_values_that_are_missing_are_named(tmp_path: Path, capsys: pytest.Captur
     assert "--from, --to: missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("year", ["1979", "2101", "next"])
+@pytest.mark.parametrize("year", ["1979", "2101", "99999", "2026.5", "", "next"])
 def test_a_year_that_is_none_is_refused(year: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         hours(*LONDON, "--year", year)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00Z", "2026-01-01T00:00:00"])
+def test_a_moment_outside_of_these_years_is_refused(at: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        hours(*LONDON, "--at", at)
 
 
 # The deployment
@@ -242,6 +253,29 @@ def test_a_night_of_another_year_of_the_holidays_is_judged() -> None:
 def test_a_bad_schedule_is_refused(name: str, value: object, expected: str) -> None:
     found = problems(SCHEDULE | {name: value})
     assert any(expected in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("windows", "schedule", "expected"),
+    [
+        ({}, {}, []),
+        ({"BackupWindow": "02:00-02:30"}, {}, ["BackupWindow"]),
+        ({"BackupWindow": "19:00-19:30"}, {}, ["BackupWindow"]),  # 20:00 in summer
+        ({"BackupWindow": "23:45-00:15"}, {"From": "00:00", "To": "24:00", "Zone": "UTC"}, []),
+        ({"MaintenanceWindow": "sun:10:00-sun:10:30"}, {}, ["MaintenanceWindow"]),
+        ({"MaintenanceWindow": "sun:10:00-sun:10:30"}, {"WorkingDays": ["Fri", "Sat", "Sun"]}, []),
+        ({}, {"Zone": "Asia/Tokyo"}, ["BackupWindow", "MaintenanceWindow"]),
+    ],
+)
+def test_a_window_in_which_the_warehouse_is_off_is_refused(
+    windows: dict[str, str], schedule: dict[str, object], expected: list[str]
+) -> None:
+    values = changed("reporting.schedule", SCHEDULE | schedule)
+    values["parameters"] = {**COMPLETE["parameters"], "SchedulerKey": "a-0123456789ab.zip"}
+    values["reporting"] |= {"warehouse": windows, "network": {}}
+    found = [text for text in planned(values)[2] if "Window" in text]
+    assert [text.split(": found")[0].rpartition(", ")[2] for text in found] == expected
+    assert all("allowed: a time in UTC at which the schedule keeps the database on" in text for text in found)
 
 
 def test_a_schedule_without_its_hours_is_missing_them() -> None:

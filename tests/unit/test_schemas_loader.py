@@ -151,7 +151,7 @@ def test_an_empty_entity_folder(tmp_path: Path) -> None:
 def test_no_entity_toml(tmp_path: Path) -> None:
     folder = write(tmp_path)
     (folder / "entity.toml").unlink()
-    assert refusal(folder) == "file not found; every entity has one"
+    assert refusal(folder) == "file not found"
 
 
 @pytest.mark.parametrize("name", ["v3.avsc", "link.avsc", "v01.avsc"])

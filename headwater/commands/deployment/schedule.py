@@ -18,7 +18,18 @@ from headwater.prices import Prices, read_prices
 from headwater.schedule.calendar import Calendar, Change
 from headwater.schedule.costs import Cost, costs
 from headwater.schedule.figures import HOUR, YearFigures, figures
-from headwater.schedule.reading import FROM, HOLIDAYS, NAMES, TO, WEEK, WORKING_DAYS, ZONE, read_calendar
+from headwater.schedule.reading import (
+    FIRST_YEAR,
+    FROM,
+    HOLIDAYS,
+    LAST_YEAR,
+    NAMES,
+    TO,
+    WEEK,
+    WORKING_DAYS,
+    ZONE,
+    read_calendar,
+)
 from schemas.catalog.files import read_text
 from schemas.errors import ConfigurationError
 
@@ -51,7 +62,7 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--days", metavar="DAYS", help=f"the working days ({WEEK})")
     parser.add_argument("--holidays", type=Path, metavar="FILE", help="a file with one date on each line")
     parser.add_argument("--year", type=_year, metavar="YYYY", help="the year (the present one)")
-    parser.add_argument("--at", type=moment, metavar="MOMENT", help="the moment before the next change (now)")
+    parser.add_argument("--at", type=_at, metavar="MOMENT", help="the moment before the next change (now)")
     parser.add_argument(
         "--prices",
         type=Path,
@@ -158,7 +169,12 @@ def _text(file: Path) -> str:
 
 
 def _year(text: str) -> int:
-    year = int(text)
-    if not 1980 <= year <= 2100:
-        raise argparse.ArgumentTypeError(f"{year} is not a year: 1980 to 2100")
-    return year
+    if not text.isdecimal() or not FIRST_YEAR <= int(text) <= LAST_YEAR:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a year: {FIRST_YEAR} to {LAST_YEAR}")
+    return int(text)
+
+
+def _at(text: str) -> datetime:
+    at = moment(text)
+    _year(str(at.year))
+    return at
