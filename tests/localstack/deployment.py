@@ -202,7 +202,9 @@ class Deployment:
             for logical, table in physical.items()
             if declared["Resources"][logical]["Type"] == "AWS::DynamoDB::Table"
         }
-        stack = Deployed(name, declared, account, REGION, given, imports, physical, streams)
+        stack = Deployed(
+            name, declared, account, REGION, given, imports, physical=physical, table_streams=streams
+        )
         self.stacks[account, template] = stack
         return stack
 

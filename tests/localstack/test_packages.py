@@ -98,8 +98,8 @@ def test_extension_modules_are_of_the_machine(built: Path, arch: str) -> None:
         with zipfile.ZipFile(built / f"{side.name}-{arch}.zip") as archive:
             modules = [name for name in archive.namelist() if ".so" in Path(name).suffixes]
             headers = {name: archive.read(name)[:20] for name in modules}
-        assert modules
-        assert {int.from_bytes(header[18:20], "little") for header in headers.values()} == {MACHINES[arch]}
+        assert modules or side.name == "scheduler"  # which is Python alone
+        assert {int.from_bytes(header[18:20], "little") for header in headers.values()} <= {MACHINES[arch]}
 
 
 def test_the_home_replaces_the_samples_and_the_bundle_is_where_the_warehouse_is(built: Path) -> None:
