@@ -7,6 +7,7 @@ TLS = "warehouse/WarehouseParameters/Parameters"
 ROLE, DEVELOPERS = "workbench/WorkbenchRole", "workbench/DevelopersPolicy"
 INGRESS = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "203.0.113.0/24"}
 ANY_DOCUMENT = {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}::document/*"}
+ANY_SESSION = {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:session/*"}
 ANY_INSTANCE = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*"}
 
 WAREHOUSE: tuple[Mutation, ...] = (
@@ -103,6 +104,7 @@ WORKBENCH: tuple[Mutation, ...] = (
         Condition={"IpAddress": {"aws:SourceIp": {"Ref": "FirmCidrs"}}},
     ),
     statement("sessions of others", f"{DEVELOPERS}/EndOwnSessions", Condition=DELETED),
+    statement("connections of others", f"{DEVELOPERS}/OpenOwnSessions", Resource=ANY_SESSION),
     put("no range is enough", "workbench/Parameters/FirmCidrs/Default", ""),
     put("no MFA by default", "workbench/Parameters/RequireMfa/Default", "false"),
     prop("a shell that is not logged", "workbench/ShellDocument/Content/inputs/cloudWatchLogGroupName", ""),

@@ -108,6 +108,7 @@ OTHERS: dict[str, dict[str, set[str]]] = {
         re.escape(f"{ARN}:ec2:{HERE}:instance/${{Workbench}}"): {"ssm:StartSession"},
         re.escape(f"{ARN}:ssm:${{AWS::Region}}::document/{FORWARDING}"): {"ssm:StartSession"},
         re.escape(f"{ARN}:ssm:{HERE}:session/*"): {"ssm:ResumeSession", "ssm:TerminateSession"},
+        re.escape(f"{ARN}:ssm:{HERE}:session/${{aws:userid}}-*"): {"ssmmessages:OpenDataChannel"},
     },
     "producers": {
         r"\$\{StreamArn\}": {"kinesis:ListShards", "kinesis:PutRecords"},
