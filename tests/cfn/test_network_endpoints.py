@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 import pytest
-from cfn_templates import ROOT, Statement, World, load_world, statements
+from cfn_templates import ROOT, Statement, World, branches, listed, load_world, statements, text
 from template_rules.endpoints import GATEWAYS, INTERFACES
 from test_network import REACHED, ROLES
 
@@ -40,7 +40,7 @@ AHEAD = {
 KNOWN = {
     r"\$\{StreamStack:LogBucketName\}": f"{NAME}-log",
     r"\$\{StreamStack:StreamArn\}": "${StreamStack:StreamArn}",
-    r"\$\{WarehouseSecretArn\}": f"arn:${{AWS::Partition}}:secretsmanager:{HERE}:secret:any",
+    r"\$\{(Warehouse|Refresher)SecretArn\}": f"arn:${{AWS::Partition}}:secretsmanager:{HERE}:secret:any",
     r"\$\{\w+LogGroup\.Arn\}": f"arn:${{AWS::Partition}}:logs:{HERE}:log-group:/aws/any/{NAME}-any",
 }
 """References of roles, and what they are."""
@@ -62,12 +62,17 @@ def calls() -> Iterator[tuple[str, str]]:
             if one.kind == "identity" and (one.holder in roles or one.holder.endswith("Policy")):
                 for action in one.actions:
                     if not {action, action.partition(":")[0]} & {*OUTSIDE, "kms"}:
-                        yield from ((action, known(resource)) for resource in one.resources)
+                        yield from ((action, resource) for resource in resources(one))
+
+
+def resources(statement: Statement) -> Iterator[str]:
+    for value in listed(statement.body["Resource"]):
+        yield from (known(text(branch)) for _, branch in branches(value))
 
 
 def known(resource: str) -> str:
-    for pattern, text in KNOWN.items():
-        resource = re.sub(pattern, lambda _, text=text: text, resource)  # type: ignore[misc]
+    for pattern, meaning in KNOWN.items():
+        resource = re.sub(pattern, lambda _, meaning=meaning: meaning, resource)  # type: ignore[misc]
     return resource
 
 
