@@ -55,9 +55,9 @@ def _undocumented(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     return {
-        name: _undocumented(value)
+        # Empty, not missing: botocore reads the texts of some members, such as S3's client parameters.
+        name: "" if name == "documentation" and isinstance(value, str) else _undocumented(value)
         for name, value in node.items()
-        if not (name == "documentation" and isinstance(value, str))
     }
 
 
