@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.catalog.files import read_toml
-from schemas.errors import ConfigurationError
+from schemas.catalog.files import naming, read_toml
 from schemas.refusals import missing, only_known, refused
 
 MOST = 10**9
@@ -52,10 +51,8 @@ class Prices:
 
 def read_prices(file: Path) -> Prices:
     """Return the prices of a TOML file. Raises ConfigurationError, which names the file."""
-    try:
+    with naming(file):
         return _prices(read_toml(file))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def _prices(found: Mapping[str, object]) -> Prices:

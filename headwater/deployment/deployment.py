@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from schemas.catalog.files import read_toml
+from schemas.catalog.files import naming, read_toml
 from schemas.errors import ConfigurationError
 from schemas.refusals import missing, only_known, refused
 
@@ -98,10 +98,8 @@ def read_deployment(file: Path) -> tuple[Deployment, list[str]]:
     A value that is refused is replaced by an empty one, so that the rest can be checked. Raises
     ConfigurationError for a file that cannot be read.
     """
-    try:
+    with naming(file):
         values = read_toml(file)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
     return deployment_of(values)
 
 

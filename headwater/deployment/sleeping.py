@@ -21,7 +21,7 @@ _YEARS = range(2026, 2036)
 
 
 def sleeping(stacks: Iterable[Stack]) -> Iterator[str]:
-    """Yield what is wrong with the schedule, and a retention that it does not leave enough time."""
+    """Yield what is wrong with the schedule, and a retention or windows that do not go with it."""
     by_name = {stack.template.name: stack for stack in stacks if stack.where == "reporting"}
     schedule, stream = by_name.get("schedule"), by_name.get("stream")
     if schedule is None or not {*NAMES} <= schedule.values.keys():

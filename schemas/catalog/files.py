@@ -2,6 +2,8 @@
 
 import json
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,15 @@ from schemas.errors import ConfigurationError
 from schemas.refusals import refused
 
 TOO_LARGE = "has a number too long, or nesting too deep, for Python to parse"
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Put the file's name in front of the block's ConfigurationError."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def read_text(file: Path) -> str:

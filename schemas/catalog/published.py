@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from schemas.catalog.entity import Entity
-from schemas.catalog.files import read_json
+from schemas.catalog.files import naming, read_json
 from schemas.catalog.source_settings import changes, recorded
 from schemas.errors import ConfigurationError
 from schemas.evolution.rules import Category
@@ -28,12 +28,10 @@ def read_published(folder: Path) -> dict[str, str]:
     file = folder / PUBLISHED
     if not file.exists():
         return {}
-    try:
+    with naming(file):
         record = read_json(file, "published versions", ALLOWED)
         if not all(isinstance(value, str) for value in record.values()):
             raise refused("published versions", record, ALLOWED)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
     return record
 
 

@@ -248,5 +248,5 @@ def _check_comments(tokens: list[Token]) -> None:
 @cache
 def data_type(sql_type: str) -> exp.DataType:
     """Return the node of the T-SQL type that this text names. The node is shared: put copies into a query."""
-    # Many columns have one of few types. Parsing each took a tenth of what the refresher builds at its start.
+    # Many columns have one of few types, and parsing a type takes long at the refresher's start.
     return exp.DataType.build(str(sql_type), dialect="tsql")

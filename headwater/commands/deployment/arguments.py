@@ -20,7 +20,7 @@ from headwater.deployment.deployment import (
 )
 from headwater.deployment.stacks import Stack, stacks_of
 from headwater.deployment.templates import load_templates
-from schemas.catalog.files import read_json
+from schemas.catalog.files import naming, read_json
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
 from schemas.refusals import unknown
@@ -98,13 +98,12 @@ def _packages(folder: Path | None) -> Mapping[str, str] | None:
     file = (folder or PACKAGES) / _MANIFEST
     if folder is None and not file.is_file():
         return None
-    try:
+    with naming(file):
         manifest = read_json(file, "manifest", "an object")
-        return {name: str(entry["key"]) for name, entry in manifest.items()}
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
-    except (KeyError, TypeError):
-        raise ConfigurationError(f"{file}: a package has no key; run `make package` again") from None
+        try:
+            return {name: str(entry["key"]) for name, entry in manifest.items()}
+        except (KeyError, TypeError):
+            raise ConfigurationError("a package has no key; run `make package` again") from None
 
 
 def _regions() -> set[str]:

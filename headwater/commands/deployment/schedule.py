@@ -30,7 +30,7 @@ from headwater.schedule.reading import (
     ZONE,
     read_calendar,
 )
-from schemas.catalog.files import read_text
+from schemas.catalog.files import naming, read_text
 from schemas.errors import ConfigurationError
 
 _OPTIONS = {ZONE: "--zone", FROM: "--from", TO: "--to", WORKING_DAYS: "--days", HOLIDAYS: "--holidays"}
@@ -157,15 +157,10 @@ def _from_file(options: argparse.Namespace) -> tuple[dict[str, str], dict[str, s
 def _holidays(file: Path | None) -> str | None:
     if file is None:
         return None
-    lines = (line.partition("#")[0].strip() for line in _text(file).splitlines())
+    with naming(file):
+        text = read_text(file)
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return ",".join(filter(None, lines))
-
-
-def _text(file: Path) -> str:
-    try:
-        return read_text(file)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def _year(text: str) -> int:
