@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from consumers.kinesis import KinesisRecord
+from producers.dynamodb.item_records import item_as_json
 
 LambdaEvent: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[LambdaEvent, object], Mapping[str, Any]]
@@ -38,38 +39,13 @@ def sqs_event(received: Iterable[Mapping[str, Any]], queue_arn: str) -> LambdaEv
 def _dynamodb_record(record: Mapping[str, Any], stream_arn: str) -> LambdaEvent:
     change = dict(record["dynamodb"])
     for image in change.keys() & {"Keys", "NewImage", "OldImage"}:
-        change[image] = {name: attribute_as_json(value) for name, value in change[image].items()}
+        change[image] = item_as_json(change[image])
     change["ApproximateCreationDateTime"] = _seconds(change["ApproximateCreationDateTime"])
     made = {**record, "dynamodb": change, "eventSourceARN": stream_arn}
     if "userIdentity" in record:  # set if time to live deleted the item; the API spells it differently
         given = record["userIdentity"]
         made["userIdentity"] = {"type": given["Type"], "principalId": given["PrincipalId"]}
     return made
-
-
-def attribute_as_json(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a typed attribute of boto3 with its binary values, at any depth, as base64 text."""
-    return _converted(attribute, _base64)
-
-
-def attribute_from_json(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    """Invert `attribute_as_json`."""
-    return _converted(attribute, base64.b64decode)
-
-
-def _converted(attribute: Mapping[str, Any], binary: Callable[[Any], Any]) -> dict[str, Any]:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "B":
-            return {kind: binary(value)}
-        case "BS":
-            return {kind: [binary(one) for one in value]}
-        case "L":
-            return {kind: [_converted(one, binary) for one in value]}
-        case "M":
-            return {kind: {name: _converted(one, binary) for name, one in value.items()}}
-        case _:
-            return {kind: value}
 
 
 def _kinesis_record(record: KinesisRecord, stream_arn: str) -> LambdaEvent:

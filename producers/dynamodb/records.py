@@ -31,6 +31,8 @@ VIEW = "NEW_AND_OLD_IMAGES"
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
 TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 DELETED_BY_TTL = {"deleted_by": "ttl"}
+BACKFILL = "backfill"
+"""Member of a record, and of its events' metadata: how a backfill read the item. No stream record has it."""
 YEAR_10000 = 253_402_300_800  # seconds since 1970
 
 
@@ -155,8 +157,11 @@ class _Table:
         identity = reading.record.get("userIdentity")
         if identity and identity.items() >= TIME_TO_LIVE.items():
             reading.metadata = DELETED_BY_TTL
-        # With an old image, a row that is new to the entity came from elsewhere: no earlier state is known.
-        first = Operation.UPSERT if old else Operation.INSERT
+        if method := reading.record.get(BACKFILL):
+            reading.metadata = {BACKFILL: method}
+        # With an old image, a row that is new to the entity came from elsewhere, and a backfill only knows
+        # that the item exists: no earlier state is known.
+        first = Operation.UPSERT if old or method else Operation.INSERT
         for reader in self._readers:
             after = reader.new_state(new) if new and reader.claims(new) else NO_STATE
             before = reader.old_state(old, after) if old and reader.claims(old) else NO_STATE

@@ -4,13 +4,8 @@ import base64
 from datetime import UTC, datetime
 
 from consumers.kinesis import KinesisRecord
-from headwater.polling.lambda_events import (
-    attribute_as_json,
-    attribute_from_json,
-    dynamodb_event,
-    kinesis_event,
-    sqs_event,
-)
+from headwater.polling.lambda_events import dynamodb_event, kinesis_event, sqs_event
+from producers.dynamodb.item_records import attribute_as_json, attribute_from_json
 from producers.dynamodb.records import TIME_TO_LIVE
 
 TABLE_STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/t/stream/2026-01-31T12:00:00.000"

@@ -6,8 +6,8 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from headwater.local import sample
-from headwater.polling.lambda_events import attribute_as_json
 from producers.dynamodb.images import ItemReader
+from producers.dynamodb.item_records import attribute_as_json
 from schemas.catalog.entity import Catalog
 from schemas.catalog.loader import load_catalog
 from schemas.sources.dynamodb import entities_of_table
