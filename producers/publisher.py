@@ -88,7 +88,10 @@ class Publisher:
         Raises PoisonEventError for an event that is too large even without it; the buffer is kept. Raises
         PublishError and ConfigurationError; the buffer is emptied.
         """
-        frame = fitting_frame(event)
+        return self.add_frame(event, fitting_frame(event), schema, tag)
+
+    def add_frame(self, event: Event, frame: bytes, schema: Schema, tag: Hashable = None) -> bytes:
+        """Buffer the frame of an event, as `add` does."""
         hashed = key_hash(event.source, event.key)
         partition = event.entity, bucket_of(event, hashed)
         try:

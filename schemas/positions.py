@@ -51,6 +51,13 @@ def dynamodb_position(generation: str, sequence_number: str) -> str:
     return f"{generation}-{sequence_number:0>{SEQUENCE_DIGITS}}"
 
 
+def backfill_sweep_position(position: str) -> str:
+    """Return the position of the sweeps of a backfill whose rows have this one: just below them."""
+    # A prefix sorts below the whole text, and above all that is older. At the position of the rows, the sweep
+    # of bucket 7 would have the event id of the row whose key is 7.
+    return position[:-1]
+
+
 def order_within_second(last_modified: datetime, event_time: datetime, sequencer: str) -> str:
     """Return `.<milliseconds since LastModified, 7 digits><sequencer, 18 hex>` of an upload.
 

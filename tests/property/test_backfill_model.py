@@ -23,7 +23,7 @@ from replay.fold import EventFilter, surviving_facts
 from schemas.catalog.entity import Entity
 from schemas.event import BUCKETS, bucket_of, encode_event, make_sweep
 from schemas.payload.codec import SchemaRegistry, make_schema
-from schemas.positions import BACKFILL_SEQUENCE, dynamodb_position
+from schemas.positions import BACKFILL_SEQUENCE, backfill_sweep_position, dynamodb_position
 from schemas.sources.dynamodb import DynamoDbSource
 
 OLD, NEW = "2026-01-01T00:00:00.000", "2026-03-01T00:00:00.000"
@@ -83,7 +83,7 @@ class World:
         return not reading.letters
 
     def sweep(self) -> None:
-        position = dynamodb_position(f"{NEW}000", BACKFILL_SEQUENCE)
+        position = backfill_sweep_position(dynamodb_position(f"{NEW}000", BACKFILL_SEQUENCE))
         for bucket in range(BUCKETS) if self.swept else ():
             self.frames.append(
                 encode_event(

@@ -8,6 +8,7 @@ from schemas.errors import ConfigurationError, PoisonEventError
 from schemas.positions import (
     BACKFILL_SEQUENCE,
     SWEEP_ROW,
+    backfill_sweep_position,
     corrected_position,
     csv_file_position,
     csv_position,
@@ -55,7 +56,8 @@ def test_sequence_numbers_of_21_to_40_digits_sort_as_numbers() -> None:
 def test_a_backfill_is_below_its_generation_and_above_every_older_one() -> None:
     old, new = (generation_of(f"{STREAM}{day}T00:00:00.000") for day in ("2024-01-01", "2024-01-02"))
     backfill = dynamodb_position(new, BACKFILL_SEQUENCE)
-    assert dynamodb_position(old, "9" * 40) < backfill < dynamodb_position(new, "1")
+    sweep = backfill_sweep_position(backfill)
+    assert dynamodb_position(old, "9" * 40) < sweep < backfill < dynamodb_position(new, "1")
 
 
 @pytest.mark.parametrize("number", ["", "-1", "1.5", "1" * 41, "٣", " 1"])
