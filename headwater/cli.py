@@ -19,7 +19,6 @@ from headwater.commands import (
     dead_letters,
     demo,
     drain,
-    drop,
     rejects,
     replay,
     reports,
@@ -30,6 +29,7 @@ from headwater.commands import (
     warehouse,
 )
 from headwater.commands.deployment import check, env, render, schedule
+from headwater.commands.sources import backfill, drop
 from headwater.exit_codes import BUG, DAMAGED_LOG, GAVE_UP, INTERRUPTED, PIPE_CLOSED, REFUSED
 from headwater.parsing import Parser
 from schemas.aws_errors import aws_errors
@@ -43,7 +43,7 @@ from schemas.errors import (
 from schemas.settings import Settings, read_settings
 
 _COMMANDS = (
-    *(demo, up, drop, drain, status, tables, reports, replay),
+    *(demo, up, drop, drain, backfill, status, tables, reports, replay),
     *(dead_letters, rejects, schemas, warehouse),
     *(render, check, env, capacity, schedule),
 )

@@ -124,3 +124,11 @@ def moment(text: str) -> datetime:
     if parsed is None or parsed.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a moment with its time zone: 2026-01-31T12:00:00Z")
     return parsed
+
+
+def units_per_second(text: str) -> float:
+    """Parse a number of units per second above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of units above 0")
+    return number

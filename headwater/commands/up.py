@@ -38,7 +38,8 @@ _DESCRIPTION = (
     "own, and stops with an error if any of it is missing; without AWS_ENDPOINT_URL it then works in "
     "the AWS of your credentials. Functions that are deployed there take files from the same queue: "
     "either they or this process reads a file. Disable their event source mappings if it should be "
-    "this process."
+    "this process. Items that a table holds already at the first start are published as well, as by "
+    "`headwater backfill`; a stop does not wait for that, and the next start goes on with it."
 )
 
 
@@ -60,6 +61,11 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
         help="use what is deployed in the environment's AWS, and create nothing",
     )
     parser.add_argument(
+        "--no-backfill",
+        action="store_true",
+        help="do not publish the items that tables hold from before their streams were first read here",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         metavar="DIR",
@@ -77,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
     from headwater.local.assembly import foreign
+    from headwater.sources.dynamodb.backfill_poller import BACKFILL
 
     for name in ("port", "state"):
         if getattr(options, name) is not None:
@@ -85,11 +92,16 @@ def _run_foreign(settings: Settings, options: argparse.Namespace) -> int:
                 f"--{name} is for the embedded AWS, but {other}: leave out one of the two"
             )
     create = not options.no_create and not is_amazon(settings.endpoint)
-    with foreign(settings, create=create) as local, local.runtime as runtime, Stop() as stop:
+    backfill = not options.no_backfill
+    with (
+        foreign(settings, create=create, backfill=backfill) as local,
+        local.runtime as runtime,
+        Stop() as stop,
+    ):
         _announce(local)
         code = stop.wait(runtime)
         tell(STOPPING)
-        runtime.drain(DRAIN_SECONDS)
+        runtime.drain(DRAIN_SECONDS, without=(BACKFILL,))
         return code
 
 
@@ -105,12 +117,13 @@ def is_amazon(endpoint: str | None) -> bool:
 def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
     from headwater.embedded.state import StateFolder
     from headwater.local.assembly import embedded
+    from headwater.sources.dynamodb.backfill_poller import BACKFILL
 
     warehouse = _kept_tables(settings, options)
     state = StateFolder(options.state) if options.state else None
     with (
         closing(state) if state else nullcontext(),
-        embedded(settings, options.port, state, warehouse) as local,
+        embedded(settings, options.port, state, warehouse, backfill=not options.no_backfill) as local,
         local.runtime as runtime,
         Stop() as stop,
     ):
@@ -120,7 +133,7 @@ def _run_embedded(settings: Settings, options: argparse.Namespace) -> int:
         code = stop.wait(runtime)
         if state:
             tell(STOPPING)
-            runtime.drain(DRAIN_SECONDS)
+            runtime.drain(DRAIN_SECONDS, without=(BACKFILL,))
             state.stopped()
             tell(f"saved in {options.state}: `headwater up --state {options.state}` goes on from there")
         return code

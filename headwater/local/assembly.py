@@ -61,6 +61,8 @@ def embedded(
     port: int | None = None,
     state: StateFolder | None = None,
     warehouse: str | None = None,
+    *,
+    backfill: bool = True,
 ) -> Iterator[Local]:
     """Run the embedded AWS with tables of its own, both fresh or as `state` holds them; or with tables in
     `warehouse`, which are the user's to keep.
@@ -80,7 +82,7 @@ def embedded(
         make_flow(aws, own, here.catalog, pumped=True)
         consumer = _consumer(here, aws)
         places = Places(folder / "changes.json")
-        sources = _sources(stack, here, aws, _child_variables(exports, ("AWS_",)), places)
+        sources = _sources(stack, here, aws, _child_variables(exports, ("AWS_",)), places, backfill=backfill)
         if warehouse and not _belong_together(here, aws):
             tell(f"warning: {other_log(own.log_bucket)}. Until then `replay` refuses these tables.")
         checks = [server.check, *([state.check] if state else [])]
@@ -127,7 +129,7 @@ def _private_files() -> Iterator[None]:
 
 
 @contextmanager
-def foreign(settings: Settings, *, create: bool = True) -> Iterator[Local]:
+def foreign(settings: Settings, *, create: bool = True, backfill: bool = True) -> Iterator[Local]:
     """Run against the environment's AWS, whose Firehose reads Kinesis itself, and the user's own tables.
 
     Without `create` everything that a deployment owns must exist. Raises ConfigurationError.
@@ -151,7 +153,7 @@ def foreign(settings: Settings, *, create: bool = True) -> Iterator[Local]:
         else:
             check_deployed(aws, own, here.catalog)
         consumer = _consumer(here, aws)
-        sources = _sources(stack, here, aws, _child_variables(exports))
+        sources = _sources(stack, here, aws, _child_variables(exports), backfill=backfill)
         if not _belong_together(here, aws):
             raise ConfigurationError(other_log(own.log_bucket))
         pollers = [*_pollers(sources, consumer), *_report_pollers(here)]
@@ -181,16 +183,20 @@ def _sources(
     aws: Aws,
     variables: Mapping[str, str],
     places: Places | None = None,
+    *,
+    backfill: bool,
 ) -> list[Running]:
     """Start every kind of source, in this thread: two threads can't create boto3 clients."""
     # Also checks what the process that reads files would refuse with its first file.
     wiring = wire(here.settings, aws.client, here.catalog)
-    environment = Environment(here=here, aws=aws, wiring=wiring, variables=variables, places=places)
+    environment = Environment(
+        here=here, aws=aws, wiring=wiring, variables=variables, places=places, backfill=backfill
+    )
     return [stack.enter_context(kind.running(environment)) for kind in KINDS.values()]
 
 
 def _pollers(sources: Sequence[Running], consumer: Poller) -> list[Poller]:
-    return [*(source.poller for source in sources), consumer]
+    return [*(poller for source in sources for poller in source.pollers), consumer]
 
 
 def _consumer(here: Installation, aws: Aws) -> StreamPoller:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
@@ -152,8 +153,10 @@ class Runtime:
             self.check()
             printer.update(self._busy())
 
-    def drain(self, timeout: float) -> int:
+    def drain(self, timeout: float, without: Collection[str] = ()) -> int:
         """Wait until everything accepted so far is applied and pumped. Return the number of records taken.
+
+        Does not wait for the pollers named in `without`, whose work the next start goes on with.
 
         Raises TransientError after `timeout` seconds, and the exception that ended a poller.
         """
@@ -161,7 +164,8 @@ class Runtime:
         def read() -> RuntimeReport:
             self.check()
             ask(self._folder)
-            return self._progress.report(self._busy())
+            report = self._progress.report(self._busy())
+            return replace(report, pollers=[one for one in report.pollers if one.name not in without])
 
         await_level(read, Wait(timeout))
         return sum(self._taken.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,14 @@ class Environment(NamedTuple):
     """The whole environment of a child process that runs a handler."""
     places: Places | None
     """Where shards were read to, over restarts. None: each start reads all that the streams hold."""
+    backfill: bool
+    """Whether to publish what a source held before it was first read here."""
 
 
 class Running(NamedTuple):
     """A source that is read now."""
 
-    poller: Poller
+    pollers: Sequence[Poller]
     busy: Callable[[], str]
     """Describe long work in progress, or return an empty text."""
 

@@ -10,7 +10,7 @@ published for an entity of which an item was rejected, or none was found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -100,7 +100,7 @@ class Backfill:
         """Return the sums of what is published so far."""
         return sum_totals(self._last.values())
 
-    def advance(self) -> Iterator[Totals]:
+    def advance(self) -> Generator[Totals]:
         """Work until the end, and yield the totals at least every few seconds.
 
         A caller that stops early has to close the iterator. Raises TransientError, after which the run can go

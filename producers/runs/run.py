@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from producers.runs.store import PREFIX, RunStore, Stored
@@ -142,6 +143,14 @@ def claim(
         of_earlier_runs = set(store.keys(f"{PREFIX}{wanted.name}/")) - {_key(wanted.name)}
         store.erase(sorted(of_earlier_runs))
     return run
+
+
+def record_done(store: RunStore, wanted: Wanted, result: Mapping[str, Any]) -> None:
+    """Record the wanted run as done without reading anything, unless another process has just begun one."""
+    stored = store.read(_key(wanted.name))
+    document = RunDocument(wanted.id, wanted.subject, wanted.segments, wanted.began_at, None, 0, result)
+    with suppress(ConflictError):
+        store.replace(_key(wanted.name), document.encode(), stored and stored.etag)
 
 
 def _require_dead(store: RunStore, name: str, first: Stored, sleep: Callable[[float], object]) -> None:

@@ -34,7 +34,7 @@ def _check(found: Deployed, aws: Aws, settings: Settings, _catalog: Catalog) -> 
 def _running(at: Environment) -> Iterator[Running]:
     url, arn = find_queue(at.aws, at.here.settings)
     with CsvProcess(at.variables) as process:
-        yield Running(QueuePoller(at.aws.sqs, url, arn, process), lambda: str(process.reading or ""))
+        yield Running([QueuePoller(at.aws.sqs, url, arn, process)], lambda: str(process.reading or ""))
 
 
 def _invitation(catalog: Catalog) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from headwater.aws import Aws, repeat_while_busy
 from headwater.deployed import Deployed
 from headwater.output import listed
+from headwater.sources.dynamodb.backfill_poller import BackfillPoller, tables_to_fill
 from headwater.sources.dynamodb.poller import DynamoDbPoller
 from headwater.sources.dynamodb.provision import check_table, enable_stream, make_table
 from headwater.sources.kind import Environment, LocalKind, Running
 from producers.dynamodb.handler import build
 from producers.dynamodb.redrive import build as build_redriver
+from producers.wiring import wire
 from schemas.catalog.entity import Catalog
 from schemas.settings import Settings
 from schemas.sources.dynamodb import KIND as SOURCE
@@ -43,7 +45,15 @@ def _running(at: Environment) -> Iterator[Running]:
         lambda lambda_event, _context: producer.handle(lambda_event),
         at.places,
     )
-    yield Running(poller, lambda: "")
+    waiting = tables_to_fill(at) if at.backfill else []
+    if not waiting:
+        yield Running([poller], lambda: "")
+        return
+    # A publisher is for one thread.
+    wiring = wire(at.here.settings, at.aws.client, at.here.catalog)
+    backfill = BackfillPoller(at, wiring, waiting, lambda: poller.is_reading)
+    with closing(backfill):
+        yield Running([poller, backfill], lambda: backfill.busy)
 
 
 def _invitation(catalog: Catalog) -> str:

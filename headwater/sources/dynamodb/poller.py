@@ -69,9 +69,12 @@ class DynamoDbPoller:
         self._places = places
         self._starts = places.all() if places else {}
         self._shards: dict[str, dict[tuple[str, str], TableShard]] = {table: {} for table in tables}
+        self.is_reading = False  # every shard that a first pass found is being read
 
     def poll(self, since: float) -> Found:
-        return advance_all(self._tables, lambda table: self._poll_table(table, since))
+        found = advance_all(self._tables, lambda table: self._poll_table(table, since))
+        self.is_reading |= found.problem is None
+        return found
 
     def _poll_table(self, table: str, since: float) -> Found:
         shards = self._shards[table]

@@ -1,0 +1,1 @@
+"""Commands that send data to a source, or publish what it holds."""
