@@ -59,6 +59,11 @@ class Outcome(NamedTuple):
     skipped: int  # records that no entity claims
     failed: str | None  # sequence number of the first record that is not durable, where a retry begins
 
+    @property
+    def clean(self) -> bool:
+        """True if every record was published or skipped."""
+        return not self.dead and self.failed is None
+
     def answer(self) -> dict[str, Any]:
         """Return the response for Lambda."""
         return {"batchItemFailures": [] if self.failed is None else [{"itemIdentifier": self.failed}]}
@@ -87,7 +92,7 @@ class Producer:
     def take(self, lambda_event: Mapping[str, Any], left: SecondsLeft = unlimited) -> Outcome:
         """Process a Lambda event. Raises as `publish`."""
         outcome = self.publish(lambda_event["Records"], left)
-        level = logging.WARNING if outcome.dead else logging.INFO
+        level = logging.INFO if outcome.clean else logging.WARNING
         _log.log(level, "%d events published, %d dead letters, %d records skipped, failed from %s", *outcome)
         return outcome
 

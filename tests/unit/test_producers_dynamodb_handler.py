@@ -274,6 +274,24 @@ def test_inv7_the_log_line_of_a_batch_holds_counts_alone(caplog: pytest.LogCaptu
     assert caplog.messages == ["1 events published, 1 dead letters, 0 records skipped, failed from None"]
 
 
+@pytest.mark.parametrize(
+    ("world", "records", "level"),
+    [
+        (World(), orders(1), logging.INFO),
+        (World(faults=AWAY), orders(1), logging.WARNING),
+        (World(), [record(1, new=order(1, "SECRET"))], logging.WARNING),
+    ],
+    ids=["all published", "not durable", "dead letter"],
+)
+def test_a_batch_that_is_not_all_published_is_a_warning(
+    world: World, records: list[dict[str, Any]], level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A partial failure is answered, not raised: Lambda counts no error, so the log has to show it."""
+    with caplog.at_level(logging.DEBUG, logger=module.__name__):
+        world.producer.handle({"Records": records})
+    assert [one.levelno for one in caplog.records if one.name == module.__name__] == [level]
+
+
 def test_an_event_travels_with_its_schema() -> None:
     world = World()
     world.producer.publish(orders(1))
