@@ -135,5 +135,8 @@ def _advice(error: HeadwaterError) -> str:
             "run the `export` lines that it prints."
         )
     if cause in _NO_CREDENTIALS:
-        return "\nStart `headwater up` and run the `export` lines that it prints, or set AWS's own variables."
+        return (
+            "\nFor an AWS account name a profile by AWS_PROFILE (`aws configure list-profiles` lists them), "
+            "or set AWS's own variables. For the AWS of `headwater up` run the `export` lines that it prints."
+        )
     return ""

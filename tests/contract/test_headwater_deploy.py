@@ -263,6 +263,15 @@ def test_a_profile_that_does_not_exist_is_refused(run: Run) -> None:
     code, _, err = run("plan", "--profile", "nobody")
     assert code == 2
     assert "ProfileNotFound" in err
+    assert "aws configure list-profiles" in err
+
+
+@pytest.mark.parametrize("template", ["source", "monitoring"], ids=["other account", "not in the file"])
+def test_a_template_without_a_stack_here_is_refused(run: Run, template: str) -> None:
+    """Otherwise a wrong profile would look like a deployment that changes nothing."""
+    code, out, err = run("plan", template)
+    assert (code, out) == (2, "")
+    assert f"template {template}: no stack here; allowed: artifacts, consumers, stream." in err
 
 
 # Status

@@ -20,6 +20,7 @@ from headwater.deployment.deployment import (
 )
 from headwater.deployment.stacks import Stack, stacks_of
 from headwater.deployment.templates import load_templates
+from headwater.output import listed
 from schemas.catalog.files import naming, read_json
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
@@ -65,11 +66,21 @@ def add_templates(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(options: argparse.Namespace, stacks: Iterable[Stack]) -> list[Stack]:
-    """Return the stacks of the templates that the options name. Raises ConfigurationError."""
+    """Return the stacks of the templates that the options name.
+
+    Raises ConfigurationError for a template of which there is none: what was not looked at is not in order.
+    """
+    stacks = list(stacks)
     known = tuple(dict.fromkeys((*REPORTING, *SOURCE, PEERING, *RENDERED)))
+    present = {stack.template.name for stack in stacks}
     for name in options.templates:
         if name not in known:
             raise unknown("template", name, known)
+        if name not in present:
+            raise ConfigurationError(
+                f"template {name}: no stack here; allowed: {listed(sorted(present))}. An optional stack "
+                f"needs a table in {FILE}, and a stack of another account that account's credentials"
+            )
     return [stack for stack in stacks if not options.templates or stack.template.name in options.templates]
 
 
