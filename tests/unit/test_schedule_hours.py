@@ -52,6 +52,18 @@ def test_figures_of_london(holidays: str, capsys: pytest.CaptureFixture[str]) ->
     }
 
 
+def test_figures_as_a_person_reads_them(holidays: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hours(*LONDON, "--holidays", holidays) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "year:        2026",
+        "awake:       3,289.0 h of 8,760.0 h",
+        "off:         5,471.0 h, 62.5 %",
+        "longest off: 107.0 h, from 2026-04-02T20:00+01:00 to 2026-04-07T07:00+01:00",
+        "state:       asleep at 2026-04-02T22:00+01:00",
+        "next:        2026-04-07T07:00+01:00 awake",
+    ]
+
+
 def test_money_from_prices(holidays: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "prices.toml"
     file.write_text(PRICES)

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         money = {"currency": prices.currency, "costs": list(map(asdict, rows))} if prices else {}
         show_json(result | money)
         return DONE
-    emit_record(result, as_json=False)
+    _show(result)
     if prices:
         _show_costs(rows, prices)
     return DONE
@@ -112,6 +112,22 @@ def _result(calendar: Calendar, year: YearFigures, at: datetime) -> dict[str, ob
 
 def _change(change: Change, local: str) -> str:
     return f"{local} {'awake' if change.awake else 'asleep'}"
+
+
+def _show(result: Mapping[str, object]) -> None:
+    """Write the result for a person; JSON has the names of its members."""
+    state = "awake" if result["is_awake"] else "asleep"
+    emit_record(
+        {
+            "year": result["year"],
+            "awake": f"{result['awake']:,.1f} h of {result['hours']:,.1f} h",
+            "off": f"{result['off']:,.1f} h, {result['off_percent']} %",
+            "longest off": f"{result['longest']:,.1f} h, from {result['begins']} to {result['ends']}",
+            "state": f"{state} at {result['at']}",
+            "next": result["next"] or "no change within 400 days",
+        },
+        as_json=False,
+    )
 
 
 def _show_costs(rows: list[Cost], prices: Prices) -> None:
