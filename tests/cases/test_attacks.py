@@ -24,7 +24,7 @@ _RUN = (
 )
 
 OF_OTHER_ISSUES = {
-    "ddb_existing": "items that a table held before its stream: there is no backfill yet",
+    "ddb_existing": "the field case existing-items, by pollers without the backfill of `up`",
 }
 
 NEED_A_SERVER = {"connect_cut", "report_connection_cut"}

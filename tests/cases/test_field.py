@@ -16,10 +16,6 @@ from pipe import Pipe
 
 FIELD = ROOT.parent / "shared" / "cases" / "field"
 
-OF_OTHER_ISSUES = {
-    "existing-items": "items that a table held before its stream: there is no backfill yet",
-}
-
 
 def case(name: str) -> Path:
     folder = FIELD / name
@@ -132,6 +128,23 @@ def test_moments_in_a_tables_key_stay_texts(tmp_path: Path) -> None:
         put(up, script, "delete")
         assert up.run("drain").code == 0
         assert len(rows(up, "visit")) == 3
+
+
+def test_items_from_before_the_stream_are_rows(tmp_path: Path) -> None:
+    script, state, home = case("existing-items") / "put.py", tmp_path / "state", tmp_path / "home"
+    with Up("--state", state) as up:
+        put(up, script, "before")
+        done = headwater(
+            *("schemas", "new", "club", "--from-table", "clubs", "--out", home), environment=up.environment
+        )
+        assert done.code == 0, done
+        assert up.stop() == 0
+    assert headwater("schemas", "publish", "club", "--home", home).code == 0
+    with Up("--state", state, environment={"HEADWATER_HOME": str(home)}) as up:
+        put(up, script, "after")
+        assert up.run("drain").code == 0
+        assert len(rows(up, "club")) == 6
+        assert "the table clubs holds items from before its stream was read here" in up.said()
 
 
 def test_a_key_is_judged_by_values(tmp_path: Path) -> None:

@@ -25,13 +25,14 @@ def test_a_backfill_makes_that_many_writes() -> None:
     assert WRITES - 3 <= mortal.writes <= WRITES
 
 
+@pytest.mark.parametrize("segments", [1, 2])
 @pytest.mark.parametrize("bad", [False, True], ids=["good items", "a bad item"])
 @pytest.mark.parametrize("after", [False, True], ids=["just before", "just after"])
 @pytest.mark.parametrize("deadline", range(1, WRITES + 1))
 def test_inv1_inv5_killed_at_any_write_it_goes_on_and_every_event_has_one_form(
-    deadline: int, after: bool, bad: bool
+    deadline: int, after: bool, bad: bool, segments: int
 ) -> None:
-    filler = Filler()
+    filler = Filler(segments=segments)
     killed = False
     try:
         filler.fill(items("1", bad=bad), Mortal(filler.world, filler.store, deadline, after))
