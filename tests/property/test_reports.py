@@ -100,6 +100,7 @@ def play_in_trouble(url: str, made: Made, seed: int, last_statement: int) -> Non
         warehouse, *others = [opened.enter_context(closing(open_warehouse(url, ENTITIES))) for _ in range(3)]
         warehouse.ensure()
         world, writers = World(warehouse, made), [Writer(Random(random.random())) for _ in others]
+        world.refresher.wait_seconds = 30  # the server may not have noticed yet that the last one was killed
         for _ in range(random.randint(1, 4)):
             with ThreadPoolExecutor(len(others)) as pool:
                 counts = [random.randint(1, 6) for _ in others]
