@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from headwater.deployment.deployment import Deployment, Source
+from headwater.deployment.deployment import REPLICA, Deployment, Source
 from headwater.deployment.feeds import feed_problems
 from headwater.deployment.limits import too_long
 from headwater.deployment.networks import network_problems
 from headwater.deployment.sleeping import sleeping
-from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, tables_of
+from headwater.deployment.stacks import IDENTITY, Stack, Value, is_private, partition, tables_of
 from headwater.deployment.templates import Template
 from headwater.deployment.warehouses import warehouse_problems
 from schemas.catalog.entity import Catalog, Entity
@@ -23,8 +23,9 @@ _MOST_RESOURCES, _MOST_PARAMETERS = 500, 200
 # A role has at most ten, and producers.yaml attaches one:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_POLICIES = 9
-_OF_STREAM = ("StreamArn", "StreamKeyArn", "LogKeyArn")
-"""Parameters that are outputs of the stack of stream.yaml."""
+_REPLICA_KEY = "ReplicaKeyArn"
+_OF_REPORTING = ("StreamArn", "StreamKeyArn", "LogKeyArn", _REPLICA_KEY)
+"""Parameters that are outputs of stacks of the reporting account."""
 
 
 def problems(
@@ -41,8 +42,7 @@ def problems(
     stacks = list(stacks)
     known = sorted(regions)
     found: list[str] = []
-    if deployment.region and deployment.region not in known:
-        found.append(str(unknown("deployment, region", deployment.region, known)))
+    found += _regions(deployment, known)
     found += _accounts(deployment)
     found += _tables(deployment, catalog)
     found += feed_problems(deployment, catalog)
@@ -51,6 +51,7 @@ def problems(
     found += network_problems(deployment, stacks)
     found += sleeping(stacks)
     found += warehouse_problems(deployment, stacks)
+    found += _without_replica(deployment, stacks)
     for stack in stacks:
         found += _of_stack(stack, deployment)
         found += _arns(stack, deployment) if deployment.is_named and deployment.region in known else ()
@@ -70,6 +71,34 @@ def missing_values(stacks: Iterable[Stack]) -> list[str]:
 def _meaning(template: Template, name: str) -> str:
     declared = template.body["Parameters"][name]
     return str(declared.get("ConstraintDescription") or declared.get("Description") or declared["Type"])
+
+
+# Regions
+
+
+def _regions(deployment: Deployment, known: list[str]) -> Iterator[str]:
+    """Yield regions that AWS does not have, and one of the replica to which S3 cannot replicate the log."""
+    own, replica, where = (
+        deployment.region,
+        deployment.reporting.replica_region,
+        f"reporting, {REPLICA}, region",
+    )
+    for place, region in (("deployment, region", own), (where, replica)):
+        if region and region not in known:
+            yield str(unknown(place, region, known))
+    if own and replica == own:
+        yield str(refused(where, replica, f"another region than {own}, which would be lost with the log"))
+    elif own and replica and partition(replica) != partition(own):
+        yield str(refused(where, replica, f"a region of the partition of {own}: S3 replicates to no other"))
+
+
+def _without_replica(deployment: Deployment, stacks: Iterable[Stack]) -> Iterator[str]:
+    """Yield bucket and key of a replica that has no stack."""
+    if REPLICA not in deployment.reporting.parameters:
+        for stack in stacks:
+            for name in ("ReplicaBucketArn", _REPLICA_KEY):
+                if (value := stack.values.get(name)) and value.text:
+                    yield f"{value.where}: found without [reporting.{REPLICA}]; allowed: with that table"
 
 
 # Accounts and tables
@@ -156,7 +185,7 @@ def _of_stack(stack: Stack, deployment: Deployment) -> Iterator[str]:
             yield _value_refused(value, allowed)
     yield from _quotas(stack)
     if deployment.is_named:
-        for text in too_long(stack, deployment.stack(stack.name), deployment.region):
+        for text in too_long(stack, deployment.stack(stack.name)):
             yield f"{stack.where}, {stack.template.name}: {text}; shorten the tag application"
 
 
@@ -167,14 +196,16 @@ def _value_refused(value: Value, allowed: str) -> str:
 
 
 def _arns(stack: Stack, deployment: Deployment) -> Iterator[str]:
-    """Yield ARNs of another region, and outputs of the stream's stack from another account than its own."""
+    """Yield ARNs of another region, and outputs of the reporting account's stacks from another account."""
+    replica = deployment.reporting.replica_region
     for name, value in stack.values.items():
         parts = value.text.split(":")
         if len(parts) < 6 or parts[0] != "arn":
             continue
-        if parts[3] not in ("", deployment.region):
-            yield _value_refused(value, f"an ARN in {deployment.region}")
-        elif name in _OF_STREAM and parts[4] != deployment.reporting.account:
+        region = replica if name == _REPLICA_KEY and replica else deployment.region
+        if parts[3] not in ("", region):
+            yield _value_refused(value, f"an ARN in {region}")
+        elif name in _OF_REPORTING and parts[4] != deployment.reporting.account:
             yield _value_refused(value, f"an ARN in account {deployment.reporting.account}")
 
 

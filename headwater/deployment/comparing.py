@@ -60,7 +60,7 @@ class Comparison:
         return not self.values and not self.resources
 
 
-def compare(stack: Stack, tags: Mapping[str, str], region: str, deployed: DeployedStack) -> Comparison:
+def compare(stack: Stack, tags: Mapping[str, str], deployed: DeployedStack) -> Comparison:
     """Return what deploying a stack would change.
 
     A parameter without a value keeps the deployed one, as the AWS CLI does it. A change of an attribute that
@@ -69,6 +69,7 @@ def compare(stack: Stack, tags: Mapping[str, str], region: str, deployed: Deploy
     wanted = {name: value.text for name, value in stack.values.items()}
     former = {name: text for name, text in deployed.parameters.items() if name in stack.template.parameters}
     after = {**former, **wanted}
+    region = stack.region
     pseudo = {
         "AWS::AccountId": stack.account,
         "AWS::Region": region,

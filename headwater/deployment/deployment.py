@@ -16,13 +16,13 @@ from schemas.refusals import missing, only_known, refused
 TAGS = ("application", "environment", "owner", "data-class", "schedule")
 """Tags that every stack has, so that all its resources have them."""
 REPORTING = (
-    *("artifacts", "stream", "network", "warehouse", "consumers"),
+    *("artifacts", "replica", "stream", "network", "warehouse", "consumers"),
     *("replay", "workbench", "monitoring", "schedule"),
 )
 SOURCE = ("artifacts", "source", "producers", "replicas", "alarms")
 """The templates of an account, in the order in which their stacks are deployed. RENDERED follow SOURCE."""
 OPTIONAL = frozenset({"network", "warehouse", "replay", "workbench", "monitoring", "schedule"}) | {
-    *("replicas", "alarms", "peering"),
+    *("replica", "replicas", "alarms", "peering"),
 }
 """Templates that have a stack only where the file has a table for them, which may be empty."""
 TABLES, FEEDS = RENDERED = "tables", "feeds"
@@ -30,6 +30,8 @@ TABLES, FEEDS = RENDERED = "tables", "feeds"
 _MOST_HOURS = 168
 """An alarm looks back seven days at most, if its periods are of an hour:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+REPLICA = "replica"
+"""The template of the reporting account whose stack is in a region of its own."""
 PEERING = "peering"
 """The template with a stack in the reporting account for each source that has `replicas`."""
 
@@ -44,6 +46,8 @@ class Reporting:
     account: str
     parameters: Parameters
     """By template; those of OPTIONAL that have no stack are not among them."""
+    replica_region: str = ""
+    """The region of the log's replica; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def deployment_of(values: Mapping[str, Any]) -> tuple[Deployment, list[str]]:
     top = _Section("deployment", values, problems)
     top.only(("region", "tags", "parameters", "reporting", "source"))
     deployment = Deployment(
-        region=top.text("region", r"[a-z]{2,3}(-[a-z]+)+-[0-9]", "a region, such as eu-west-2"),
+        region=_region(top, "eu-west-2"),
         tags=_tags(top.section("tags", required=True)),
         parameters=top.section("parameters").parameters(),
         reporting=_reporting(top.section("reporting", required=True)),
@@ -225,21 +229,34 @@ def _tags(section: _Section) -> Mapping[str, str]:
     return tags
 
 
+def _region(section: _Section, example: str) -> str:
+    return section.text("region", r"[a-z]{2,3}(-[a-z]+)+-[0-9]", f"a region, such as {example}")
+
+
 def _account(section: _Section) -> str:
     return section.text("account", "[0-9]{12}", "the number of an account: 12 digits, in quotes")
 
 
 def _reporting(section: _Section) -> Reporting:
     section.only(("account", *REPORTING))
-    return Reporting(_account(section), _by_template(section, REPORTING))
+    replica = section.section(REPLICA)
+    region = _region(replica, "eu-west-1") if REPLICA in section.values else ""
+    return Reporting(_account(section), _by_template(section, REPORTING), region)
 
 
 def _by_template(section: _Section, templates: Iterable[str]) -> Parameters:
     return {
-        name: section.section(name).parameters()
+        name: _of_template(section, name)
         for name in templates
         if name in section.values or name not in OPTIONAL
     }
+
+
+def _of_template(section: _Section, name: str) -> Mapping[str, str]:
+    parameters = section.section(name).parameters()
+    if name == REPLICA:  # its region is no parameter of the template
+        parameters = {key: text for key, text in parameters.items() if key != "region"}
+    return parameters
 
 
 def _source(section: _Section) -> Source:

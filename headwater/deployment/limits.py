@@ -30,13 +30,13 @@ LONGEST: Mapping[tuple[str, str], int] = {
 _STACK = 128
 
 
-def too_long(stack: Stack, name: str, region: str) -> Iterator[str]:
+def too_long(stack: Stack, name: str) -> Iterator[str]:
     """Yield what is wrong with the stack's own name, and with those of its resources."""
     if len(name) > _STACK:
         yield f"the stack {name} has {len(name)} characters; allowed: at most {_STACK}"
     known = {
         "AWS::AccountId": stack.account,
-        "AWS::Region": region,
+        "AWS::Region": stack.region,
         "AWS::StackName": name,
         **{parameter: value.text for parameter, value in stack.values.items()},
     }

@@ -10,6 +10,7 @@ from headwater.deployment.deployment import (
     FEEDS,
     OPTIONAL,
     PEERING,
+    REPLICA,
     REPORTING,
     SOURCE,
     TABLES,
@@ -56,6 +57,7 @@ class Stack:
 
     places: Mapping[str, str]
     """The place of the file of each parameter."""
+    region: str = ""
     peer: str = ""
     """The account at the other end of a peering."""
 
@@ -173,6 +175,8 @@ class _Values:
         code = {"CodeBucket": f"{self.deployment.prefix}-artifacts-{account}-{self.deployment.region}"}
         derived = {**self.derived, **code}
         defaults = {n: one.default for n, one in template.parameters.items() if one.default is not None}
+        if self.deployment.reporting.replica_region:
+            defaults.pop("ReplicaKeyArn", None)  # without it nothing would be replicated
         chosen = {**self.deployment.parameters, **given}
         texts = {**defaults, **derived, **chosen}
         texts = {**self._package_keys(f"{account}/{template.name}", texts), **texts}
@@ -184,7 +188,9 @@ class _Values:
             for name in template.parameters
             if name in texts
         }
-        return Stack(account, where, template, given, values, places)
+        regions = {REPLICA: self.deployment.reporting.replica_region}
+        region = regions.get(template.name, self.deployment.region)
+        return Stack(account, where, template, given, values, places, region)
 
     def _package_keys(self, stack: str, texts: Mapping[str, str]) -> Mapping[str, str]:
         machine = texts.get("Architecture", "")
@@ -217,7 +223,15 @@ def _derived(deployment: Deployment) -> Mapping[str, str]:
         "StreamArn": f"arn:{partition(region)}:kinesis:{region}:{reporting}:stream/{prefix}-events",
         "LogBucketName": f"{prefix}-log-{reporting}-{region}",
         **({"WarehouseInstanceId": f"{prefix}-warehouse"} if "warehouse" in reporting_stacks else {}),
+        **_replica(deployment),
     }
+
+
+def _replica(deployment: Deployment) -> Mapping[str, str]:
+    """Return the bucket of the log's replica, if there is one."""
+    region = deployment.reporting.replica_region
+    bucket = f"{deployment.prefix}-log-replica-{deployment.reporting.account}-{region}"
+    return {"ReplicaBucketArn": f"arn:{partition(region)}:s3:::{bucket}"} if region else {}
 
 
 def _producer_ranges(deployment: Deployment) -> Mapping[str, str]:

@@ -27,6 +27,7 @@ _KINESIS = f"{DOCS}streams/latest/dev/monitoring-with-cloudwatch.html"
 _FIREHOSE = f"{DOCS}firehose/latest/dev/monitoring-with-cloudwatch-metrics.html"
 _RDS = f"{DOCS}AmazonRDS/latest/UserGuide/rds-metrics.html"
 _LOGS = f"{DOCS}AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html"
+_S3 = f"{DOCS}AmazonS3/latest/userguide/metrics-dimensions.html"
 _EVENTS = f"{DOCS}eventbridge/latest/userguide/eb-monitoring.html"
 
 AWS_METRICS: Mapping[tuple[str, str], AwsMetric] = {
@@ -71,6 +72,11 @@ AWS_METRICS: Mapping[tuple[str, str], AwsMetric] = {
     ),
     ("AWS/RDS", "CPUUtilization"): AwsMetric(
         ("DBInstanceIdentifier",), _RDS, "the share of the processor that is in use, in per cent"
+    ),
+    ("AWS/S3", "OperationsFailedReplication"): AwsMetric(
+        ("SourceBucket", "DestinationBucket", "RuleId"),
+        _S3,
+        "an object that the rule covers could not be replicated",
     ),
     ("AWS/Logs", "IncomingLogEvents"): AwsMetric(
         ("LogGroupName",), _LOGS, "log events that were uploaded to the log group"

@@ -14,6 +14,7 @@ from interface_mutations import INTERFACES
 from mutations import Mutation
 from network_mutations import NETWORKS
 from permission_mutations import PERMISSIONS
+from replica_mutations import REPLICA
 from resource_mutations import RESOURCES
 from schedule_mutations import SCHEDULE
 from template_rules import RULES, findings
@@ -26,6 +27,7 @@ MUTATIONS = (
     *ALARM_MUTATIONS,
     *FIRM,
     *NETWORKS,
+    *REPLICA,
     *SCHEDULE,
     *WAREHOUSE,
     *WORKBENCH,

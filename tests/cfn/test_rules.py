@@ -13,7 +13,7 @@ def test_the_templates_obey(rule: Rule) -> None:
 
 
 def test_all_templates_are_read() -> None:
-    expected = {"artifacts", "stream", "source", "producers", "consumers", "replay", "schedule"}
+    expected = {"artifacts", "replica", "stream", "source", "producers", "consumers", "replay", "schedule"}
     expected |= {"network", "peering", "replicas"}
     expected |= {"monitoring", "alarms"}
     expected |= {"warehouse", "workbench"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -155,6 +156,22 @@ def test_a_plan_of_what_is_deployed_changes_nothing_and_creates_nothing(run: Run
         "Summaries"
     ]
     assert before == after
+
+
+def test_the_replica_is_looked_for_in_its_own_region(run: Run, world: World) -> None:
+    replica = {"region": "eu-west-1"}
+    values = {**world.values, "reporting": {**world.values["reporting"], "replica": replica}}
+    world.deploy("replica", values)  # in the region of the other stacks
+    name, arguments = world.stack("replica", values)
+    code, out, _ = run("plan", "replica", values=values)
+    assert (code, out.splitlines()[0]) == (3, f"{name}: new")
+    assert f"--region eu-west-1 --stack-name {name}" in out
+    client = world.session.client("cloudformation", region_name="eu-west-1", endpoint_url=world.endpoint)
+    client.create_stack(TemplateBody=(FOLDER / "replica.yaml").read_text(), **arguments)
+    assert run("plan", "replica", values=values)[:2] == (0, f"{name}: nothing changes\n")
+    _, out, _ = run("status", values=values)
+    assert re.search(rf"{name} +CREATE_COMPLETE", out)
+    assert 'ReplicaKeyArn = "arn:aws:kms:eu-west-1:' in out
 
 
 def test_a_plan_shows_what_a_parameter_changes(run: Run, world: World) -> None:

@@ -76,7 +76,9 @@ def installation(
         for made in stacks_of(deployment, catalog, templates, {}):
             given = {name: value.text for name, value in made.values.items()}
             name = deployment.stack(made.name)
-            stack = Stack(name, made.template.body, made.account, REGION, given, exports[made.account], known)
+            stack = Stack(
+                name, made.template.body, made.account, made.region, given, exports[made.account], known
+            )
             exports[made.account] = {**exports[made.account], **stack.exports}
             stacks.append(stack)
             copied = _COPIED.get(made.template.name, ())
@@ -92,7 +94,11 @@ def _with_alarms(values: dict[str, Any], watched: Mapping[str, Any]) -> dict[str
     return {**values, "reporting": {**values["reporting"], **reporting}, "source": [{**source, **others}]}
 
 
-_COPIED = {"stream": ("StreamKeyArn", "LogKeyArn"), "warehouse": ("WarehouseSecretKeyArn",)}
+_COPIED = {
+    "replica": ("ReplicaKeyArn",),
+    "stream": ("StreamKeyArn", "LogKeyArn"),
+    "warehouse": ("WarehouseSecretKeyArn",),
+}
 """Outputs that users copy into deployment.toml, by template."""
 
 
@@ -112,6 +118,7 @@ def _values(
         "parameters": {**zips, **placeholder, **joined, **keys, "FirmCidrs": FIRM},
         "reporting": {
             "account": REPORTING,
+            "replica": {"region": "eu-west-1"},
             "network": NETWORK,
             "warehouse": {},
             "workbench": {**workbench},

@@ -7,7 +7,7 @@ new mapping, log group or schedule has its calls here too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iam.deployment import Deployment, Holder
 from iam.judge import INSIDE, OUTSIDE, Request, context_of, origin
@@ -176,7 +176,7 @@ def _delivery(resource: Resource, deployment: Deployment) -> Iterator[ServiceCal
 
 
 def _bucket(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]:
-    """Yield what S3 sends: notifications to queues, and access logs to another bucket."""
+    """Yield what S3 sends: notifications to queues, access logs and replicas to other buckets."""
     source = {"aws__SourceAccount": resource.account, "aws__SourceArn": resource.arn}
     notifications = resource.properties.get("NotificationConfiguration", {})
     page = "AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
@@ -191,6 +191,31 @@ def _bucket(resource: Resource, deployment: Deployment) -> Iterator[ServiceCall]
         page = "AmazonS3/latest/userguide/enable-server-access-logging.html"
         key = f"arn:aws:s3:::{logging['DestinationBucketName']}/{logging.get('LogFilePrefix', '')}1"
         yield from _by("logging.s3.amazonaws.com", "s3:PutObject", key, deployment, page, **source)
+    replication = resource.properties.get("ReplicationConfiguration")
+    for rule in replication["Rules"] if replication else ():
+        yield from _replication(resource, replication["Role"], rule, deployment)
+
+
+def _replication(
+    resource: Resource, role: str, rule: Mapping[str, Any], deployment: Deployment
+) -> Iterator[ServiceCall]:
+    """Yield what S3 calls to replicate an object, its tags and its retention to another bucket."""
+    page, session = "AmazonS3/latest/userguide/setting-repl-config-perm-overview.html", _session(role)
+    replica, name = rule["Destination"]["Bucket"], f"{rule['Filter']['Prefix']}/2026/01/01/00/1"
+    yield from _assume("s3.amazonaws.com", role, deployment, page)
+    lists = "s3:GetReplicationConfiguration s3:ListBucket"
+    yield from _by(session, lists, resource.arn, deployment, page)
+    reads = "s3:GetObjectVersionAcl s3:GetObjectVersionForReplication s3:GetObjectVersionTagging"
+    yield from _by(session, reads, f"{resource.arn}/{name}", deployment, page)
+    writes = "s3:ReplicateObject s3:ReplicateTags"
+    yield from _by(session, writes, f"{replica}/{name}", deployment, page)
+    page = "AmazonS3/latest/userguide/object-lock-managing.html"
+    locks = "s3:GetObjectLegalHold s3:GetObjectRetention"
+    yield from _by(session, locks, f"{resource.arn}/{name}", deployment, page)
+    page = "AmazonS3/latest/userguide/replication-config-for-kms-objects.html"
+    for action, bucket in (("kms:Decrypt", resource.arn), ("kms:Encrypt", replica)):
+        context = {"aws:s3:arn": f"{bucket}/{name}"}
+        yield from _via(session, action, deployment.holder_of(bucket), deployment, page, **context)
 
 
 # RDS, EC2

@@ -268,9 +268,9 @@ def test_a_name_beyond_the_limit_of_its_service_is_refused(kind: tuple[str, str]
         "Resources": {"A": {"Type": type_, "Properties": {property_: {"Fn::Sub": f"{name}${{Environment}}"}}}}
     }
     stack = Stack(SOURCE, "source 1", template_of("some", body), {}, {"Environment": Value("xx", "")}, {})
-    assert [*too_long(stack, "stack", "eu-west-2")] == []
+    assert [*too_long(stack, "stack")] == []
     longer = Stack(SOURCE, "source 1", template_of("some", body), {}, {"Environment": Value("xxx", "")}, {})
-    (problem,) = too_long(longer, "stack", "eu-west-2")
+    (problem,) = too_long(longer, "stack")
     assert f"{longest + 1} characters; allowed: at most {longest}" in problem
 
 
@@ -282,8 +282,8 @@ def test_names_of_resources_and_of_stacks_are_measured() -> None:
         }
     }
     stack = Stack(SOURCE, "source 1", template_of("some", body), {}, {}, {})
-    assert [*too_long(stack, "stack", "eu-west-2")] == []  # what depends on a resource is not known here
-    assert "the stack" in next(too_long(stack, "a" * 129, "eu-west-2"))
+    assert [*too_long(stack, "stack")] == []  # what depends on a resource is not known here
+    assert "the stack" in next(too_long(stack, "a" * 129))
 
 
 def test_the_longest_names_that_the_tags_allow_fit() -> None:

@@ -47,7 +47,7 @@ def deployed(
 
 def compared(before: DeployedStack, values: Mapping[str, Any] = COMPLETE) -> Comparison:
     deployment, stack = stack_of(before.name.rpartition("-")[2], values)
-    return compare(stack, deployment.tags, REGION, before)
+    return compare(stack, deployment.tags, before)
 
 
 def resources(found: Comparison) -> dict[str, str]:
@@ -199,7 +199,7 @@ def test_a_change_of_any_single_value_of_a_property_is_seen(name: str) -> None:
         changed = replace(stack, template=template_of(name, body))
         for container, key in [*scalars(body["Resources"][logical_id].get("Properties", {}))]:
             former, container[key] = container[key], f"{container[key]}x"
-            if not compare(changed, deployment.tags, REGION, alone).resources:
+            if not compare(changed, deployment.tags, alone).resources:
                 silent.append((logical_id, key))
             container[key] = former
             number += 1

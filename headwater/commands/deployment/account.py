@@ -26,13 +26,15 @@ class Account:
     region: str
     session: Any
 
-    def client(self, service: str) -> Any:
-        """Return a client of a service, which retries throttled calls."""
+    def client(self, service: str, region: str = "") -> Any:
+        """Return a client of a service, which retries throttled calls. `region`: if it is another one."""
         from botocore.config import Config
 
         # As long as the account's other users leave no room, the calls wait: they are few.
         return self.session.client(
-            service, config=Config(retries={"mode": "standard", "total_max_attempts": 6})
+            service,
+            region_name=region or self.region,
+            config=Config(retries={"mode": "standard", "total_max_attempts": 6}),
         )
 
 
@@ -87,15 +89,25 @@ def described(client: Any, name: str) -> Mapping[str, Any] | None:
     return None
 
 
-def deployed_stacks(account: Account, names: Iterable[str]) -> Mapping[str, DeployedStack]:
-    """Return the stacks of these names that exist. Raises ConfigurationError, TransientError."""
-    client = account.client("cloudformation")
-    found = {name: described(client, name) for name in names}
-    return {name: _stack(client, name, answer) for name, answer in found.items() if answer is not None}
+def deployed_stacks(account: Account, regions: Mapping[str, str]) -> Mapping[str, DeployedStack]:
+    """Return the stacks that exist, by name. Raises ConfigurationError, TransientError.
+
+    `regions`: the region of each stack, by its name.
+    """
+    clients = {region: account.client("cloudformation", region) for region in {*regions.values()}}
+    found = {name: described(clients[region], name) for name, region in regions.items()}
+    return {
+        name: _stack(clients[regions[name]], name, answer)
+        for name, answer in found.items()
+        if answer is not None
+    }
 
 
 def other_stacks(plan: Plan, stacks: Iterable[Stack]) -> Iterator[str]:
-    """Yield the names of stacks that an earlier deployment.toml may have had, and this one does not."""
+    """Yield the names of stacks that an earlier deployment.toml may have had, and this one does not.
+
+    Only the file knows the region of a replica, so that one that left the file is not found.
+    """
     present = {stack.name for stack in stacks}
     for name in dict.fromkeys((*REPORTING, *SOURCE, *RENDERED)):
         if name not in present:

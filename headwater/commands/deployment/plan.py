@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from headwater.commands.deployment.account import (
-    Account,
     add_account,
     connect_account,
     deployed_stacks,
@@ -82,9 +81,10 @@ def run(options: argparse.Namespace) -> int:
     stacks = chosen(options, here)
     names = [plan.deployment.stack(stack.name) for stack in stacks]
     forgotten = [] if options.templates else [*other_stacks(plan, here)]
-    deployed = deployed_stacks(account, [*names, *forgotten])
+    regions = {name: stack.region for name, stack in zip(names, stacks, strict=True)}
+    deployed = deployed_stacks(account, dict.fromkeys(forgotten, account.region) | regions)
     plans = [
-        _planned(plan, stack, deployed.get(name), account, options.profile)
+        _planned(plan, stack, deployed.get(name), options.profile)
         for name, stack in zip(names, stacks, strict=True)
     ]
     left = [name for name in forgotten if name in deployed]
@@ -98,16 +98,14 @@ def run(options: argparse.Namespace) -> int:
     return FINDINGS if left or any(one.state != "unchanged" for one in plans) else DONE
 
 
-def _planned(
-    plan: Plan, stack: Stack, deployed: DeployedStack | None, account: Account, profile: str | None
-) -> StackPlan:
+def _planned(plan: Plan, stack: Stack, deployed: DeployedStack | None, profile: str | None) -> StackPlan:
     name, tags = plan.deployment.stack(stack.name), plan.deployment.tags
     status = deployed.status if deployed else None
     refused = refusal(status) if status else None
     if deployed is None or deployed.is_empty:
         found, state = Comparison((), ()), "new"
     else:
-        found = compare(stack, tags, account.region, deployed)
+        found = compare(stack, tags, deployed)
         state = "unchanged" if found.is_empty else "changes"
     dangers = [f"{one.logical_id}: {one.danger}" for one in found.resources if one.danger]
     refusals = tuple(([f"{status}: {refused}"] if refused else []) + dangers)
@@ -129,7 +127,7 @@ def _command(plan: Plan, stack: Stack, name: str, profile: str | None) -> str:
     by_hand = FOLDER / f"{stack.template.name}.yaml"
     file = by_hand if by_hand.is_file() else folder / f"{stack.name}.yaml"
     words = ["aws", "cloudformation", "deploy", *(["--profile", profile] if profile else [])]
-    words += ["--region", plan.deployment.region, "--stack-name", name, "--template-file", _short(file)]
+    words += ["--region", stack.region, "--stack-name", name, "--template-file", _short(file)]
     words += ["--tags", f"file://{plan.into / 'tags.json'}"]
     words += ["--parameter-overrides", f"file://{folder / stack.name}.json"]
     if any(one["Type"].startswith("AWS::IAM::") for one in stack.template.body["Resources"].values()):

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     account = connect_account(options.profile, plan.deployment.region)
     here = stacks_here(plan, account)
     names = {plan.deployment.stack(stack.name): stack for stack in here}
-    deployed = deployed_stacks(account, names)
+    deployed = deployed_stacks(account, {name: stack.region for name, stack in names.items()})
     stacks = [_status(name, stack, deployed.get(name)) for name, stack in names.items()]
     copies = [*copies_of(plan.stacks, deployed)]
     prefix = f"{plan.deployment.prefix}-"

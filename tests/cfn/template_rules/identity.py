@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from cfn_templates import Json, Statement, Template, World, conditions, differences, listed, statements, text
 
+from template_rules import log_replica
+
 S3_READ = {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"}
 LISTED = ""
 """In place of a prefix: the bucket itself."""
@@ -122,6 +124,7 @@ OTHERS: dict[str, dict[str, set[str]]] = {
         | {"kinesis:DescribeStream"},
         re.escape(f"{ARN}:logs:{HERE}:log-group:/aws/kinesisfirehose/")
         + r"\$\{Application\}-\$\{Environment\}-events-to-log:log-stream:delivery": {"logs:PutLogEvents"},
+        **{re.escape(resource): actions for resource, actions in log_replica.NEEDS.items()},
     },
     "consumers": {
         r"\$\{StreamStack:StreamArn\}": KINESIS_READ | {"kinesis:DescribeStream"},
@@ -241,14 +244,10 @@ def exact_conditions(world: World) -> Iterator[str]:
 
 
 def _conditions(statement: Statement) -> list[Json]:
-    if statement.actions == ["kms:CreateGrant"]:
-        via = {"StringEquals": {"kms:ViaService": [VIA.format("ec2")]}}
-        return [via | {"Bool": {"kms:GrantIsForAWSResource": ["true"]}}]
+    if any(action.startswith("kms:") for action in statement.actions):
+        return _of_key(statement)
     if statement.actions == ["iam:PassRole"]:
         return [{"StringEquals": {"iam:PassedToService": ["scheduler.amazonaws.com"]}}]
-    if any(action.startswith("kms:") for action in statement.actions):
-        services = set.intersection(*(KEYS.get(resource, set()) for resource in statement.resources))
-        return [{"StringEquals": {"kms:ViaService": [VIA.format(service)]}} for service in sorted(services)]
     if statement.template == "producers" and any("log/_schemas" in name for name in statement.resources):
         return [{"Null": {"s3:if-none-match": ["false"]}}]
     if statement.sid == "AcceptFromNetwork":
@@ -259,6 +258,17 @@ def _conditions(statement: Statement) -> list[Json]:
     if statement.sid == "ListDeadLetters":
         return [{"StringEquals": {"s3:prefix": ["dead-letters/"]}}]
     return [{}]
+
+
+def _of_key(statement: Statement) -> list[Json]:
+    services = set.intersection(*(KEYS.get(resource, set()) for resource in statement.resources))
+    via = [VIA.format(service) for service in sorted(services)]
+    if statement.actions == ["kms:CreateGrant"]:
+        via = [VIA.format("ec2")]
+    if statement.resources == ["${ReplicaKeyArn}"]:
+        via = [log_replica.VIA_REPLICA]
+    aws = {"Bool": {"kms:GrantIsForAWSResource": ["true"]}} if "kms:CreateGrant" in statement.actions else {}
+    return [{"StringEquals": {"kms:ViaService": [service]}} | aws for service in via]
 
 
 FROM_FIRM = {"IpAddress": {"aws:SourceIp": ["${FirmCidrs}"]}}
@@ -358,6 +368,8 @@ TRUST: dict[str, Json] = {
     # CloudFormation there assumes the role for whoever deploys the stack.
     "the reporting account": {"AWS": f"{ARN}:iam::${{ReportingAccount}}:root", "Condition": {}},
     "ec2": {"Service": "ec2.amazonaws.com", "Condition": {}},
+    # Its page names no key; only who may pass the role can name it in a bucket.
+    "s3": {"Service": "s3.amazonaws.com", "Condition": {}},
     "rds": {
         "Service": "monitoring.rds.amazonaws.com",
         "Condition": ACCOUNT
@@ -391,6 +403,13 @@ USERS = (
 """Types that use roles, the service that does, and the properties that name the roles."""
 
 
+NAMED = {
+    "replicas": [("PeeringRole", "the reporting account")],
+    "stream": [("ReplicationRole", "s3")],
+}
+"""Roles that no property of a resource names plainly, by template."""
+
+
 def _users(template: Template) -> Iterator[tuple[str, str]]:
     """Yield each role of a template with the service that uses it."""
     for type_, service, paths in USERS:
@@ -399,8 +418,7 @@ def _users(template: Template) -> Iterator[tuple[str, str]]:
                 yield properties[path]["Fn::GetAtt"][0], service
     for _, properties in template.of_type("AWS::Scheduler::Schedule"):
         yield properties["Target"]["RoleArn"]["Fn::GetAtt"][0], "scheduler"
-    if template.name == "replicas":
-        yield "PeeringRole", "the reporting account"
+    yield from NAMED.get(template.name, ())
     for _, properties in template.of_type("AWS::IAM::InstanceProfile"):
         yield from ((role["Ref"], "ec2") for role in properties["Roles"])
     for _, properties in template.of_type("AWS::KinesisFirehose::DeliveryStream"):

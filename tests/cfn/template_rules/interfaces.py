@@ -78,6 +78,8 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "StreamRoleArn": ("*", "arn:aws:iam::123456789012:role/*"),
     "StreamKeyArn": ("", "*", "arn:aws:kms:eu-west-2:123456789012:key/*", "alias/x"),
     "LogKeyArn": ("", "*", "arn:aws:kms:eu-west-2:123456789012:key/*", "alias/x"),
+    "ReplicaBucketArn": ("*", "headwater-log", "arn:aws:s3:::*", "arn:aws:s3:::bucket/*"),
+    "ReplicaKeyArn": ("*", "arn:aws:kms:eu-west-1:123456789012:key/*", "alias/x"),
     "HashSecretKeyArn": ("*", "arn:aws:kms:eu-west-2:123456789012:key/*"),
     "WarehouseSecretKeyArn": ("*", "arn:aws:kms:eu-west-2:123456789012:key/*"),
     "HashSecretArn": ("*", "arn:aws:secretsmanager:eu-west-2:123456789012:secret:*", "a-secret"),
@@ -248,7 +250,15 @@ CONDITIONS: dict[str, Json] = {
         "HasHosts": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "HostArns"}]}, ""]}]},
     },
     "workbench": {"RequiresMfa": {"Fn::Equals": [{"Ref": "RequireMfa"}, "true"]}},
-    "stream": {"IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]}},
+    "stream": {
+        "HasReplica": {
+            "Fn::And": [
+                {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+                for name in ("ReplicaBucketArn", "ReplicaKeyArn")
+            ]
+        },
+        "IsProvisioned": {"Fn::Equals": [{"Ref": "StreamMode"}, "PROVISIONED"]},
+    },
 }
 
 
@@ -274,6 +284,7 @@ def _two(subnet: str) -> str:
 
 
 OUTPUTS: dict[str, dict[str, str]] = {
+    "replica": {"ReplicaBucketArn": "${ReplicaBucket.Arn}", "ReplicaKeyArn": "${ReplicaKey.Arn}"},
     "artifacts": {"ArtifactsBucketName": "${ArtifactsBucket}", "ArtifactsKeyArn": "${ArtifactsKey.Arn}"},
     "stream": {
         "StreamArn": "${EventStream.Arn}",

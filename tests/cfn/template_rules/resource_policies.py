@@ -125,6 +125,8 @@ ALARM_TOPIC = [ALARMS_PUBLISH, _tls("sns:Publish", "${AlarmTopic}")]
 REVIEWED: dict[str, list[Json]] = {
     "artifacts.ArtifactsKey": KEY,
     "artifacts.ArtifactsBucketPolicy": [_bucket("ArtifactsBucket"), _from_firm("ArtifactsBucket")],
+    "replica.ReplicaKey": KEY,
+    "replica.ReplicaBucketPolicy": [_bucket("ReplicaBucket"), _from_firm("ReplicaBucket", **ROLES)],
     "stream.StreamKey": [*KEY, _sources_encrypt("kinesis")],
     "stream.LogKey": [*KEY, _sources_encrypt("s3")],
     "stream.OperationsKey": OPERATIONS_KEY,

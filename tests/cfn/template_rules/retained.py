@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cfn_templates import World
 
+from template_rules import log_replica
 from template_rules.alarms import CONDITIONS as ALARM_CONDITIONS
 
 KEEPS = {
@@ -65,6 +66,7 @@ GOES = {
 }
 ATTRIBUTES = {"Type", "Properties", "DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
 CONDITIONAL = {
+    "stream.ReplicationRole": log_replica.HAS,
     "replicas.RouteToProducersA": "HasPeeringConnectionId",
     "replicas.RouteToProducersB": "HasPeeringConnectionId",
     "replicas.ReplicasFromProducer": "HasPeeringConnectionId",

@@ -8,13 +8,18 @@ from typing import Any
 
 from cfn_templates import Json, Template, World, differences, normal, text
 
+from template_rules.log_replica import CONFIGURATION
+
 NAME = "${Application}-${Environment}"
 PLACE = "${AWS::AccountId}-${AWS::Region}"
 
-UNLOGGED = {"artifacts.ArtifactsBucket", "stream.AccessLogBucket", "source.AccessLogBucket"}
+UNLOGGED = {"artifacts.ArtifactsBucket", "stream.AccessLogBucket", "source.AccessLogBucket"} | {
+    "replica.ReplicaBucket"
+}
 PLAIN_KEY = {"stream.AccessLogBucket", "source.AccessLogBucket"}  # S3 delivers logs to no other
 BUCKET_NAMES = {
     "artifacts.ArtifactsBucket": f"{NAME}-artifacts-{PLACE}",
+    "replica.ReplicaBucket": f"{NAME}-log-replica-{PLACE}",
     "stream.AccessLogBucket": f"{NAME}-access-{PLACE}",
     "stream.LogBucket": f"{NAME}-log-{PLACE}",
     "source.AccessLogBucket": f"{NAME}-source-access-{PLACE}",
@@ -38,6 +43,7 @@ LIFECYCLES: dict[str, list[Json]] = {
     "artifacts.ArtifactsBucket": [_rule("noncurrent-versions", _noncurrent("${NoncurrentDays}"), UNFINISHED)],
     "stream.AccessLogBucket": ACCESS_LOGS,
     "source.AccessLogBucket": ACCESS_LOGS,
+    "replica.ReplicaBucket": [_rule("unfinished-uploads", UNFINISHED)],
     # No rule for log/ and log-errors/.
     "stream.LogBucket": [
         _rule("unfinished-uploads", UNFINISHED),
@@ -57,14 +63,19 @@ LIFECYCLES: dict[str, list[Json]] = {
         _rule("dead-letters", Prefix="dead-letters/", ExpirationInDays="${DeadLetterDays}"),
     ],
 }
+LOCKED: Json = {
+    "ObjectLockEnabled": True,
+    "ObjectLockConfiguration": {
+        "ObjectLockEnabled": "Enabled",
+        "Rule": {"DefaultRetention": {"Mode": "${LockMode}", "Days": "${LockDays}"}},
+    },
+}
 EXTRA: dict[str, Json] = {
-    "stream.LogBucket": {
+    "replica.ReplicaBucket": LOCKED,
+    "stream.LogBucket": LOCKED
+    | {
         "LoggingConfiguration": {"DestinationBucketName": "${AccessLogBucket}", "LogFilePrefix": "log/"},
-        "ObjectLockEnabled": True,
-        "ObjectLockConfiguration": {
-            "ObjectLockEnabled": "Enabled",
-            "Rule": {"DefaultRetention": {"Mode": "${LockMode}", "Days": "${LockDays}"}},
-        },
+        "ReplicationConfiguration": CONFIGURATION,
     },
     "source.SourceBucket": {
         "LoggingConfiguration": {"DestinationBucketName": "${AccessLogBucket}", "LogFilePrefix": "source/"},
@@ -97,7 +108,7 @@ def _bucket(where: str) -> Json:
         "BucketKeyEnabled": False,
         "ServerSideEncryptionByDefault": {
             "SSEAlgorithm": "aws:kms",
-            "KMSMasterKeyID": re.compile(r"\$\{(Artifacts|Log|Source)Key\.Arn\}"),
+            "KMSMasterKeyID": re.compile(r"\$\{(Artifacts|Log|Replica|Source)Key\.Arn\}"),
         },
     }
     flags = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
@@ -112,6 +123,7 @@ def _bucket(where: str) -> Json:
 
 
 ALIASES = {
+    "replica.${ReplicaKey}": f"alias/{NAME}-log-replica",
     "stream.${StreamKey}": f"alias/{NAME}-stream",
     "stream.${LogKey}": f"alias/{NAME}-log",
     "stream.${OperationsKey}": f"alias/{NAME}-operations",

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from cfn_templates import Json, World, differences, normal, text
 
+from template_rules.log_replica import RULES_OF_STREAM
+
 NAME = "${Application}-${Environment}"
 DATABASE: Json = {
     "DBInstanceIdentifier": f"{NAME}-warehouse",
@@ -124,7 +126,7 @@ SAFE = {"MultiAz": "false", "Scheduled": "false", "BackupDays": 14}
 def limits_of_sql_server(world: World) -> Iterator[str]:
     """A schedule for a database that cannot be stopped, and defaults that surprise."""
     for template in world.values():
-        expected = RULE if template.name == "warehouse" else {}
+        expected = {"warehouse": RULE, "stream": RULES_OF_STREAM}.get(template.name, {})
         yield from differences(f"{template.name}.Rules", template.body.get("Rules", {}), expected)
         if template.name == "warehouse":
             defaults = {name: template.parameters.get(name, {}).get("Default") for name in SAFE}

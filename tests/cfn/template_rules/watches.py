@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from template_rules import log_replica
+
 NAME = "${Application}-${Environment}"
 DAY_MS = 24 * 60 * 60 * 1000
 """Milliseconds for which DynamoDB keeps a change."""
@@ -91,6 +93,10 @@ ALARMS: dict[str, dict[str, Watch]] = {
         ),
         "DeliveryBehindHalfAlarm": Watch(BEHIND, DELIVERY, "${Retention:RetentionHours:Half}"),
         "DeliveryBehindMostAlarm": Watch(BEHIND, DELIVERY, "${Retention:RetentionHours:Most}"),
+        "ReplicationFailsAlarm": Watch(
+            *("AWS/S3:OperationsFailedReplication", log_replica.DIMENSIONS, 0, "Sum"),
+            condition=log_replica.HAS,
+        ),
     },
     "source": {
         "DeadFilesAlarm": Watch(
