@@ -25,6 +25,9 @@ from schemas.payload.avro import read_avro, write_avro
 MAX_FRAME_BYTES: Final = 1_000_000
 """Firehose rejects records above 1,024,000 bytes, and an aggregate adds bytes to its frames."""
 
+WITHOUT_BEFORE: Final = {"before": "too large"}
+"""Metadata of an event whose before image was left out, because only with it the event would be too large."""
+
 NAMESPACE: Final = UUID("2f1c8e0a-95b3-4d0e-8a67-c4b0d9f3716e")
 """Namespace of all event ids. It must never change: every event would get a new id."""
 
@@ -236,8 +239,8 @@ def encode_event(event: Event) -> bytes:
 def fitting_frame(event: Event) -> bytes:
     """Return the frame of an event, without the before image if the frame would be too large with it.
 
-    No row depends on the before image. Raises PoisonEventError as `encode_event` does if the frame is too
-    large without it.
+    The metadata then says so (WITHOUT_BEFORE). No row depends on the before image. Raises PoisonEventError as
+    `encode_event` does if the frame is too large without it.
     """
     # Whether the image is dropped depends on the event alone: a retry writes the same bytes (INV-5).
     try:
@@ -245,7 +248,12 @@ def fitting_frame(event: Event) -> bytes:
     except PoisonEventError:
         if event.before is None:
             raise
-    return encode_event(event._replace(before=None))
+    smaller = event._replace(before=None)
+    noted = dict(sorted((event.metadata | WITHOUT_BEFORE).items()))
+    try:
+        return encode_event(smaller._replace(metadata=noted))
+    except PoisonEventError:
+        return encode_event(smaller)  # the few bytes of the note must not cost the new state
 
 
 def decode_event(frame: bytes) -> Event:

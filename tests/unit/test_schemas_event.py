@@ -18,6 +18,7 @@ from schemas.event import (
     HEADER,
     MAX_FRAME_BYTES,
     NAMESPACE,
+    WITHOUT_BEFORE,
     Event,
     Operation,
     bucket_of,
@@ -210,10 +211,22 @@ def test_a_before_image_stays_up_to_the_last_byte_that_fits() -> None:
     fits = event(after=b"y", before=bytes(spare - 2))
     assert fitting_frame(fits) == encode_event(fits)
     assert len(fitting_frame(fits)) == MAX_FRAME_BYTES
+    noted = {"ttl": "true", "row": "7", **WITHOUT_BEFORE}
     too_large = event(after=b"y", before=bytes(spare - 1))
-    assert fitting_frame(too_large) == encode_event(event(after=b"y", before=None))
+    assert fitting_frame(too_large) == encode_event(event(after=b"y", before=None, metadata=noted))
     with pytest.raises(PoisonEventError, match="1,000,0"):
         fitting_frame(event(after=bytes(MAX_FRAME_BYTES), before=b"x"))
+
+
+def test_the_note_of_a_missing_before_image_keeps_other_metadata_and_never_costs_the_new_state() -> None:
+    by_ttl = {"deleted_by": "ttl"}
+    large = event(before=bytes(MAX_FRAME_BYTES), metadata=by_ttl)
+    noted = decode_event(fitting_frame(large))
+    assert noted.metadata == {**WITHOUT_BEFORE, **by_ttl}
+    assert list(noted.metadata) == sorted(noted.metadata)
+    spare = MAX_FRAME_BYTES - len(encode_event(event(after=b"", before=None)))
+    fills = event(after=bytes(spare - 2), before=b"x")
+    assert fitting_frame(fills) == encode_event(event(after=bytes(spare - 2), before=None))
 
 
 @pytest.mark.parametrize("part", ["entity", "source", "key", "position"])
