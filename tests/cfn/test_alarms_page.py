@@ -49,6 +49,30 @@ def test_a_row_says_what_it_means_why_its_threshold_and_what_to_do(row: tuple[st
     assert all(cell.strip() for cell in cells)
 
 
+FAILURES = {
+    "IncomingLogEvents",
+    "TriggeredRules",
+    "DeliveryToS3.Success",
+    "OperationsFailedReplication",
+    f"{NAME}-csv-producer",
+}
+"""Metrics that only count failures: the alarm says all that a picture would show."""
+
+
+def test_dashboards_show_every_metric_that_an_alarm_reads() -> None:
+    shown, read = set(), set()
+    for template in load_world().values():
+        for _, properties in template.of_type("AWS::CloudWatch::Dashboard"):
+            body = normal(properties["DashboardBody"])
+            shown |= set(re.findall(r'\["([A-Z]\w+(?:/\w+)?)", "([\w.]+)", "', body))
+        for _, properties in template.of_type("AWS::CloudWatch::Alarm"):
+            parts = [
+                one["MetricStat"]["Metric"] for one in properties.get("Metrics", ()) if "MetricStat" in one
+            ]
+            read |= {(one["Namespace"], normal(one["MetricName"])) for one in parts or [properties]}
+    assert {name for _, name in read - shown} == FAILURES
+
+
 def test_the_parameters_of_the_page_have_the_defaults_of_the_templates() -> None:
     world = load_world()
     declared = {**world["monitoring"].parameters, **world["alarms"].parameters}
