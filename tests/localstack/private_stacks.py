@@ -1,4 +1,4 @@
-"""The stacks beside the pipe: network, peering, replicas, warehouse, workbench, alarms, schedule.
+"""The stacks beside the pipe: replica, network, peering, replicas, warehouse, workbench, alarms, schedule.
 
 No emulator knows all of their types. Each template is deployed on every emulator that is needed, without the
 resources of types that this one lacks, and with stubs for what it imports from stacks that are not here.
@@ -33,6 +33,7 @@ FOLDER = ROOT / "cfn"
 TEMPLATES = tuple(
     (account, name)
     for account, name in (
+        (REPORTING, "replica"),
         (REPORTING, "network"),
         (SOURCE, "replicas"),
         (REPORTING, "peering"),

@@ -18,7 +18,15 @@ _GROUP = [
     "AWS::EC2::SecurityGroup: Tags",
 ]
 _LOG_GROUP = ["AWS::Logs::LogGroup: KmsKeyId", "AWS::Logs::LogGroup: RetentionInDays"]
+_ENCRYPTION = (
+    "AWS::S3::Bucket: BucketEncryption.ServerSideEncryptionConfiguration.ServerSideEncryptionByDefault"
+)
 DROPPED = {
+    ("localstack", "replica"): [
+        f"{_ENCRYPTION}.KMSMasterKeyID",
+        f"{_ENCRYPTION}.SSEAlgorithm",
+        "AWS::S3::Bucket: LifecycleConfiguration.Rules",
+    ],
     ("localstack", "network"): [
         *_GROUP,
         "AWS::EC2::VPC: EnableDnsHostnames",
