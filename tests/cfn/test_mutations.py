@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from alarm_mutations import ALARM_MUTATIONS
 from cfn_templates import World, copy_world, load_world
+from default_mutations import DEFAULTS
 from firm_mutations import FIRM
 from interface_mutations import INTERFACES
 from mutations import Mutation
@@ -25,6 +26,7 @@ MUTATIONS = (
     *RESOURCES,
     *INTERFACES,
     *ALARM_MUTATIONS,
+    *DEFAULTS,
     *FIRM,
     *NETWORKS,
     *REPLICA,
@@ -68,7 +70,7 @@ FREE = {
     "AWSTemplateFormatVersion",
     "Metadata",
 }
-LIMITED = {"Default", "AllowedPattern", "MinValue", "MaxValue", "AllowedValues"}
+LIMITED = {"AllowedPattern", "MinValue", "MaxValue", "AllowedValues"}
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:

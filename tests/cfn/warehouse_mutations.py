@@ -9,6 +9,10 @@ INGRESS = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "203.0.1
 ANY_DOCUMENT = {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}::document/*"}
 ANY_SESSION = {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:session/*"}
 ANY_INSTANCE = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*"}
+ONE_HOST = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/${Workbench}"}
+ONE_DOCUMENT = {
+    "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}::document/AWS-StartPortForwardingSessionToRemoteHost"
+}
 
 WAREHOUSE: tuple[Mutation, ...] = (
     prop("public", f"{DB}/PubliclyAccessible", True),
@@ -93,6 +97,8 @@ WORKBENCH: tuple[Mutation, ...] = (
     ),
     grant("reads parameters", ROLE, {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "*"}),
     statement("a shell for developers", f"{DEVELOPERS}/ForwardPort", Resource=ANY_INSTANCE),
+    statement("no document of sessions", f"{DEVELOPERS}/ForwardPort", Resource=ONE_HOST),
+    statement("no host of sessions", f"{DEVELOPERS}/ForwardPort", Resource=ONE_DOCUMENT),
     statement("any kind of session", f"{DEVELOPERS}/ForwardPort", Resource=[ANY_DOCUMENT, ANY_INSTANCE]),
     statement(
         "commands for developers", f"{DEVELOPERS}/ForwardPort", Action=["ssm:StartSession", "ssm:SendCommand"]

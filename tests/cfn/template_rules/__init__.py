@@ -10,6 +10,7 @@ from cfn_templates import World
 
 from template_rules import (
     alarms,
+    defaults,
     event_sources,
     functions,
     identity,
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     *networks.RULES,
     *watching.RULES,
     *interfaces.RULES,
+    *defaults.RULES,
     *texts.RULES,
     *warehouse.RULES,
     *workbench.RULES,

@@ -235,6 +235,21 @@ def _needed(template: str, resource: str) -> set[str]:
     return buckets.get(match[1], {}).get(match[2] or LISTED, set()) if match else set()
 
 
+def granted(world: World) -> Iterator[str]:
+    """Actions on resources that some role needs, and that no role has."""
+    for name, needed in OTHERS.items():
+        if name not in world:
+            continue
+        found: dict[str, set[str]] = {}
+        for statement in _identity({name: world[name]}):
+            for resource in statement.resources:
+                pattern = next((one for one in needed if re.fullmatch(one, resource)), "")
+                found.setdefault(pattern, set()).update(statement.actions)
+        for pattern, actions in needed.items():
+            if missing := actions - found.get(pattern, set()):
+                yield f"{name}: no role has {sorted(missing)} on {pattern}"
+
+
 def exact_conditions(world: World) -> Iterator[str]:
     """Statements of roles without the condition that they need, or with another one."""
     for statement in _identity(world):
@@ -443,6 +458,7 @@ def _identity(world: World) -> Iterator[Statement]:
 RULES = (
     exact_actions,
     exact_resources,
+    granted,
     exact_conditions,
     conditional,
     distinct_sids,

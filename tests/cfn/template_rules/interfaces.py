@@ -177,6 +177,11 @@ MOST = {
     "RefresherSeconds": 900,
     "CatchUpSeconds": 28_800,  # a working day: longer, and a failure in the morning is silent all day
     "LagSeconds": 86_400,
+    "DeliverySeconds": 86_400,  # a third of the shortest retention of the stream
+    "BacklogRows": 100_000_000,
+    "MostConnections": 30_000,  # SQL Server refuses more than 32,767
+    "FreeGibibytes": 10_000,
+    "FreeableMebibytes": 100_000,
     "LateSeconds": 36_000,  # an alarm of half the 24 hours that DynamoDB keeps a change follows
 }
 """Lambda ends a function after 900 seconds; after all attempts, a file's message stays a week."""
