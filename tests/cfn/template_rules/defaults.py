@@ -73,7 +73,8 @@ DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(
         (
             *("AlarmEmail", "FirmCidrs", "HashSecretArn", "HashSecretKeyArn", "Holidays", "HostArns"),
-            *("HostKeyArn", "PeeringConnectionId", "RefresherSecretArn", "ScheduleStack", "SecurityGroupIds"),
+            *("HostKeyArn", "PeeringConnectionId", "RefresherSecretArn", "ReplicaBucketArn", "ReplicaKeyArn"),
+            *("ScheduleStack", "SecurityGroupIds"),
             *("StreamRoleArn", "SubnetIds", "WarehouseDatabase", "WarehouseHost", "WarehouseInstanceId"),
             "WarehouseSecretKeyArn",
         ),
