@@ -15,6 +15,7 @@ from schemas.stream import Stream, parse_stream
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.literals import ShardIteratorTypeType
     from mypy_boto3_kinesis.type_defs import (
         GetRecordsOutputTypeDef,
         ShardTypeDef,
@@ -59,12 +60,14 @@ class KinesisRecord(NamedTuple):
 class Page(NamedTuple):
     """Result of one read.
 
-    `at_tip`: the shard had no records after these. `finished`: it never will have any.
+    `at_tip`: the shard had no records after these. `finished`: it never will have any. `trimmed`: the record
+    after which reading started has expired, and perhaps others between it and these.
     """
 
     records: list[KinesisRecord]
     at_tip: bool
     finished: bool
+    trimmed: bool = False
 
 
 class StreamReader:
@@ -133,6 +136,7 @@ class ShardReader:
         self._shard = shard
         self._start = start
         self._iterator: str | None = None
+        self._expected: str | None = None  # sequence number of the record that the next read begins with
         self._ended = False
 
     def read(self, limit: int = MAX_RECORDS, *, closed: bool = False) -> Page:
@@ -144,15 +148,7 @@ class ShardReader:
         if self._ended:
             return Page([], at_tip=True, finished=True)
         answer = self._get_records(limit)
-        records = [
-            KinesisRecord(
-                shard=self._shard,
-                sequence=record["SequenceNumber"],
-                payload=record["Data"],
-                arrived_at=record["ApproximateArrivalTimestamp"],
-            )
-            for record in answer["Records"]
-        ]
+        records = self._records(answer)
         if records:
             self._start = records[-1].sequence
         self._iterator = answer.get("NextShardIterator")
@@ -161,7 +157,28 @@ class ShardReader:
         at_tip = answer.get("MillisBehindLatest", 0) == 0 and len(records) < limit
         # Kinesis returns no next iterator at the end of a closed shard.
         self._ended = not self._iterator or (closed and at_tip)
-        return Page(records, at_tip or self._ended, self._ended)
+        trimmed = self._check_first(records, at_tip or self._ended)
+        return Page(records, at_tip or self._ended, self._ended, trimmed)
+
+    def _records(self, answer: GetRecordsOutputTypeDef) -> list[KinesisRecord]:
+        return [
+            KinesisRecord(
+                shard=self._shard,
+                sequence=record["SequenceNumber"],
+                payload=record["Data"],
+                arrived_at=record["ApproximateArrivalTimestamp"],
+            )
+            for record in answer["Records"]
+        ]
+
+    def _check_first(self, records: list[KinesisRecord], at_tip: bool) -> bool:
+        """Remove the record after which reading starts. Returns True if it has expired."""
+        if self._expected is None or not (records or at_tip):
+            return False  # GetRecords may return empty pages before the first record
+        is_there = bool(records) and records[0].sequence == self._expected
+        del records[: int(is_there)]
+        self._expected = None
+        return not is_there
 
     def _get_records(self, limit: int) -> GetRecordsOutputTypeDef:
         try:
@@ -180,12 +197,21 @@ class ShardReader:
 
     def _new_iterator(self) -> str:
         """Return a new iterator at the point where the next read starts."""
-        start: dict[str, Any] = {**self._stream.arguments, "ShardIteratorType": "TRIM_HORIZON"}
         if isinstance(self._start, datetime):
-            start |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
-        elif self._start is not None:
-            # Checkpoints are zero-padded to a fixed width; Kinesis accepts only the unpadded number.
-            sequence = self._start.lstrip("0") or "0"
-            start |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence}
-        answer = self._kinesis.get_shard_iterator(ShardId=self._shard, **start)
+            return self._ask_iterator("AT_TIMESTAMP", Timestamp=self._start)
+        if self._start is None:
+            return self._ask_iterator("TRIM_HORIZON")
+        # Checkpoints are zero-padded to a fixed width; Kinesis accepts only the unpadded number.
+        self._expected = self._start.lstrip("0") or "0"
+        # Not AFTER_SEQUENCE_NUMBER: if the record has expired, reading would silently start at the oldest
+        # one. With AT_SEQUENCE_NUMBER that is noticed, because another record comes first.
+        try:
+            return self._ask_iterator("AT_SEQUENCE_NUMBER", StartingSequenceNumber=self._expected)
+        except self._kinesis.exceptions.InvalidArgumentException:  # also reported for an expired record
+            return self._ask_iterator("TRIM_HORIZON")
+
+    def _ask_iterator(self, kind: ShardIteratorTypeType, **start: Any) -> str:
+        answer = self._kinesis.get_shard_iterator(
+            **self._stream.arguments, ShardId=self._shard, ShardIteratorType=kind, **start
+        )
         return answer["ShardIterator"]

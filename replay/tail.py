@@ -15,7 +15,7 @@ from consumers.warehouse.port import Checkpoint, padded
 from replay.progress import Progress, ProgressCallback, no_report
 from replay.retry_policy import RetryPolicy
 from replay.write import RevisionWriter
-from schemas.errors import PoisonEventError, TransientError
+from schemas.errors import ConfigurationError, PoisonEventError, TransientError
 from schemas.log.frames import check_frame
 
 
@@ -156,7 +156,13 @@ class Tail:
         if shard.id not in self._cursors:
             start = self.sequences.get(shard.id) or self._since.get(shard.id)
             self._cursors[shard.id] = self._stream.open(shard.id, start)
-        return self._cursors[shard.id].read(closed=shard.closed)
+        page = self._cursors[shard.id].read(closed=shard.closed)
+        if page.trimmed:
+            raise ConfigurationError(
+                f"the stream no longer has the record of {shard.id} that was read last: what came after it "
+                "may be gone. Run the command again, and give the stream a longer retention if this repeats"
+            )
+        return page
 
     def _apply(self, shard: Shard, page: Page, write: Write) -> None:
         for records in _pieces(page.records):

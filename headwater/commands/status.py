@@ -51,6 +51,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     Raises TransientError, ConfigurationError.
     """
     from consumers.kinesis import StreamReader
+    from headwater.views.gaps import read_gaps
     from headwater.views.letter_ledgers import count_letters
     from headwater.views.letter_summary import refresh, waiting
     from headwater.views.log_size import log_size
@@ -67,6 +68,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     refresh(here, letters)
     return {
         **kept,
+        "gaps": read_gaps(aws, here.settings),
         "log": log_size(S3Log(aws.s3, log_bucket), aws, log_bucket, datetime.now(UTC))._asdict(),
         "dead_letters": waiting(letters),
         "dead_letter_summary": [_count_members(count) for count in letters],
@@ -114,6 +116,8 @@ def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 
 def _show(status: dict[str, Any]) -> None:
+    from headwater.views.gaps import describe_gap
+
     show_table(
         ["table", "rows", "tombstones", "revision", "newest event"],
         [[t["entity"], t["live"], t["tombstones"], t["revision"], t["newest"]] for t in status["tables"]],
@@ -121,6 +125,8 @@ def _show(status: dict[str, Any]) -> None:
     show("")
     for shard, sequence in status["checkpoints"].items():
         show(f"stream: {shard} is applied up to {sequence}")
+    for gap in status["gaps"]:
+        show(describe_gap(gap))
     log, rejects = status["log"], status["rejects"]
     show(f"log: {counted(log['objects'], 'object')}, {counted(log['bytes'], 'byte')}")
     show(f"dead letters: {status['dead_letters']:,}")

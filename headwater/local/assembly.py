@@ -32,6 +32,7 @@ from headwater.polling.shard_places import Places
 from headwater.polling.stream_poller import StreamPoller, consumer_poller, pump_poller
 from headwater.sources.kind import Environment, Running
 from headwater.sources.kinds import KINDS
+from headwater.views.gaps import keep_gap
 from producers.wiring import wire
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError
@@ -205,7 +206,12 @@ def _consumer(here: Installation, aws: Aws) -> StreamPoller:
     batches = build_consumer(here.settings, aws.client)
     stream = StreamReader(aws.kinesis, here.settings.stream)
     with here.warehouse() as warehouse:
-        return consumer_poller(stream, warehouse, lambda lambda_event, _context: batches.handle(lambda_event))
+        return consumer_poller(
+            stream,
+            warehouse,
+            lambda lambda_event, _context: batches.handle(lambda_event),
+            lambda gap: keep_gap(aws, here.settings, gap),
+        )
 
 
 def _busy(sources: Sequence[Running], consumer: StreamPoller) -> str:

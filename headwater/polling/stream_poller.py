@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from headwater.polling.lambda_events import Handler, kinesis_event
 from headwater.polling.runtime import Found, advance_all
 from headwater.polling.runtime_report import Side
 from headwater.polling.shard_places import Places
+from headwater.views.gaps import Gap, stream_gap
 from schemas.aws_errors import aws_errors
 from schemas.errors import TransientError
 
@@ -30,6 +32,8 @@ BATCH_RECORDS = 500
 BATCH_BYTES = 4 * 1024 * 1024
 BUFFER_BYTES = BATCH_BYTES
 BUFFER_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 Take = Callable[[str, Sequence[KinesisRecord]], None]
 """Processes records of one shard, in order. After an exception the same records are passed again."""
@@ -62,6 +66,7 @@ class StreamPoller:
         take: Take,
         starts: Mapping[str, str] | None = None,
         take_bytes: int = TAKE_BYTES,
+        on_trimmed: Callable[[str], None] | None = None,
     ) -> None:
         """Prepare to read the stream.
 
@@ -71,12 +76,15 @@ class StreamPoller:
             take: Processes the records.
             starts: The last sequence number taken, by shard. A shard without one is read from its beginning.
             take_bytes: Maximum size of the payloads in a call of `take`; a larger record is passed alone.
+            on_trimmed: Called with a shard whose last record taken has expired, so that records between it
+                and the next one may be lost. Logs a warning by default.
         """
         self.name = name
         self._stream = stream
         self._take = take
         self._starts = starts or {}
         self._take_bytes = take_bytes
+        self._on_trimmed = on_trimmed or self._warn
         self._readings: dict[str, _Reading] = {}
 
     def poll(self, since: float) -> Found:
@@ -98,6 +106,13 @@ class StreamPoller:
         ]
         return max((now - reading.taken_at for reading in behind if reading.taken_at is not None), default=0)
 
+    def _warn(self, shard_id: str) -> None:
+        _log.warning(
+            "%s: the stream no longer has the record of %s that was taken last; those after it may be lost",
+            self.name,
+            shard_id,
+        )
+
     def _is_finished(self, shard_id: str) -> bool:
         reading = self._readings.get(shard_id)
         return reading is not None and reading.finished
@@ -116,6 +131,8 @@ class StreamPoller:
         if not reading.waiting:
             page = reading.reader.read(READ_RECORDS, closed=shard.closed)
             reading.waiting, reading.at_tip, reading.ended = page.records, page.at_tip, page.finished
+            if page.trimmed:
+                self._on_trimmed(shard.id)
         taken = reading.waiting
         while reading.waiting:
             batch = first_batch(reading.waiting, self._take_bytes)
@@ -132,8 +149,16 @@ def first_batch(records: Sequence[KinesisRecord], limit: int) -> list[KinesisRec
     return list(records[: max(1, bisect_right(sizes, limit))])
 
 
-def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler) -> StreamPoller:
-    """Return the poller of the live consumer. It starts at the checkpoints, which the handler moves."""
+def consumer_poller(
+    stream: StreamReader,
+    warehouse: Warehouse,
+    handler: Handler,
+    keep_gap: Callable[[Gap], None] = lambda _gap: None,
+) -> StreamPoller:
+    """Return the poller of the live consumer. It starts at the checkpoints, which the handler moves.
+
+    `keep_gap` stores the notice of a checkpoint whose record has expired.
+    """
     identity = stream.identity()
     arn = identity.partition("@")[0]
     with warehouse.transaction() as transaction:
@@ -148,7 +173,13 @@ def consumer_poller(stream: StreamReader, warehouse: Warehouse, handler: Handler
         if answer["batchItemFailures"]:
             raise TransientError(f"{len(records)} records of the stream were not applied")
 
-    return StreamPoller("consumer", stream, take, starts)
+    def on_trimmed(shard: str) -> None:
+        # Reading goes on at the oldest record, since rebuilds of tables need live consumers that advance.
+        gap = stream_gap(shard, starts.get(shard, ""))
+        _log.warning("%s", gap.text)
+        keep_gap(gap)
+
+    return StreamPoller("consumer", stream, take, starts, on_trimmed=on_trimmed)
 
 
 class Pump:

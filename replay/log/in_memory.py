@@ -115,16 +115,25 @@ class InMemoryCursor:
     stream: InMemoryStream
     shard: str
     start: Start
+    opened: bool = False
 
     def read(self, *, closed: bool) -> Page:
         self.stream.before_read(self.shard)
+        trimmed = not self.opened and self._is_start_trimmed()
+        self.opened = True
         ahead = [record for record in self.stream.records.get(self.shard, ()) if self._is_ahead(record)]
         page = ahead[: self.stream.most]
         # An empty page leaves `start`: a cursor opened at a time must not skip what arrives later.
         if page:
             self.start = page[-1].sequence
         at_tip = len(page) == len(ahead)
-        return Page(page, at_tip, at_tip and closed)
+        return Page(page, at_tip, at_tip and closed, trimmed)
+
+    def _is_start_trimmed(self) -> bool:
+        if not isinstance(self.start, str):
+            return False
+        sequence = self.start.lstrip("0")
+        return all(record.sequence != sequence for record in self.stream.records.get(self.shard, ()))
 
     def _is_ahead(self, record: KinesisRecord) -> bool:
         if isinstance(self.start, datetime):
