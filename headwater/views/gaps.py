@@ -42,7 +42,10 @@ class Gap(NamedTuple):
                 "`headwater replay rebuild ENTITY`"
             )
         stretch = f"between {self.after or 'an unknown time'} and {self.until or 'an unknown time'}"
-        return f"the stream of the table {self.name} lost changes {stretch}"
+        return (
+            f"the stream of the table {self.name} dropped changes {stretch} before they were read. Disable "
+            f"the stream, enable it again, and run `headwater backfill {self.name}`"
+        )
 
 
 def stream_gap(shard: str, sequence: str) -> Gap:

@@ -20,8 +20,9 @@ from headwater.polling.runtime import Found
 from headwater.sources.csv.poller import QueuePoller
 from headwater.sources.csv.provision import find_queue
 from headwater.sources.dynamodb.poller import DynamoDbPoller
+from headwater.views.gaps import Gap, describe_gap, keep_gap, read_gaps
 from schemas.catalog.entity import Catalog
-from schemas.errors import ConfigurationError, TransientError
+from schemas.errors import TransientError
 from schemas.settings import Settings
 from schemas.sources.dynamodb import tables
 
@@ -137,13 +138,28 @@ def test_an_iterator_that_is_no_longer_good_is_made_again_for_the_same_place(
     assert [numbers(batch) for batch in handler.batches] == [[1], [2]]
 
 
-def test_changes_that_aws_has_dropped_stop_the_runtime(aws: Aws, table: str) -> None:
-    poller = DynamoDbPoller(aws.dynamodbstreams, [table], Recording())
+def test_changes_that_aws_has_dropped_are_a_notice_and_reading_goes_on(
+    aws: Aws, settings: Settings, table: str
+) -> None:
+    handler, gaps = Recording(), list[Gap]()
+    poller = DynamoDbPoller(aws.dynamodbstreams, [table], handler, keep_gap=gaps.append)
     put(aws, table, 1)
     poller.poll(time.time())
     answer(aws, "TrimmedDataAccessException", "TrimmedDataAccessException")
-    with pytest.raises(ConfigurationError, match=f"{table}.* has dropped changes before they were read"):
+    with pytest.raises(TransientError, match="goes on after a gap"):
         poller.poll(time.time())
+    put(aws, table, 2)
+    poller.poll(time.time())
+    (gap,) = gaps
+    assert (gap.kind, gap.name) == ("table", table)
+    assert "" < gap.after <= gap.until
+    assert f"run `headwater backfill {table}`" in gap.text
+    assert numbers(handler.batches[-1])[-1] == 2
+    for _ in range(2):
+        keep_gap(aws, settings, gap)
+    (shown,) = read_gaps(aws, settings)
+    assert (shown["after"], shown["until"]) == (gap.after, gap.until)
+    assert f"s3://{settings.source_bucket}/gaps/table/{table}/" in describe_gap(shown)
 
 
 def test_a_stream_that_is_gone_is_at_its_end(aws: Aws, table: str) -> None:

@@ -12,6 +12,7 @@ from headwater.sources.dynamodb.backfill_poller import BackfillPoller, tables_to
 from headwater.sources.dynamodb.poller import DynamoDbPoller
 from headwater.sources.dynamodb.provision import check_table, enable_stream, make_table
 from headwater.sources.kind import Environment, LocalKind, Running
+from headwater.views.gaps import keep_gap
 from producers.dynamodb.handler import build
 from producers.dynamodb.redrive import build as build_redriver
 from producers.wiring import wire
@@ -44,6 +45,7 @@ def _running(at: Environment) -> Iterator[Running]:
         list(tables(at.here.catalog)),
         lambda lambda_event, _context: producer.handle(lambda_event),
         at.places,
+        lambda gap: keep_gap(at.aws, at.here.settings, gap),
     )
     waiting = tables_to_fill(at) if at.backfill else []
     if not waiting:

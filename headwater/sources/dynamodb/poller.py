@@ -8,17 +8,21 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from headwater.polling.lambda_events import Handler, dynamodb_event
 from headwater.polling.runtime import Found, advance_all
 from headwater.polling.runtime_report import Side
 from headwater.polling.shard_places import Places
+from headwater.views.gaps import TABLE, Gap
+from producers.dynamodb.records import table_of
 from schemas.aws_errors import aws_errors
-from schemas.errors import ConfigurationError, TransientError
+from schemas.errors import TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
@@ -38,6 +42,7 @@ class TableShard:
     parent: str | None
     iterator: str | None = None  # None: request one before the next read
     read: str | None = None  # sequence number of the last record that was read
+    read_until: float | None = None  # its creation, in seconds since the epoch, if this process read it
     waiting: list[Any] = field(default_factory=list)  # read, and not yet taken by the handler
     closed: bool = False  # read to its end
 
@@ -62,11 +67,14 @@ class DynamoDbPoller:
         tables: Sequence[str],
         handler: Handler,
         places: Places | None = None,
+        keep_gap: Callable[[Gap], None] = lambda _gap: None,
     ) -> None:
+        """`keep_gap` stores the notice of records that expired before they were read."""
         self._streams = streams
         self._tables = tables
         self._handler = handler
         self._places = places
+        self._keep_gap = keep_gap
         self._starts = places.all() if places else {}
         self._shards: dict[str, dict[tuple[str, str], TableShard]] = {table: {} for table in tables}
         self.is_reading = False  # every shard that a first pass found is being read
@@ -124,6 +132,7 @@ class DynamoDbPoller:
         shard.closed = shard.iterator is None
         if shard.waiting:
             shard.read = shard.waiting[-1]["dynamodb"]["SequenceNumber"]
+            shard.read_until = _created_at(shard.waiting[-1])
 
     def _get_records(self, shard: TableShard) -> GetRecordsOutputTypeDef | None:
         """Read the next records. None if the shard no longer exists."""
@@ -141,7 +150,16 @@ class DynamoDbPoller:
             except gone:
                 return None
             except trimmed:
-                raise ConfigurationError(_gap(shard.stream_arn)) from None
+                self._pass_gap(shard)
+                raise TransientError(f"{shard.shard_id} of {shard.stream_arn} goes on after a gap") from None
+
+    def _pass_gap(self, shard: TableShard) -> None:
+        """Keep a notice of the gap, and go on at the oldest record: more would be lost by waiting."""
+        after = "" if shard.read_until is None else _text(shard.read_until)
+        gap = Gap(TABLE, table_of(shard.stream_arn), after, _text(time.time()))
+        self._keep_gap(gap)
+        _log.error("%s", gap.text)
+        shard.iterator = shard.read = shard.read_until = None
 
     def _iterator(self, shard: TableShard) -> str:
         start = {"SequenceNumber": shard.read} if shard.read else {}
@@ -199,8 +217,5 @@ def _created_at(record: Mapping[str, Any]) -> float:
     return float(record["dynamodb"]["ApproximateCreationDateTime"].timestamp())
 
 
-def _gap(stream_arn: str) -> str:
-    return (
-        f"{stream_arn} has dropped changes before they were read (it keeps them for 24 hours): "
-        "disable the table's stream, enable it again and write the table's items once more"
-    )
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
