@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -46,6 +46,10 @@ class KinesisBatches:
         """Lambda's event in, its answer out: an empty list of failures, so that the whole batch is done."""
         self.take(lambda_event)
         return {"batchItemFailures": []}
+
+    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Save these checkpoints alone. Raises TransientError, ConfigurationError."""
+        self._consumer.consume((), checkpoints)
 
     def _checkpoints(self, records: Iterable[Mapping[str, Any]]) -> Iterable[Checkpoint]:
         greatest: dict[tuple[str, str], str] = {}

@@ -160,7 +160,8 @@ class Tail:
         if page.trimmed:
             raise ConfigurationError(
                 f"the stream no longer has the record of {shard.id} that was read last: what came after it "
-                "may be gone. Run the command again, and give the stream a longer retention if this repeats"
+                "may be gone. Run the command again, with a longer retention of the stream if this repeats; "
+                "instead of a rollback run `headwater replay rebuild`, which reads the log"
             )
         return page
 

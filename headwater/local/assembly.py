@@ -211,6 +211,7 @@ def _consumer(here: Installation, aws: Aws) -> StreamPoller:
             warehouse,
             lambda lambda_event, _context: batches.handle(lambda_event),
             lambda gap: keep_gap(aws, here.settings, gap),
+            batches.save,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from consumers.kinesis import KinesisRecord, Shard, ShardReader, StreamReader
 from consumers.warehouse.port import LIVE_READER, Warehouse
 from headwater.polling.lambda_events import Handler, kinesis_event
+from headwater.polling.reached import Reached, Save, last_reached
 from headwater.polling.runtime import Found, advance_all
 from headwater.polling.runtime_report import Side
 from headwater.polling.shard_places import Places
@@ -46,6 +47,7 @@ class _Reading:
     reader: ShardReader
     waiting: list[KinesisRecord] = field(default_factory=list)  # read, and not taken yet
     at_tip: bool = False
+    trimmed: bool = False  # as Page.trimmed, and not reported yet
     taken_at: float | None = None  # arrival of the last record taken, in seconds since the epoch
     ended: bool = False  # read to its end
 
@@ -67,6 +69,7 @@ class StreamPoller:
         starts: Mapping[str, str] | None = None,
         take_bytes: int = TAKE_BYTES,
         on_trimmed: Callable[[str], None] | None = None,
+        on_level: Callable[[float], None] = lambda _since: None,
     ) -> None:
         """Prepare to read the stream.
 
@@ -76,8 +79,9 @@ class StreamPoller:
             take: Processes the records.
             starts: The last sequence number taken, by shard. A shard without one is read from its beginning.
             take_bytes: Maximum size of the payloads in a call of `take`; a larger record is passed alone.
-            on_trimmed: Called with a shard whose last record taken has expired, so that records between it
-                and the next one may be lost. Logs a warning by default.
+            on_trimmed: Called with a shard of which records may have expired unread: its last record taken
+                has expired, or none was taken and its parent has expired. Logs a warning by default.
+            on_level: Called with the time before which everything has been taken, in seconds since 1970.
         """
         self.name = name
         self._stream = stream
@@ -85,16 +89,23 @@ class StreamPoller:
         self._starts = starts or {}
         self._take_bytes = take_bytes
         self._on_trimmed = on_trimmed or self._warn
+        self._on_level = on_level
         self._readings: dict[str, _Reading] = {}
 
     def poll(self, since: float) -> Found:
         shards = self._stream.shards()
         listed = {shard.id for shard in shards}
         due = [shard for shard in shards if self._is_due(shard, listed)]
+        for shard in due:
+            if shard.id not in self._readings:
+                self._open(shard, listed)
         result = advance_all(due, lambda shard: self._advance(shard, since))
         # Not level while a shard waits for its parent: its records have not been looked at.
         open_or_new = [shard for shard in shards if not self._is_finished(shard.id)]
-        return result._replace(level=result.level and all(shard in due for shard in open_or_new))
+        result = result._replace(level=result.level and all(shard in due for shard in open_or_new))
+        if result.level:
+            self._on_level(since)
+        return result
 
     def lag(self, now: float) -> float:
         """Return the age in seconds of the last record taken from the shard that is furthest behind.
@@ -123,16 +134,22 @@ class StreamPoller:
         parents = [parent for parent in shard.parents if parent in listed]
         return not self._is_finished(shard.id) and all(map(self._is_finished, parents))
 
+    def _open(self, shard: Shard, listed: Set[str]) -> None:
+        start = self._starts.get(shard.id)
+        # Records of a child arrive after its parents': it has lost none if a parent is still there.
+        if start is None and shard.parents and not listed & set(shard.parents):
+            self._on_trimmed(shard.id)
+        self._readings[shard.id] = _Reading(self._stream.open(shard.id, start))
+
     def _advance(self, shard: Shard, since: float) -> Found:
-        reading = self._readings.get(shard.id)
-        if reading is None:
-            reading = _Reading(self._stream.open(shard.id, self._starts.get(shard.id)))
-            self._readings[shard.id] = reading
+        reading = self._readings[shard.id]
         if not reading.waiting:
             page = reading.reader.read(READ_RECORDS, closed=shard.closed)
             reading.waiting, reading.at_tip, reading.ended = page.records, page.at_tip, page.finished
-            if page.trimmed:
-                self._on_trimmed(shard.id)
+            reading.trimmed = page.trimmed
+        if reading.trimmed:
+            self._on_trimmed(shard.id)  # if it raises, it is called again in the next pass
+            reading.trimmed = False
         taken = reading.waiting
         while reading.waiting:
             batch = first_batch(reading.waiting, self._take_bytes)
@@ -154,10 +171,12 @@ def consumer_poller(
     warehouse: Warehouse,
     handler: Handler,
     keep_gap: Callable[[Gap], None] = lambda _gap: None,
+    save: Save = lambda _checkpoints: None,
 ) -> StreamPoller:
     """Return the poller of the live consumer. It starts at the checkpoints, which the handler moves.
 
-    `keep_gap` stores the notice of a checkpoint whose record has expired.
+    `keep_gap` stores the notice of records that may have expired unread. `save` saves the time up to which
+    the consumer has read everything: within the retention after it nothing can have expired unread.
     """
     identity = stream.identity()
     arn = identity.partition("@")[0]
@@ -167,6 +186,7 @@ def consumer_poller(
             for checkpoint in transaction.checkpoints(LIVE_READER)
             if checkpoint.stream == identity
         }
+        reached = Reached(identity, last_reached(transaction, identity), save)
 
     def take(_shard: str, records: Sequence[KinesisRecord]) -> None:
         answer = handler(kinesis_event(records, arn), None)
@@ -174,12 +194,14 @@ def consumer_poller(
             raise TransientError(f"{len(records)} records of the stream were not applied")
 
     def on_trimmed(shard: str) -> None:
+        if reached.is_within(stream.retention()):
+            return  # a shard without records for longer than the retention
         # Reading goes on at the oldest record, since rebuilds of tables need live consumers that advance.
         gap = stream_gap(shard, starts.get(shard, ""))
         _log.warning("%s", gap.text)
         keep_gap(gap)
 
-    return StreamPoller("consumer", stream, take, starts, on_trimmed=on_trimmed)
+    return StreamPoller("consumer", stream, take, starts, on_trimmed=on_trimmed, on_level=reached.advance)
 
 
 class Pump:

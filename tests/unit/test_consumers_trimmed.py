@@ -5,16 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from consumers_world import ITEM
 from moto import mock_aws
 from moto.kinesis.models import kinesis_backends
 
-from consumers.kinesis import KinesisRecord, StreamReader
+from consumers.kinesis import KinesisRecord, Shard, StreamReader
+from consumers.warehouse.port import Checkpoint
+from consumers.warehouse.sqlite.warehouse import open_warehouse
+from headwater.polling.reached import Reached, last_reached
 from headwater.polling.stream_poller import StreamPoller
 from headwater.views.gaps import Gap, gap_of, stream_gap
+from schemas.errors import TransientError
 
 NAME, SHARD, REGION = "events", "shardId-000000000000", "eu-west-1"
 
@@ -128,6 +135,85 @@ def test_the_poller_reports_the_shard_and_takes_what_is_there(
     with caplog.at_level(logging.WARNING):
         StreamPoller("pump", world.stream, take, starts).poll(time.time())
     assert f"pump: the stream no longer has the record of {SHARD}" in caplog.text
+
+
+def test_a_notice_that_could_not_be_stored_is_given_again_before_anything_is_taken(world: World) -> None:
+    last = world.put(b"1", b"lost", b"3")
+    world.expire(2)
+    calls: list[str] = []
+    taken: list[bytes] = []
+
+    def on_trimmed(shard: str) -> None:
+        calls.append(shard)
+        if len(calls) == 1:
+            raise TransientError("S3 is busy")
+
+    def take(_shard: str, records: Sequence[KinesisRecord]) -> None:
+        taken.extend(record.payload for record in records)
+
+    poller = StreamPoller("consumer", world.stream, take, {SHARD: str(int(last) - 2)}, on_trimmed=on_trimmed)
+    with pytest.raises(TransientError):
+        poller.poll(time.time())
+    assert taken == []
+    poller.poll(time.time())
+    assert (calls, taken) == ([SHARD, SHARD], [b"3"])
+
+
+@pytest.mark.parametrize(
+    ("parents", "starts", "expected"),
+    [
+        (("expired",), {}, [SHARD]),
+        (("expired", SHARD), {}, []),
+        (("expired",), {SHARD: "0"}, []),
+        ((), {}, []),
+    ],
+    ids=["no parent", "a parent", "its own checkpoint", "never a parent"],
+)
+def test_a_shard_that_was_never_read_may_have_lost_records_if_its_parents_have_expired(
+    world: World, parents: tuple[str, ...], starts: dict[str, str], expected: list[str]
+) -> None:
+    found: list[str] = []
+    poller = StreamPoller("consumer", world.stream, lambda *_: None, starts, on_trimmed=found.append)
+    poller._open(Shard(SHARD, parents, None), {SHARD})
+    assert found == expected
+
+
+CREATED = datetime(2026, 3, 1, tzinfo=UTC)
+IDENTITY = f"arn:aws:kinesis:eu-west-1:123456789012:stream/events@{CREATED.isoformat()}"
+
+
+def test_a_shard_without_records_for_days_is_no_loss_while_the_consumer_ran(tmp_path: Path) -> None:
+    warehouse = open_warehouse(f"sqlite:///{tmp_path / 'w.db'}", [ITEM])
+    warehouse.ensure()
+
+    def save(checkpoints: Sequence[Checkpoint]) -> None:
+        with warehouse.transaction() as transaction:
+            transaction.save_checkpoints(checkpoints)
+
+    def reached_at(moment: datetime) -> Reached:
+        with warehouse.transaction() as transaction:
+            seconds = last_reached(transaction, IDENTITY)
+        return Reached(IDENTITY, seconds, save, moment.timestamp)
+
+    day = timedelta(hours=24)
+    assert reached_at(CREATED + timedelta(hours=23)).is_within(day)  # nothing has expired in a new stream
+    assert not reached_at(CREATED + day).is_within(day)
+    at_rest = CREATED + timedelta(days=5)
+    reached_at(at_rest).advance(at_rest.timestamp())
+    assert reached_at(at_rest + timedelta(hours=23)).is_within(day)
+    assert not reached_at(at_rest + day).is_within(day)
+    assert not reached_at(at_rest + day - timedelta(minutes=1)).is_within(day)
+    warehouse.close()
+
+
+def test_the_time_is_saved_every_ten_minutes() -> None:
+    saved: list[Checkpoint] = []
+    now = CREATED.timestamp()
+    reached = Reached(IDENTITY, now, saved.extend, lambda: now)
+    for _ in range(3):
+        reached.advance(now)
+        now += 301
+    assert [point.sequence for point in saved] == ["2026-03-01T00:00:00+00:00", "2026-03-01T00:10:02+00:00"]
 
 
 def test_a_notice_names_the_rebuild_and_is_read_back_from_its_key() -> None:
