@@ -15,10 +15,10 @@ def types() -> set[str]:
 
 def test_every_type_is_deployed_or_has_rules_instead() -> None:
     deployed = ON_LOCALSTACK | ON_MINISTACK | ON_MOTO
-    assert types() - deployed == types() & NOWHERE.keys()
-    assert not deployed & NOWHERE.keys()
+    assert types() - deployed == NOWHERE.keys()
+    assert deployed <= types()
 
 
-@pytest.mark.parametrize("kind", sorted(types() & NOWHERE.keys()))
+@pytest.mark.parametrize("kind", sorted(NOWHERE))
 def test_the_rules_in_place_of_an_emulator_know_the_type(kind: str) -> None:
     assert kind.rpartition("::")[2] in (ROOT / NOWHERE[kind]).read_text()

@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from deployments import REPORTING, SOURCE, ZIP, changed, planned, toml
 from headwater.cli import main
 from headwater.commands.deployment import account
 from headwater.deployment.templates import FOLDER
+from headwater.schedule.calendar import DAYS
 
 REGION = "eu-west-2"
 Values = Mapping[str, Any]
@@ -366,6 +368,44 @@ def test_status_shows_mappings_that_are_disabled_and_why(run: Run, world: World)
     (row,) = (line for line in out.splitlines() if line.startswith(f"{name} "))
     assert "Disabled" in row
     assert f"stream/{name}" in row
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "why", "count"),
+    [
+        (
+            "night",
+            0,
+            "it sleeps by the schedule until ",
+            "0 event source mappings of 1 enabled and working, 1 asleep",
+        ),
+        ("day", 3, "the schedule turns it on as soon as the warehouse is on", "0 event source mappings of 1"),
+    ],
+)
+def test_status_knows_the_mapping_that_sleeps_by_the_schedule(
+    run: Run, world: World, at: str, code: int, why: str, count: str
+) -> None:
+    values = json.loads(json.dumps(world.values))
+    values["reporting"]["stream"] = {"RetentionHours": 336}
+    values["reporting"]["schedule"] = hours(at) | {"SchedulerKey": ZIP, "WarehouseInstanceId": "warehouse"}
+    name = f"headwater-{world.values['tags']['environment']}-consumer"
+    mapping = consumer_mapping(world, name)
+    for template in ("artifacts", "stream", "consumers", "schedule"):
+        outputs = {"ConsumerMappingId": mapping} if template == "consumers" else {"Nothing": "x"}
+        world.deploy(template, values, outputs=None if template == "artifacts" else outputs)
+    world.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=False)
+    found, out, err = run("status", values=values)
+    assert found == code, out + err
+    (row,) = (line for line in out.splitlines() if line.startswith(f"{name} "))
+    assert why in row
+    assert count in err
+
+
+def hours(at: str) -> dict[str, Any]:
+    """A schedule by which it is always day now, or night for days."""
+    day = DAYS[(datetime.now(UTC).weekday() + 3) % 7]
+    days = [day] if at == "night" else [*DAYS]
+    return {"Zone": "Etc/UTC", "From": "00:00", "To": "24:00", "WorkingDays": days}
 
 
 def consumer_mapping(world: World, name: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from headwater.commands.deployment.account import add_account, connect_account, deployed_stacks, stacks_here
 from headwater.commands.deployment.arguments import add_deployment, plan_of
+from headwater.commands.deployment.scheduled import scheduled_mapping
 from headwater.commands.deployment.watched import Alarm, EventSource, alarms, mappings
 from headwater.deployment.comparing import shown
 from headwater.deployment.stacks import PACKAGE_KEYS, Stack
@@ -73,7 +74,8 @@ def add_parser(actions: Commands[argparse.ArgumentParser]) -> None:
             "Shows the stacks of deployment.toml in the account of the present credentials: status, time of "
             "the last change, parameters whose deployed value is not that of the file, stacks that are "
             "missing, and the lines that the file still needs from outputs. Then the alarms that went off, "
-            "with their runbooks, and the event source mappings that are disabled or fail, with the reason. "
+            "with their runbooks, and the event source mappings that are disabled or fail, with the reason; "
+            "one that sleeps by the schedule needs no attention. "
             "Changes nothing. Exit code 3 if any of this needs attention."
         ),
     )
@@ -94,7 +96,9 @@ def run(options: argparse.Namespace) -> int:
     stacks = [_status(name, stack, deployed.get(name)) for name, stack in names.items()]
     copies = [*copies_of(plan.stacks, deployed)]
     prefix = f"{plan.deployment.prefix}-"
-    rung, read = alarms(account, prefix), mappings(account, prefix)
+    schedule, consumers = (deployed.get(plan.deployment.stack(name)) for name in ("schedule", "consumers"))
+    scheduled = scheduled_mapping(schedule, consumers, datetime.now(UTC))
+    rung, read = alarms(account, prefix), mappings(account, prefix, scheduled)
     if options.json:
         show_json(
             {
@@ -107,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         _show(stacks, copies, rung, read)
-    is_fine = all(one.works for one in read) and not (copies or rung or plan.problems)
+    is_fine = all(one.is_fine for one in read) and not (copies or rung or plan.problems)
     return DONE if is_fine and not any(one.remarks for one in stacks) else FINDINGS
 
 
@@ -161,10 +165,12 @@ def _show(
     if alarmed := [(one.name, _time(one.since), one.runbook) for one in rung]:
         show("")
         show_table(("alarm", "since", "runbook"), alarmed)
-    if failing := [(one.function, one.source, one.state, one.why) for one in read if not one.works]:
+    if off := [(one.function, one.source, one.state, one.why) for one in read if not one.works]:
         show("")
-        show_table(("function", "source", "mapping", "why"), failing)
-    tell(f"{counted(len(read) - len(failing), 'event source mapping')} of {len(read)} enabled and working")
+        show_table(("function", "source", "mapping", "why"), off)
+    asleep = sum(one.asleep for one in read)
+    working = f"{counted(len(read) - len(off), 'event source mapping')} of {len(read)} enabled and working"
+    tell(f"{working}, {asleep} asleep" if asleep else working)
 
 
 def _time(moment: datetime | None) -> str:
