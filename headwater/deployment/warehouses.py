@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from headwater.deployment.deployment import Deployment
 from headwater.deployment.stacks import Stack
@@ -12,6 +12,36 @@ _IN_NETWORK = ("warehouse", "workbench")
 _HALF_HOUR, DAY = 30, 24 * 60
 WEEK = 7 * DAY
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+# The classes with a price for SQL Server with its licence, in any region; a region may have fewer:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/SQLServer.Concepts.General.InstanceClasses.html
+# https://aws.amazon.com/rds/sqlserver/pricing/
+_EDITIONS = ("sqlserver-se", "sqlserver-ee")
+FAMILIES: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("m5", "m5d", "r5", "r5b", "r5d"), (24, 24)),
+    **dict.fromkeys(("m6i", "r6i"), (8, 32)),
+    **dict.fromkeys(("m7i", "r7i"), (16, 48)),
+    "t3": (2, 2),
+    "x2iedn": (8, 32),
+    "z1d": (12, 12),
+}
+"""The multiple of the largest size of each family, for each edition."""
+_USUAL = (1, 2, 4, 8, 12, 16, 24, 32)
+_MULTIPLES: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("m7i", "r7i"), (1, 2, 4, 8, 12, 16, 24, 48)),
+    "x2iedn": (1, 2, 4, 8, 16, 24, 32),
+    "z1d": (1, 2, 3, 6, 12),
+}
+
+
+def sizes(family: str, edition: str) -> tuple[str, ...]:
+    """Return the sizes that RDS offers of a family of classes, the smallest first."""
+    most = FAMILIES[family][_EDITIONS.index(edition)]
+    multiples = [number for number in _MULTIPLES.get(family, _USUAL) if number <= most]
+    named = tuple("xlarge" if number == 1 else f"{number}xlarge" for number in multiples)
+    has_large = edition == "sqlserver-se" and family not in ("t3", "x2iedn")
+    return ("large", *named) if has_large else named
 
 
 def warehouse_problems(deployment: Deployment, stacks: Iterable[Stack]) -> Iterator[str]:
@@ -40,15 +70,17 @@ def _zones(deployment: Deployment, stack: Stack) -> Iterator[str]:
 def _sizes(stack: Stack) -> Iterator[str]:
     """Yield classes and sizes that RDS does not offer.
 
-    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/SQLServer.Concepts.General.InstanceClasses.html
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
     """
     family, _, size = _text(stack, "InstanceClass").removeprefix("db.").partition(".")
-    where = stack.places["InstanceClass"]
-    if size == "large" and _text(stack, "Edition") == "sqlserver-ee":
-        yield f"{where}: found db.{family}.large for the Enterprise edition; allowed: xlarge or larger"
-    if family == "t3" and size.endswith("large") and size not in ("xlarge", "2xlarge"):
-        yield f"{where}: found db.t3.{size}; allowed: db.t3.xlarge or db.t3.2xlarge"
+    edition, where = _text(stack, "Edition"), stack.places["InstanceClass"]
+    if family in FAMILIES and size.endswith("large") and edition in _EDITIONS:
+        allowed = sizes(family, edition)
+        if size not in allowed:
+            yield (
+                f"{where}: found db.{family}.{size} with {edition}; allowed: {', '.join(allowed)} of "
+                f"db.{family}"
+            )
     first, most = (_number(stack, name) for name in ("AllocatedGiB", "MaxAllocatedGiB"))
     if first and most and most * 10 < first * 11:
         yield (
