@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_RECORDS = 10_000
 """The largest limit that GetRecords accepts."""
 
+MAX_EMPTY_PAGES = 100
+"""Empty pages before the record of a checkpoint. If it is there, the first page has it."""
+
 Start: TypeAlias = str | datetime | None
 """Point at which reading starts.
 
@@ -137,6 +140,7 @@ class ShardReader:
         self._start = start
         self._iterator: str | None = None
         self._expected: str | None = None  # sequence number of the record that the next read begins with
+        self._empty_pages = 0
         self._ended = False
 
     def read(self, limit: int = MAX_RECORDS, *, closed: bool = False) -> Page:
@@ -173,12 +177,27 @@ class ShardReader:
 
     def _check_first(self, records: list[KinesisRecord], at_tip: bool) -> bool:
         """Remove the record after which reading starts. Returns True if it has expired."""
-        if self._expected is None or not (records or at_tip):
-            return False  # GetRecords may return empty pages before the first record
+        if self._expected is None:
+            return False
+        if not (records or at_tip):
+            return self._give_up()
         is_there = bool(records) and records[0].sequence == self._expected
         del records[: int(is_there)]
         self._expected = None
         return not is_there
+
+    def _give_up(self) -> bool:
+        """Count an empty page before the first record, and start at the oldest record after too many.
+
+        Returns True if it did.
+        """
+        # Readers of an expired record have seen nothing but empty pages:
+        # https://github.com/harlow/kinesis-consumer/issues/125
+        self._empty_pages += 1
+        if self._empty_pages < MAX_EMPTY_PAGES:
+            return False
+        self._start = self._iterator = self._expected = None
+        return True
 
     def _get_records(self, limit: int) -> GetRecordsOutputTypeDef:
         try:
@@ -202,7 +221,7 @@ class ShardReader:
         if self._start is None:
             return self._ask_iterator("TRIM_HORIZON")
         # Checkpoints are zero-padded to a fixed width; Kinesis accepts only the unpadded number.
-        self._expected = self._start.lstrip("0") or "0"
+        self._expected, self._empty_pages = self._start.lstrip("0") or "0", 0
         # Not AFTER_SEQUENCE_NUMBER: if the record has expired, reading would silently start at the oldest
         # one. With AT_SEQUENCE_NUMBER that is noticed, because another record comes first.
         try:

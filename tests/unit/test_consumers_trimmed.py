@@ -15,7 +15,7 @@ from consumers_world import ITEM
 from moto import mock_aws
 from moto.kinesis.models import kinesis_backends
 
-from consumers.kinesis import KinesisRecord, Shard, StreamReader
+from consumers.kinesis import MAX_EMPTY_PAGES, KinesisRecord, Shard, StreamReader
 from consumers.warehouse.port import Checkpoint
 from consumers.warehouse.sqlite.warehouse import open_warehouse
 from headwater.polling.reached import Reached, last_reached
@@ -106,6 +106,25 @@ def test_a_number_that_kinesis_refuses_is_reported_as_expired(world: World) -> N
 
     world.client.meta.events.register("provide-client-params.kinesis.GetShardIterator", answer)
     assert world.read("7") == ([b"3"], [True])
+
+
+def test_an_expired_record_that_gives_only_empty_pages_is_reported(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = world.put(b"1", b"lost", b"3")
+    world.expire(2)
+    reader, get_records = world.stream.open(SHARD, str(int(last) - 2)), world.client.get_records
+
+    def empty(**request: Any) -> dict[str, Any]:
+        return {**get_records(**request), "Records": [], "MillisBehindLatest": 86_400_000}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.client, "get_records", empty)
+        pages = [reader.read() for _ in range(MAX_EMPTY_PAGES)]
+    assert [page.trimmed for page in pages] == [False] * (MAX_EMPTY_PAGES - 1) + [True]
+    page = reader.read()
+    assert [record.payload for record in page.records] == [b"3"]
+    assert not page.trimmed
 
 
 def test_an_iterator_that_expired_while_its_records_did_is_reported(world: World) -> None:
