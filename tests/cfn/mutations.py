@@ -57,12 +57,16 @@ def statement(name: str, place: str, **parts: Any) -> Mutation:
 
 
 def without(name: str, place: str) -> Mutation:
-    """Take a statement away."""
+    """Take a statement away, also one inside `!If`."""
     template, logical_id, sid = place.split("/")
 
     def apply(target: Template) -> None:
         for document in documents(target.resources[logical_id]):
-            document["Statement"] = [item for item in document["Statement"] if item.get("Sid") != sid]
+            document["Statement"] = [
+                item
+                for item in document["Statement"]
+                if sid not in (body.get("Sid") for _, body in branches(item))
+            ]
 
     return Mutation(name, template, apply)
 

@@ -1,6 +1,6 @@
 """Mistakes in the warehouse and the workbench."""
 
-from mutations import DELETED, Mutation, add, grant, prop, put, statement
+from mutations import DELETED, Mutation, add, grant, prop, put, statement, without
 
 DB, HOST = "warehouse/Warehouse", "workbench/Workbench"
 TLS = "warehouse/WarehouseParameters/Parameters"
@@ -53,6 +53,28 @@ WAREHOUSE: tuple[Mutation, ...] = (
     put("several zones with a schedule", "warehouse/Rules", DELETED),
     put("Express", "warehouse/Parameters/Edition/AllowedValues", ["sqlserver-se", "sqlserver-ex"]),
     put("a day of backups", "warehouse/Parameters/BackupDays/MinValue", 1),
+    put("backups of years", "warehouse/Parameters/BackupDays/MaxValue", 3650),
+    put("logs of a day", "warehouse/Parameters/LogRetentionDays/AllowedValues", [1, 365]),
+    without("a secret read from anywhere", "warehouse/ConsumerSecretPolicy/OnlyFromFirm"),
+    without("the other secret read from anywhere", "warehouse/RefresherSecretPolicy/OnlyFromFirm"),
+    without("a secret read without TLS", "warehouse/RefresherSecretPolicy/OnlyByTls"),
+    without("the key deleted from anywhere", "warehouse/WarehouseKey/ManagedFromFirm"),
+    prop(
+        "a restriction that is never made",
+        "warehouse/ConsumerSecretPolicy/ResourcePolicy/Statement/1/Fn::If/1",
+        {"Ref": "AWS::NoValue"},
+    ),
+    prop(
+        "a restriction under another condition",
+        "warehouse/ConsumerSecretPolicy/ResourcePolicy/Statement/1/Fn::If/0",
+        "HasNoFirmCidrs",
+    ),
+    prop("a key that does not rotate", "warehouse/WarehouseKey/EnableKeyRotation", False),
+    grant(
+        "a key for everybody",
+        "warehouse/WarehouseKey",
+        {"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"},
+    ),
     prop("a weak password", "warehouse/ConsumerSecret/GenerateSecretString/PasswordLength", 8),
     prop("a known password", "warehouse/ConsumerSecret/SecretString", '{"username": "consumer"}'),
     prop("one login for both", "warehouse/RefresherSecret/GenerateSecretString/SecretStringTemplate", "{}"),
@@ -99,6 +121,7 @@ WORKBENCH: tuple[Mutation, ...] = (
     statement("a shell for developers", f"{DEVELOPERS}/ForwardPort", Resource=ANY_INSTANCE),
     statement("no document of sessions", f"{DEVELOPERS}/ForwardPort", Resource=ONE_HOST),
     statement("no host of sessions", f"{DEVELOPERS}/ForwardPort", Resource=ONE_DOCUMENT),
+    without("sessions that nobody can end", f"{DEVELOPERS}/EndOwnSessions"),
     statement("any kind of session", f"{DEVELOPERS}/ForwardPort", Resource=[ANY_DOCUMENT, ANY_INSTANCE]),
     statement(
         "commands for developers", f"{DEVELOPERS}/ForwardPort", Action=["ssm:StartSession", "ssm:SendCommand"]
