@@ -300,8 +300,19 @@ def test_lost_region(story: Story) -> None:
         "HEADWATER_WAREHOUSE": f"sqlite:///{story.folder / 'region.db'}",
         "HEADWATER_STREAM": "other-region",
     }
+    file = story.folder / "home" / "deployment.toml"
+    single = file.read_text()
+    named = single.replace('# replica = { region = "eu-west-1" }', 'replica = { region = "eu-west-2" }')
+    key = f'ReplicaKeyArn = "arn:aws:kms:eu-west-2:{ACCOUNT}:key/0"'
+    edits: Before = {
+        "headwater deploy check --home home replica": lambda: file.write_text(named),
+        "headwater deploy check --home home stream": lambda: file.write_text(
+            named.replace("\n[parameters]\n", f"\n[parameters]\n{key}\n")
+        ),
+        "headwater deploy check --home home artifacts": lambda: file.write_text(single),
+    }
     try:
-        story.play("lost-region", HEADWATER_LOG_BUCKET="copied-log")
+        story.play("lost-region", edits, HEADWATER_LOG_BUCKET="copied-log")
         after = story.rows(HEADWATER_LOG_BUCKET="copied-log")
     finally:
         story.environment["HEADWATER_WAREHOUSE"] = story.original
