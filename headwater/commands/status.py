@@ -51,7 +51,7 @@ def read_status(here: Installation) -> dict[str, Any]:
     Raises TransientError, ConfigurationError.
     """
     from consumers.kinesis import StreamReader
-    from headwater.views.gaps import read_gaps
+    from headwater.gaps import read_gaps
     from headwater.views.letter_ledgers import count_letters
     from headwater.views.letter_summary import refresh, waiting
     from headwater.views.log_size import log_size
@@ -116,7 +116,7 @@ def _reports(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 
 def _show(status: dict[str, Any]) -> None:
-    from headwater.views.gaps import describe_gap
+    from headwater.gaps import describe_gap
 
     show_table(
         ["table", "rows", "tombstones", "revision", "newest event"],
@@ -142,9 +142,12 @@ def _show(status: dict[str, Any]) -> None:
         changes = counted(report["waiting"], "change")
         show(f"report {report['report']}: {counted(report['rows'], 'row')}, {changes} waiting{problem}")
     for drift in status["drift"]:
-        where = f"{drift['source']}, entity {drift['entity']}"
-        when = f"{counted(drift['days'], 'day')}, {drift['first']} to {drift['last']}"
-        if drift["name"] == KEY_TEXTS:  # not a name of the source: it marks keys in several notations
-            show(f"rows write one key in several texts, {where}: {when}")
-        else:
-            show(f"no schema names {drift['name']} of {where}: {when}")
+        show(_drift(drift))
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    where = f"{drift['source']}, entity {drift['entity']}"
+    when = f"{counted(drift['days'], 'day')}, {drift['first']} to {drift['last']}"
+    if drift["name"] == KEY_TEXTS:  # not a name of the source: it marks keys in several notations
+        return f"rows write one key in several texts, {where}: {when}"
+    return f"no schema names {drift['name']} of {where}: {when}"

@@ -21,6 +21,7 @@ from consumers.warehouse.engines import warehouse_of
 from headwater.aws import Aws, connect
 from headwater.embedded.aws import EmbeddedAws
 from headwater.embedded.state import StateFolder, scratch
+from headwater.gaps import keep_gap
 from headwater.installation import Installation
 from headwater.local.provision import check_deployed, make_flow, make_stores
 from headwater.log_identity import claim, other_log
@@ -32,7 +33,6 @@ from headwater.polling.shard_places import Places
 from headwater.polling.stream_poller import StreamPoller, consumer_poller, pump_poller
 from headwater.sources.kind import Environment, Running
 from headwater.sources.kinds import KINDS
-from headwater.views.gaps import keep_gap
 from producers.wiring import wire
 from schemas.catalog.loader import load_catalog
 from schemas.errors import ConfigurationError

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from consumers.kinesis import KinesisRecord, Shard, ShardReader, StreamReader
 from consumers.warehouse.port import LIVE_READER, Warehouse
+from headwater.gaps import Gap, stream_gap
 from headwater.polling.lambda_events import Handler, kinesis_event
 from headwater.polling.reached import Reached, Save, last_reached
 from headwater.polling.runtime import Found, advance_all
 from headwater.polling.runtime_report import Side
 from headwater.polling.shard_places import Places
-from headwater.views.gaps import Gap, stream_gap
 from schemas.aws_errors import aws_errors
 from schemas.errors import TransientError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from producers.drift_reporter import DriftReporter
 from producers.dynamodb.images import NO_STATE, Image, ItemReader, ItemState
@@ -27,7 +27,7 @@ from schemas.sources.dynamodb import entities_of_table
 StreamRecord: TypeAlias = Mapping[str, Any]
 
 STAGE = "dynamodb"
-VIEW = "NEW_AND_OLD_IMAGES"
+VIEW: Final = "NEW_AND_OLD_IMAGES"
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
 TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 DELETED_BY_TTL = {"deleted_by": "ttl"}

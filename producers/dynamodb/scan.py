@@ -113,11 +113,7 @@ def describe(client: DynamoDBClient, name: str) -> Table:
         raise ConfigurationError(
             f"the table {name} has no stream: enable it with {VIEW} and have it read, before its items are"
         )
-    if stream.get("StreamViewType") != VIEW:
-        raise ConfigurationError(
-            f"the stream of the table {name} is {stream.get('StreamViewType')}, which Headwater can't read: "
-            f"disable it and enable it with {VIEW}"
-        )
+    require_both_images(name, stream)
     key = sorted(found["KeySchema"], key=lambda attribute: attribute["KeyType"])  # HASH before RANGE
     return Table(
         name=name,
@@ -127,6 +123,16 @@ def describe(client: DynamoDBClient, name: str) -> Table:
         size=found.get("TableSizeBytes", 0),
         read_units=found.get("ProvisionedThroughput", {}).get("ReadCapacityUnits") or None,
     )
+
+
+def require_both_images(name: str, stream: Mapping[str, Any]) -> None:
+    """Check the StreamSpecification of a table. Raises ConfigurationError."""
+    view = stream.get("StreamViewType")
+    if view != VIEW:
+        raise ConfigurationError(
+            f"the stream of the table {name} is {view}, which Headwater can't read: disable it and enable it "
+            f"with {VIEW}"
+        )
 
 
 class Pace:

@@ -15,12 +15,12 @@ from botocore.awsrequest import AWSResponse
 from recording_handler import Recording
 
 from headwater.aws import Aws
+from headwater.gaps import Gap, describe_gap, keep_gap, read_gaps
 from headwater.local.provision import make_flow, make_stores
 from headwater.polling.runtime import Found
 from headwater.sources.csv.poller import QueuePoller
 from headwater.sources.csv.provision import find_queue
 from headwater.sources.dynamodb.poller import DynamoDbPoller
-from headwater.views.gaps import Gap, describe_gap, keep_gap, read_gaps
 from schemas.catalog.entity import Catalog
 from schemas.errors import TransientError
 from schemas.settings import Settings

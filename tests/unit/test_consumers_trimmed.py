@@ -18,9 +18,9 @@ from moto.kinesis.models import kinesis_backends
 from consumers.kinesis import MAX_EMPTY_PAGES, KinesisRecord, Shard, StreamReader
 from consumers.warehouse.port import Checkpoint
 from consumers.warehouse.sqlite.warehouse import open_warehouse
+from headwater.gaps import Gap, gap_of, stream_gap
 from headwater.polling.reached import Reached, last_reached
 from headwater.polling.stream_poller import StreamPoller
-from headwater.views.gaps import Gap, gap_of, stream_gap
 from schemas.errors import TransientError
 
 NAME, SHARD, REGION = "events", "shardId-000000000000", "eu-west-1"

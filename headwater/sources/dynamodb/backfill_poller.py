@@ -19,7 +19,7 @@ from headwater.sources.dynamodb.filling import (
 from headwater.sources.kind import Environment
 from producers.dynamodb.backfill import entities_to_fill
 from producers.dynamodb.scan import Table, describe
-from producers.runs.run import read_document, record_done
+from producers.runs.run import Wanted, read_document, record_done
 from producers.wiring import Wiring
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError, ConflictError, TransientError
@@ -43,21 +43,23 @@ def tables_to_fill(at: Environment) -> list[Table]:
 
 
 def _needs_filling(at: Environment, table: Table) -> bool:
-    if _is_filled(at, table):
+    wanted = _wanted(at, table)
+    if _is_filled(at, wanted):
         return False
     with aws_errors(f"Scan of the table {table.name} (needs dynamodb:Scan)"):
         found = at.aws.dynamodb.scan(TableName=table.name, Limit=1, ConsistentRead=True)
     if found["Items"]:
         return True
-    catalog = at.here.catalog
-    wanted = wanted_run(catalog, table, entities_to_fill(catalog, table.name), BY_DEFAULT, restart=False)
     record_done(run_store(at.aws, at.here.settings), wanted, {"rows": 0, "entities": []})
     return False
 
 
-def _is_filled(at: Environment, table: Table) -> bool:
+def _wanted(at: Environment, table: Table) -> Wanted:
     catalog = at.here.catalog
-    wanted = wanted_run(catalog, table, entities_to_fill(catalog, table.name), BY_DEFAULT, restart=False)
+    return wanted_run(catalog, table, entities_to_fill(catalog, table.name), BY_DEFAULT, restart=False)
+
+
+def _is_filled(at: Environment, wanted: Wanted) -> bool:
     return is_done(read_document(run_store(at.aws, at.here.settings), wanted.name), wanted)
 
 
@@ -98,7 +100,7 @@ class BackfillPoller:
 
     def _advance(self) -> Found:
         if self._filling is None:
-            if _is_filled(self._at, self._waiting[0]):  # by another process, meanwhile
+            if _is_filled(self._at, _wanted(self._at, self._waiting[0])):  # by another process, meanwhile
                 del self._waiting[0]
                 return Found(0, level=False)
             self._filling = self._start(self._waiting[0])

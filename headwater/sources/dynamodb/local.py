@@ -7,12 +7,12 @@ from contextlib import closing, contextmanager
 
 from headwater.aws import Aws, repeat_while_busy
 from headwater.deployed import Deployed
+from headwater.gaps import keep_gap
 from headwater.output import listed
 from headwater.sources.dynamodb.backfill_poller import BackfillPoller, tables_to_fill
 from headwater.sources.dynamodb.poller import DynamoDbPoller
 from headwater.sources.dynamodb.provision import check_table, enable_stream, make_table
 from headwater.sources.kind import Environment, LocalKind, Running
-from headwater.views.gaps import keep_gap
 from producers.dynamodb.handler import build
 from producers.dynamodb.redrive import build as build_redriver
 from producers.wiring import wire

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from headwater.gaps import TABLE, Gap
 from headwater.polling.lambda_events import Handler, dynamodb_event
 from headwater.polling.runtime import Found, advance_all
 from headwater.polling.runtime_report import Side
 from headwater.polling.shard_places import Places
-from headwater.views.gaps import TABLE, Gap
 from producers.dynamodb.records import table_of
 from schemas.aws_errors import aws_errors
 from schemas.errors import TransientError

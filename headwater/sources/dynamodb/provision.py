@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from headwater.aws import Aws
 from headwater.deployed import TABLES, Deployed
+from producers.dynamodb.records import VIEW
+from producers.dynamodb.scan import require_both_images
 from schemas.aws_errors import aws_errors
 from schemas.errors import ConfigurationError
 from schemas.sources.dynamodb import KeyAttribute
-
-_BOTH_IMAGES: Final = "NEW_AND_OLD_IMAGES"
 
 
 def make_table(aws: Aws, table: str, key: Sequence[KeyAttribute]) -> None:
@@ -40,13 +40,13 @@ def enable_stream(aws: Aws, table: str) -> None:
             with aws_errors(f"enabling the stream of the table {table}"):
                 aws.dynamodb.update_table(
                     TableName=table,
-                    StreamSpecification={"StreamEnabled": True, "StreamViewType": _BOTH_IMAGES},
+                    StreamSpecification={"StreamEnabled": True, "StreamViewType": VIEW},
                 )
         except ConfigurationError:  # an enabled stream is refused too, as after a lost answer
             if not _stream_of(aws, table).get("StreamEnabled"):
                 raise
     else:
-        _require_both_images(table, found)
+        require_both_images(table, found)
 
 
 def check_table(found: Deployed, aws: Aws, table: str) -> None:
@@ -54,17 +54,8 @@ def check_table(found: Deployed, aws: Aws, table: str) -> None:
     with found.check(f"table {table}", TABLES):
         stream = _stream_of(aws, table)
         if not stream.get("StreamEnabled"):
-            raise ConfigurationError(f"the table {table} has no stream: enable it with {_BOTH_IMAGES}")
-        _require_both_images(table, stream)
-
-
-def _require_both_images(table: str, stream: Mapping[str, Any]) -> None:
-    view = stream.get("StreamViewType")
-    if view != _BOTH_IMAGES:
-        raise ConfigurationError(
-            f"the stream of the table {table} is {view}, which Headwater can't read: disable it and enable "
-            f"it with {_BOTH_IMAGES}"
-        )
+            raise ConfigurationError(f"the table {table} has no stream: enable it with {VIEW}")
+        require_both_images(table, stream)
 
 
 def _stream_of(aws: Aws, table: str) -> Mapping[str, Any]:

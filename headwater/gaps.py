@@ -1,7 +1,7 @@
 """Gaps: stretches of a stream that expired before they were read. A notice of each is in the source bucket.
 
 A notice is one object under `gaps/`, whose key says everything, so that a listing is enough to read all. It
-stays until a person deletes it or a repair does.
+stays until a person deletes it.
 """
 
 from __future__ import annotations
